@@ -1,0 +1,89 @@
+# Every target makes what it needs, so each can be the first one that you run, and a second run is
+# instant. The environment is .venv; its versions are those of constraints.txt.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+FUZZ ?= 20000
+TEST_ARGS ?=
+DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Two pips in one environment at the same time break it, also under `make -j`.
+.NOTPARALLEL:
+.PHONY: help setup demo test lint bench fuzz docs clean
+
+help:
+	@echo "make setup   an environment with everything, for working on actgrad"
+	@echo "make demo    train a network on real images with an activation of your own"
+	@echo "make test    all tests                    (TEST_ARGS='-k name' chooses)"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   measure the speed"
+	@echo "make fuzz    random programs against Python  (FUZZ=20000 sets how many)"
+	@echo "make docs    build the documentation into site/"
+	@echo "make clean   remove everything that these made"
+	@echo "PYTHON=python3.12 chooses the interpreter (3.11 or newer); now: $(PYTHON)"
+
+# One stamp for each set of packages, made again when pyproject.toml or constraints.txt has changed.
+READY := .venv/.ready
+NEEDS := pyproject.toml constraints.txt | $(READY)
+
+$(READY):
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "actgrad: '$(PYTHON)' was not found. Install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "actgrad: needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+$(READY)-demo: $(NEEDS)
+	@echo "Installing TensorFlow, Keras and what the command needs (once; some minutes)."
+	$(PIP) install -q -c constraints.txt -e '.[tensorflow-cpu,keras,workbench]'
+	@touch $@
+
+# First, alone and pinned: a looser request, also through another package, may bring a newer build
+# with gigabytes of GPU libraries.
+$(READY)-torch: $(NEEDS)
+	@echo "Installing PyTorch (once; some minutes)."
+	$(PIP) install -q -c constraints.txt torch==2.13.0
+	@touch $@
+
+$(READY)-test: $(READY)-torch $(NEEDS)
+	@echo "Installing the other frameworks and the test tools (once; some minutes)."
+	$(PIP) install -q -c constraints.txt -e '.[tensorflow-cpu,torch,jax,keras,workbench,test]'
+	@touch $@
+
+$(READY)-lint: $(NEEDS)
+	$(PIP) install -q -c constraints.txt -e '.[lint]'
+	@touch $@
+
+$(READY)-docs: $(NEEDS)
+	$(PIP) install -q -c constraints.txt -e '.[docs]'
+	@touch $@
+
+setup: $(READY)-test $(READY)-lint $(READY)-docs
+	@echo "Ready: $(BIN)/python, $(BIN)/actgrad"
+
+demo: $(READY)-demo
+	TF_CPP_MIN_LOG_LEVEL=2 KERAS_BACKEND=tensorflow $(BIN)/actgrad train $(DEMO_ARGS)
+
+test: $(READY)-test
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+
+lint: $(READY)-lint
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)-test
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/run.py
+
+fuzz: $(READY)-test
+	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz $(TEST_ARGS)
+
+docs: $(READY)-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+clean:
+	rm -rf .venv build dist site runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,103 @@
+"""Every error and warning a user can meet. Each docstring is its help page."""
+
+from __future__ import annotations
+
+
+class ActgradError(Exception):
+    """The base of every error that actgrad raises on purpose."""
+
+
+class TraceError(ActgradError):
+    """The function could not be read.
+
+    actgrad reads an activation by calling it with a symbolic number. It must therefore be a pure
+    function of numbers: no input or output, no randomness, no state that outlives the call.
+    Calls into software that actgrad does not know cannot be followed; `host=True` runs such a
+    function as it is, on the host CPU.
+    """
+
+
+class UnboundedError(TraceError):
+    """A loop did not end, or the function has too many paths.
+
+    Every `if` on the input doubles the paths at worst, and a `while` on the input adds one per
+    turn. Bound the loop (`for _ in range(10)` with a `break`), or write independent choices as
+    values (`max`, `min`, `np.where`), which cost no path.
+    """
+
+
+class ImpureError(TraceError):
+    """The function does something besides computing a number from its arguments.
+
+    Printing, reading, drawing random numbers, looking at the clock, or changing a variable that
+    outlives the call would happen once, while the function is read, and never again. Pass what
+    varies as an input or as a parameter instead.
+    """
+
+
+class DefinitionError(ActgradError, TypeError):
+    """The arguments of `activation(...)` do not fit together.
+
+    For example two of `derivative=`, `surrogate=` and `gradient=`, a derivative with other inputs
+    than its function, or one that returns the wrong number of gradients.
+    """
+
+
+class DtypeError(ActgradError, TypeError):
+    """The tensor's dtype has no derivative, for example an integer.
+
+    Convert it first: `tf.cast(x, tf.float32)`, `x.float()`, `x.astype(jnp.float32)`.
+    """
+
+
+class CallError(ActgradError, TypeError):
+    """An activation was called with the wrong inputs or with a parameter that it does not have."""
+
+
+class NoDerivativeError(ActgradError):
+    """A derivative was asked for that nobody defined.
+
+    A function run on the host (`host=True`) cannot be differentiated by rule; give it a
+    `derivative=`. A `gradient=` rule defines reverse mode only.
+    """
+
+
+class ProgramError(ActgradError, ValueError):
+    """A stored activation is damaged, too large, or from a newer version of actgrad.
+
+    The message names the place in the file.
+    """
+
+
+class HostError(ActgradError):
+    """A function run on the host cannot be saved, exported, or compiled.
+
+    It exists only as Python code in this process. Rewrite it with operations that actgrad can
+    read (see `actgrad.language.ops`), and drop `host=True`.
+    """
+
+
+class MissingFrameworkError(ActgradError, ImportError):
+    """The framework that was asked for is not installed."""
+
+
+class ActgradWarning(UserWarning):
+    """The base of every warning that actgrad gives."""
+
+
+class DerivativeMismatchWarning(ActgradWarning):
+    """`derivative=` claims to be the true derivative, and measurably is not.
+
+    If the difference is on purpose, say so with `surrogate=`.
+    """
+
+
+class SurrogateWarning(ActgradWarning):
+    """A surrogate is zero everywhere, or not finite somewhere: nothing could be learned there."""
+
+
+class ZeroDerivativeWarning(ActgradWarning):
+    """The exact derivative is zero almost everywhere, so nothing before it can learn.
+
+    Give a `surrogate=`.
+    """

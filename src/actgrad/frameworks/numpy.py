@@ -1,0 +1,134 @@
+"""NumPy: values of arrays, lists and plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from actgrad.errors import DtypeError
+from actgrad.frameworks.source import Dialect, kernel
+from actgrad.language.program import Program
+
+TABLE: dict[str, str] = {
+    "neg": "-{0}",
+    "abs": "np.abs({0})",
+    "add": "({0} + {1})",
+    "sub": "({0} - {1})",
+    "mul": "({0} * {1})",
+    "div": "({0} / {1})",
+    "floordiv": "({0} // {1})",
+    "mod": "({0} % {1})",
+    "pow": "({0} ** {1})",
+    "hypot": "np.hypot({0}, {1})",
+    "copysign": "np.copysign({0}, {1})",
+    "floor": "np.floor({0})",
+    "ceil": "np.ceil({0})",
+    "trunc": "np.trunc({0})",
+    "round": "np.rint({0})",
+    "sqrt": "np.sqrt({0})",
+    "cbrt": "np.cbrt({0})",
+    "exp": "np.exp({0})",
+    "exp2": "np.exp2({0})",
+    "expm1": "np.expm1({0})",
+    "log": "np.log({0})",
+    "log2": "np.log2({0})",
+    "log10": "np.log10({0})",
+    "log1p": "np.log1p({0})",
+    "sin": "np.sin({0})",
+    "cos": "np.cos({0})",
+    "tan": "np.tan({0})",
+    "asin": "np.arcsin({0})",
+    "acos": "np.arccos({0})",
+    "atan": "np.arctan({0})",
+    "atan2": "np.arctan2({0}, {1})",
+    "sinh": "np.sinh({0})",
+    "cosh": "np.cosh({0})",
+    "tanh": "np.tanh({0})",
+    "asinh": "np.arcsinh({0})",
+    "acosh": "np.arccosh({0})",
+    "atanh": "np.arctanh({0})",
+    "sigmoid": "_sigmoid({0})",
+    "softplus": "np.logaddexp({0}, 0.0)",
+    "erf": "_erf({0})",
+    "erfc": "_erfc({0})",
+    "lt": "({0} < {1})",
+    "le": "({0} <= {1})",
+    "eq": "({0} == {1})",
+    "and": "({0} & {1})",
+    "or": "({0} | {1})",
+    "not": "np.logical_not({0})",
+    "select": "np.where({0}, {1}, {2})",
+    "given": "{0}",
+    "host": "",
+}
+
+_ERROR_FUNCTION = """
+try:
+    from scipy.special import {0} as _{0}
+except ImportError:  # exact too, one number at a time
+    import math
+
+    def _{0}(x):
+        return np.vectorize(math.{0}, otypes=[x.dtype])(x)
+"""
+
+DIALECT = Dialect(
+    "numpy",
+    "import numpy as np",
+    TABLE,
+    typed="like.dtype.type({0})",
+    helpers={
+        "_sigmoid": """
+def _sigmoid(x):
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0.0, small, x.dtype.type(1.0)) / (1.0 + small)
+""",
+        "_erf": _ERROR_FUNCTION.format("erf"),
+        "_erfc": _ERROR_FUNCTION.format("erfc"),
+    },
+)
+
+
+def host(function: Callable[..., float]) -> Callable[..., Any]:
+    def call(*args: Any) -> Any:
+        dtype = np.result_type(*args)
+        return np.vectorize(function, otypes=[np.float64])(*args).astype(dtype)[()]
+
+    return call
+
+
+def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
+    """The value, in the dtype of the inputs; integers and plain numbers compute in float64."""
+    plain = all(type(x) in (float, int, bool) for x in inputs)
+    arrays = [np.asarray(x) for x in inputs]
+    for array in arrays:
+        if array.dtype.kind in "cOSUMmV" and not _is_bfloat16(array.dtype):
+            raise DtypeError(f"{program.name!r} got an array of dtype {array.dtype}; it computes with real numbers")
+    dtype = _dtype([array.dtype for array in arrays])
+    working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+    args = [array.astype(working, copy=False) for array in arrays]
+    args += [np.asarray(parameters.get(name, value), working) for name, value in program.parameters]
+    with np.errstate(all="ignore"):
+        result = kernel(program, DIALECT, host)(*args)
+    if not program.spans_inputs:
+        result = np.broadcast_to(result, np.broadcast_shapes(*(arg.shape for arg in args))).copy()
+    result = np.asarray(result).astype(dtype, copy=False)
+    return float(result) if plain and result.ndim == 0 else result if result.ndim else result[()]
+
+
+def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    return dtype.name == "bfloat16"
+
+
+def _dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
+    floats = [dtype for dtype in dtypes if dtype.kind == "f" or _is_bfloat16(dtype)]
+    if len(floats) < len(dtypes):
+        return np.dtype(np.float64)
+    return np.result_type(*floats)
+
+
+def native(program: Program) -> Callable[..., Any]:
+    """The activation as a function of arrays: inputs by position, parameters by keyword."""
+    return lambda *inputs, **parameters: call(program, inputs, parameters)

@@ -1,0 +1,168 @@
+"""Program + a framework's table -> straight-line source text, and the function that it defines.
+
+The text is what runs: one flat function of tensors of one dtype, which the framework's compiler can
+fuse. Shared parts become local variables; what is used once stays in place while it is short.
+"""
+
+from __future__ import annotations
+
+import keyword
+import linecache
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from actgrad.language.expression import Expr, const, is_const, make, plain, rebuild, transform, walk
+from actgrad.language.program import Program
+
+_WIDTH = 72
+
+
+@dataclass(frozen=True, eq=False)
+class Dialect:
+    """How a framework is written: its name, its imports, its table, and its constants."""
+
+    framework: str
+    imports: str
+    table: dict[str, str]
+    typed: str
+    """A constant that must carry a dtype: `{0}` is the number, `like` a tensor that has the dtype."""
+    helpers: dict[str, str] = field(default_factory=dict)
+    """Definitions that entries of the table refer to, by name; included where they are used."""
+    typed_in_calls: bool = False
+    """Whether a constant in a call needs a dtype even beside a tensor."""
+
+
+def lower(root: Expr) -> Expr:
+    """The cheapest operations with the same value, for a framework to run."""
+
+    def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "mod" and args[1].op == "const":
+            divisor = float(args[1].value)  # type: ignore[arg-type]
+            if divisor == 1.0:
+                return make("sub", args[0], make("floor", args[0]))
+            if 1.0 < divisor <= 2.0**20 and math.frexp(divisor)[0] == 0.5:
+                whole = make("floor", make("mul", args[0], const(1.0 / divisor)))
+                return make("sub", args[0], make("mul", whole, args[1]))
+        return rebuild(node, args)
+
+    return transform([plain(root)], visit)[0]
+
+
+def function_text(program: Program, dialect: Dialect, name: str) -> str:
+    """The program's value as a Python function of its arguments."""
+    body, result = _statements(lower(program.value), program, dialect)
+    lines = [f"def {name}({', '.join(program.arguments)}):", f'    """{_docstring(program)}"""']
+    return "\n".join([*lines, *(f"    {line}" for line in body), f"    return {result}"])
+
+
+def _docstring(program: Program) -> str:
+    text = str(program)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[str], str]:
+    nodes = walk(root)
+    uses = Counter(arg for node in nodes for arg in node.args)
+    texts: dict[Expr, str] = {}
+    lines: list[str] = []
+    taken = set(program.arguments)
+    typed = dialect.typed.replace("like", program.inputs[0])
+    for node in nodes:
+        if node.op == "const":
+            number = float(node.value)  # type: ignore[arg-type]
+            texts[node] = repr(number) if math.isfinite(number) else f'float("{number}")'
+            continue
+        if node.op == "var":
+            texts[node] = str(node.value)
+            continue
+        template = _host_template(node) if node.op == "host" else dialect.table[node.op]
+        text = template.format(*_operands(node, template, texts, dialect, typed))
+        if node is not root and (uses[node] > 1 or len(text) > _WIDTH):
+            name = f"t{len(lines)}"
+            while name in taken:
+                name += "_"
+            lines.append(f"{name} = {_bare(text)}")
+            text = name
+        texts[node] = text
+    return lines, typed.format(texts[root]) if root.op == "const" else _bare(texts[root])
+
+
+def _operands(
+    node: Expr, template: str, texts: dict[Expr, str], dialect: Dialect, typed: str
+) -> list[str]:
+    tensors = node.args[1:] if node.op == "select" else node.args
+    infix = template.startswith(("(", "-"))
+    needs_dtype = all(is_const(arg) for arg in tensors) or (dialect.typed_in_calls and not infix)
+    return [
+        typed.format(texts[arg]) if needs_dtype and is_const(arg) else texts[arg] for arg in node.args
+    ]
+
+
+def _host_template(node: Expr) -> str:
+    return f"{host_name(node)}(" + ", ".join(f"{{{i}}}" for i in range(len(node.args))) + ")"
+
+
+def host_name(node: Expr) -> str:
+    return f"_host_{id(node.value):x}"
+
+
+def _bare(text: str) -> str:
+    """Without the outer parentheses, if they belong together."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for i, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0 and i < len(text) - 1:
+            return text
+    return text[1:-1]
+
+
+def helpers_text(text: str, dialect: Dialect) -> str:
+    """The definitions that the text refers to, each after those that it refers to itself."""
+    found: dict[str, str] = {}
+
+    def collect(source: str) -> None:
+        for name, definition in dialect.helpers.items():
+            if name not in found and re.search(rf"\b{name}\b", source):
+                found[name] = ""
+                collect(definition)
+                del found[name]
+                found[name] = definition.strip()
+
+    collect(text)
+    return "\n\n\n".join(found.values())
+
+
+Host = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@cache
+def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]:
+    """The program's value as a function of the framework's tensors, compiled from its text.
+
+    `host` makes the framework's callback out of a Python function that could not be read.
+    """
+    name = identifier(program.name)
+    text = function_text(program, dialect, name)
+    whole = "\n\n\n".join(part for part in (dialect.imports, helpers_text(text, dialect), text) if part)
+    filename = f"<actgrad {dialect.framework} {program.name} {hash(program):x}>"
+    linecache.cache[filename] = (len(whole), None, whole.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {
+        host_name(node): host(node.value)  # type: ignore[arg-type]
+        for node in walk(program.value)
+        if node.op == "host"
+    }
+    exec(compile(whole, filename, "exec"), namespace)
+    function: Callable[..., Any] = namespace[name]
+    return function
+
+
+def identifier(name: str) -> str:
+    text = re.sub(r"\W", "_", name)
+    return text if text.isidentifier() and not keyword.iskeyword(text) else f"f_{text}"

@@ -1,0 +1,237 @@
+"""The expression graph: immutable nodes, each different one made once.
+
+Two expressions with the same content are the same object, so `is` compares them, shared parts are
+stored once, and every walk over a graph visits a node once. Walks use a stack of their own: a graph
+may be deeper than Python's recursion limit.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from actgrad.language.ops import OPS
+
+Payload = float | bool | str | Callable[..., Any] | None
+
+
+class Expr:
+    """A node: an operation on other nodes, `const` with a number or truth value, or `var`."""
+
+    __slots__ = ("__weakref__", "args", "boolean", "forked", "op", "value")
+    op: str
+    args: tuple[Expr, ...]
+    value: Payload
+    boolean: bool
+    """A truth value rather than a number."""
+    forked: bool
+    """Whether a select stands anywhere in it."""
+
+    def __repr__(self) -> str:
+        return show(self)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an expression is stored through its program's JSON, not pickled")
+
+    # The operators that the derivative rules in `ops` are written with.
+    def __neg__(self) -> Expr:
+        return make("neg", self)
+
+    def __add__(self, other: Operand) -> Expr:
+        return make("add", self, lift(other))
+
+    def __radd__(self, other: Operand) -> Expr:
+        return make("add", lift(other), self)
+
+    def __sub__(self, other: Operand) -> Expr:
+        return make("sub", self, lift(other))
+
+    def __rsub__(self, other: Operand) -> Expr:
+        return make("sub", lift(other), self)
+
+    def __mul__(self, other: Operand) -> Expr:
+        return make("mul", self, lift(other))
+
+    def __rmul__(self, other: Operand) -> Expr:
+        return make("mul", lift(other), self)
+
+    def __truediv__(self, other: Operand) -> Expr:
+        return make("div", self, lift(other))
+
+    def __rtruediv__(self, other: Operand) -> Expr:
+        return make("div", lift(other), self)
+
+    def __lt__(self, other: Operand) -> Expr:
+        return make("lt", self, lift(other))
+
+    def __gt__(self, other: Operand) -> Expr:
+        return make("lt", lift(other), self)
+
+
+Operand = Expr | float | int | bool
+
+_nodes: WeakValueDictionary[Any, Expr] = WeakValueDictionary()
+_bits = struct.Struct("<d").pack
+
+
+def _intern(key: Any, op: str, args: tuple[Expr, ...], value: Payload, boolean: bool) -> Expr:
+    node = _nodes.get(key)
+    if node is None:
+        node = Expr.__new__(Expr)
+        node.op, node.args, node.value, node.boolean = op, args, value, boolean
+        node.forked = op == "select" or any(arg.forked for arg in args)
+        node = _nodes.setdefault(key, node)
+    return node
+
+
+def make(op: str, *args: Expr, value: Payload = None) -> Expr:
+    """The node `op(*args)`; `value` is the Python function of a `host` node."""
+    return _intern((op, *map(id, args), id(value)), op, args, value, OPS[op].boolean)
+
+
+def const(value: float | bool) -> Expr:
+    """A number (0.0 and -0.0 are two; every nan is one) or a truth value."""
+    if isinstance(value, (bool, np.bool_)):
+        return _intern(("const", bool(value), "bool"), "const", (), bool(value), True)
+    number = float(value)
+    bits = b"nan" if math.isnan(number) else _bits(number)
+    return _intern(("const", bits), "const", (), number, False)
+
+
+def var(name: str) -> Expr:
+    """An input or a parameter."""
+    return _intern(("var", name), "var", (), name, False)
+
+
+def lift(value: Operand) -> Expr:
+    return value if isinstance(value, Expr) else const(value)
+
+
+def is_const(node: Expr, value: float | None = None) -> bool:
+    """Whether the node is a number (this one: then 0.0 is not -0.0)."""
+    return node.op == "const" and not node.boolean and (value is None or node is const(value))
+
+
+def walk(*roots: Expr) -> list[Expr]:
+    """Every node once, arguments before the nodes that use them."""
+    seen: set[Expr] = set()
+    order: list[Expr] = []
+    stack: list[tuple[Expr, Iterator[Expr]]] = []
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack.append((root, iter(root.args)))
+        while stack:
+            node, rest = stack[-1]
+            for arg in rest:
+                if arg not in seen:
+                    seen.add(arg)
+                    stack.append((arg, iter(arg.args)))
+                    break
+            else:
+                order.append(node)
+                stack.pop()
+    return order
+
+
+def transform(roots: Iterable[Expr], visit: Callable[[Expr, tuple[Expr, ...]], Expr]) -> list[Expr]:
+    """Rebuild bottom-up: `visit(node, new_args)` answers what stands in for each node."""
+    roots = list(roots)
+    new: dict[Expr, Expr] = {}
+    for node in walk(*roots):
+        new[node] = visit(node, tuple(new[arg] for arg in node.args))
+    return [new[root] for root in roots]
+
+
+def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
+    """The same operation on other arguments."""
+    return node if not node.args else make(node.op, *args, value=node.value)
+
+
+def substitute(root: Expr, values: Mapping[str, Expr]) -> Expr:
+    """Put expressions in the place of variables."""
+
+    def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "var":
+            return values.get(str(node.value), node)
+        return rebuild(node, args)
+
+    return transform([root], visit)[0]
+
+
+def plain(root: Expr) -> Expr:
+    """The expression without declared derivatives: what it computes, and no more."""
+    return transform([root], lambda node, args: args[0] if node.op == "given" else rebuild(node, args))[0]
+
+
+def variables(*roots: Expr) -> set[str]:
+    return {str(node.value) for node in walk(*roots) if node.op == "var"}
+
+
+def evaluate(root: Expr, values: Mapping[str, Any]) -> Any:
+    """The value in NumPy float64: the oracle of generated code, and the folder of constants."""
+    results: dict[Expr, Any] = {}
+    with np.errstate(all="ignore"):
+        for node in walk(plain(root)):
+            args = [results[arg] for arg in node.args]
+            if node.op == "const":
+                results[node] = node.value if node.boolean else np.float64(node.value)  # type: ignore[arg-type]
+            elif node.op == "var":
+                results[node] = np.asarray(values[str(node.value)], dtype=np.float64)[()]
+            elif node.op == "host":
+                results[node] = np.vectorize(node.value, otypes=[np.float64])(*args)
+            else:
+                results[node] = OPS[node.op].numpy(*args)
+        return results[node]
+
+
+_INFIX = {
+    "or": ("or", 1), "and": ("and", 2), "lt": ("<", 4), "le": ("<=", 4), "eq": ("==", 4),
+    "add": ("+", 5), "sub": ("-", 5), "mul": ("*", 6), "div": ("/", 6), "floordiv": ("//", 6),
+    "mod": ("%", 6), "pow": ("**", 8),
+}  # fmt: skip
+_RIGHT_BINDS_TIGHTER = {"sub", "div", "floordiv", "mod", "lt", "le", "eq"}
+
+
+def show(root: Expr, limit: int = 400) -> str:
+    """A readable formula in Python's notation; parts too long to repeat are cut with `...`."""
+    texts: dict[Expr, tuple[str, int]] = {}
+    for node in walk(plain(root)):
+        text, rank = _show_node(node, [texts[arg] for arg in node.args])
+        texts[node] = (text, rank) if len(text) <= limit else ("...", 10)
+    return texts[node][0]
+
+
+def _show_node(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
+    def at(i: int, rank: int) -> str:
+        text, own = args[i]
+        return text if own >= rank else f"({text})"
+
+    if node.op == "const":
+        number = node.value
+        if isinstance(number, float) and number.is_integer() and abs(number) < 1e16:
+            text = "-0.0" if is_const(node, -0.0) else str(int(number))
+        else:
+            text = repr(number)
+        return text, 7 if text.startswith("-") else 10
+    if node.op == "var":
+        return str(node.value), 10
+    if node.op in _INFIX:
+        sign, rank = _INFIX[node.op]
+        left = rank + (node.op in {"pow", "lt", "le", "eq"})
+        right = rank + (node.op in _RIGHT_BINDS_TIGHTER)
+        return f"{at(0, left)} {sign} {at(1, right)}", rank
+    if node.op == "neg":
+        return f"-{at(0, 7)}", 7
+    if node.op == "not":
+        return f"not {at(0, 3)}", 3
+    if node.op == "select":
+        return f"{at(1, 1)} if {at(0, 1)} else {at(2, 0)}", 0
+    name = getattr(node.value, "__name__", "host") if node.op == "host" else node.op
+    return f"{name}({', '.join(text for text, _ in args)})", 10

@@ -1,0 +1,114 @@
+"""The frozen plan of an activation: names, expression, derivative.
+
+A declared derivative lives inside the expression, as a `given` node, so that derivatives of any order
+follow it. A `gradient=` rule stands beside it: one expression per input, of the upstream gradient too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from actgrad.errors import NoDerivativeError
+from actgrad.language.derive import derive
+from actgrad.language.expression import Expr, evaluate, make, plain, show, var, variables, walk
+from actgrad.language.rewrite import rewrite
+
+Kind = Literal["exact", "derivative", "surrogate", "gradient"]
+Value = float | tuple[Any, ...]
+"""A parameter's value: a number, or nested tuples of them for an array."""
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    inputs: tuple[str, ...]
+    parameters: tuple[tuple[str, Value], ...]
+    value: Expr
+    kind: Kind = "exact"
+    gradient: tuple[Expr, ...] = ()
+    fixed: tuple[tuple[str, float | bool | str | None], ...] = ()
+    """Parameters whose values are part of the expression, such as a loop's length."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return self.inputs + tuple(name for name, _ in self.parameters)
+
+    @cached_property
+    def expressions(self) -> tuple[Expr, ...]:
+        return (self.value, *self.gradient)
+
+    @cached_property
+    def on_host(self) -> bool:
+        return any(node.op == "host" for node in walk(*self.expressions))
+
+    @cached_property
+    def upstream(self) -> str:
+        """The name of the upstream gradient, which no argument has."""
+        name = "upstream"
+        while name in self.arguments:
+            name += "_"
+        return name
+
+    @cached_property
+    def spans_inputs(self) -> bool:
+        """Whether the value mentions every argument, so that its shape needs no help."""
+        return variables(plain(self.value)) >= set(self.arguments)
+
+    def partial(self, name: str) -> Program:
+        """The derivative in force by one input or parameter, as a program of the same arguments."""
+        if self.gradient and name in self.inputs:
+            raise NoDerivativeError(
+                f"{self.name!r} was given a `gradient=` rule, which defines reverse mode only: "
+                f"it has no derivative, no forward mode and no formula to show.\n"
+                f"  Give `derivative=` or `surrogate=` to have them."
+            )
+        return _partial(self, name)
+
+    def vjp(self, name: str) -> Program:
+        """The gradient by one argument, as a program of the arguments and the upstream gradient."""
+        return _vjp(self, name)
+
+    def exact(self) -> Program:
+        """The same function with the derivative that its formula has."""
+        return replace(self, value=plain(self.value), kind="exact", gradient=())
+
+    def evaluate(self, *inputs: Any, **parameters: Any) -> Any:
+        """The value in NumPy float64."""
+        values = {name: np.asarray(value) for name, value in self.parameters} | parameters
+        return evaluate(self.value, dict(zip(self.inputs, inputs, strict=True)) | values)
+
+    def __str__(self) -> str:
+        return show(self.value)
+
+
+@cache
+def _partial(program: Program, name: str) -> Program:
+    suffix = "" if len(program.arguments) == 1 else f"_{name}"
+    return replace(
+        program,
+        name=f"{program.name}_derivative{suffix}",
+        value=derive(program.value, name),
+        kind="exact",
+        gradient=(),
+    )
+
+
+@cache
+def _vjp(program: Program, name: str) -> Program:
+    upstream = program.upstream
+    if program.gradient and name in program.inputs:
+        value = program.gradient[program.inputs.index(name)]
+    else:
+        value = make("mul", var(upstream), _partial(program, name).value)
+    return replace(
+        program,
+        name=f"{program.name}_gradient" + ("" if len(program.arguments) == 1 else f"_{name}"),
+        inputs=(*program.inputs, upstream),
+        value=rewrite(value)[0],
+        kind="exact",
+        gradient=(),
+    )

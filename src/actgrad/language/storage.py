@@ -1,0 +1,231 @@
+"""Program <-> JSON: inert data, never code.
+
+Written canonically (equal programs give equal bytes), one node a line, so that a diff can be read.
+Read with bounds on everything; whatever is wrong is one `ProgramError` that names the place.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from actgrad.errors import HostError, ProgramError
+from actgrad.language.expression import Expr, const, make, var, variables, walk
+from actgrad.language.ops import OPS
+from actgrad.language.program import Program, Value
+
+VERSION = 1
+MAX_BYTES = 8_000_000
+MAX_NODES = 200_000
+
+_KEYS = {"actgrad", "name", "inputs", "parameters", "fixed", "kind", "value", "gradient", "nodes"}
+_TRUTHS = {"and": (0, 1), "or": (0, 1), "not": (0,), "select": (0,)}
+
+
+def to_json(program: Program) -> str:
+    if program.on_host:
+        raise HostError(
+            f"{program.name!r} runs on the host (host=True), as Python code of this process, so it cannot "
+            f"be saved.\n  Rewrite it with operations that actgrad can read, and drop host=True."
+        )
+    nodes = walk(*program.expressions)
+    index = {node: i for i, node in enumerate(nodes)}
+    head = {
+        "actgrad": VERSION,
+        "name": program.name,
+        "inputs": list(program.inputs),
+        "parameters": {name: _encode(value) for name, value in program.parameters},
+        "fixed": {name: _encode(value) for name, value in program.fixed},
+        "kind": program.kind,
+        "value": index[program.value],
+        "gradient": [index[node] for node in program.gradient],
+    }
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    rows = (f"    {json.dumps(_row(node, index))}" for node in nodes)
+    lines.append('  "nodes": [\n' + ",\n".join(rows) + "\n  ]")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _row(node: Expr, index: dict[Expr, int]) -> list[Any]:
+    if not node.args:
+        return [node.op, _encode(node.value)]
+    return [node.op, *(index[arg] for arg in node.args)]
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_json(text: str | bytes, source: str = "this text") -> Program:
+    return _Loader(source).load(text)
+
+
+class _Loader:
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def fail(self, where: str, problem: str) -> NoReturn:
+        raise ProgramError(f"{self.source} is not a valid activation: {where}: {problem}")
+
+    def load(self, text: str | bytes) -> Program:
+        if not isinstance(text, (str, bytes)):
+            self.fail("top level", f"expected JSON text, and got {type(text).__name__}")
+        if len(text) > MAX_BYTES:
+            self.fail("top level", f"{len(text):,} bytes, more than the {MAX_BYTES:,} allowed")
+        data = self._parse(text)
+        if not isinstance(data, dict):
+            self.fail("top level", f"expected an object, and got {type(data).__name__}")
+        self._check_head(data)
+        inputs = self._names(data["inputs"])
+        parameters = self._values("parameters", data["parameters"], self._number)
+        fixed = self._values("fixed", data["fixed"], self._plain)
+        names = [*inputs, *(name for name, _ in parameters), *(name for name, _ in fixed)]
+        if len(set(names)) != len(names) or not inputs:
+            self.fail('"inputs"', "there must be one, and no name twice among inputs and parameters")
+        program = Program(data["name"], inputs, parameters, const(0.0), data["kind"], (), fixed)
+        known = {*program.arguments, *([program.upstream] if data["gradient"] else [])}
+        nodes = self._nodes(data["nodes"], known)
+        value = self._reference('"value"', data["value"], nodes)
+        if program.upstream in variables(value):
+            self.fail('"value"', "it depends on the upstream gradient")
+        if not isinstance(data["gradient"], list):
+            self.fail('"gradient"', "expected a list")
+        gradient = tuple(
+            self._reference(f'"gradient"[{i}]', at, nodes) for i, at in enumerate(data["gradient"])
+        )
+        if len(gradient) != (len(inputs) if data["kind"] == "gradient" else 0):
+            problem = f"{len(gradient)} given, for kind {data['kind']!r} with {len(inputs)} inputs"
+            self.fail('"gradient"', problem)
+        if value.boolean or any(node.boolean for node in gradient):
+            self.fail('"value"', "it is a truth value, not a number")
+        return replace(program, value=value, gradient=gradient)
+
+    def _parse(self, text: str | bytes) -> Any:
+        def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            for key, item in items:
+                if key in found:
+                    self.fail(_brief(key), "the key is there twice")
+                found[key] = item
+            return found
+
+        def constant(name: str) -> NoReturn:
+            self.fail("top level", f'the bare word {name}; what is not finite is written "nan" or "inf"')
+
+        def integer(digits: str) -> int:
+            if len(digits) > 20:
+                self.fail("top level", f"an integer of {len(digits)} digits")
+            return int(digits)
+
+        try:
+            return json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_int=integer)
+        except json.JSONDecodeError as error:
+            self.fail(f"line {error.lineno}, column {error.colno}", error.msg)
+        except UnicodeDecodeError as error:
+            self.fail(f"byte {error.start}", "not UTF-8 text")
+        except RecursionError:
+            self.fail("top level", "nested too deeply")
+
+    def _check_head(self, data: dict[str, Any]) -> None:
+        version = data.get("actgrad")
+        if type(version) is not int or version < 1:
+            self.fail('"actgrad"', f"expected the version of the format, and got {_brief(version)}")
+        if version > VERSION:
+            self.fail('"actgrad"', f"version {version} is newer than {VERSION}, the newest known here; upgrade")
+        if set(data) != _KEYS:
+            missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)[:5]
+            self.fail("top level", f"missing keys {missing}, unknown keys {unknown}")
+        if not isinstance(data["name"], str) or not data["name"] or len(data["name"]) > 200:
+            self.fail('"name"', f"expected a text, and got {_brief(data['name'])}")
+        if data["kind"] not in ("exact", "derivative", "surrogate", "gradient"):
+            self.fail('"kind"', f"unknown kind {_brief(data['kind'])}")
+
+    def _names(self, names: Any) -> tuple[str, ...]:
+        if not isinstance(names, list) or len(names) > 100:
+            self.fail('"inputs"', "expected a short list of names")
+        return tuple(self._name('"inputs"', name) for name in names)
+
+    def _name(self, where: str, name: Any) -> str:
+        valid = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+        if not valid or len(name) > 200:
+            self.fail(where, f"{_brief(name)} is not a Python name")
+        return str(name)
+
+    def _values(
+        self, key: str, values: Any, read: Callable[[str, Any], Any]
+    ) -> tuple[tuple[str, Any], ...]:
+        if not isinstance(values, dict) or len(values) > 1000:
+            self.fail(f'"{key}"', "expected an object of names and values")
+        return tuple(
+            (self._name(f'"{key}"', name), read(f'"{key}".{name}', item)) for name, item in values.items()
+        )
+
+    def _number(self, where: str, value: Any, depth: int = 0) -> Value:
+        if isinstance(value, list):
+            if depth > 8:
+                self.fail(where, "nested too deeply")
+            return tuple(self._number(where, item, depth + 1) for item in value)
+        if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+            return float(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.fail(where, f"expected a number, and got {_brief(value)}")
+        number = float(value)
+        if not math.isfinite(number):
+            self.fail(where, "a number beyond the range of float64")
+        return number
+
+    def _plain(self, where: str, value: Any) -> float | bool | str | None:
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        self.fail(where, f"expected a plain value, and got {_brief(value)}")
+
+    def _nodes(self, rows: Any, names: set[str]) -> list[Expr]:
+        if not isinstance(rows, list) or not 0 < len(rows) <= MAX_NODES:
+            self.fail('"nodes"', f"expected a list of 1 to {MAX_NODES:,} nodes")
+        nodes: list[Expr] = []
+        for i, row in enumerate(rows):
+            nodes.append(self._node(f'"nodes"[{i}]', row, nodes, names))
+        return nodes
+
+    def _node(self, where: str, row: Any, nodes: list[Expr], names: set[str]) -> Expr:
+        if not isinstance(row, list) or not row or not isinstance(row[0], str):
+            self.fail(where, f"expected [operation, arguments...], and got {_brief(row)}")
+        op, args = row[0], row[1:]
+        if op == "var":
+            if len(args) != 1 or not isinstance(args[0], str) or args[0] not in names:
+                self.fail(where, f"no input or parameter is called {_brief(args)}")
+            return var(args[0])
+        if op == "const":
+            if len(args) != 1 or isinstance(args[0], list):
+                self.fail(where, "expected one number")
+            return const(args[0] if isinstance(args[0], bool) else self._number(where, args[0]))  # type: ignore[arg-type]
+        if op not in OPS or op == "host":
+            self.fail(where, f"unknown operation {_brief(op)}")
+        parts = [self._reference(where, at, nodes) for at in args]
+        if op == "given":
+            if len(parts) < 3 or len(parts) % 2 == 0:
+                self.fail(where, "`given` takes a value and pairs of an input and a derivative")
+        elif len(parts) != OPS[op].arity:
+            self.fail(where, f"{op} takes {OPS[op].arity} arguments, and got {len(parts)}")
+        for i, part in enumerate(parts):
+            expected = i in _TRUTHS.get(op, ())
+            if part.boolean != expected:
+                kind = "truth value" if expected else "number"
+                self.fail(where, f"argument {i} of {op} must be a {kind}")
+        return make(op, *parts)
+
+    def _reference(self, where: str, at: Any, nodes: list[Expr]) -> Expr:
+        if type(at) is not int or not 0 <= at < len(nodes):
+            self.fail(where, f"{_brief(at)} is not the number of an earlier node")
+        return nodes[at]
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,382 @@
+"""Python function -> expression: run it with symbolic numbers until every path is known.
+
+Each `if` on a symbol is answered from a list of decisions; the function is run again with other
+answers until no path is left, and the paths join into selects. A run must ask the same questions as
+the runs before it for the same answers: a function that does not is not a function.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
+from actgrad.language.environment import Environment, unwrap
+from actgrad.language.expression import Expr, const, rebuild, variables, walk
+from actgrad.language.rewrite import build, rewrite
+from actgrad.language.symbol import HOST, Symbol, is_user_file, number, place, reading, refuse, user_line
+
+MAX_PATHS = 4096
+MAX_DECISIONS = 2500
+MAX_OPERATIONS = 2_000_000
+MAX_SECONDS = 20.0
+
+_BOUND_IT = (
+    "Bound the loop, as in `for _ in range(20):` with a `break`, or write independent choices as "
+    "values (`max`, `min`, `np.where`), which cost no path. " + HOST
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What reading a function gave: its outputs, and the parameters that had to be plain numbers."""
+
+    outputs: tuple[Expr, ...]
+    several: bool
+    fixed: frozenset[str]
+    portable: bool
+    """No tensor library was called, so the function can be run on plain floats to compare."""
+
+
+def trace(
+    function: Callable[..., Any],
+    call: Callable[[Callable[..., Any], Mapping[str, Any]], Any],
+    arguments: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+) -> Reading:
+    """Read `function`. `call(copy, values)` calls a copy of it with a value for each argument.
+
+    `arguments` maps names to expressions; `defaults` gives the plain value of those that are
+    parameters, used where Python needs an integer (`range(n)`).
+    """
+    fixed: set[str] = set()
+    while True:
+        environment = Environment()
+        copy = environment.copy(unwrap(function))
+        values = {name: defaults[name] if name in fixed else arg for name, arg in arguments.items()}
+        try:
+            outputs, several = _explore(copy, call, values, environment, frozenset(defaults))
+        except _NeedsPlain as needed:
+            fixed |= needed.names
+            continue
+        return Reading(
+            tuple(rewrite(*outputs)), several, frozenset(fixed), not environment.uses_frameworks
+        )
+
+
+class _NeedsPlain(BaseException):
+    """Python needs the plain value of a parameter. Not an Exception: the user's `except` must not see it."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+
+class _Interrupted(BaseException):
+    """Raised by the watchdog inside a loop that does not end."""
+
+
+class _Run:
+    """One run of the function: answers decisions from a list, then True, and notes them."""
+
+    def __init__(self, prefix: list[tuple[Expr, bool]], parameters: frozenset[str], budget: list[int]) -> None:
+        self.prefix = prefix
+        self.path: list[tuple[Expr, bool]] = []
+        self.facts = _Facts()
+        self.parameters = parameters
+        self.budget = budget
+
+    def count(self) -> None:
+        self.budget[0] -= 1
+        if self.budget[0] < 0:
+            refuse(
+                f"reading the function took more than {MAX_OPERATIONS:,} operations: a loop does not end, "
+                f"or there are too many paths",
+                _BOUND_IT,
+                UnboundedError,
+            )
+
+    def index(self, value: Expr) -> int:
+        names = variables(value)
+        if names and names <= self.parameters:
+            raise _NeedsPlain(names)
+        refuse(
+            "an index or a count depends on the input",
+            "Compare instead (`if`, `np.select`), or loop to a fixed bound with a `break`. " + HOST,
+        )
+
+    def decide(self, condition: Expr) -> bool:
+        if condition.op == "const":
+            return bool(condition.value)
+        if condition.op == "not":
+            return not self.decide(condition.args[0])
+        known = self.facts.known(condition)
+        if known is not None:
+            return known
+        step = len(self.path)
+        if step < len(self.prefix):
+            expected, answer = self.prefix[step]
+            if expected is not condition:
+                refuse(
+                    "the function asks different questions for the same answers, so it is not a function "
+                    "of its arguments alone",
+                    "Remove what varies between two calls (randomness, time, stored state).",
+                    ImpureError,
+                )
+        else:
+            answer = True
+        if step >= MAX_DECISIONS:
+            refuse(
+                f"this condition is still open after {MAX_DECISIONS:,} decisions on one path: the loop "
+                f"has no bound that holds for every input",
+                _BOUND_IT,
+                UnboundedError,
+            )
+        self.path.append((condition, answer))
+        self.facts.learn(condition, answer)
+        return answer
+
+
+class _Facts:
+    """What the decisions so far imply for later ones.
+
+    A comparison with a constant says that an expression lies below or above a cut of the number
+    line, a cut being a number and its left (0) or right (1) side. A False answer does not imply the
+    opposite comparison, since both are false for nan.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[Expr, bool] = {}
+        self.cuts: dict[tuple[Expr, bool], tuple[float, int]] = {}
+        self.denied: dict[tuple[Expr, bool], tuple[float, int]] = {}
+
+    @staticmethod
+    def _cut(condition: Expr) -> tuple[Expr, bool, tuple[float, int]] | None:
+        if condition.op not in {"lt", "le"}:
+            return None
+        x, y = condition.args
+        strict = condition.op == "lt"
+        if y.op == "const":
+            return x, True, (float(y.value), 0 if strict else 1)  # type: ignore[arg-type]
+        if x.op == "const":
+            return y, False, (float(x.value), 1 if strict else 0)  # type: ignore[arg-type]
+        return None
+
+    def known(self, condition: Expr) -> bool | None:
+        if condition in self.answers:
+            return self.answers[condition]
+        cut = self._cut(condition)
+        if cut is None:
+            return None
+        subject, below, at = cut
+        same, other = self.cuts.get((subject, below)), self.cuts.get((subject, not below))
+        denied = self.denied.get((subject, below))
+        if same is not None and (same <= at if below else same >= at):
+            return True
+        if other is not None and (other >= at if below else other <= at):
+            return False
+        if denied is not None and (denied >= at if below else denied <= at):
+            return False
+        return None
+
+    def learn(self, condition: Expr, answer: bool) -> None:
+        self.answers[condition] = answer
+        cut = self._cut(condition)
+        if cut is None:
+            return
+        subject, below, at = cut
+        table, tighter = (self.cuts, min if below else max) if answer else (self.denied, max if below else min)
+        old = table.get((subject, below))
+        table[subject, below] = at if old is None else tighter(old, at)
+
+
+Path = list[tuple[Expr, bool]]
+
+
+def _explore(
+    copy: Callable[..., Any],
+    call: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    environment: Environment,
+    parameters: frozenset[str],
+) -> tuple[list[Expr], bool]:
+    budget = [MAX_OPERATIONS]
+    with _Watchdog() as watchdog:
+        # Paths are visited depth first, so a decision's True side is complete when its False side starts.
+        done: list[list[tuple[Expr, ...]]] = []
+        prefix: Path = []
+        paths = 0
+        several: bool | None = None
+        first: tuple[Path, tuple[Expr, ...] | None] | None = None
+        while True:
+            run = _Run(prefix, parameters, budget)
+            outputs, many = _run(copy, call, arguments, run, watchdog)
+            environment.check()
+            paths += 1
+            if first is None:
+                again = _Run(list(run.path), parameters, budget)
+                repeated, _ = _run(copy, call, arguments, again, watchdog)
+                environment.check()
+                first = run.path, repeated
+                if again.path != run.path or repeated != outputs:
+                    raise ImpureError(
+                        f"two runs with the same input gave different results, so {_name(copy)!r} is not a "
+                        f"function of its arguments alone\n"
+                        f"  Remove what varies between two calls (randomness, time, stored state)."
+                    )
+            if paths > MAX_PATHS:
+                raise UnboundedError(
+                    f"{_name(copy)!r} has more than {MAX_PATHS:,} paths\n{_last_question(run, copy)}\n  {_BOUND_IT}"
+                )
+            if outputs is not None:
+                if several not in (None, many):
+                    raise TraceError(f"{_name(copy)!r} returns one number on one path and several on another")
+                several = many
+            done.append([outputs])  # type: ignore[list-item]
+            path = list(run.path)
+            while path and not path[-1][1]:
+                condition, _ = path.pop()
+                no = done.pop()[0]
+                yes = done.pop()[0]
+                done.append([_join(condition, yes, no, copy)])  # type: ignore[list-item]
+            if not path:
+                break
+            prefix = [*path[:-1], (path[-1][0], False)]
+    result = done[0][0]
+    if result is None:
+        raise TraceError(f"{_name(copy)!r} raises an exception on every path")
+    return list(result), bool(several)
+
+
+def _join(
+    condition: Expr, yes: tuple[Expr, ...] | None, no: tuple[Expr, ...] | None, copy: Any
+) -> tuple[Expr, ...] | None:
+    """Select between two paths; one that raised gives nan."""
+    if yes is None or no is None:
+        if yes is no:
+            return None
+        nan = (const(np.nan),) * len(yes or no or ())
+        yes, no = yes or nan, no or nan
+    if len(yes) != len(no):
+        raise TraceError(f"{_name(copy)!r} returns {len(yes)} numbers on one path and {len(no)} on another")
+    return tuple(build("select", condition, a, b) for a, b in zip(yes, no, strict=True))
+
+
+def _run(
+    copy: Callable[..., Any],
+    call: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    run: _Run,
+    watchdog: _Watchdog,
+) -> tuple[tuple[Expr, ...] | None, bool]:
+    values = {name: Symbol(arg) if isinstance(arg, Expr) else arg for name, arg in arguments.items()}
+    with reading(run):
+        try:
+            result = call(copy, values)
+            return _outputs(result, copy)
+        except ActgradError as error:
+            raise type(error)(f"{_name(copy)!r} cannot be read: {error}") from None
+        except _NeedsPlain:
+            raise
+        except _Interrupted as error:
+            raise UnboundedError(
+                f"{_name(copy)!r} cannot be read: it still ran after {MAX_SECONDS:g} seconds\n"
+                f"{_raised_at(error)}\n  {_BOUND_IT}"
+            ) from None
+        except RecursionError as error:
+            raise UnboundedError(
+                f"{_name(copy)!r} cannot be read: it calls itself without end\n{_raised_at(error)}\n  {_BOUND_IT}"
+            ) from None
+        except (ArithmeticError, ValueError) as error:
+            if "read-only" in str(error):
+                raise ImpureError(
+                    f"{_name(copy)!r} cannot be read: it changes an array that outlives the call\n"
+                    f"{_raised_at(error)}\n  Copy the array first."
+                ) from None
+            if run.path:
+                return None, False
+            raise _user_error(error, copy) from error
+        except Exception as error:
+            raise _user_error(error, copy) from error
+
+
+def _outputs(result: Any, copy: Any) -> tuple[tuple[Expr, ...], bool]:
+    many = isinstance(result, (tuple, list))
+    parts = tuple(result) if many else (result,)
+    for part in parts:
+        if isinstance(part, np.ndarray) and part.ndim == 0:
+            part = part[()]
+        if not isinstance(part, Symbol) and not _is_number(part):
+            shown = "None (is a `return` missing on one path?)" if part is None else repr(part)[:80]
+            raise TraceError(
+                f"the result is not a number: {shown}\n{_definition(copy)}\n"
+                f"  Every path must return one number (or one per gradient)."
+            )
+    return tuple(number(p[()] if isinstance(p, np.ndarray) else p).expr for p in parts), many
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (str, bytes, complex, np.complexfloating)) or value is None:
+        return False
+    if np.ndim(value) if isinstance(value, (np.ndarray, list, tuple)) else getattr(value, "shape", ()):
+        return False
+    with suppress(Exception):
+        float(value)
+        return True
+    return False
+
+
+def _user_error(error: Exception, copy: Any) -> TraceError:
+    return TraceError(
+        f"{_name(copy)!r} cannot be read: it raised {type(error).__name__}: {error}\n{_raised_at(error)}\n"
+        f"  An activation must answer every number. {HOST}"
+    )
+
+
+def _raised_at(error: BaseException) -> str:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_user_file(f.filename)]
+    return place(frames[-1].filename, frames[-1].lineno or 0, frames[-1].name) if frames else ""
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", None) or _name(getattr(function, "func", type(function)))
+
+
+def _definition(function: Any) -> str:
+    code = getattr(function, "__code__", None) or getattr(getattr(function, "__func__", None), "__code__", None)
+    return place(code.co_filename, code.co_firstlineno, code.co_name) if code else ""
+
+
+def _last_question(run: _Run, copy: Any) -> str:
+    return f"{_definition(copy)}\n    last asked: {run.path[-1][0]}" if run.path else _definition(copy)
+
+
+class _Watchdog:
+    """Ends a loop that never asks anything and never computes, by raising inside its thread."""
+
+    def __enter__(self) -> _Watchdog:
+        self._lock = threading.Lock()
+        self._open = True
+        self._thread = threading.get_ident()
+        self._timer = threading.Timer(MAX_SECONDS, self._interrupt)
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if self._open:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self._thread), ctypes.py_object(_Interrupted)
+                )
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._open = False
+        self._timer.cancel()

@@ -1,0 +1,67 @@
+"""Every framework's table has exactly the vocabulary's keys, and is read without the framework."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+FRAMEWORKS = ["numpy", "jax", "tensorflow", "torch"]
+# Standing in the way of each of these, so that a table that needs its framework cannot be read.
+BLOCKED = ["tensorflow", "keras", "torch", "jax", "jaxlib"]
+
+READ = """
+import importlib, json, sys
+source, module, blocked = json.loads(sys.argv[1])
+sys.path.insert(0, source)
+sys.modules.update(dict.fromkeys(blocked))
+from actgrad.language.ops import OPS
+print(json.dumps([list(OPS), importlib.import_module(module).TABLE]))
+"""
+
+
+def differences(vocabulary: list[str], table: dict[str, str]) -> list[str]:
+    """What keeps a table from being a translation of the vocabulary, one sentence each."""
+    return [
+        *(f"missing: {name}" for name in vocabulary if name not in table),
+        *(f"not in the vocabulary: {name}" for name in table if name not in vocabulary),
+        *(
+            f"no text for: {name}"
+            for name, text in table.items()
+            if not isinstance(text, str) or not text.strip()
+        ),
+    ]
+
+
+def read(framework: str) -> tuple[list[str], dict[str, str]]:
+    if not (SOURCE / "actgrad" / "frameworks" / f"{framework}.py").exists():
+        pytest.skip(f"frameworks/{framework}.py does not exist yet")
+    question = json.dumps([str(SOURCE), f"actgrad.frameworks.{framework}", BLOCKED])
+    done = subprocess.run(
+        [sys.executable, "-c", READ, question], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"the table cannot be read without {framework}:\n{done.stderr}"
+    vocabulary, table = json.loads(done.stdout)
+    return vocabulary, table
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_table_has_exactly_the_vocabulary(framework: str) -> None:
+    vocabulary, table = read(framework)
+    assert len(vocabulary) > 20
+    assert differences(vocabulary, table) == []
+
+
+def test_planted_faults_in_a_table_are_caught() -> None:
+    vocabulary, table = read("numpy")
+    victim = vocabulary[len(vocabulary) // 2]
+    without = {name: text for name, text in table.items() if name != victim}
+    assert differences(vocabulary, without) == [f"missing: {victim}"]
+    assert differences(vocabulary, {**table, "sinn": "np.sin({0})"}) == [
+        "not in the vocabulary: sinn"
+    ]
+    assert differences(vocabulary, {**table, victim: " "}) == [f"no text for: {victim}"]
