@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import DtypeError
-from actgrad.frameworks.source import Dialect, kernel
+from actgrad.frameworks.source import Dialect, kernel, standalone
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {
@@ -88,6 +88,26 @@ def _sigmoid(x):
         "_erf": _ERROR_FUNCTION.format("erf"),
         "_erfc": _ERROR_FUNCTION.format("erfc"),
     },
+    binding='''
+def {name}({signature}):
+    """{doc}"""
+    return _call({value}, {arguments})
+
+
+def {name}_gradient({signature}, upstream=1.0):
+    """The gradient by each argument, before it is summed over broadcast dimensions."""
+    inputs, parameters = ({arguments})[:{size}], ({arguments})[{size}:]
+    return tuple(_call(g, *inputs, upstream, *parameters) for g in ({gradients}))
+
+
+def _call(function, *arguments):
+    """In the dtype of the first argument; halves compute in float32, integers in float64."""
+    dtype = np.asarray(arguments[0]).dtype
+    dtype = np.dtype(np.float64) if dtype.kind in "iub" else dtype
+    working = np.float32 if dtype.itemsize == 2 else dtype
+    with np.errstate(all="ignore"):
+        return np.asarray(function(*(np.asarray(a, working) for a in arguments))).astype(dtype)[()]
+''',
 )
 
 
@@ -109,6 +129,7 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     dtype = _dtype([array.dtype for array in arrays])
     working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
     args = [array.astype(working, copy=False) for array in arrays]
+    program = program.bound(frozenset(parameters))
     args += [np.asarray(parameters.get(name, value), working) for name, value in program.parameters]
     with np.errstate(all="ignore"):
         result = kernel(program, DIALECT, host)(*args)
@@ -132,3 +153,7 @@ def _dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
 def native(program: Program) -> Callable[..., Any]:
     """The activation as a function of arrays: inputs by position, parameters by keyword."""
     return lambda *inputs, **parameters: call(program, inputs, parameters)
+
+
+def source(program: Program) -> str:
+    return standalone(program, DIALECT)

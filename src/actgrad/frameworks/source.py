@@ -10,14 +10,16 @@ import keyword
 import linecache
 import math
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from actgrad.errors import HostError
 from actgrad.language.expression import Expr, const, is_const, make, plain, rebuild, transform, walk
-from actgrad.language.program import Program
+from actgrad.language.program import Program, Value
 
 _WIDTH = 72
 
@@ -35,6 +37,9 @@ class Dialect:
     """Definitions that entries of the table refer to, by name; included where they are used."""
     typed_in_calls: bool = False
     """Whether a constant in a call needs a dtype even beside a tensor."""
+    binding: str = ""
+    """The part of a standalone file that joins value and gradients into one function: a template of
+    `{name}`, `{signature}`, `{arguments}`, `{doc}`, `{value}` and `{gradients}`."""
 
 
 def lower(root: Expr) -> Expr:
@@ -137,6 +142,52 @@ def helpers_text(text: str, dialect: Dialect) -> str:
 
     collect(text)
     return "\n\n\n".join(found.values())
+
+
+def standalone(program: Program, dialect: Dialect) -> str:
+    """A file that needs the framework and nothing else: value, gradients, and the function of both."""
+    if program.on_host:
+        raise HostError(
+            f"{program.name!r} runs on the host (host=True), so there is no source of it to write"
+        )
+    name = identifier(program.name)
+    value = f"_{name}_value"
+    functions = [function_text(program, dialect, value)]
+    gradients = []
+    for argument in program.arguments:
+        rule = program.vjp(argument)
+        gradients.append(f"_{identifier(rule.name)}")
+        functions.append(function_text(rule, dialect, gradients[-1]))
+    signature = [*program.inputs, *(f"{n}={_literal(v)}" for n, v in program.parameters)]
+    binding = dialect.binding.format(
+        name=name,
+        signature=", ".join(signature),
+        arguments="".join(f"{argument}, " for argument in program.arguments),
+        size=len(program.inputs),
+        doc=f"{program.name}({', '.join(program.inputs)}) = {program}",
+        value=value,
+        gradients="".join(f"{gradient}, " for gradient in gradients),
+    )
+    body = "\n\n\n".join([*functions, binding.strip()])
+    helpers = helpers_text(body, dialect)
+    title = f'"""{program.name} for {dialect.framework}, with {_KINDS[program.kind]}.\n\n    {_wrapped(str(program))}\n"""'
+    return f"{title}\n\n{dialect.imports}\n\n\n" + "\n\n\n".join(part for part in (helpers, body) if part) + "\n"
+
+
+_KINDS = {
+    "exact": "its exact derivative",
+    "derivative": "the derivative that was given for it",
+    "surrogate": "a surrogate derivative",
+    "gradient": "the gradient rule that was given for it",
+}
+
+
+def _literal(value: Value) -> str:
+    return repr(value) if isinstance(value, tuple) or math.isfinite(value) else f'float("{value}")'
+
+
+def _wrapped(text: str) -> str:
+    return "\n    ".join(textwrap.wrap(text, 90))
 
 
 Host = Callable[[Callable[..., Any]], Callable[..., Any]]

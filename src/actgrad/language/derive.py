@@ -20,17 +20,25 @@ def derive(root: Expr, by: str) -> Expr:
     nothing, not even a nan.
     """
     tangents: dict[Expr, Expr] = {}
-    for node in walk(root):
+    for node in walk(root, into=_differentiated):
         tangent = _tangent(node, tangents, by)
         if tangent is not _ZERO:
             tangents[node] = tangent
     return rewrite(tangents.get(root, _ZERO))[0]
 
 
+def _differentiated(node: Expr) -> tuple[Expr, ...]:
+    """The arguments through which the derivative passes: not a condition, nor a value whose derivative
+    was declared."""
+    if node.op == "given":
+        return node.args[1::2]
+    return node.args[1:] if node.op == "select" else () if node.boolean else node.args
+
+
 def _tangent(node: Expr, tangents: dict[Expr, Expr], by: str) -> Expr:
     if node.op == "var":
         return _ONE if node.value == by else _ZERO
-    if node.boolean or not any(arg in tangents for arg in node.args):
+    if not any(arg in tangents for arg in _differentiated(node)):
         return _ZERO
     if node.op == "given":
         pairs = zip(node.args[1::2], node.args[2::2], strict=True)

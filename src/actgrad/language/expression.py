@@ -117,8 +117,12 @@ def is_const(node: Expr, value: float | None = None) -> bool:
     return node.op == "const" and not node.boolean and (value is None or node is const(value))
 
 
-def walk(*roots: Expr) -> list[Expr]:
-    """Every node once, arguments before the nodes that use them."""
+def all_arguments(node: Expr) -> tuple[Expr, ...]:
+    return node.args
+
+
+def walk(*roots: Expr, into: Callable[[Expr], tuple[Expr, ...]] = all_arguments) -> list[Expr]:
+    """Every node once, arguments before the nodes that use them; `into` says which arguments count."""
     seen: set[Expr] = set()
     order: list[Expr] = []
     stack: list[tuple[Expr, Iterator[Expr]]] = []
@@ -126,13 +130,13 @@ def walk(*roots: Expr) -> list[Expr]:
         if root in seen:
             continue
         seen.add(root)
-        stack.append((root, iter(root.args)))
+        stack.append((root, iter(into(root))))
         while stack:
             node, rest = stack[-1]
             for arg in rest:
                 if arg not in seen:
                     seen.add(arg)
-                    stack.append((arg, iter(arg.args)))
+                    stack.append((arg, iter(into(arg))))
                     break
             else:
                 order.append(node)

@@ -14,7 +14,7 @@ import numpy as np
 
 from actgrad.errors import NoDerivativeError
 from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, evaluate, make, plain, show, var, variables, walk
+from actgrad.language.expression import Expr, const, evaluate, make, plain, show, substitute, var, variables, walk
 from actgrad.language.rewrite import rewrite
 
 Kind = Literal["exact", "derivative", "surrogate", "gradient"]
@@ -58,6 +58,10 @@ class Program:
         """Whether the value mentions every argument, so that its shape needs no help."""
         return variables(plain(self.value)) >= set(self.arguments)
 
+    def bound(self, kept: frozenset[str] = frozenset()) -> Program:
+        """The program with its parameters' values put in, but for those kept as arguments."""
+        return _bound(self, kept)
+
     def partial(self, name: str) -> Program:
         """The derivative in force by one input or parameter, as a program of the same arguments."""
         if self.gradient and name in self.inputs:
@@ -94,6 +98,18 @@ def _partial(program: Program, name: str) -> Program:
         value=derive(program.value, name),
         kind="exact",
         gradient=(),
+    )
+
+
+@cache
+def _bound(program: Program, kept: frozenset[str]) -> Program:
+    values = {n: const(v) for n, v in program.parameters if n not in kept and isinstance(v, float)}
+    expressions = rewrite(*(substitute(root, values) for root in program.expressions))
+    return replace(
+        program,
+        parameters=tuple((n, v) for n, v in program.parameters if n not in values),
+        value=expressions[0],
+        gradient=tuple(expressions[1:]),
     )
 
 

@@ -84,6 +84,8 @@ def _mul(x: Expr, y: Expr) -> Expr | None:
             return other
         if is_const(one, -1.0):
             return build("neg", other)
+        if one.op == "neg":
+            return build("neg", build("mul", one.args[0], other))
     return None
 
 
@@ -101,7 +103,10 @@ def _div(x: Expr, y: Expr) -> Expr | None:
         if x is make("neg", make("expm1", exponent)):
             return build("neg", build("tanh", build("mul", const(0.5), exponent)))
         return build("mul", x, build("sigmoid", build("neg", exponent)))
-    return _hyperbolic(x, y)
+    found = _hyperbolic(x, y)
+    if found is None and x.op == "neg":
+        return build("neg", build("div", x.args[0], y))
+    return found
 
 
 def _hyperbolic(x: Expr, y: Expr) -> Expr | None:

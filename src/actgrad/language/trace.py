@@ -315,7 +315,7 @@ def _outputs(result: Any, copy: Any) -> tuple[tuple[Expr, ...], bool]:
         if not isinstance(part, Symbol) and not _is_number(part):
             shown = "None (is a `return` missing on one path?)" if part is None else repr(part)[:80]
             raise TraceError(
-                f"the result is not a number: {shown}\n{_definition(copy)}\n"
+                f"the result is not a number: {shown}\n{definition(copy)}\n"
                 f"  Every path must return one number (or one per gradient)."
             )
     return tuple(number(p[()] if isinstance(p, np.ndarray) else p).expr for p in parts), many
@@ -348,13 +348,13 @@ def _name(function: Any) -> str:
     return getattr(function, "__name__", None) or _name(getattr(function, "func", type(function)))
 
 
-def _definition(function: Any) -> str:
+def definition(function: Any) -> str:
     code = getattr(function, "__code__", None) or getattr(getattr(function, "__func__", None), "__code__", None)
     return place(code.co_filename, code.co_firstlineno, code.co_name) if code else ""
 
 
 def _last_question(run: _Run, copy: Any) -> str:
-    return f"{_definition(copy)}\n    last asked: {run.path[-1][0]}" if run.path else _definition(copy)
+    return f"{definition(copy)}\n    last asked: {run.path[-1][0]}" if run.path else definition(copy)
 
 
 class _Watchdog:

@@ -1,0 +1,8 @@
+"""Activation functions in plain Python, with any derivative, native in every framework."""
+
+from actgrad.activation import Activation, activation, from_json, load
+from actgrad.frameworks.trainable import trainable
+
+__version__ = "0.1.0"
+
+__all__ = ["Activation", "activation", "from_json", "load", "trainable"]

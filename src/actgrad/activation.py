@@ -1,0 +1,379 @@
+"""Activation, the object a user holds, and `activation`, which makes one."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import inspect
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any, overload
+
+from actgrad.errors import CallError, DefinitionError, MissingFrameworkError, ProgramError
+from actgrad.frameworks import dispatch
+from actgrad.frameworks.hook import when_imported
+from actgrad.language import storage
+from actgrad.language.define import as_value, define, is_number, with_rule
+from actgrad.language.expression import substitute
+from actgrad.language.program import Program
+from actgrad.language.symbol import Symbol, number
+
+Rule = Any
+
+
+class Activation:
+    """An activation function with its derivative, for NumPy, TensorFlow, Keras, PyTorch and JAX.
+
+    Made by `activation`. It is immutable; two with the same content are equal.
+    """
+
+    __actgrad_reads__ = True
+
+    def __init__(self, program: Program, function: Callable[..., Any] | None = None, rules: Any = None) -> None:
+        self.program = program
+        self._function = function
+        self._rules = rules or {}
+        self.__name__ = program.name
+        self.__doc__ = getattr(function, "__doc__", None) or f"{program.name} = {program}"
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the tensors that it takes."""
+        return self.program.inputs
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Names and values of the numbers that shape it."""
+        return dict(self.program.parameters) | dict(self.program.fixed)
+
+    def __call__(self, *inputs: Any, **parameters: Any) -> Any:
+        """The value, in the framework and the dtype of the inputs.
+
+        Without inputs, the same activation with other parameter values. Raises `CallError` for a
+        wrong number of inputs or an unknown parameter, and `DtypeError` for integer tensors.
+        """
+        program = self.program
+        if parameters:
+            self._check_parameters(parameters)
+        if not inputs:
+            return self._with(parameters)
+        if len(inputs) != len(program.inputs):
+            raise CallError(
+                f"{self.name!r} takes {len(program.inputs)} input{'s' * (len(program.inputs) != 1)} "
+                f"({', '.join(program.inputs)}), and got {len(inputs)}\n"
+                f"  Parameters go by keyword: {self.name}({', '.join(program.inputs)}, name=value)."
+            )
+        if program.fixed and parameters.keys() & dict(program.fixed).keys():
+            fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
+            return self._with(fixed)(*inputs, **parameters)
+        if any(isinstance(x, Symbol) for x in inputs):
+            return self._inline(inputs, parameters)
+        return dispatch.room(inputs).call(program, inputs, parameters)
+
+    def _check_parameters(self, parameters: dict[str, Any]) -> None:
+        for name in parameters:
+            if name not in self.parameters:
+                known = list(self.parameters)
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, known)) or 'none'}"
+                raise CallError(f"{self.name!r} has no parameter {name!r}; {hint}")
+
+    def _with(self, parameters: dict[str, Any]) -> Activation:
+        fixed = parameters.keys() & dict(self.program.fixed).keys()
+        if fixed:
+            if self._function is None:
+                raise CallError(
+                    f"{sorted(fixed)} of {self.name!r} shaped it while it was read (a loop's length, an option), "
+                    f"and its Python function is not at hand: define it anew with the other value"
+                )
+            return self._reread(parameters)
+        for name, value in parameters.items():
+            if not is_number(value):
+                raise CallError(f"the parameter {name!r} of {self.name!r} must be a number, and is {value!r}")
+        values = dict(self.program.parameters) | {n: as_value(v) for n, v in parameters.items()}
+        return Activation(replace(self.program, parameters=tuple(values.items())), self._function, self._rules)
+
+    def _reread(self, parameters: dict[str, Any]) -> Activation:
+        function = functools.partial(self._function, **parameters)  # type: ignore[arg-type]
+        rules = {
+            kind: functools.partial(rule, **{n: v for n, v in parameters.items() if n in _arguments(rule)})
+            if callable(rule)
+            else rule
+            for kind, rule in self._rules.items()
+        }
+        return activation(function, name=self.name, **rules)
+
+    def _inline(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Symbol:
+        """Inside a function that is being read: this activation with its derivative."""
+        if self.program.gradient:
+            raise DefinitionError(
+                f"{self.name!r} has a `gradient=` rule, which cannot be part of another function\n"
+                f"  Apply it to the tensor, outside of the function."
+            )
+        values = {name: number(x).expr for name, x in zip(self.inputs, inputs, strict=True)}
+        for name, default in self.program.parameters:
+            value = parameters.get(name, default)
+            values[name] = number(value).expr
+        return Symbol(substitute(self.program.value, values))
+
+    # Derivatives.
+
+    @cached_property
+    def derivative(self) -> Any:
+        """The derivative in force, as an activation; a tuple of them for several inputs."""
+        return self._derivatives(self.program)
+
+    @cached_property
+    def exact_derivative(self) -> Any:
+        """The derivative by rule, of the branch that Python takes, whatever was declared."""
+        return self._derivatives(self.program.exact())
+
+    @staticmethod
+    def _derivatives(program: Program) -> Any:
+        found = tuple(Activation(program.partial(name)) for name in program.inputs)
+        return found[0] if len(found) == 1 else found
+
+    # In frameworks.
+
+    def source(self, framework: str) -> str:
+        """The generated code for a framework: a file that stands alone. Needs no framework installed."""
+        return str(_room(framework).source(self.program))
+
+    def native(self, framework: str) -> Callable[..., Any]:
+        """The framework's own function: inputs by position, parameters by keyword."""
+        function: Callable[..., Any] = _room(framework).native(self.program)
+        return function
+
+    def layer(self, name: str | None = None, **parameters: Any) -> Any:
+        """A Keras layer. Parameters may be numbers or `trainable(...)`."""
+        self._check_parameters(parameters)
+        return _room("keras").layer(self.program, name, parameters)
+
+    def module(self, **parameters: Any) -> Any:
+        """A PyTorch module. Parameters may be numbers or `trainable(...)`."""
+        self._check_parameters(parameters)
+        return _room("torch").module(self.program, parameters)
+
+    # As data.
+
+    def to_json(self) -> str:
+        """The activation as text: data, no code. Equal activations give equal texts."""
+        return storage.to_json(self.program)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json()` to a file, at once: a crash leaves the old file as it was."""
+        path = Path(path)
+        text = self.to_json()
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras stores."""
+        return {"program": self.to_json()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Activation:
+        return from_json(config["program"])
+
+    def __reduce__(self) -> Any:
+        return from_json, (self.to_json(),)
+
+    def __copy__(self) -> Activation:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Activation:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return self.program == other.program if isinstance(other, Activation) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.program)
+
+    def __repr__(self) -> str:
+        arguments = [*self.inputs, *(f"{n}={v!r}" for n, v in self.parameters.items())]
+        how = {
+            "exact": "",
+            "derivative": ", derivative given",
+            "surrogate": ", surrogate derivative",
+            "gradient": ", whole gradient given",
+        }[self.program.kind]
+        where = ", runs on the host: cannot be saved, exported or compiled by XLA" if self.program.on_host else ""
+        return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}>"
+
+    # Study.
+
+    def check(self, **options: Any) -> Any:
+        """Whether the derivative is what it claims to be: see `actgrad.study.check`."""
+        from actgrad.study.check import check
+
+        return check(self, **options)
+
+    def plot(self, *args: Any, **options: Any) -> Any:
+        """Draw function and derivatives: see `actgrad.study.plots`."""
+        from actgrad.study.plots import plot
+
+        return plot(self, *args, **options)
+
+    def propagation(self, **parameters: Any) -> Any:
+        """How signals and gradients pass through it: see `actgrad.study.propagation`."""
+        from actgrad.study.propagation import propagation
+
+        return propagation(self, **parameters)
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The Python function that it was read from, where this process has it."""
+        return self._function
+
+
+def _arguments(rule: Any) -> set[str]:
+    return set(inspect.signature(rule).parameters)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_ROOMS = ("numpy", "tensorflow", "keras", "torch", "jax")
+
+
+def _room(framework: str) -> ModuleType:
+    if framework not in _ROOMS:
+        near = difflib.get_close_matches(str(framework), _ROOMS, 1)
+        raise CallError(
+            f"no framework {framework!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {_ROOMS}")
+        )
+    try:
+        return importlib.import_module(f"actgrad.frameworks.{framework}")
+    except ModuleNotFoundError as error:
+        raise MissingFrameworkError(
+            f"{framework} is not installed\n  pip install 'actgrad[{framework}]'"
+        ) from error
+
+
+@overload
+def activation(
+    function: None = None,
+    *,
+    derivative: Rule = None,
+    surrogate: Rule = None,
+    gradient: Rule = None,
+    name: str | None = None,
+    host: bool = False,
+) -> Callable[[Callable[..., Any]], Activation]: ...
+@overload
+def activation(
+    function: Callable[..., Any],
+    *,
+    derivative: Rule = None,
+    surrogate: Rule = None,
+    gradient: Rule = None,
+    name: str | None = None,
+    host: bool = False,
+) -> Activation: ...
+def activation(
+    function: Callable[..., Any] | None = None,
+    *,
+    derivative: Rule = None,
+    surrogate: Rule = None,
+    gradient: Rule = None,
+    name: str | None = None,
+    host: bool = False,
+) -> Any:
+    """Make an activation of a plain Python function of numbers. Decorator or call.
+
+    Arguments of `function` without a default are inputs (tensors), those with one are parameters.
+    At most one rule:
+
+    - `derivative`: the local derivative, claimed to be the true one; a function of the same inputs
+      (and any of the parameters, by name) that returns a number, or a tuple with one per input; or
+      an Activation; or a number. A claim that is measurably false is warned about.
+    - `surrogate`: the same forms, deliberately something else.
+    - `gradient`: the whole gradient: `(inputs..., upstream, parameters...) -> gradient(s)`.
+    - none: the exact derivative, at a kink that of the branch that Python takes.
+
+    Values are those of the Python function for every finite input, rounded to the tensor's dtype;
+    where Python raises, IEEE's inf or nan. `host=True` runs a function that cannot be read as a
+    callback on the host CPU, with the same promises on value, gradient, dtype and shape.
+
+    Raises `TraceError` if the function cannot be read, `DefinitionError` if the rule does not fit.
+
+    >>> @activation(derivative=lambda x: 1.0 if x % 1 <= 0.5 else 0.0)
+    ... def spiky(x):
+    ...     r = x % 1
+    ...     return r if r <= 0.5 else 0
+    >>> spiky(1.25), spiky.derivative(1.25), spiky(0.75)
+    (0.25, 1.0, 0.0)
+    >>> step = activation(lambda x: 1.0 if x >= 0 else 0.0, name="step", surrogate=lambda x: max(0, 1 - abs(x)))
+    >>> step(0.5), step.derivative(0.5), step.exact_derivative(0.5)
+    (1.0, 0.5, 0.0)
+    """
+    rules = {"derivative": derivative, "surrogate": surrogate, "gradient": gradient}
+    given = {kind: rule for kind, rule in rules.items() if rule is not None}
+    if len(given) > 1:
+        raise DefinitionError(
+            f"{' and '.join(f'{kind}=' for kind in given)} are given; at most one makes sense\n"
+            f"  `derivative=` claims to be the true one, `surrogate=` is deliberately another, `gradient=` is "
+            f"the whole vector-Jacobian product."
+        )
+    if function is None:
+        return lambda function: activation(function, name=name, host=host, **given)
+    if not callable(function):
+        raise DefinitionError(f"activation takes a function, and got {function!r} ({type(function).__name__})")
+    kind, rule = next(iter(given.items()), ("exact", None))
+    if isinstance(function, Activation):
+        base = function.program if rule is None else function.program.exact()
+        program = base if name is None else replace(base, name=name)
+        if rule is not None:
+            program = with_rule(program, _as_rule(rule), kind)  # type: ignore[arg-type]
+        return Activation(program, function.function, given)
+    program = define(function, _as_rule(rule), kind, name, host)  # type: ignore[arg-type]
+    return Activation(program, function, given)
+
+
+def _as_rule(rule: Rule) -> Rule:
+    if isinstance(rule, tuple):
+        return tuple(map(_as_rule, rule))
+    return rule.program if isinstance(rule, Activation) else rule
+
+
+def from_json(text: str | bytes) -> Activation:
+    """The activation that `to_json()` wrote. Nothing stored is run; `ProgramError` says what is wrong."""
+    return Activation(storage.from_json(text))
+
+
+def load(path: str | os.PathLike[str]) -> Activation:
+    """The activation that `save(path)` wrote."""
+    try:
+        size = os.path.getsize(path)
+        if size > storage.MAX_BYTES:
+            raise ProgramError(f"{path} has {size:,} bytes, more than the {storage.MAX_BYTES:,} allowed")
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise ProgramError(f"{path} cannot be read: {error.strerror}") from error
+    return Activation(storage.from_json(text, source=str(path)))
+
+
+when_imported("keras", lambda: _room("keras").register(Activation))

@@ -1,0 +1,28 @@
+"""Which room answers for a tensor: told by its type, never by importing a framework."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+_ROOTS = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax", "jaxlib": "jax", "keras": "keras"}
+
+
+@cache
+def _framework(kind: type) -> str:
+    for base in kind.__mro__:
+        root = base.__module__.partition(".")[0]
+        if root in _ROOTS:
+            return _ROOTS[root]
+    return "numpy"
+
+
+def room(inputs: tuple[Any, ...]) -> ModuleType:
+    """The room of the first input that belongs to a framework; NumPy's otherwise."""
+    for x in inputs:
+        found = _framework(type(x))
+        if found != "numpy":
+            return importlib.import_module(f"actgrad.frameworks.{found}")
+    return importlib.import_module("actgrad.frameworks.numpy")

@@ -1,0 +1,164 @@
+"""Keras 3: a layer with trainable parameters, symbolic tensors, and what Keras needs to load ours.
+
+Values and derivatives are those of the backend's own room; nothing here goes through
+`keras.ops.custom_gradient`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from actgrad.errors import CallError
+from actgrad.frameworks.trainable import Trainable
+from actgrad.language import storage
+from actgrad.language.program import Program
+
+PACKAGE = "actgrad"
+
+
+def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
+    """The activation of Keras tensors (symbolically: as a layer) or of Keras variables."""
+    if any(isinstance(x, keras.KerasTensor) for x in inputs):
+        return ActivationLayer(program, dict(parameters))(*inputs)
+    values = {name: _value(value) for name, value in parameters.items()}
+    return _backend().call(program, tuple(map(_value, inputs)), values)
+
+
+def native(program: Program) -> Callable[..., Any]:
+    """The activation as a function of the backend's tensors."""
+    return lambda *inputs, **parameters: call(program, inputs, parameters)
+
+
+def source(program: Program) -> str:
+    return str(_backend().source(program))
+
+
+def layer(program: Program, name: str | None, parameters: Mapping[str, Any]) -> ActivationLayer:
+    return ActivationLayer(program, dict(parameters), name=name)
+
+
+def register(kind: type) -> None:
+    """Let Keras load objects of this class under safe mode, without custom_objects or the user's source."""
+    keras.saving.register_keras_serializable(package=PACKAGE)(kind)
+
+
+def _backend() -> Any:
+    return importlib.import_module(f"actgrad.frameworks.{keras.config.backend()}")
+
+
+def _value(x: Any) -> Any:
+    return x.value if isinstance(x, keras.Variable) else x
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Bounds(keras.constraints.Constraint):
+    """Keeps a weight within [low, high]."""
+
+    def __init__(self, low: float | None, high: float | None) -> None:
+        self.low, self.high = low, high
+
+    def __call__(self, w: Any) -> Any:
+        low = -np.inf if self.low is None else self.low
+        high = np.inf if self.high is None else self.high
+        return keras.ops.clip(w, low, high)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ActivationLayer(keras.layers.Layer):
+    """An activation as a layer; parameters are numbers, or weights where they are `trainable(...)`.
+
+    Several inputs are called as `layer(a, b)` or `layer([a, b])`.
+    """
+
+    def __init__(self, program: Program, parameters: dict[str, Any] | None = None, **options: Any) -> None:
+        if not options.get("name"):
+            options["name"] = keras.src.utils.naming.auto_name(program.name)
+        super().__init__(**options)
+        self.program = program
+        self.parameters = parameters or {}
+        self.supports_masking = True
+        self.supports_jit = not program.on_host
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)):
+            (inputs,) = inputs
+        if len(inputs) != len(self.program.inputs):
+            raise CallError(
+                f"the layer {self.name!r} takes {len(self.program.inputs)} inputs "
+                f"({', '.join(self.program.inputs)}), and got {len(inputs)}"
+            )
+        return super().__call__(inputs[0] if len(inputs) == 1 else list(inputs), **options)
+
+    def build(self, input_shape: Any) -> None:
+        shapes = [input_shape] if len(self.program.inputs) == 1 else input_shape
+        defaults = dict(self.program.parameters)
+        for name, value in self.parameters.items():
+            if isinstance(value, Trainable):
+                initial = defaults[name] if value.initial is None else value.initial
+                self._add_weight(name, value, initial, shapes)
+        super().build(input_shape)
+
+    def _add_weight(self, name: str, value: Trainable, initial: Any, shapes: Any) -> None:
+        shape: tuple[int, ...] = np.shape(initial)
+        if value.per_channel:
+            channels = shapes[0][-1]
+            if channels is None:
+                raise CallError(
+                    f"{name!r} is trainable per channel, and the number of channels (the last axis) is unknown"
+                )
+            shape = (channels,)
+        bounded = value.low is not None or value.high is not None
+        weight = self.add_weight(
+            shape=shape,
+            initializer=lambda shape, dtype: keras.ops.broadcast_to(keras.ops.cast(initial, dtype), shape),
+            constraint=Bounds(value.low, value.high) if bounded else None,
+            name=name,
+            autocast=False,
+        )
+        setattr(self, f"_{name}_weight", weight)
+
+    def call(self, inputs: Any) -> Any:
+        tensors = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
+        values = {
+            name: getattr(self, f"_{name}_weight").value if isinstance(value, Trainable) else value
+            for name, value in self.parameters.items()
+        }
+        return _backend().call(self.program, tensors, values)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shapes = [input_shape] if len(self.program.inputs) == 1 else input_shape
+        result = shapes[0]
+        for shape in shapes[1:]:
+            result = keras.ops.broadcast_shapes(result, shape)
+        return tuple(result)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        shape = self.compute_output_shape([t.shape for t in tensors] if len(tensors) > 1 else inputs.shape)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        parameters = {
+            name: value.get_config() if isinstance(value, Trainable) else value
+            for name, value in self.parameters.items()
+        }
+        own = {"program": storage.to_json(self.program), "parameters": parameters}
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ActivationLayer:
+        config = dict(config)
+        program = storage.from_json(config.pop("program"))
+        parameters = {
+            name: Trainable(**value) if isinstance(value, dict) else value
+            for name, value in config.pop("parameters").items()
+        }
+        return cls(program, parameters, **config)

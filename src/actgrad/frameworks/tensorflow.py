@@ -1,0 +1,301 @@
+"""TensorFlow: native operations with the derivative in force, eager, in graphs, under XLA.
+
+`tf.custom_gradient` carries reverse mode. Its backward function is itself such a function, made when
+it is first needed, so every order follows the same rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from actgrad.errors import CallError, DtypeError
+from actgrad.frameworks.source import Dialect, identifier, kernel, standalone
+from actgrad.language.program import Program
+
+TABLE: dict[str, str] = {
+    "neg": "-{0}",
+    "abs": "tf.abs({0})",
+    "add": "({0} + {1})",
+    "sub": "({0} - {1})",
+    "mul": "({0} * {1})",
+    "div": "({0} / {1})",
+    "floordiv": "({0} // {1})",
+    "mod": "({0} % {1})",
+    "pow": "({0} ** {1})",
+    "hypot": "_hypot({0}, {1})",
+    "copysign": "_copysign({0}, {1})",
+    "floor": "tf.floor({0})",
+    "ceil": "tf.math.ceil({0})",
+    "trunc": "_trunc({0})",
+    "round": "tf.round({0})",
+    "sqrt": "tf.sqrt({0})",
+    "cbrt": "_cbrt({0})",
+    "exp": "tf.exp({0})",
+    "exp2": "_exp2({0})",
+    "expm1": "tf.math.expm1({0})",
+    "log": "tf.math.log({0})",
+    "log2": "_log2({0})",
+    "log10": "_log10({0})",
+    "log1p": "tf.math.log1p({0})",
+    "sin": "tf.sin({0})",
+    "cos": "tf.cos({0})",
+    "tan": "tf.tan({0})",
+    "asin": "tf.asin({0})",
+    "acos": "tf.acos({0})",
+    "atan": "tf.atan({0})",
+    "atan2": "tf.atan2({0}, {1})",
+    "sinh": "tf.sinh({0})",
+    "cosh": "tf.cosh({0})",
+    "tanh": "tf.tanh({0})",
+    "asinh": "tf.asinh({0})",
+    "acosh": "tf.acosh({0})",
+    "atanh": "tf.atanh({0})",
+    "sigmoid": "tf.sigmoid({0})",
+    "softplus": "tf.math.softplus({0})",
+    "erf": "tf.math.erf({0})",
+    "erfc": "tf.math.erfc({0})",
+    "lt": "({0} < {1})",
+    "le": "({0} <= {1})",
+    "eq": "tf.equal({0}, {1})",
+    "and": "tf.logical_and({0}, {1})",
+    "or": "tf.logical_or({0}, {1})",
+    "not": "tf.logical_not({0})",
+    "select": "tf.where({0}, {1}, {2})",
+    "given": "{0}",
+    "host": "",
+}
+
+DIALECT = Dialect(
+    "tensorflow",
+    "import tensorflow as tf",
+    TABLE,
+    typed="tf.constant({0}, like.dtype)",
+    typed_in_calls=True,
+    helpers={
+        "_trunc": """
+def _trunc(x):
+    return tf.where(x < 0.0, tf.math.ceil(x), tf.floor(x))
+""",
+        "_hypot": """
+def _hypot(x, y):
+    x, y = tf.abs(x), tf.abs(y)
+    large = tf.maximum(x, y)
+    ratio = tf.math.divide_no_nan(tf.minimum(x, y), large)
+    return tf.where(tf.math.is_inf(large), large, large * tf.sqrt(1.0 + ratio * ratio))
+""",
+        "_copysign": """
+def _copysign(x, y):
+    negative = tf.math.atan2(y, tf.ones_like(y)) < 0.0
+    negative = tf.logical_or(negative, tf.logical_and(tf.equal(y, 0.0), 1.0 / y < 0.0))
+    x = tf.abs(x)
+    return tf.where(negative, -x, x)
+""",
+        "_cbrt": """
+def _cbrt(x):
+    size = tf.abs(x)
+    root = tf.pow(size, tf.constant(1.0 / 3.0, x.dtype))
+    better = root - tf.math.divide_no_nan(root - size / root / root, tf.constant(3.0, x.dtype))
+    root = tf.where(tf.logical_or(tf.equal(size, 0.0), tf.math.is_inf(size)), size, better)
+    return tf.where(x < 0.0, -root, tf.where(tf.equal(x, 0.0), x, root))
+""",
+        "_exp2": """
+def _exp2(x):
+    return tf.pow(tf.constant(2.0, x.dtype), x)
+""",
+        "_log2": """
+def _log2(x):
+    near = tf.math.log(x) * 1.4426950408889634
+    whole = tf.round(near)
+    exact = tf.equal(_exp2(whole), x)
+    return tf.where(exact, whole, near)
+""",
+        "_log10": """
+def _log10(x):
+    near = tf.math.log(x) * 0.4342944819032518
+    whole = tf.round(near)
+    exact = tf.equal(tf.pow(tf.constant(10.0, x.dtype), whole), x)
+    return tf.where(exact, whole, near)
+""",
+    },
+    binding='''
+def {name}({signature}):
+    """{doc}"""
+    first = tf.convert_to_tensor(({arguments})[0])
+    arguments = [tf.convert_to_tensor(a, first.dtype) for a in ({arguments})]
+    return _rule(*arguments)
+
+
+@tf.custom_gradient
+def _rule(*arguments):
+    dtype = arguments[0].dtype
+    inputs, parameters = arguments[:{size}], arguments[{size}:]
+
+    def gradient(upstream):
+        gradients = [_wide(g, *inputs, upstream, *parameters) for g in ({gradients})]
+        return [_sum_to(tf.cast(g, dtype), a) for g, a in zip(gradients, arguments)]
+
+    return tf.cast(_wide({value}, *arguments), dtype), gradient
+
+
+def _wide(function, *tensors):
+    """Half types compute in float32 inside."""
+    half = tensors[0].dtype in (tf.float16, tf.bfloat16)
+    return function(*(tf.cast(t, tf.float32) if half else t for t in tensors))
+
+
+def _sum_to(gradient, tensor):
+    """Add up the gradient over the dimensions in which the tensor was broadcast."""
+    shape = tf.shape(tensor)
+    gradient = tf.broadcast_to(gradient, tf.broadcast_dynamic_shape(shape, tf.shape(gradient)))
+    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=shape, s1=tf.shape(gradient))
+    return tf.reshape(tf.reduce_sum(gradient, axes), shape)
+''',
+)
+
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+_HALVES = ("float16", "bfloat16")
+
+
+def host(function: Callable[..., float]) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    def call(*args: Any) -> Any:
+        dtype = args[0].dtype
+
+        def on_host(*arrays: Any) -> Any:
+            result = np.vectorize(function, otypes=[np.float64])(*arrays)
+            return np.asarray(result, dtype.as_numpy_dtype)
+
+        result = tf.numpy_function(on_host, args, dtype)
+        shape = args[0].shape
+        for arg in args[1:]:
+            shape = tf.broadcast_static_shape(shape, arg.shape)
+        result.set_shape(shape)
+        return result
+
+    return call
+
+
+def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
+    """The activation of tensors, in their dtype."""
+    import tensorflow as tf
+
+    if any(isinstance(x, tf.RaggedTensor) for x in inputs):
+        return tf.ragged.map_flat_values(lambda *flat: call(program, flat, parameters), *inputs)
+    tensors, dtype = _tensors(program, inputs)
+    program = program.bound(frozenset(parameters))
+    working = tf.float32 if dtype.name in _HALVES else dtype
+    for name, default in program.parameters:
+        value = parameters.get(name, default)
+        tensor = tf.convert_to_tensor(value) if hasattr(value, "dtype") else tf.constant(value, working)
+        tensors.append(tf.cast(tensor, working))
+    with tf.name_scope(identifier(program.name)):
+        return native_rule(program, dtype.name)(*tensors)
+
+
+def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]:
+    """The inputs as tensors of one floating dtype."""
+    import tensorflow as tf
+
+    dtypes = [tf.as_dtype(x.dtype) for x in inputs if hasattr(x, "dtype")]
+    for dtype in dtypes:
+        if dtype.name not in _FLOATS:
+            raise DtypeError(
+                f"{program.name!r} got a tensor of dtype {dtype.name}; it takes {', '.join(_FLOATS)}\n"
+                f"  Convert it first: `tf.cast(x, tf.float32)`."
+            )
+    dtype = tf.as_dtype(np.result_type(*(dtype.as_numpy_dtype for dtype in set(dtypes))))
+    try:
+        tensors = [tf.convert_to_tensor(x, None if hasattr(x, "dtype") else dtype) for x in inputs]
+        return [tf.cast(tensor, dtype) for tensor in tensors], dtype
+    except (TypeError, ValueError) as error:
+        kinds = ", ".join(type(x).__name__ for x in inputs)
+        raise CallError(f"{program.name!r} takes dense tensors, and got {kinds}: {error}") from error
+
+
+@cache
+def native_rule(program: Program, dtype: str) -> Callable[..., Any]:
+    """The program, in this dtype, of tensors: inputs and parameters by position, with its derivative."""
+    import tensorflow as tf
+    from tensorflow.python.eager import record
+
+    def gradient_at(tensors: Sequence[Any]) -> Callable[..., list[Any]]:
+        size = len(program.inputs)
+
+        def gradient(upstream: Any) -> list[Any]:
+            upstream = tf.convert_to_tensor(upstream)
+            args = (*tensors[:size], upstream, *tensors[size:])
+            return [
+                _sum_to(native_rule(program.vjp(name), tensor.dtype.name)(*args), tensor)
+                for name, tensor in zip(program.arguments, tensors, strict=True)
+            ]
+
+        return gradient
+
+    @tf.custom_gradient
+    def in_graph(*tensors: Any) -> tuple[Any, Callable[..., list[Any]]]:
+        # The gradient may be built in another graph, which can reach tensors of this one only.
+        tensors = tuple(map(tf.identity, tensors))
+        return _value(program, tensors, dtype), gradient_at(tensors)
+
+    def rule(*tensors: Any) -> Any:
+        # Recorded as one operation, for tapes and forward accumulators alike: left to themselves, tapes
+        # would keep every intermediate and accumulators would differentiate the operations inside.
+        with record.stop_recording():
+            result = _value(program, tensors, dtype) if tf.executing_eagerly() else in_graph(*tensors)
+        record.record_operation(program.name, [result], tensors, gradient_at(tensors))
+        return result
+
+    return rule
+
+
+def _value(program: Program, tensors: Sequence[Any], dtype: str) -> Any:
+    """The program's value; half types compute in float32 inside."""
+    import tensorflow as tf
+
+    tensors = [tf.cast(t, tf.float32) if t.dtype.name in _HALVES else t for t in tensors]
+    result = kernel(program, DIALECT, host)(*tensors)
+    if not program.spans_inputs:
+        result = _spread(result, tensors)
+    if result.dtype.name != dtype:
+        return tf.cast(result, dtype)
+    return tf.identity(result) if any(result is tensor for tensor in tensors) else result
+
+
+def _spread(result: Any, tensors: Sequence[Any]) -> Any:
+    """A value that does not mention every argument, in the shape of all of them."""
+    import tensorflow as tf
+
+    static, shape = tensors[0].shape, tf.shape(tensors[0])
+    for tensor in tensors[1:]:
+        static = tf.broadcast_static_shape(static, tensor.shape)
+        shape = tf.broadcast_dynamic_shape(shape, tf.shape(tensor))
+    result = tf.broadcast_to(result, static if static.is_fully_defined() else shape)
+    result.set_shape(static)
+    return result
+
+
+def _sum_to(gradient: Any, tensor: Any) -> Any:
+    """Add up the gradient over the dimensions in which the tensor was broadcast."""
+    import tensorflow as tf
+
+    if gradient.shape.is_fully_defined() and gradient.shape == tensor.shape:
+        return gradient
+    shape = tf.shape(tensor)
+    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=shape, s1=tf.shape(gradient))
+    summed = tf.reshape(tf.reduce_sum(gradient, axes), shape)
+    summed.set_shape(tensor.shape)
+    return summed
+
+
+def native(program: Program) -> Callable[..., Any]:
+    """The activation as a function of tensors: inputs by position, parameters by keyword."""
+    return lambda *inputs, **parameters: call(program, inputs, parameters)
+
+
+def source(program: Program) -> str:
+    return standalone(program, DIALECT)

@@ -1,0 +1,74 @@
+"""What is measured when an activation is defined: that it was read right, and that its derivative is
+what it is declared to be. Cheap, on a fixed set of points; `study.check` looks closely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from actgrad.language.expression import Expr, evaluate, plain
+from actgrad.language.program import Program
+
+# Irregular, so that no point falls on a kink that a person would write.
+_steps = np.arange(1, 49)
+_POSITIVE = np.concatenate([0.137 * _steps * (1 + 0.0137 * _steps), [1.7e-4, 2.3e-2, 31.7, 113.3]])
+POINTS = np.sort(np.concatenate([-_POSITIVE * 0.9713, _POSITIVE]))
+
+
+def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
+    """Points for each input; the same points in another order for each further one."""
+    return [np.roll(POINTS, 17 * i) for i in range(inputs)]
+
+
+def _values(program: Program, root: Expr, points: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    arguments = dict(zip(program.inputs, points, strict=True))
+    for name, value in program.parameters:
+        array = np.asarray(value, dtype=np.float64)
+        arguments[name] = array if array.ndim == 0 else array.flat[0]
+    return np.broadcast_to(evaluate(root, arguments), points[0].shape)
+
+
+def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, float, float] | None:
+    """A point at which Python's own answer is not what was read: (x, Python's, read)."""
+    chosen = [points[3::9] for points in grid(len(program.inputs))]
+    read = _values(program, program.value, chosen)
+    for i, row in enumerate(zip(*chosen, strict=True)):
+        try:
+            own = float(function(*map(float, row)))
+        except Exception:  # where Python raises, the meaning is IEEE's
+            continue
+        if np.isfinite(own) and not np.isclose(own, read[i], rtol=1e-6, atol=1e-9):
+            return float(row[0]), own, float(read[i])
+    return None
+
+
+def mismatches(program: Program, derivatives: list[Expr], exact: list[Expr]) -> list[tuple[float, float, float]]:
+    """Points at which a claimed derivative is not the exact one: (x, claimed, exact)."""
+    points = grid(len(program.inputs))
+    found = []
+    for claimed, true in zip(derivatives, exact, strict=True):
+        a, b = _values(program, plain(claimed), points), _values(program, true, points)
+        with np.errstate(all="ignore"):
+            wrong = np.abs(a - b) > 1e-4 * (np.abs(a) + np.abs(b)) + 1e-7
+        wrong |= np.isfinite(b) & ~np.isfinite(a)
+        found += [(float(points[0][i]), float(a[i]), float(b[i])) for i in np.flatnonzero(wrong)]
+    return found if len(found) > 1 else []
+
+
+def is_zero(program: Program, derivatives: list[Expr]) -> bool:
+    """Whether all derivatives vanish at every point."""
+    points = grid(len(program.inputs))
+    return all(not np.any(_values(program, plain(d), points)) for d in derivatives)
+
+
+def not_finite(program: Program, derivatives: list[Expr]) -> float | None:
+    """A point at which a derivative is not finite."""
+    points = grid(len(program.inputs))
+    for derivative in derivatives:
+        bad = ~np.isfinite(_values(program, plain(derivative), points))
+        if bad.any():
+            return float(points[0][np.flatnonzero(bad)[0]])
+    return None
