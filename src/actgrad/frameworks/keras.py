@@ -47,6 +47,11 @@ def register(kind: type) -> None:
     keras.saving.register_keras_serializable(package=PACKAGE)(kind)
 
 
+def _broadcast(sizes: tuple[int | None, ...]) -> int | None:
+    wide = [size for size in sizes if size != 1]
+    return next((size for size in wide if size is not None), None) if wide else 1
+
+
 def _backend() -> Any:
     return importlib.import_module(f"actgrad.frameworks.{keras.config.backend()}")
 
@@ -135,10 +140,9 @@ class ActivationLayer(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = [input_shape] if len(self.program.inputs) == 1 else input_shape
-        result = shapes[0]
-        for shape in shapes[1:]:
-            result = keras.ops.broadcast_shapes(result, shape)
-        return tuple(result)
+        rank = max(map(len, shapes))
+        padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
+        return tuple(_broadcast(sizes) for sizes in zip(*padded, strict=True))
 
     def compute_output_spec(self, inputs: Any) -> Any:
         tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
