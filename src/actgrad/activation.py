@@ -35,7 +35,9 @@ class Activation:
 
     __actgrad_reads__ = True
 
-    def __init__(self, program: Program, function: Callable[..., Any] | None = None, rules: Any = None) -> None:
+    def __init__(
+        self, program: Program, function: Callable[..., Any] | None = None, rules: Any = None
+    ) -> None:
         self.program = program
         self._function = function
         self._rules = rules or {}
@@ -85,7 +87,11 @@ class Activation:
             if name not in self.parameters:
                 known = list(self.parameters)
                 near = difflib.get_close_matches(name, known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, known)) or 'none'}"
+                hint = (
+                    f"did you mean {near[0]!r}?"
+                    if near
+                    else f"it has {', '.join(map(repr, known)) or 'none'}"
+                )
                 raise CallError(f"{self.name!r} has no parameter {name!r}; {hint}")
 
     def _with(self, parameters: dict[str, Any]) -> Activation:
@@ -99,14 +105,20 @@ class Activation:
             return self._reread(parameters)
         for name, value in parameters.items():
             if not is_number(value):
-                raise CallError(f"the parameter {name!r} of {self.name!r} must be a number, and is {value!r}")
+                raise CallError(
+                    f"the parameter {name!r} of {self.name!r} must be a number, and is {value!r}"
+                )
         values = dict(self.program.parameters) | {n: as_value(v) for n, v in parameters.items()}
-        return Activation(replace(self.program, parameters=tuple(values.items())), self._function, self._rules)
+        return Activation(
+            replace(self.program, parameters=tuple(values.items())), self._function, self._rules
+        )
 
     def _reread(self, parameters: dict[str, Any]) -> Activation:
         function = functools.partial(self._function, **parameters)  # type: ignore[arg-type]
         rules = {
-            kind: functools.partial(rule, **{n: v for n, v in parameters.items() if n in _arguments(rule)})
+            kind: functools.partial(
+                rule, **{n: v for n, v in parameters.items() if n in _arguments(rule)}
+            )
             if callable(rule)
             else rule
             for kind, rule in self._rules.items()
@@ -217,7 +229,11 @@ class Activation:
             "surrogate": ", surrogate derivative",
             "gradient": ", whole gradient given",
         }[self.program.kind]
-        where = ", runs on the host: cannot be saved, exported or compiled by XLA" if self.program.on_host else ""
+        where = (
+            ", runs on the host: cannot be saved, exported or compiled by XLA"
+            if self.program.on_host
+            else ""
+        )
         return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}>"
 
     # Study.
@@ -263,7 +279,8 @@ def _room(framework: str) -> ModuleType:
     if framework not in _ROOMS:
         near = difflib.get_close_matches(str(framework), _ROOMS, 1)
         raise CallError(
-            f"no framework {framework!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {_ROOMS}")
+            f"no framework {framework!r}; "
+            + (f"did you mean {near[0]!r}?" if near else f"there are {_ROOMS}")
         )
     try:
         return importlib.import_module(f"actgrad.frameworks.{framework}")
@@ -341,7 +358,9 @@ def activation(
     if function is None:
         return lambda function: activation(function, name=name, host=host, **given)
     if not callable(function):
-        raise DefinitionError(f"activation takes a function, and got {function!r} ({type(function).__name__})")
+        raise DefinitionError(
+            f"activation takes a function, and got {function!r} ({type(function).__name__})"
+        )
     kind, rule = next(iter(given.items()), ("exact", None))
     if isinstance(function, Activation):
         base = function.program if rule is None else function.program.exact()
@@ -369,7 +388,9 @@ def load(path: str | os.PathLike[str]) -> Activation:
     try:
         size = os.path.getsize(path)
         if size > storage.MAX_BYTES:
-            raise ProgramError(f"{path} has {size:,} bytes, more than the {storage.MAX_BYTES:,} allowed")
+            raise ProgramError(
+                f"{path} has {size:,} bytes, more than the {storage.MAX_BYTES:,} allowed"
+            )
         text = Path(path).read_bytes()
     except OSError as error:
         raise ProgramError(f"{path} cannot be read: {error.strerror}") from error

@@ -7,7 +7,13 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-_ROOTS = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax", "jaxlib": "jax", "keras": "keras"}
+_ROOTS = {
+    "tensorflow": "tensorflow",
+    "torch": "torch",
+    "jax": "jax",
+    "jaxlib": "jax",
+    "keras": "keras",
+}
 
 
 @cache

@@ -83,7 +83,9 @@ class ActivationLayer(keras.layers.Layer):
     Several inputs are called as `layer(a, b)` or `layer([a, b])`.
     """
 
-    def __init__(self, program: Program, parameters: dict[str, Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self, program: Program, parameters: dict[str, Any] | None = None, **options: Any
+    ) -> None:
         if not options.get("name"):
             options["name"] = keras.src.utils.naming.auto_name(program.name)
         super().__init__(**options)
@@ -123,7 +125,9 @@ class ActivationLayer(keras.layers.Layer):
         bounded = value.low is not None or value.high is not None
         weight = self.add_weight(
             shape=shape,
-            initializer=lambda shape, dtype: keras.ops.broadcast_to(keras.ops.cast(initial, dtype), shape),
+            initializer=lambda shape, dtype: keras.ops.broadcast_to(
+                keras.ops.cast(initial, dtype), shape
+            ),
             constraint=Bounds(value.low, value.high) if bounded else None,
             name=name,
             autocast=False,
@@ -146,7 +150,9 @@ class ActivationLayer(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any) -> Any:
         tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-        shape = self.compute_output_shape([t.shape for t in tensors] if len(tensors) > 1 else inputs.shape)
+        shape = self.compute_output_shape(
+            [t.shape for t in tensors] if len(tensors) > 1 else inputs.shape
+        )
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -125,7 +125,9 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     arrays = [np.asarray(x) for x in inputs]
     for array in arrays:
         if array.dtype.kind in "cOSUMmV" and not _is_bfloat16(array.dtype):
-            raise DtypeError(f"{program.name!r} got an array of dtype {array.dtype}; it computes with real numbers")
+            raise DtypeError(
+                f"{program.name!r} got an array of dtype {array.dtype}; it computes with real numbers"
+            )
     dtype = _dtype([array.dtype for array in arrays])
     working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
     args = [array.astype(working, copy=False) for array in arrays]

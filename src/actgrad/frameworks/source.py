@@ -104,7 +104,8 @@ def _operands(
     infix = template.startswith(("(", "-"))
     needs_dtype = all(is_const(arg) for arg in tensors) or (dialect.typed_in_calls and not infix)
     return [
-        typed.format(texts[arg]) if needs_dtype and is_const(arg) else texts[arg] for arg in node.args
+        typed.format(texts[arg]) if needs_dtype and is_const(arg) else texts[arg]
+        for arg in node.args
     ]
 
 
@@ -171,7 +172,11 @@ def standalone(program: Program, dialect: Dialect) -> str:
     body = "\n\n\n".join([*functions, binding.strip()])
     helpers = helpers_text(body, dialect)
     title = f'"""{program.name} for {dialect.framework}, with {_KINDS[program.kind]}.\n\n    {_wrapped(str(program))}\n"""'
-    return f"{title}\n\n{dialect.imports}\n\n\n" + "\n\n\n".join(part for part in (helpers, body) if part) + "\n"
+    return (
+        f"{title}\n\n{dialect.imports}\n\n\n"
+        + "\n\n\n".join(part for part in (helpers, body) if part)
+        + "\n"
+    )
 
 
 _KINDS = {
@@ -201,7 +206,9 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]
     """
     name = identifier(program.name)
     text = function_text(program, dialect, name)
-    whole = "\n\n\n".join(part for part in (dialect.imports, helpers_text(text, dialect), text) if part)
+    whole = "\n\n\n".join(
+        part for part in (dialect.imports, helpers_text(text, dialect), text) if part
+    )
     filename = f"<actgrad {dialect.framework} {program.name} {hash(program):x}>"
     linecache.cache[filename] = (len(whole), None, whole.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {

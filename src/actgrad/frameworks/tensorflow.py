@@ -191,7 +191,9 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     working = tf.float32 if dtype.name in _HALVES else dtype
     for name, default in program.parameters:
         value = parameters.get(name, default)
-        tensor = tf.convert_to_tensor(value) if hasattr(value, "dtype") else tf.constant(value, working)
+        tensor = (
+            tf.convert_to_tensor(value) if hasattr(value, "dtype") else tf.constant(value, working)
+        )
         tensors.append(tf.cast(tensor, working))
     with tf.name_scope(identifier(program.name)):
         return native_rule(program, dtype.name)(*tensors)
@@ -214,7 +216,9 @@ def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]
         return [tf.cast(tensor, dtype) for tensor in tensors], dtype
     except (TypeError, ValueError) as error:
         kinds = ", ".join(type(x).__name__ for x in inputs)
-        raise CallError(f"{program.name!r} takes dense tensors, and got {kinds}: {error}") from error
+        raise CallError(
+            f"{program.name!r} takes dense tensors, and got {kinds}: {error}"
+        ) from error
 
 
 @cache
@@ -246,7 +250,9 @@ def native_rule(program: Program, dtype: str) -> Callable[..., Any]:
         # Recorded as one operation, for tapes and forward accumulators alike: left to themselves, tapes
         # would keep every intermediate and accumulators would differentiate the operations inside.
         with record.stop_recording():
-            result = _value(program, tensors, dtype) if tf.executing_eagerly() else in_graph(*tensors)
+            result = (
+                _value(program, tensors, dtype) if tf.executing_eagerly() else in_graph(*tensors)
+            )
         record.record_operation(program.name, [result], tensors, gradient_at(tensors))
         return result
 

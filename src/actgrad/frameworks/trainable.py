@@ -21,7 +21,9 @@ class Trainable:
         if self.initial is not None:
             below = self.low is not None and self.initial < self.low
             if below or (self.high is not None and self.initial > self.high):
-                raise ValueError(f"trainable: initial={self.initial} is not within [{self.low}, {self.high}]")
+                raise ValueError(
+                    f"trainable: initial={self.initial} is not within [{self.low}, {self.high}]"
+                )
 
     def get_config(self) -> dict[str, Any]:
         return {

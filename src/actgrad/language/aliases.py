@@ -145,7 +145,8 @@ NAMES: dict[str, str] = {
     "tensorflow.nn": _TF_NN,
     "torch": _TORCH,
     "torch.nn.functional": _TORCH_FUNCTIONAL,
-    "jax.numpy": _NUMPY_LIKE + " array=constant asarray=constant acos acosh asin asinh atan atan2 atanh pow=power",
+    "jax.numpy": _NUMPY_LIKE
+    + " array=constant asarray=constant acos acosh asin asinh atan atan2 atanh pow=power",
     "jax.nn": _JAX_NN,
     "jax.lax": _JAX_LAX,
     "jax.scipy.special": "erf erfc expit=sigmoid logit ndtr=normal_cdf xlogy",
@@ -195,7 +196,9 @@ _resolved: dict[str, tuple[int, dict[int, Meaning]]] = {}
 
 def _known(root: str) -> dict[int, Meaning]:
     """The root's functions by identity; looked up again when submodules have been imported since."""
-    present = [path for path in NAMES if path.partition(".")[0] == root and _module(path) is not None]
+    present = [
+        path for path in NAMES if path.partition(".")[0] == root and _module(path) is not None
+    ]
     count, table = _resolved.get(root, (-1, {}))
     if count != len(present):
         table = {}
@@ -230,7 +233,9 @@ def _named(text: str) -> Meaning:
     return found
 
 
-_IGNORED = frozenset({"name", "dtype", "out", "inplace", "out_type", "casting", "copy", "non_blocking"})
+_IGNORED = frozenset(
+    {"name", "dtype", "out", "inplace", "out_type", "casting", "copy", "non_blocking"}
+)
 _RENAMED = {
     "input": "x", "other": "y", "a": "x", "features": "x", "min": "low", "max": "high", "a_min": "low",
     "a_max": "high", "x_min": "low", "x_max": "high", "clip_value_min": "low",
@@ -289,7 +294,11 @@ def _argument_names(meant: Meaning) -> frozenset[str]:
 
 def _spelt(name: str, names: frozenset[str]) -> str:
     renamed = _RENAMED.get(name, name)
-    return renamed if renamed in names else next((n for n in names if n in _SYNONYMS.get(name, ())), renamed)
+    return (
+        renamed
+        if renamed in names
+        else next((n for n in names if n in _SYNONYMS.get(name, ())), renamed)
+    )
 
 
 _SYNONYMS = {
@@ -338,5 +347,6 @@ class _Kind(type):
 
 
 KINDS = {
-    kind: _Kind(kind.__name__, (), {"real": kind}) for kind in (builtins.float, builtins.int, builtins.bool)
+    kind: _Kind(kind.__name__, (), {"real": kind})
+    for kind in (builtins.float, builtins.int, builtins.bool)
 }

@@ -47,7 +47,11 @@ class Signature:
 def is_number(value: Any) -> bool:
     if isinstance(value, (bool, str, bytes, complex)) or value is None or callable(value):
         return False
-    array = np.asarray(value) if isinstance(value, (int, float, np.generic, np.ndarray, list, tuple)) else None
+    array = (
+        np.asarray(value)
+        if isinstance(value, (int, float, np.generic, np.ndarray, list, tuple))
+        else None
+    )
     return array is not None and array.dtype.kind in "iuf"
 
 
@@ -66,7 +70,9 @@ def signature(function: Callable[..., Any], name: str | None = None) -> Signatur
     if isinstance(function, np.ufunc):
         return Signature(name, ("x", "y")[: function.nin], {})
     try:
-        arguments = inspect.signature(function if known is None else getattr(known, "__wrapped__", known))
+        arguments = inspect.signature(
+            function if known is None else getattr(known, "__wrapped__", known)
+        )
     except (TypeError, ValueError):
         raise DefinitionError(
             f"the arguments of {name!r} cannot be seen from Python\n"
@@ -141,7 +147,9 @@ def _read_function(
     pinned |= reading.fixed
     parameters = tuple((n, v) for n, v in own.parameters.items() if n not in pinned)
     fixed = tuple((n, v) for n, v in own.defaults.items() if n in pinned and _is_plain(v))
-    return Program(own.name, own.inputs, parameters, reading.outputs[0], fixed=fixed), reading.portable
+    return Program(
+        own.name, own.inputs, parameters, reading.outputs[0], fixed=fixed
+    ), reading.portable
 
 
 def _is_plain(value: Any) -> bool:
@@ -149,7 +157,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def with_rule(
-    program: Program, rule: Rule, kind: Kind, host: bool = False, pinned: frozenset[str] = frozenset()
+    program: Program,
+    rule: Rule,
+    kind: Kind,
+    host: bool = False,
+    pinned: frozenset[str] = frozenset(),
 ) -> Program:
     """The program with a rule for its derivative."""
     parameters = dict(program.parameters)
@@ -185,7 +197,9 @@ def _read(
 class HostFunction:
     """A Python function that stays one: called on the host, with plain numbers."""
 
-    def __init__(self, function: Callable[..., Any], positional: int, keywords: tuple[str, ...]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], positional: int, keywords: tuple[str, ...]
+    ) -> None:
         self.function, self.positional, self.keywords = function, positional, keywords
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
@@ -200,7 +214,9 @@ _host_function = cache(HostFunction)
 
 def _on_host(function: Callable[..., Any], own: Signature, inputs: tuple[str, ...]) -> Expr:
     names = tuple(own.parameters)
-    return make("host", *map(var, (*inputs, *names)), value=_host_function(function, len(inputs), names))
+    return make(
+        "host", *map(var, (*inputs, *names)), value=_host_function(function, len(inputs), names)
+    )
 
 
 @dataclass
@@ -264,7 +280,9 @@ class _RuleReader:
         if len(plain) != len(self.inputs):
             self._wrong_inputs(own.name, len(plain), rule)
         fixed = {n: v for n, v in self.program.fixed if n in own.defaults}
-        return Signature(own.name, plain, {**own.defaults, **shared, **fixed}, own.keywords | set(shared))
+        return Signature(
+            own.name, plain, {**own.defaults, **shared, **fixed}, own.keywords | set(shared)
+        )
 
     def _wrong_inputs(self, name: str, got: int, rule: Rule) -> None:
         raise DefinitionError(
@@ -342,7 +360,9 @@ def _warn(message: str, kind: type[Warning]) -> None:
     import actgrad
 
     own = getattr(actgrad, "__path__", [""])[0]
-    warnings.warn(message, kind, skip_file_prefixes=(own,)) if _SKIPS else warnings.warn(message, kind, stacklevel=6)
+    warnings.warn(message, kind, skip_file_prefixes=(own,)) if _SKIPS else warnings.warn(
+        message, kind, stacklevel=6
+    )
 
 
 _SKIPS = "skip_file_prefixes" in inspect.signature(warnings.warn).parameters

@@ -21,12 +21,26 @@ from actgrad.errors import ImpureError
 from actgrad.language import aliases, functions
 from actgrad.language.symbol import HOST, Symbol, is_symbolic, refuse
 
-_IMPURE_BUILTINS = ("print", "input", "open", "exec", "eval", "breakpoint", "globals", "setattr", "delattr")
-_IMPURE_MODULES = frozenset(
-    "random time secrets uuid os io sys socket subprocess datetime threading logging pathlib tempfile".split()
+_IMPURE_BUILTINS = (
+    "print",
+    "input",
+    "open",
+    "exec",
+    "eval",
+    "breakpoint",
+    "globals",
+    "setattr",
+    "delattr",
 )
-_IMPURE_PATHS = frozenset({"numpy.random", "jax.random", "keras.random", "tensorflow.random", "tf.random"})
-_IMPURE_NAMES = frozenset("rand randn randint rand_like randn_like normal bernoulli save load print".split())
+_IMPURE_MODULES = frozenset(
+    ["random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess", "datetime", "threading", "logging", "pathlib", "tempfile"]
+)
+_IMPURE_PATHS = frozenset(
+    {"numpy.random", "jax.random", "keras.random", "tensorflow.random", "tf.random"}
+)
+_IMPURE_NAMES = frozenset(
+    ["rand", "randn", "randint", "rand_like", "randn_like", "normal", "bernoulli", "save", "load", "print"]
+)
 
 
 class Environment:
@@ -52,7 +66,9 @@ class Environment:
 
     def copy(self, value: Any) -> Any:
         """What stands in for a value while the function is read."""
-        if value is None or isinstance(value, (int, float, complex, str, bytes, Symbol, np.generic)):
+        if value is None or isinstance(
+            value, (int, float, complex, str, bytes, Symbol, np.generic)
+        ):
             return value
         if id(value) not in self._copies:
             self._originals.append(value)
@@ -66,7 +82,12 @@ class Environment:
             return self._class(value)
         if isinstance(value, types.ModuleType):
             return _Module(self, value)
-        if isinstance(value, (list, dict, set, bytearray)) and type(value) in (list, dict, set, bytearray):
+        if isinstance(value, (list, dict, set, bytearray)) and type(value) in (
+            list,
+            dict,
+            set,
+            bytearray,
+        ):
             return self._container(value)
         if isinstance(value, tuple) and type(value) is tuple:
             return tuple(map(self.copy, value))
@@ -83,7 +104,10 @@ class Environment:
         if isinstance(value, functools.partial):
             keywords = {name: self.copy(item) for name, item in value.keywords.items()}
             return functools.partial(self.copy(value.func), *map(self.copy, value.args), **keywords)
-        if isinstance(value, (types.BuiltinFunctionType, np.ufunc)) or _root(value) in aliases.ROOTS:
+        if (
+            isinstance(value, (types.BuiltinFunctionType, np.ufunc))
+            or _root(value) in aliases.ROOTS
+        ):
             return self._opaque(value)
         return self._instance(value)
 
@@ -155,7 +179,9 @@ class Environment:
     def _container(self, value: Any) -> Any:
         if isinstance(value, (set, bytearray)):
             copy = value.copy()
-            self._checks.append(lambda: None if copy == value else f"a {type(value).__name__} that it refers to")
+            self._checks.append(
+                lambda: None if copy == value else f"a {type(value).__name__} that it refers to"
+            )
             return copy
         copy = type(value)()
         self._copies[id(value)] = copy
@@ -201,7 +227,9 @@ class Environment:
         if isinstance(item, (staticmethod, classmethod)):
             return type(item)(self.copy(item.__func__))
         if isinstance(item, property):
-            return property(*(accessor and self.copy(accessor) for accessor in (item.fget, item.fset)))
+            return property(
+                *(accessor and self.copy(accessor) for accessor in (item.fget, item.fset))
+            )
         return self.copy(item)
 
     def _instance(self, value: Any) -> Any:
@@ -219,7 +247,9 @@ class Environment:
         vars(copy).update({name: self.copy(item) for name, item in vars(value).items()})
         before = dict(vars(copy))
         self._checks.append(
-            lambda: None if _same(vars(copy), before) else f"an attribute of its {type(value).__name__}"
+            lambda: (
+                None if _same(vars(copy), before) else f"an attribute of its {type(value).__name__}"
+            )
         )
         return copy
 
@@ -236,7 +266,11 @@ class Environment:
 
     def _opaque(self, value: Any) -> Any:
         """Software that cannot be followed: plain arguments pass, symbols are refused."""
-        if isinstance(value, types.BuiltinFunctionType) and _root(value) in {"builtins", "_operator", "_functools"}:
+        if isinstance(value, types.BuiltinFunctionType) and _root(value) in {
+            "builtins",
+            "_operator",
+            "_functools",
+        }:
             return value
         if not callable(value):
             return value
@@ -247,7 +281,8 @@ class Environment:
             if is_symbolic(args) or is_symbolic(kwargs):
                 refuse(
                     f"`{_path(value)}` is not among the operations that actgrad can read",
-                    "The vocabulary is in actgrad.language.ops: compose the function of those. " + HOST,
+                    "The vocabulary is in actgrad.language.ops: compose the function of those. "
+                    + HOST,
                 )
             return value(*args, **kwargs)
 
@@ -301,7 +336,10 @@ def unwrap(function: Any) -> Any:
         inner = inner or (getattr(function, attribute, None) if attribute == "py_func" else None)
         if callable(inner):
             return unwrap(inner)
-    if isinstance(function, functools._lru_cache_wrapper) or type(function).__name__ == "PjitFunction":
+    if (
+        isinstance(function, functools._lru_cache_wrapper)
+        or type(function).__name__ == "PjitFunction"
+    ):
         return unwrap(function.__wrapped__)
     return function
 
@@ -378,7 +416,8 @@ def _symbolic_pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
 @functools.cache
 def _symbolic_builtins() -> dict[str, Any]:
     changed: dict[str, Any] = {
-        name: aliases.meaning(getattr(builtins, name)) for name in ("abs", "max", "min", "any", "all", "round")
+        name: aliases.meaning(getattr(builtins, name))
+        for name in ("abs", "max", "min", "any", "all", "round")
     }
     changed.update({kind.__name__: stand_in for kind, stand_in in aliases.KINDS.items()})
     changed.update(range=_symbolic_range, type=_symbolic_type, pow=_symbolic_pow)

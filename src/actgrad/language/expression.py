@@ -171,7 +171,9 @@ def substitute(root: Expr, values: Mapping[str, Expr]) -> Expr:
 
 def plain(root: Expr) -> Expr:
     """The expression without declared derivatives: what it computes, and no more."""
-    return transform([root], lambda node, args: args[0] if node.op == "given" else rebuild(node, args))[0]
+    return transform(
+        [root], lambda node, args: args[0] if node.op == "given" else rebuild(node, args)
+    )[0]
 
 
 def variables(*roots: Expr) -> set[str]:

@@ -328,7 +328,9 @@ def selu(x: Number) -> Number:
 def gelu(x: Number, approximate: bool | str = False) -> Number:
     if approximate in (False, "none"):
         return multiply(x, normal_cdf(x))
-    inner = multiply(2 * math.sqrt(2 / math.pi), add(x, multiply(0.044715, multiply(x, multiply(x, x)))))
+    inner = multiply(
+        2 * math.sqrt(2 / math.pi), add(x, multiply(0.044715, multiply(x, multiply(x, x))))
+    )
     return multiply(x, sigmoid(inner))
 
 
@@ -343,7 +345,9 @@ def silu(x: Number, beta: Number = 1.0) -> Number:
 
 def softplus(x: Number, beta: Number = 1.0, threshold: Number = None) -> Number:
     """log(1 + exp(beta x)) / beta. The threshold that torch switches at only guards an overflow."""
-    return apply("softplus", x) if beta == 1.0 else divide(apply("softplus", multiply(beta, x)), beta)
+    return (
+        apply("softplus", x) if beta == 1.0 else divide(apply("softplus", multiply(beta, x)), beta)
+    )
 
 
 def mish(x: Number) -> Number:

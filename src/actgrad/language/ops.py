@@ -67,7 +67,12 @@ _ROWS = (
             "select(and_(eq(x, 0), 0 < y), 0, pow(x, y) * log(x))",
         ),
     ),
-    Op("hypot", "x y", np.hypot, tuple(f"select(eq(hypot(x, y), 0), 0, {v} / hypot(x, y))" for v in "xy")),
+    Op(
+        "hypot",
+        "x y",
+        np.hypot,
+        tuple(f"select(eq(hypot(x, y), 0), 0, {v} / hypot(x, y))" for v in "xy"),
+    ),
     Op("copysign", "x y", np.copysign, ("copysign(1, x) * copysign(1, y)", "0")),
     # steps
     Op("floor", "x", np.floor, ("0",)),

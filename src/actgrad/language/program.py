@@ -14,7 +14,18 @@ import numpy as np
 
 from actgrad.errors import NoDerivativeError
 from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, const, evaluate, make, plain, show, substitute, var, variables, walk
+from actgrad.language.expression import (
+    Expr,
+    const,
+    evaluate,
+    make,
+    plain,
+    show,
+    substitute,
+    var,
+    variables,
+    walk,
+)
 from actgrad.language.rewrite import rewrite
 
 Kind = Literal["exact", "derivative", "surrogate", "gradient"]

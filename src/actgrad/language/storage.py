@@ -87,7 +87,9 @@ class _Loader:
         fixed = self._values("fixed", data["fixed"], self._plain)
         names = [*inputs, *(name for name, _ in parameters), *(name for name, _ in fixed)]
         if len(set(names)) != len(names) or not inputs:
-            self.fail('"inputs"', "there must be one, and no name twice among inputs and parameters")
+            self.fail(
+                '"inputs"', "there must be one, and no name twice among inputs and parameters"
+            )
         program = Program(data["name"], inputs, parameters, const(0.0), data["kind"], (), fixed)
         known = {*program.arguments, *([program.upstream] if data["gradient"] else [])}
         nodes = self._nodes(data["nodes"], known)
@@ -116,7 +118,9 @@ class _Loader:
             return found
 
         def constant(name: str) -> NoReturn:
-            self.fail("top level", f'the bare word {name}; what is not finite is written "nan" or "inf"')
+            self.fail(
+                "top level", f'the bare word {name}; what is not finite is written "nan" or "inf"'
+            )
 
         def integer(digits: str) -> int:
             if len(digits) > 20:
@@ -124,7 +128,9 @@ class _Loader:
             return int(digits)
 
         try:
-            return json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_int=integer)
+            return json.loads(
+                text, object_pairs_hook=pairs, parse_constant=constant, parse_int=integer
+            )
         except json.JSONDecodeError as error:
             self.fail(f"line {error.lineno}, column {error.colno}", error.msg)
         except UnicodeDecodeError as error:
@@ -137,7 +143,10 @@ class _Loader:
         if type(version) is not int or version < 1:
             self.fail('"actgrad"', f"expected the version of the format, and got {_brief(version)}")
         if version > VERSION:
-            self.fail('"actgrad"', f"version {version} is newer than {VERSION}, the newest known here; upgrade")
+            self.fail(
+                '"actgrad"',
+                f"version {version} is newer than {VERSION}, the newest known here; upgrade",
+            )
         if set(data) != _KEYS:
             missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)[:5]
             self.fail("top level", f"missing keys {missing}, unknown keys {unknown}")
@@ -163,7 +172,8 @@ class _Loader:
         if not isinstance(values, dict) or len(values) > 1000:
             self.fail(f'"{key}"', "expected an object of names and values")
         return tuple(
-            (self._name(f'"{key}"', name), read(f'"{key}".{name}', item)) for name, item in values.items()
+            (self._name(f'"{key}"', name), read(f'"{key}".{name}', item))
+            for name, item in values.items()
         )
 
     def _number(self, where: str, value: Any, depth: int = 0) -> Value:

@@ -84,15 +84,24 @@ class Symbol:
     __int__ = __complex__ = __float__
 
     def __iter__(self) -> Iterator[Any]:
-        refuse("the function treats its input as a sequence", "An activation is a function of one number.")
+        refuse(
+            "the function treats its input as a sequence",
+            "An activation is a function of one number.",
+        )
 
     def __len__(self) -> int:
-        refuse("the function treats its input as a sequence", "An activation is a function of one number.")
+        refuse(
+            "the function treats its input as a sequence",
+            "An activation is a function of one number.",
+        )
 
     def __getitem__(self, key: Any) -> Symbol:
         if key is Ellipsis or key == ():
             return self
-        refuse("the function treats its input as a sequence", "An activation is a function of one number.")
+        refuse(
+            "the function treats its input as a sequence",
+            "An activation is a function of one number.",
+        )
 
     def __setitem__(self, key: Any, value: Any) -> None:
         refuse("the function changes its input in place", "Use `np.where(condition, value, x)`.")
@@ -148,7 +157,11 @@ class Symbol:
         return False if isinstance(other, str) or other is None else apply("eq", self, other)
 
     def __ne__(self, other: Any) -> Any:
-        return True if isinstance(other, str) or other is None else apply("not", apply("eq", self, other))
+        return (
+            True
+            if isinstance(other, str) or other is None
+            else apply("not", apply("eq", self, other))
+        )
 
     def __invert__(self) -> Symbol:
         _need_truth("~", self)
@@ -273,7 +286,11 @@ def is_symbolic(value: Any) -> bool:
         return any(map(is_symbolic, value))
     if isinstance(value, dict):
         return any(map(is_symbolic, value.values()))
-    return isinstance(value, np.ndarray) and value.dtype == object and any(map(is_symbolic, value.flat))
+    return (
+        isinstance(value, np.ndarray)
+        and value.dtype == object
+        and any(map(is_symbolic, value.flat))
+    )
 
 
 def given(value: Any, *pairs: Any) -> Symbol:
@@ -292,7 +309,10 @@ def _brief(value: Any) -> str:
 
 def _need_truth(sign: str, *values: Any) -> None:
     for value in values:
-        if not (isinstance(value, (bool, np.bool_)) or (isinstance(value, Symbol) and value.expr.boolean)):
+        if not (
+            isinstance(value, (bool, np.bool_))
+            or (isinstance(value, Symbol) and value.expr.boolean)
+        ):
             refuse(
                 f"`{sign}` works on truth values here, not on the bits of an integer",
                 "Combine comparisons with it, as in `(x > 0) & (x < 1)`; compute with numbers otherwise. "
@@ -321,7 +341,9 @@ _LIBRARIES = tuple(f"{os.sep}{part}{os.sep}" for part in ("site-packages", "dist
 
 
 def is_user_file(filename: str) -> bool:
-    return not filename.startswith((_OWN, "<frozen")) and not any(part in filename for part in _LIBRARIES)
+    return not filename.startswith((_OWN, "<frozen")) and not any(
+        part in filename for part in _LIBRARIES
+    )
 
 
 def user_line() -> str:
@@ -335,4 +357,3 @@ def user_line() -> str:
 def place(filename: str, line: int, name: str) -> str:
     text = linecache.getline(filename, line).strip()
     return f'  File "{filename}", line {line}, in {name}' + (f"\n    {text}" if text else "")
-

@@ -19,9 +19,17 @@ import numpy as np
 
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.environment import Environment, unwrap
-from actgrad.language.expression import Expr, const, rebuild, variables, walk
+from actgrad.language.expression import Expr, const, variables
 from actgrad.language.rewrite import build, rewrite
-from actgrad.language.symbol import HOST, Symbol, is_user_file, number, place, reading, refuse, user_line
+from actgrad.language.symbol import (
+    HOST,
+    Symbol,
+    is_user_file,
+    number,
+    place,
+    reading,
+    refuse,
+)
 
 MAX_PATHS = 4096
 MAX_DECISIONS = 2500
@@ -85,7 +93,9 @@ class _Interrupted(BaseException):
 class _Run:
     """One run of the function: answers decisions from a list, then True, and notes them."""
 
-    def __init__(self, prefix: list[tuple[Expr, bool]], parameters: frozenset[str], budget: list[int]) -> None:
+    def __init__(
+        self, prefix: list[tuple[Expr, bool]], parameters: frozenset[str], budget: list[int]
+    ) -> None:
         self.prefix = prefix
         self.path: list[tuple[Expr, bool]] = []
         self.facts = _Facts()
@@ -191,7 +201,9 @@ class _Facts:
         if cut is None:
             return
         subject, below, at = cut
-        table, tighter = (self.cuts, min if below else max) if answer else (self.denied, max if below else min)
+        table, tighter = (
+            (self.cuts, min if below else max) if answer else (self.denied, max if below else min)
+        )
         old = table.get((subject, below))
         table[subject, below] = at if old is None else tighter(old, at)
 
@@ -236,7 +248,9 @@ def _explore(
                 )
             if outputs is not None:
                 if several not in (None, many):
-                    raise TraceError(f"{_name(copy)!r} returns one number on one path and several on another")
+                    raise TraceError(
+                        f"{_name(copy)!r} returns one number on one path and several on another"
+                    )
                 several = many
             done.append([outputs])  # type: ignore[list-item]
             path = list(run.path)
@@ -264,7 +278,9 @@ def _join(
         nan = (const(np.nan),) * len(yes or no or ())
         yes, no = yes or nan, no or nan
     if len(yes) != len(no):
-        raise TraceError(f"{_name(copy)!r} returns {len(yes)} numbers on one path and {len(no)} on another")
+        raise TraceError(
+            f"{_name(copy)!r} returns {len(yes)} numbers on one path and {len(no)} on another"
+        )
     return tuple(build("select", condition, a, b) for a, b in zip(yes, no, strict=True))
 
 
@@ -275,7 +291,9 @@ def _run(
     run: _Run,
     watchdog: _Watchdog,
 ) -> tuple[tuple[Expr, ...] | None, bool]:
-    values = {name: Symbol(arg) if isinstance(arg, Expr) else arg for name, arg in arguments.items()}
+    values = {
+        name: Symbol(arg) if isinstance(arg, Expr) else arg for name, arg in arguments.items()
+    }
     with reading(run):
         try:
             result = call(copy, values)
@@ -324,7 +342,11 @@ def _outputs(result: Any, copy: Any) -> tuple[tuple[Expr, ...], bool]:
 def _is_number(value: Any) -> bool:
     if isinstance(value, (str, bytes, complex, np.complexfloating)) or value is None:
         return False
-    if np.ndim(value) if isinstance(value, (np.ndarray, list, tuple)) else getattr(value, "shape", ()):
+    if (
+        np.ndim(value)
+        if isinstance(value, (np.ndarray, list, tuple))
+        else getattr(value, "shape", ())
+    ):
         return False
     with suppress(Exception):
         float(value)
@@ -349,12 +371,16 @@ def _name(function: Any) -> str:
 
 
 def definition(function: Any) -> str:
-    code = getattr(function, "__code__", None) or getattr(getattr(function, "__func__", None), "__code__", None)
+    code = getattr(function, "__code__", None) or getattr(
+        getattr(function, "__func__", None), "__code__", None
+    )
     return place(code.co_filename, code.co_firstlineno, code.co_name) if code else ""
 
 
 def _last_question(run: _Run, copy: Any) -> str:
-    return f"{definition(copy)}\n    last asked: {run.path[-1][0]}" if run.path else definition(copy)
+    return (
+        f"{definition(copy)}\n    last asked: {run.path[-1][0]}" if run.path else definition(copy)
+    )
 
 
 class _Watchdog:

@@ -23,7 +23,9 @@ def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
     return [np.roll(POINTS, 17 * i) for i in range(inputs)]
 
 
-def _values(program: Program, root: Expr, points: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+def _values(
+    program: Program, root: Expr, points: list[np.ndarray[Any, Any]]
+) -> np.ndarray[Any, Any]:
     arguments = dict(zip(program.inputs, points, strict=True))
     for name, value in program.parameters:
         array = np.asarray(value, dtype=np.float64)
@@ -45,7 +47,9 @@ def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, f
     return None
 
 
-def mismatches(program: Program, derivatives: list[Expr], exact: list[Expr]) -> list[tuple[float, float, float]]:
+def mismatches(
+    program: Program, derivatives: list[Expr], exact: list[Expr]
+) -> list[tuple[float, float, float]]:
     """Points at which a claimed derivative is not the exact one: (x, claimed, exact)."""
     points = grid(len(program.inputs))
     found = []
