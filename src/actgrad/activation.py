@@ -99,10 +99,10 @@ class Activation:
         if fixed:
             if self._function is None:
                 raise CallError(
-                    f"{sorted(fixed)} of {self.name!r} shaped it while it was read (a loop's length, an option), "
-                    f"and its Python function is not at hand: define it anew with the other value"
+                    f"{sorted(fixed)} of {self.name!r} shaped it while it was read (a loop's length, an "
+                    f"option), and its Python function is not at hand: define it anew with the other value"
                 )
-            return self._reread(parameters)
+            return self._reread(self._function, parameters)
         for name, value in parameters.items():
             if not is_number(value):
                 raise CallError(
@@ -113,17 +113,15 @@ class Activation:
             replace(self.program, parameters=tuple(values.items())), self._function, self._rules
         )
 
-    def _reread(self, parameters: dict[str, Any]) -> Activation:
-        function = functools.partial(self._function, **parameters)  # type: ignore[arg-type]
-        rules = {
-            kind: functools.partial(
-                rule, **{n: v for n, v in parameters.items() if n in _arguments(rule)}
-            )
-            if callable(rule)
-            else rule
-            for kind, rule in self._rules.items()
-        }
-        return activation(function, name=self.name, **rules)
+    def _reread(self, function: Callable[..., Any], parameters: dict[str, Any]) -> Activation:
+        def with_values(rule: Any) -> Any:
+            if not callable(rule):
+                return rule
+            known = inspect.signature(rule).parameters
+            return functools.partial(rule, **{n: v for n, v in parameters.items() if n in known})
+
+        rules: dict[str, Any] = {kind: with_values(rule) for kind, rule in self._rules.items()}
+        return activation(functools.partial(function, **parameters), name=self.name, **rules)
 
     def _inline(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Symbol:
         """Inside a function that is being read: this activation with its derivative."""
@@ -262,10 +260,6 @@ class Activation:
         return self._function
 
 
-def _arguments(rule: Any) -> set[str]:
-    return set(inspect.signature(rule).parameters)
-
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -343,7 +337,8 @@ def activation(
     ...     return r if r <= 0.5 else 0
     >>> spiky(1.25), spiky.derivative(1.25), spiky(0.75)
     (0.25, 1.0, 0.0)
-    >>> step = activation(lambda x: 1.0 if x >= 0 else 0.0, name="step", surrogate=lambda x: max(0, 1 - abs(x)))
+    >>> triangle = lambda x: max(0, 1 - abs(x))
+    >>> step = activation(lambda x: 1.0 if x >= 0 else 0.0, name="step", surrogate=triangle)
     >>> step(0.5), step.derivative(0.5), step.exact_derivative(0.5)
     (1.0, 0.5, 0.0)
     """
@@ -352,8 +347,8 @@ def activation(
     if len(given) > 1:
         raise DefinitionError(
             f"{' and '.join(f'{kind}=' for kind in given)} are given; at most one makes sense\n"
-            f"  `derivative=` claims to be the true one, `surrogate=` is deliberately another, `gradient=` is "
-            f"the whole vector-Jacobian product."
+            f"  `derivative=` claims to be the true one, `surrogate=` is deliberately another, "
+            f"`gradient=` is the whole vector-Jacobian product."
         )
     if function is None:
         return lambda function: activation(function, name=name, host=host, **given)

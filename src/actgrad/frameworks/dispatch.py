@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Hashable
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -17,8 +18,8 @@ _ROOTS = {
 
 
 @cache
-def _framework(kind: type) -> str:
-    for base in kind.__mro__:
+def _framework(kind: Hashable) -> str:
+    for base in kind.__mro__:  # type: ignore[attr-defined]
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
             return _ROOTS[root]

@@ -119,7 +119,8 @@ class ActivationLayer(keras.layers.Layer):
             channels = shapes[0][-1]
             if channels is None:
                 raise CallError(
-                    f"{name!r} is trainable per channel, and the number of channels (the last axis) is unknown"
+                    f"{name!r} is trainable per channel, and the number of channels (the last axis) "
+                    f"is unknown"
                 )
             shape = (channels,)
         bounded = value.low is not None or value.high is not None

@@ -171,7 +171,8 @@ def standalone(program: Program, dialect: Dialect) -> str:
     )
     body = "\n\n\n".join([*functions, binding.strip()])
     helpers = helpers_text(body, dialect)
-    title = f'"""{program.name} for {dialect.framework}, with {_KINDS[program.kind]}.\n\n    {_wrapped(str(program))}\n"""'
+    what = f"{program.name} for {dialect.framework}, with {_KINDS[program.kind]}."
+    title = f'"""{what}\n\n    {_wrapped(str(program))}\n"""'
     return (
         f"{title}\n\n{dialect.imports}\n\n\n"
         + "\n\n\n".join(part for part in (helpers, body) if part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from actgrad.language.derive import derive
 from actgrad.language.environment import unwrap
 from actgrad.language.expression import Expr, const, make, substitute, var
 from actgrad.language.program import Kind, Program, Value
+from actgrad.language.symbol import is_user_file
 from actgrad.language.trace import Reading, definition, trace
 
 Rule = Any
@@ -357,12 +359,8 @@ def _check_derivatives(program: Program) -> None:
 
 
 def _warn(message: str, kind: type[Warning]) -> None:
-    import actgrad
-
-    own = getattr(actgrad, "__path__", [""])[0]
-    warnings.warn(message, kind, skip_file_prefixes=(own,)) if _SKIPS else warnings.warn(
-        message, kind, stacklevel=6
-    )
-
-
-_SKIPS = "skip_file_prefixes" in inspect.signature(warnings.warn).parameters
+    """Warn at the user's line."""
+    level, frame = 1, sys._getframe(1)
+    while frame is not None and not is_user_file(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+    warnings.warn(message, kind, stacklevel=level + 1)

@@ -240,7 +240,7 @@ class Environment:
             return value
         shadow = self.copy_with_bases(type(value))
         try:
-            copy = object.__new__(shadow)
+            copy: Any = object.__new__(shadow)
         except TypeError:
             return value
         self._copies[id(value)] = copy

@@ -191,7 +191,7 @@ def evaluate(root: Expr, values: Mapping[str, Any]) -> Any:
             elif node.op == "var":
                 results[node] = np.asarray(values[str(node.value)], dtype=np.float64)[()]
             elif node.op == "host":
-                results[node] = np.vectorize(node.value, otypes=[np.float64])(*args)
+                results[node] = np.vectorize(node.value, otypes=[np.float64])(*args)  # type: ignore[arg-type]
             else:
                 results[node] = OPS[node.op].numpy(*args)
         return results[node]

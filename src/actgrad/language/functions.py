@@ -95,7 +95,7 @@ def where(condition: Number, yes: Number = None, no: Number = None) -> Number:
 
 def select(conditions: Sequence[Any], values: Sequence[Any], default: Number = 0) -> Number:
     pairs = zip(reversed(conditions), reversed(values), strict=True)
-    return reduce(lambda otherwise, pair: where(*pair, otherwise), pairs, default)
+    return reduce(lambda otherwise, pair: where(pair[0], pair[1], otherwise), pairs, default)
 
 
 def piecewise(x: Number, conditions: Sequence[Any], values: Sequence[Any]) -> Number:

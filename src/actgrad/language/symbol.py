@@ -95,7 +95,7 @@ class Symbol:
             "An activation is a function of one number.",
         )
 
-    def __getitem__(self, key: Any) -> Symbol:
+    def __getitem__(self, key: Any) -> Any:
         if key is Ellipsis or key == ():
             return self
         refuse(
@@ -106,51 +106,51 @@ class Symbol:
     def __setitem__(self, key: Any, value: Any) -> None:
         refuse("the function changes its input in place", "Use `np.where(condition, value, x)`.")
 
-    def __neg__(self) -> Symbol:
+    def __neg__(self) -> Any:
         return apply("neg", self)
 
-    def __pos__(self) -> Symbol:
+    def __pos__(self) -> Any:
         return number(self)
 
-    def __abs__(self) -> Symbol:
+    def __abs__(self) -> Any:
         return apply("abs", self)
 
-    def __floor__(self) -> Symbol:
+    def __floor__(self) -> Any:
         return apply("floor", self)
 
-    def __ceil__(self) -> Symbol:
+    def __ceil__(self) -> Any:
         return apply("ceil", self)
 
-    def __trunc__(self) -> Symbol:
+    def __trunc__(self) -> Any:
         return apply("trunc", self)
 
-    def __round__(self, digits: int | None = None) -> Symbol:
+    def __round__(self, digits: int | None = None) -> Any:
         if not digits:
             return apply("round", self)
         scale = 10.0**digits
         return apply("div", apply("round", apply("mul", self, scale)), scale)
 
-    def __divmod__(self, other: Any) -> tuple[Symbol, Symbol]:
+    def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return apply("floordiv", self, other), apply("mod", self, other)
 
-    def __rdivmod__(self, other: Any) -> tuple[Symbol, Symbol]:
+    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
         return apply("floordiv", other, self), apply("mod", other, self)
 
-    def __pow__(self, other: Any, modulus: Any = None) -> Symbol:
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is not None:
             refuse("pow(a, b, m) is for integers", "Write `a ** b % m`.")
         return apply("pow", self, other)
 
-    def __lt__(self, other: Any) -> Symbol:
+    def __lt__(self, other: Any) -> Any:
         return apply("lt", self, other)
 
-    def __le__(self, other: Any) -> Symbol:
+    def __le__(self, other: Any) -> Any:
         return apply("le", self, other)
 
-    def __gt__(self, other: Any) -> Symbol:
+    def __gt__(self, other: Any) -> Any:
         return apply("lt", other, self)
 
-    def __ge__(self, other: Any) -> Symbol:
+    def __ge__(self, other: Any) -> Any:
         return apply("le", other, self)
 
     def __eq__(self, other: Any) -> Any:
@@ -163,11 +163,11 @@ class Symbol:
             else apply("not", apply("eq", self, other))
         )
 
-    def __invert__(self) -> Symbol:
+    def __invert__(self) -> Any:
         _need_truth("~", self)
         return apply("not", self)
 
-    def __xor__(self, other: Any) -> Symbol:
+    def __xor__(self, other: Any) -> Any:
         _need_truth("^", self, other)
         return apply("not", apply("eq", number(self), number(other)))
 
@@ -198,8 +198,8 @@ class Symbol:
         return found(*args, **kwargs)
 
 
-def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, Any], Symbol]:
-    def operate(self: Symbol, other: Any) -> Symbol:
+def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, Any], Any]:
+    def operate(self: Symbol, other: Any) -> Any:
         return apply(op, other, self) if swapped else apply(op, self, other)
 
     return operate
@@ -208,21 +208,22 @@ def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, Any], Symbol]:
 for _op in ("add", "sub", "mul", "floordiv", "mod"):
     setattr(Symbol, f"__{_op}__", _binary(_op))
     setattr(Symbol, f"__r{_op}__", _binary(_op, swapped=True))
-Symbol.__truediv__ = _binary("div")  # type: ignore[attr-defined]
-Symbol.__rtruediv__ = _binary("div", swapped=True)  # type: ignore[attr-defined]
-Symbol.__rpow__ = _binary("pow", swapped=True)  # type: ignore[attr-defined]
+setattr(Symbol, "__truediv__", _binary("div"))  # noqa: B010
+setattr(Symbol, "__rtruediv__", _binary("div", swapped=True))  # noqa: B010
+setattr(Symbol, "__rpow__", _binary("pow", swapped=True))  # noqa: B010
 
 
-def _logical(op: str, sign: str) -> Callable[[Symbol, Any], Symbol]:
-    def operate(self: Symbol, other: Any) -> Symbol:
+def _logical(op: str, sign: str) -> Callable[[Symbol, Any], Any]:
+    def operate(self: Symbol, other: Any) -> Any:
         _need_truth(sign, self, other)
         return apply(op, self, other)
 
     return operate
 
 
-Symbol.__and__ = Symbol.__rand__ = _logical("and", "&")  # type: ignore[attr-defined]
-Symbol.__or__ = Symbol.__ror__ = _logical("or", "|")  # type: ignore[attr-defined]
+for _name, _op, _sign in (("and", "and", "&"), ("or", "or", "|")):
+    setattr(Symbol, f"__{_name}__", _logical(_op, _sign))
+    setattr(Symbol, f"__r{_name}__", _logical(_op, _sign))
 
 _LOGICAL = {"and", "or", "not"}
 
@@ -335,7 +336,9 @@ def _unknown(name: str) -> NoReturn:
 
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_LIBRARIES = tuple(f"{os.sep}{part}{os.sep}" for part in ("site-packages", "dist-packages")) + (
+_LIBRARIES = (
+    f"{os.sep}site-packages{os.sep}",
+    f"{os.sep}dist-packages{os.sep}",
     os.path.dirname(os.__file__) + os.sep,
 )
 

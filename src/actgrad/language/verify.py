@@ -26,7 +26,7 @@ def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
 def _values(
     program: Program, root: Expr, points: list[np.ndarray[Any, Any]]
 ) -> np.ndarray[Any, Any]:
-    arguments = dict(zip(program.inputs, points, strict=True))
+    arguments: dict[str, Any] = dict(zip(program.inputs, points, strict=True))
     for name, value in program.parameters:
         array = np.asarray(value, dtype=np.float64)
         arguments[name] = array if array.ndim == 0 else array.flat[0]
