@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Hashable
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -18,8 +17,8 @@ _ROOTS = {
 
 
 @cache
-def _framework(kind: Hashable) -> str:
-    for base in kind.__mro__:  # type: ignore[attr-defined]
+def _framework(kind: type[Any]) -> str:
+    for base in kind.__mro__:
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
             return _ROOTS[root]
@@ -29,7 +28,7 @@ def _framework(kind: Hashable) -> str:
 def room(inputs: tuple[Any, ...]) -> ModuleType:
     """The room of the first input that belongs to a framework; NumPy's otherwise."""
     for x in inputs:
-        found = _framework(type(x))
+        found = _framework(type(x))  # type: ignore[arg-type]
         if found != "numpy":
             return importlib.import_module(f"actgrad.frameworks.{found}")
     return importlib.import_module("actgrad.frameworks.numpy")

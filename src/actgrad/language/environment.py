@@ -19,7 +19,7 @@ import numpy as np
 
 from actgrad.errors import ImpureError
 from actgrad.language import aliases, functions
-from actgrad.language.symbol import HOST, Symbol, is_symbolic, refuse
+from actgrad.language.symbol import HOST, Symbol, is_symbolic, reader, refuse
 
 _IMPURE_BUILTINS = (
     "print",
@@ -384,6 +384,9 @@ def _symbolic_range(*bounds: Any) -> Iterator[Any] | range:
     """`range`, also up to a symbolic bound: one decision per turn."""
     if not is_symbolic(bounds):
         return range(*bounds)
+    for bound in bounds:
+        if isinstance(bound, Symbol):
+            reader().settle(bound.expr)
     start, stop, step = (0, bounds[0], 1) if len(bounds) == 1 else (*bounds, 1)[:3]
     if isinstance(step, Symbol):
         refuse("`range` with a symbolic step cannot be read", "Use a step that is a plain number.")

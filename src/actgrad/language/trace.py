@@ -112,10 +112,13 @@ class _Run:
                 UnboundedError,
             )
 
-    def index(self, value: Expr) -> int:
+    def settle(self, value: Expr) -> None:
         names = variables(value)
         if names and names <= self.parameters:
             raise _NeedsPlain(names)
+
+    def index(self, value: Expr) -> int:
+        self.settle(value)
         refuse(
             "an index or a count depends on the input",
             "Compare instead (`if`, `np.select`), or loop to a fixed bound with a `break`. " + HOST,
