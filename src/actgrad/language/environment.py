@@ -114,7 +114,8 @@ class Environment:
     # Functions and the names they see.
 
     def _function(self, function: types.FunctionType) -> Any:
-        root = _root(function)
+        # Of the builtins none is written in Python; a function that `exec` defined says it is one.
+        root = "" if _root(function) == "builtins" else _root(function)
         if root in _IMPURE_MODULES:
             return _impure(f"{root}.{function.__name__}")
         if root in aliases.ROOTS:
