@@ -14,6 +14,7 @@ import importlib.util
 import math
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -171,7 +172,7 @@ def main() -> None:
     table = Table(title=f"ours / built-in, float32, {os.cpu_count()} cores, {options.repeats} runs")
     for column in ("framework", "mode", "activation", "built-in", "n", "ours ms", "built-in ms", "ratio"):
         table.add_column(column, justify="right" if column in {"n", "ours ms", "built-in ms"} else "left")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 130)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=len(frameworks) * len(options.sizes))
         for framework in frameworks:

@@ -1,0 +1,448 @@
+"""Activations of the literature, in the library's own language.
+
+`actgrad.activations.mish` is an activation like one that you write yourself; it is read when it is
+first used. `ENTRIES` holds what is known of each: formula, source, value of the derivative at
+kinks, and its name in the frameworks. Parameters have the authors' defaults.
+
+>>> from actgrad import activations
+>>> activations.relu(-1.5), activations.leaky_relu(-1.0, slope=0.2)
+(0.0, -0.2)
+>>> "mish" in dir(activations) and len(activations.ENTRIES) >= 40
+True
+"""
+
+import math
+from typing import Any
+
+from actgrad.activation import Activation
+from actgrad.catalogue.entry import Catalogue
+
+ENTRIES = Catalogue()
+_add = ENTRIES.add
+
+
+def __getattr__(name: str) -> Activation:
+    if name in ENTRIES:
+        return ENTRIES[name].activation
+    raise AttributeError(f"the catalogue has no activation {name!r}; it has {', '.join(ENTRIES)}")
+
+
+def __dir__() -> list[str]:
+    return ["ENTRIES", *ENTRIES]
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + math.exp(-x))
+
+
+def _softplus(x: Any) -> Any:
+    return math.log(1 + math.exp(x))
+
+
+def _normal_cdf(x: Any) -> Any:
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
+# Piecewise linear.
+
+
+@_add("identity", keras="linear")
+def linear(x: Any) -> Any:
+    """x"""
+    return x
+
+
+@_add(
+    "Fukushima 1969; Nair & Hinton 2010",
+    {0.0: 0.0},
+    keras="relu",
+    torch="relu",
+    jax="relu",
+    tensorflow="relu",
+)
+def relu(x: Any) -> Any:
+    """max(0, x)"""
+    return max(0, x)
+
+
+@_add(
+    "Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10",
+    {0.0: 0.0, 6.0: 1.0},
+    keras="relu6",
+    torch="relu6",
+    jax="relu6",
+    tensorflow="relu6",
+)
+def relu6(x: Any) -> Any:
+    """min(max(0, x), 6)"""
+    return min(max(0, x), 6)
+
+
+@_add("Maas, Hannun & Ng 2013", {0.0: 1.0}, torch="leaky_relu", jax="leaky_relu")
+def leaky_relu(x: Any, slope: Any = 0.01) -> Any:
+    """x if x >= 0 else slope x"""
+    return x if x >= 0 else slope * x
+
+
+@_add(
+    "Glorot 2011; Collobert 2004",
+    {-1.0: 1.0, 1.0: 1.0},
+    keras="hard_tanh",
+    torch="hardtanh",
+    jax="hard_tanh",
+)
+def hard_tanh(x: Any) -> Any:
+    """min(max(x, -1), 1)"""
+    return min(max(x, -1), 1)
+
+
+@_add(
+    "Courbariaux, Bengio & David 2015; Howard et al. 2019 (MobileNetV3)",
+    {-3.0: 1 / 6, 3.0: 1 / 6},
+    keras="hard_sigmoid",
+    torch="hardsigmoid",
+    jax="hard_sigmoid",
+)
+def hard_sigmoid(x: Any) -> Any:
+    """min(max((x + 3) / 6, 0), 1)"""
+    return min(max((x + 3) / 6, 0), 1)
+
+
+@_add("Donoho 1995", {-0.5: 0.0, 0.5: 0.0}, keras="hard_shrink", torch="hardshrink")
+def hard_shrink(x: Any, threshold: Any = 0.5) -> Any:
+    """x if |x| > threshold else 0"""
+    return x if abs(x) > threshold else 0
+
+
+@_add("Donoho 1995", {-0.5: 0.0, 0.5: 0.0}, keras="soft_shrink", torch="softshrink")
+def soft_shrink(x: Any, threshold: Any = 0.5) -> Any:
+    """x -+ threshold where |x| > threshold, else 0"""
+    if x > threshold:
+        return x - threshold
+    if x < -threshold:
+        return x + threshold
+    return 0
+
+
+@_add("a question on a public forum, 'a custom activation with only Python'", {0.5: 1.0})
+def spiky(x: Any) -> Any:
+    """x mod 1 if that is at most 1/2, else 0"""
+    r = x % 1
+    return r if r <= 0.5 else 0
+
+
+# Sigmoids.
+
+
+@_add("Verhulst 1838", keras="sigmoid", torch="sigmoid", jax="sigmoid", tensorflow="sigmoid")
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e^-x)"""
+    return _sigmoid(x)
+
+
+@_add("classical", keras="log_sigmoid", torch="logsigmoid", jax="log_sigmoid")
+def log_sigmoid(x: Any) -> Any:
+    """log(1 / (1 + e^-x))"""
+    return math.log(_sigmoid(x))
+
+
+@_add("classical", keras="tanh", torch="tanh", jax="tanh", tensorflow="tanh")
+def tanh(x: Any) -> Any:
+    """tanh(x)"""
+    return math.tanh(x)
+
+
+@_add("LeCun et al. 1998, Efficient BackProp")
+def scaled_tanh(x: Any) -> Any:
+    """1.7159 tanh(2 x / 3)"""
+    return 1.7159 * math.tanh(2 * x / 3)
+
+
+@_add("Xu, Huang & Li 2016", {0.0: 1.0})
+def penalized_tanh(x: Any, slope: Any = 0.25) -> Any:
+    """tanh(x) if x >= 0 else slope tanh(x)"""
+    return math.tanh(x) if x >= 0 else slope * math.tanh(x)
+
+
+@_add("classical")
+def arctan(x: Any) -> Any:
+    """arctan(x)"""
+    return math.atan(x)
+
+
+@_add("Bergstra et al. 2009; Elliott 1993", keras="softsign", torch="softsign", jax="soft_sign")
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|)"""
+    return x / (1 + abs(x))
+
+
+@_add("Carlile et al. 2017, ISRLU")
+def isru(x: Any, alpha: Any = 1.0) -> Any:
+    """x / sqrt(1 + alpha x^2)"""
+    return x / math.sqrt(1 + alpha * x * x)
+
+
+@_add("Wuraola & Patel 2018, SQNL")
+def square_nonlinearity(x: Any) -> Any:
+    """x -+ x^2 / 4 within [-2, 2], -1 and 1 beyond"""
+    if x > 2:
+        return 1
+    if x < -2:
+        return -1
+    return x - x * x / 4 if x >= 0 else x + x * x / 4
+
+
+@_add("complementary log-log, a classical link function")
+def cloglog(x: Any) -> Any:
+    """1 - exp(-e^x)"""
+    return -math.expm1(-math.exp(x)) if x < 10 else 1  # equal beyond, where e^x would overflow
+
+
+# Exponential and softplus families.
+
+
+@_add(
+    "Clevert, Unterthiner & Hochreiter 2016", keras="elu", torch="elu", jax="elu", tensorflow="elu"
+)
+def elu(x: Any, alpha: Any = 1.0) -> Any:
+    """x if x > 0 else alpha (e^x - 1)"""
+    return x if x > 0 else alpha * (math.exp(x) - 1)
+
+
+@_add("Barron 2017", torch="celu", jax="celu", keras="celu")
+def celu(x: Any, alpha: Any = 1.0) -> Any:
+    """x if x > 0 else alpha (e^(x / alpha) - 1)"""
+    return x if x > 0 else alpha * (math.exp(x / alpha) - 1)
+
+
+@_add(
+    "Klambauer et al. 2017",
+    {0.0: 1.7580993408473766},
+    keras="selu",
+    torch="selu",
+    jax="selu",
+    tensorflow="selu",
+)
+def selu(x: Any) -> Any:
+    """1.0507 (x if x > 0 else 1.6733 (e^x - 1))"""
+    alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+    return scale * x if x > 0 else scale * alpha * (math.exp(x) - 1)
+
+
+@_add("Carlile et al. 2017")
+def isrlu(x: Any, alpha: Any = 1.0) -> Any:
+    """x if x >= 0 else x / sqrt(1 + alpha x^2)"""
+    return x if x >= 0 else x / math.sqrt(1 + alpha * x * x)
+
+
+@_add("classical", keras="exponential")
+def exponential(x: Any) -> Any:
+    """e^x"""
+    return math.exp(x)
+
+
+@_add(
+    "Dugas et al. 2001", keras="softplus", torch="softplus", jax="softplus", tensorflow="softplus"
+)
+def softplus(x: Any) -> Any:
+    """log(1 + e^x)"""
+    return _softplus(x)
+
+
+@_add("Barron 2021", keras="squareplus", jax="squareplus")
+def squareplus(x: Any, b: Any = 4.0) -> Any:
+    """(x + sqrt(x^2 + b)) / 2"""
+    return (x + math.sqrt(x * x + b)) / 2
+
+
+@_add("Ziyin et al.; JAX", keras="sparse_plus", jax="sparse_plus")
+def sparse_plus(x: Any) -> Any:
+    """0 below -1, (x + 1)^2 / 4 within [-1, 1], x above"""
+    if x <= -1:
+        return 0
+    return x if x >= 1 else (x + 1) ** 2 / 4
+
+
+@_add("Shamir, Lin & Coviello 2020, SmeLU")
+def smelu(x: Any, beta: Any = 1.0) -> Any:
+    """0 below -beta, (x + beta)^2 / (4 beta) within, x above beta"""
+    if x <= -beta:
+        return 0
+    return x if x >= beta else (x + beta) ** 2 / (4 * beta)
+
+
+# Self-gated.
+
+
+@_add("Hendrycks & Gimpel 2016", keras="gelu", torch="gelu")
+def gelu(x: Any) -> Any:
+    """x Phi(x), Phi the normal distribution function"""
+    return x * _normal_cdf(x)
+
+
+@_add("Hendrycks & Gimpel 2016, the approximation", jax="gelu")
+def gelu_tanh(x: Any) -> Any:
+    """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2"""
+    return x * _sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+
+
+@_add(
+    "Elfwing et al. 2018; Ramachandran et al. 2017",
+    keras="silu",
+    torch="silu",
+    jax="silu",
+    tensorflow="silu",
+)
+def silu(x: Any) -> Any:
+    """x sigmoid(x)"""
+    return x * _sigmoid(x)
+
+
+@_add("Ramachandran, Zoph & Le 2017")
+def swish(x: Any, beta: Any = 1.0) -> Any:
+    """x sigmoid(beta x)"""
+    return x * _sigmoid(beta * x)
+
+
+@_add("Alcaide 2018, E-swish")
+def e_swish(x: Any, beta: Any = 1.5) -> Any:
+    """beta x sigmoid(x)"""
+    return beta * x * _sigmoid(x)
+
+
+@_add("Elfwing, Uchibe & Doya 2018, dSiLU")
+def dsilu(x: Any) -> Any:
+    """sigmoid(x) (1 + x (1 - sigmoid(x))), the derivative of silu"""
+    s = _sigmoid(x)
+    return s * (1 + x * (1 - s))
+
+
+@_add(
+    "Howard et al. 2019 (MobileNetV3)",
+    {-3.0: -0.5, 3.0: 1.5},
+    keras="hard_silu",
+    torch="hardswish",
+    jax="hard_silu",
+)
+def hard_swish(x: Any) -> Any:
+    """x min(max((x + 3) / 6, 0), 1)"""
+    return x * min(max((x + 3) / 6, 0), 1)
+
+
+@_add("Misra 2019", keras="mish", torch="mish", jax="mish")
+def mish(x: Any) -> Any:
+    """x tanh(softplus(x))"""
+    return x * math.tanh(_softplus(x))
+
+
+@_add("Biswas et al. 2022, SMU's relative; Nag et al. 2023, Serf")
+def serf(x: Any) -> Any:
+    """x erf(softplus(x))"""
+    return x * math.erf(_softplus(x))
+
+
+@_add("Zhu et al. 2021, Logish")
+def logish(x: Any) -> Any:
+    """x log(1 + sigmoid(x))"""
+    return x * math.log(1 + _sigmoid(x))
+
+
+@_add("Wang, Ren & Wang 2022, Smish")
+def smish(x: Any) -> Any:
+    """x tanh(log(1 + sigmoid(x)))"""
+    return x * math.tanh(math.log(1 + _sigmoid(x)))
+
+
+@_add("Naveen 2022, Phish")
+def phish(x: Any) -> Any:
+    """x tanh(gelu(x))"""
+    return x * math.tanh(x * _normal_cdf(x))
+
+
+@_add("Liu & Di 2020, TanhExp; Fernandez & Mali 2024, TeLU")
+def tanh_exp(x: Any) -> Any:
+    """x tanh(e^x)"""
+    return x * math.tanh(math.exp(x)) if x < 10 else x  # equal beyond, where e^x would overflow
+
+
+@_add("Roy et al. 2019, LiSHT")
+def lisht(x: Any) -> Any:
+    """x tanh(x)"""
+    return x * math.tanh(x)
+
+
+@_add("Noel et al. 2021, GCU")
+def growing_cosine(x: Any) -> Any:
+    """x cos(x)"""
+    return x * math.cos(x)
+
+
+@_add("So et al. 2021, Primer")
+def squared_relu(x: Any) -> Any:
+    """max(0, x)^2"""
+    return max(0, x) ** 2
+
+
+@_add("Bulat et al.; torch", torch="tanhshrink", keras="tanh_shrink")
+def tanh_shrink(x: Any) -> Any:
+    """x - tanh(x)"""
+    return x - math.tanh(x)
+
+
+@_add("a classical alternative to relu")
+def bent_identity(x: Any) -> Any:
+    """(sqrt(x^2 + 1) - 1) / 2 + x"""
+    return (math.sqrt(x * x + 1) - 1) / 2 + x
+
+
+# Polynomials, for encrypted inference.
+
+
+@_add("Gilad-Bachrach et al. 2016, CryptoNets")
+def square(x: Any) -> Any:
+    """x^2"""
+    return x**2
+
+
+@_add("Ali et al. 2020")
+def quadratic(x: Any) -> Any:
+    """x^2 + x"""
+    return x**2 + x
+
+
+@_add("classical")
+def cube(x: Any) -> Any:
+    """x^3"""
+    return x**3
+
+
+# Periodic and radial.
+
+
+@_add("Sitzmann et al. 2020, SIREN")
+def sine(x: Any, omega: Any = 1.0) -> Any:
+    """sin(omega x)"""
+    return math.sin(omega * x)
+
+
+@_add("Ziyin, Hartwig & Ueda 2020, Snake")
+def snake(x: Any, a: Any = 1.0) -> Any:
+    """x + sin(a x)^2 / a"""
+    return x + math.sin(a * x) ** 2 / a
+
+
+@_add("radial basis functions")
+def gaussian(x: Any) -> Any:
+    """e^(-x^2)"""
+    return math.exp(-(x**2))
+
+
+@_add("signal processing, unnormalised")
+def sinc(x: Any) -> Any:
+    """sin(x) / x, 1 at 0"""
+    return 1 if x == 0 else math.sin(x) / x
+
+
+# From here on `__getattr__` answers for the names, with activations.
+for _name in ENTRIES:
+    del globals()[_name]

@@ -1,0 +1,45 @@
+"""An entry of a catalogue: a plain Python function, and what the literature says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from actgrad.activation import Activation, activation
+
+
+@dataclass(frozen=True)
+class Entry:
+    function: Callable[..., Any]
+    source: str
+    kinks: dict[float, float] = field(default_factory=dict)
+    """Places where the derivative jumps, and its value there: that of the branch that is taken."""
+    builtins: dict[str, str] = field(default_factory=dict)
+    """What the frameworks call it."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def formula(self) -> str:
+        return (self.function.__doc__ or "").partition("\n")[0]
+
+    @cached_property
+    def activation(self) -> Activation:
+        return activation(self.function)
+
+
+class Catalogue(dict[str, Entry]):
+    """Entries by name, in the order in which they are written."""
+
+    def add(
+        self, source: str, kinks: dict[float, float] | None = None, **builtins: str
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def collect(function: Callable[..., Any]) -> Callable[..., Any]:
+            self[function.__name__.rstrip("_")] = Entry(function, source, kinks or {}, builtins)
+            return function
+
+        return collect
