@@ -182,9 +182,15 @@ def variables(*roots: Expr) -> set[str]:
 
 def evaluate(root: Expr, values: Mapping[str, Any]) -> Any:
     """The value in NumPy float64: the oracle of generated code, and the folder of constants."""
+    return evaluate_all([root], values)[0]
+
+
+def evaluate_all(roots: Iterable[Expr], values: Mapping[str, Any]) -> list[Any]:
+    """The values of several expressions, with what they share computed once."""
     results: dict[Expr, Any] = {}
+    roots = [plain(root) for root in roots]
     with np.errstate(all="ignore"):
-        for node in walk(plain(root)):
+        for node in walk(*roots):
             args = [results[arg] for arg in node.args]
             if node.op == "const":
                 results[node] = node.value if node.boolean else np.float64(node.value)  # type: ignore[arg-type]
@@ -194,7 +200,7 @@ def evaluate(root: Expr, values: Mapping[str, Any]) -> Any:
                 results[node] = np.vectorize(node.value, otypes=[np.float64])(*args)  # type: ignore[arg-type]
             else:
                 results[node] = OPS[node.op].numpy(*args)
-        return results[node]
+    return [results[root] for root in roots]
 
 
 _INFIX = {

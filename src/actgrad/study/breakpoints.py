@@ -1,0 +1,251 @@
+"""The kinks and jumps of a program, found from its graph.
+
+A program is smooth except where one of its operations switches: a comparison turns, a `floor` steps,
+the argument of an `abs` changes sign. Together these switches are a signature that is constant
+between breakpoints. It is evaluated on a grid, and every change of it is bisected, over the floating
+point numbers themselves, until nothing lies between the two sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from actgrad.language.derive import derive
+from actgrad.language.expression import Expr, evaluate, evaluate_all, plain, walk
+from actgrad.language.program import Program
+
+Array = np.ndarray[Any, Any]
+
+GRID = 2049
+LIMIT = 1000
+
+
+@dataclass(frozen=True)
+class Breakpoint:
+    """A place where a function is not smooth.
+
+    `x` is the place, `before` and `after` the nearest numbers that lie on its two sides, `left` and
+    `right` the function's values there (so, its limits), `slopes` the exact derivative there.
+    """
+
+    x: float
+    kind: Literal["jump", "kink"]
+    before: float
+    after: float
+    left: float
+    right: float
+    slopes: tuple[float, float]
+
+
+def breakpoints(
+    program: Program,
+    by: str | None = None,
+    low: float = -10.0,
+    high: float = 10.0,
+    at: Mapping[str, float] | None = None,
+    limit: int = LIMIT,
+) -> tuple[Breakpoint, ...]:
+    """The jumps and kinks of a program between low and high, in order.
+
+    Along the input `by` (the first one, if not said), with the other inputs, and parameters if they
+    shall differ, at the values `at` (0 where nothing is said). A place where the value has no jump and
+    its exact derivative none either is left out. At most `limit` places, those nearest to 0. A
+    program with parts that run on the host shows only the breakpoints of its other parts.
+
+    For the breakpoints of the derivative in force, ask for those of `program.partial(name)`.
+
+    >>> from actgrad import activation
+    >>> relu = activation(lambda x: x if x > 0 else 0, name="relu")
+    >>> [(b.x, b.kind, b.slopes) for b in breakpoints(relu.program)]
+    [(0.0, 'kink', (0.0, 1.0))]
+    """
+    by = by or program.inputs[0]
+    value = plain(program.value)
+    if program.on_host:
+        return ()
+    found = places([value], by, settings(program, at), low, high, limit)
+    return tuple(_classified(value, by, settings(program, at), found, high - low))
+
+
+def settings(program: Program, at: Mapping[str, float] | None = None) -> dict[str, float]:
+    """A number for every argument: the parameters' values (of an array the first), 0 for inputs."""
+    values = {name: 0.0 for name in program.inputs}
+    values |= {name: float(np.asarray(value).flat[0]) for name, value in program.parameters}
+    return values | dict(at or {})
+
+
+class Signature:
+    """On which side of each of its switches an expression is, as an array of one row per switch."""
+
+    def __init__(self, roots: Sequence[Expr], by: str, values: Mapping[str, float]) -> None:
+        self.by, self.values = by, values
+        nodes = [n for n in walk(*map(plain, roots)) if n.op in _SWITCHES]
+        self.arguments = list(dict.fromkeys(arg for node in nodes for arg in node.args))
+        self.nodes = nodes
+
+    def __call__(self, x: Array) -> Array:
+        results = evaluate_all(self.arguments, {**self.values, self.by: x})
+        known = dict(zip(self.arguments, results, strict=True))
+        rows = [np.zeros(np.shape(x))]
+        with np.errstate(all="ignore"):
+            for node in self.nodes:
+                side = _SWITCHES[node.op](*(known[arg] for arg in node.args))
+                rows.append(np.nan_to_num(np.broadcast_to(side, np.shape(x)), nan=np.inf))
+        return np.stack(rows)
+
+
+def places(
+    roots: Sequence[Expr],
+    by: str,
+    values: Mapping[str, float],
+    low: float,
+    high: float,
+    limit: int = LIMIT,
+) -> Array:
+    """Where any of the expressions switches, smoothly or not: rows of (before, x, after)."""
+    signature = Signature(roots, by, values)
+    grid = np.unique(np.concatenate([np.linspace(low, high, GRID), np.array([low, high]) / 3]))
+    if low < 0 < high:
+        grid = np.unique(np.append(grid, 0.0))
+    left, right = _bisect(signature, _ordinal(grid[:-1]), _ordinal(grid[1:]), limit)
+    return np.array(list(_merged(_float(left), _float(right), 1e-13 * (high - low)))).reshape(-1, 3)
+
+
+def _bisect(signature: Signature, a: Array, b: Array, limit: int) -> tuple[Array, Array]:
+    """Neighbouring floats between which the signature changes. Every change is followed, so two of
+    them in one cell of the grid are both found if any midpoint tells them apart."""
+    for _ in range(66):
+        differ = np.any(signature(_float(a)) != signature(_float(b)), axis=0)
+        a, b = a[differ], b[differ]
+        if len(a) > limit:
+            nearest = np.sort(np.argsort(np.minimum(abs(a), abs(b)), kind="stable")[:limit])
+            a, b = a[nearest], b[nearest]
+        if np.all(b - a <= 1):
+            break
+        middle = (a >> 1) + (b >> 1) + (a & b & 1)
+        a, b = np.concatenate([a, middle]), np.concatenate([middle, b])
+        a, b = a[a < b], b[a < b]
+    order = np.argsort(a)
+    return a[order], b[order]
+
+
+def _ordinal(x: Array) -> Array:
+    """The floats counted in order, so that neighbours differ by 1 and both zeros are 0."""
+    bits = x.astype(np.float64).view(np.int64)
+    return np.where(bits < 0, -(bits & np.int64(0x7FFFFFFFFFFFFFFF)), bits)
+
+
+def _float(ordinal: Array) -> Array:
+    sign = np.where(ordinal < 0, -1.0, 1.0)
+    return np.asarray(np.abs(ordinal).view(np.float64) * sign)
+
+
+def _merged(left: Array, right: Array, near: float) -> Iterator[tuple[float, float, float]]:
+    """Changes too close to lie apart are one place; its number is the simplest between them."""
+    start = 0
+    for i in range(len(left)):
+        if i + 1 < len(left) and left[i + 1] - right[i] <= near:
+            continue
+        before, after = float(left[start]), float(right[i])
+        yield before, _simplest(before, after), after
+        start = i + 1
+
+
+def _simplest(low: float, high: float) -> float:
+    if low <= 0 <= high:
+        return 0.0
+    for digits in range(1, 18):
+        number = float(f"{(low + high) / 2:.{digits}g}")
+        if low <= number <= high:
+            return number
+    return low
+
+
+def _classified(
+    value: Expr, by: str, values: Mapping[str, float], found: Array, width: float
+) -> Iterator[Breakpoint]:
+    if not len(found):
+        return
+    before, x, after = found.T
+    slope = derive(value, by)
+
+    def of(root: Expr) -> Callable[[Array], Array]:
+        return lambda x: np.broadcast_to(evaluate(root, {**values, by: x}), x.shape)
+
+    jumps = _jumps(of(value), before, x, after, width)
+    kinks = _jumps(of(slope), before, before, after, width) & ~jumps
+    left, right, d_left, d_right = (of(r)(at) for r in (value, slope) for at in (before, after))
+    kinks |= ~jumps & ~(np.isfinite(d_left) & np.isfinite(d_right)) & np.isfinite(left + right)
+    for i in np.flatnonzero(jumps | kinks):
+        yield Breakpoint(
+            float(x[i]),
+            "jump" if jumps[i] else "kink",
+            float(before[i]),
+            float(after[i]),
+            float(left[i]),
+            float(right[i]),
+            (float(d_left[i]), float(d_right[i])),
+        )
+
+
+def _jumps(
+    function: Callable[[Array], Array], before: Array, x: Array, after: Array, width: float
+) -> Array:
+    """Whether the limits on both sides differ. A difference that a steep but continuous function makes
+    between two neighbouring numbers grows with their distance; that of a jump does not."""
+    step = 1e-10 * np.maximum(width, np.abs(x))
+    left, own, right = function(before), function(x), function(after)
+    near, far = np.abs(right - left), np.abs(function(after + step) - function(before - step))
+    around = [np.abs(function(x + s * 1e-3 * width)) for s in (-1, 1)]
+    scale = np.fmax.reduce([np.where(np.isfinite(a), a, 0) for a in (left, right, *around)])
+    alone = np.fmin(np.abs(own - left), np.abs(own - right))
+    with np.errstate(all="ignore"):
+        jump = (np.fmax(near, alone) > 1e-9 * scale) & ((near > 0.5 * far) | (alone > 0.5 * far))
+    finite = np.isfinite(left).astype(int) + np.isfinite(right)
+    poles = (finite == 0) & ~(np.isnan(left) & np.isnan(right))
+    return np.where(finite == 2, jump, (finite == 1) | poles)
+
+
+def _sign(x: Array) -> Array:
+    return np.sign(x)
+
+
+def _compared(x: Array, y: Array) -> Array:
+    """The side of a comparison, equal being one of its own; nan where it cannot be said."""
+    return np.where(x == y, 0.0, np.sign(np.subtract(x, y)))
+
+
+# What each operation that is not smooth everywhere switches on. Places where it turns out to be smooth
+# after all are sorted out by their limits.
+_SWITCHES: dict[str, Callable[..., Array]] = {
+    "lt": _compared,
+    "le": _compared,
+    "eq": _compared,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "round": np.rint,
+    "floordiv": np.floor_divide,
+    "mod": np.floor_divide,
+    "abs": _sign,
+    "copysign": lambda x, y: _sign(x) + 3 * _sign(y),
+    "hypot": lambda x, y: _sign(x) + 3 * _sign(y),
+    "atan2": lambda y, x: _sign(x) + 3 * _sign(y),
+    "div": lambda x, y: _sign(y),
+    "pow": lambda x, y: _sign(x),
+    "sqrt": _sign,
+    "cbrt": _sign,
+    "log": _sign,
+    "log2": _sign,
+    "log10": _sign,
+    "log1p": lambda x: _sign(1 + x),
+    "tan": lambda x: np.floor(x / np.pi + 0.5),
+    "asin": lambda x: _sign(x - 1) + 3 * _sign(x + 1),
+    "acos": lambda x: _sign(x - 1) + 3 * _sign(x + 1),
+    "acosh": lambda x: _sign(x - 1),
+    "atanh": lambda x: _sign(x - 1) + 3 * _sign(x + 1),
+}
