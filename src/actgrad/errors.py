@@ -81,6 +81,14 @@ class MissingFrameworkError(ActgradError, ImportError):
     """The framework that was asked for is not installed."""
 
 
+class OverrideError(ActgradError, ValueError):
+    """`override` or `replace` cannot put the new activation where the model has the old one.
+
+    Mostly the model has none of that name; the message lists those that it has. An activation that
+    is called as a function (`keras.ops.relu(x)`, `F.relu(x)`) cannot be reached: make it a layer.
+    """
+
+
 class ActgradWarning(UserWarning):
     """The base of every warning that actgrad gives."""
 
@@ -100,4 +108,11 @@ class ZeroDerivativeWarning(ActgradWarning):
     """The exact derivative is zero almost everywhere, so nothing before it can learn.
 
     Give a `surrogate=`.
+    """
+
+
+class UnreachedWarning(ActgradWarning):
+    """`override` or `replace` left a part of the model as it was.
+
+    There the activation is called as a function, not held by a layer. Make it a layer to reach it.
     """

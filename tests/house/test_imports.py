@@ -1,4 +1,4 @@
-"""Imports run one way: language < frameworks < activation < catalogue, study < workbench.
+"""Imports run one way: language < frameworks < activation < catalogue, models, study < workbench.
 
 Read from the source by `ast`, so an import inside a function or under TYPE_CHECKING counts too.
 """
@@ -24,6 +24,7 @@ RANKS = {
     "activation": 3,
     "catalogue": 4,
     "study": 4,
+    "models": 4,
     "": 5,
     "workbench": 6,
     "__main__": 7,

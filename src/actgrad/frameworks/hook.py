@@ -12,7 +12,7 @@ from types import ModuleType
 
 def when_imported(name: str, action: Callable[[], None]) -> None:
     """Run `action` now if the module is there, else right after it has been imported."""
-    if name in sys.modules:
+    if sys.modules.get(name) is not None:  # None: its import is blocked
         action()
     else:
         sys.meta_path.insert(0, _Watch(name, action))

@@ -1,0 +1,1 @@
+"""Models that are already built: swap their activations, or only the derivatives."""

@@ -1,0 +1,46 @@
+"""One place in a built model that holds an activation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Undo = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    where: str
+    """For people: "dense_1.activation"."""
+    called: str
+    """The activation's name there."""
+    owner: Any
+    """The layer or the module that holds it, or that it is."""
+    held: Any
+    """The activation: an Activation, or the framework's own function or layer."""
+    function: Callable[..., Any]
+    """What to read where only the derivative is swapped."""
+    put: Callable[[Any], Undo]
+    """Puts another one in, and returns what brings the old one back."""
+
+
+def attribute(attributes: dict[str, Any], key: str) -> Callable[[Any], Undo]:
+    """`put` for an entry of an object's own dictionary."""
+
+    def put(new: Any) -> Undo:
+        old = attributes[key]
+        attributes[key] = new
+
+        def undo() -> None:
+            attributes[key] = old
+
+        return undo
+
+    return put
+
+
+def calls_by_name(function: Any, owner: Any, name: str) -> bool:
+    """Whether a method's code mentions `name` other than as an attribute of its object."""
+    code = getattr(function, "__code__", None)
+    return code is not None and name in code.co_names and not hasattr(owner, name)

@@ -1,0 +1,115 @@
+"""Where a PyTorch module holds its activations: in child modules, and in attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from actgrad.activation import Activation
+from actgrad.errors import OverrideError
+from actgrad.models.place import Place, attribute, calls_by_name
+
+_MODULES: dict[type, tuple[str, tuple[str, ...]]] = {
+    torch.nn.ReLU: ("relu", ()),
+    torch.nn.ReLU6: ("relu6", ()),
+    torch.nn.LeakyReLU: ("leaky_relu", ("negative_slope",)),
+    torch.nn.ELU: ("elu", ("alpha",)),
+    torch.nn.SELU: ("selu", ()),
+    torch.nn.CELU: ("celu", ("alpha",)),
+    torch.nn.GELU: ("gelu", ("approximate",)),
+    torch.nn.SiLU: ("silu", ()),
+    torch.nn.Mish: ("mish", ()),
+    torch.nn.Tanh: ("tanh", ()),
+    torch.nn.Sigmoid: ("sigmoid", ()),
+    torch.nn.Softplus: ("softplus", ("beta", "threshold")),
+    torch.nn.Softsign: ("softsign", ()),
+    torch.nn.Hardtanh: ("hardtanh", ("min_val", "max_val")),
+    torch.nn.Hardswish: ("hardswish", ()),
+    torch.nn.Hardsigmoid: ("hardsigmoid", ()),
+}
+
+
+def places(model: Any) -> Iterator[Place]:
+    for path, module in model.named_modules():
+        for key, child in module._modules.items():
+            where = f"{path}.{key}" if path else key
+            put = _put(module, key)
+            program = getattr(child, "program", None)
+            if program is not None:
+                held = Activation(program)
+                yield Place(where, held.name, child, held, held, put)
+            elif type(child) in _MODULES:
+                yield _module(where, child, put)
+        for key, value in vars(module).items():
+            home = getattr(value, "__module__", None)
+            known = getattr(functional, getattr(value, "__name__", ""), None) is value
+            if isinstance(value, Activation) or (known and home):
+                where = f"{path}.{key}" if path else key
+                put = attribute(vars(module), key)
+                yield Place(where, value.__name__, module, value, value, put)
+
+
+def _module(where: str, child: Any, put: Callable[[Any], Any]) -> Place:
+    name, options = _MODULES[type(child)]
+    original = getattr(functional, name)
+    values = {option: getattr(child, option) for option in options}
+
+    def function(x: Any) -> Any:
+        return original(x, **values)
+
+    function.__name__ = name
+    return Place(where, name, child, child, function if values else original, put)
+
+
+def _put(parent: Any, key: str) -> Callable[[Any], Any]:
+    def put(new: Any) -> Any:
+        module = _as_module(new)
+        module.train(parent.training)
+        return attribute(parent._modules, key)(module)
+
+    return put
+
+
+def _as_module(new: Any) -> Any:
+    if isinstance(new, torch.nn.Module):
+        return new
+    return new.module() if isinstance(new, Activation) else _Function(new)
+
+
+class _Function(torch.nn.Module):
+    """A function of tensors as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.forward = function
+
+
+def name_of(name: str) -> str:
+    return name
+
+
+def accept(new: Any) -> Any:
+    if isinstance(new, str):
+        found = getattr(functional, new, None)
+        if found is None:
+            raise OverrideError(f"torch.nn.functional has no {new!r}")
+        return found
+    return new
+
+
+def unreached(model: Any, name: str) -> list[str]:
+    """Classes whose `forward` calls a function of this name."""
+    found = {
+        f"`{type(module).__name__}.forward`"
+        for module in model.modules()
+        if not type(module).__module__.startswith(("torch.", "actgrad."))
+        and calls_by_name(type(module).forward, module, name)
+    }
+    return sorted(found)
+
+
+def forget(model: Any) -> None:
+    """`torch.compile` guards the modules that it has compiled, and sees the change by itself."""
