@@ -347,6 +347,7 @@ class _Kind(type):
 
 
 KINDS = {
-    kind: _Kind(kind.__name__, (), {"real": kind})
+    # `case float(y)` captures the attribute named here.
+    kind: _Kind(kind.__name__, (), {"real": kind, "__match_args__": ("real",)})
     for kind in (builtins.float, builtins.int, builtins.bool)
 }

@@ -69,6 +69,17 @@ class Symbol:
     def __repr__(self) -> str:
         return show(self.expr)
 
+    def __format__(self, spec: str) -> str:
+        return show(self.expr)
+
+    @property
+    def real(self) -> Symbol:
+        return number(self)
+
+    @property
+    def imag(self) -> float:
+        return 0.0
+
     def __bool__(self) -> bool:
         return reader().decide(truth(self).expr)
 

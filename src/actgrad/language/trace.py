@@ -8,6 +8,7 @@ the runs before it for the same answers: a function that does not is not a funct
 from __future__ import annotations
 
 import ctypes
+import dis
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
+from actgrad.language.bounds import Bounds
 from actgrad.language.environment import Environment, unwrap
 from actgrad.language.expression import Expr, const, variables
 from actgrad.language.rewrite import build, rewrite
@@ -168,6 +170,7 @@ class _Facts:
         self.answers: dict[Expr, bool] = {}
         self.cuts: dict[tuple[Expr, bool], tuple[float, int]] = {}
         self.denied: dict[tuple[Expr, bool], tuple[float, int]] = {}
+        self.bounds = Bounds()
 
     @staticmethod
     def _cut(condition: Expr) -> tuple[Expr, bool, tuple[float, int]] | None:
@@ -184,6 +187,8 @@ class _Facts:
     def known(self, condition: Expr) -> bool | None:
         if condition in self.answers:
             return self.answers[condition]
+        if condition.op in {"lt", "le", "eq"} and self.bounds.denies(condition):
+            return False
         cut = self._cut(condition)
         if cut is None:
             return None
@@ -200,6 +205,8 @@ class _Facts:
 
     def learn(self, condition: Expr, answer: bool) -> None:
         self.answers[condition] = answer
+        if condition.op in {"lt", "le"}:
+            self.bounds.learn(condition, answer)
         cut = self._cut(condition)
         if cut is None:
             return
@@ -314,17 +321,28 @@ def _run(
             raise UnboundedError(
                 f"{_name(copy)!r} cannot be read: it calls itself without end\n{_raised_at(error)}\n  {_BOUND_IT}"
             ) from None
-        except (ArithmeticError, ValueError) as error:
-            if "read-only" in str(error):
+        except Exception as error:
+            if isinstance(error, ValueError) and "read-only" in str(error):
                 raise ImpureError(
                     f"{_name(copy)!r} cannot be read: it changes an array that outlives the call\n"
                     f"{_raised_at(error)}\n  Copy the array first."
                 ) from None
-            if run.path:
+            if run.path and _is_an_answer(error):
                 return None, False
             raise _user_error(error, copy) from error
-        except Exception as error:
-            raise _user_error(error, copy) from error
+
+
+def _is_an_answer(error: Exception) -> bool:
+    """Whether Python would raise this too, rather than stumble over the symbol."""
+    if isinstance(error, (ArithmeticError, ValueError, LookupError)):
+        return True
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None or not is_user_file(frame.tb_frame.f_code.co_filename):
+        return False
+    instruction = frame.tb_frame.f_code.co_code[frame.tb_lasti]
+    return dis.opname[instruction] == "RAISE_VARARGS"
 
 
 def _outputs(result: Any, copy: Any) -> tuple[tuple[Expr, ...], bool]:
