@@ -14,6 +14,11 @@ if keras.config.backend() != "tensorflow":
     pytest.skip("gradients are taken with TensorFlow's tape here", allow_module_level=True)
 
 
+@pytest.fixture(autouse=True)
+def seed():
+    keras.utils.set_random_seed(2)
+
+
 @activation(gradient=lambda x, grad: max(grad, 0.0) if x > 0 else 0.0)
 def guided(x):
     return max(x, 0.0)
