@@ -1,0 +1,387 @@
+"""JAX: native operations with the derivative in force, in every transformation, under XLA.
+
+`jax.custom_jvp` carries both modes. Its rule calls the bound programs of the partial derivatives, made
+when they are first needed, so every order follows the same rule. It is checkpointed: what is kept for
+the backward pass is the inputs, from which the derivative is computed again. A `gradient=` rule has no
+forward mode, so there `jax.custom_vjp` carries reverse mode alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache, reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from actgrad.errors import CallError, DtypeError, NoDerivativeError
+from actgrad.frameworks.source import Dialect, identifier, kernel, standalone
+from actgrad.language.program import Program
+
+TABLE: dict[str, str] = {
+    "neg": "-{0}",
+    "abs": "jnp.abs({0})",
+    "add": "({0} + {1})",
+    "sub": "({0} - {1})",
+    "mul": "({0} * {1})",
+    "div": "({0} / {1})",
+    "floordiv": "_floordiv({0}, {1})",
+    "mod": "_mod({0}, {1})",
+    "pow": "({0} ** {1})",
+    "hypot": "jnp.hypot({0}, {1})",
+    "copysign": "jnp.copysign({0}, {1})",
+    "floor": "jnp.floor({0})",
+    "ceil": "jnp.ceil({0})",
+    "trunc": "jnp.trunc({0})",
+    "round": "jnp.rint({0})",
+    "sqrt": "jnp.sqrt({0})",
+    "cbrt": "jnp.cbrt({0})",
+    "exp": "jnp.exp({0})",
+    "exp2": "(2.0 ** {0})",
+    "expm1": "jnp.expm1({0})",
+    "log": "jnp.log({0})",
+    "log2": "_log2({0})",
+    "log10": "_log10({0})",
+    "log1p": "_log1p({0})",
+    "sin": "jnp.sin({0})",
+    "cos": "jnp.cos({0})",
+    "tan": "jnp.tan({0})",
+    "asin": "jnp.arcsin({0})",
+    "acos": "jnp.arccos({0})",
+    "atan": "jnp.arctan({0})",
+    "atan2": "jnp.arctan2({0}, {1})",
+    "sinh": "_sinh({0})",
+    "cosh": "_cosh({0})",
+    "tanh": "jnp.tanh({0})",
+    "asinh": "jnp.arcsinh({0})",
+    "acosh": "jnp.arccosh({0})",
+    "atanh": "_atanh({0})",
+    "sigmoid": "jax.nn.sigmoid({0})",
+    "softplus": "jax.nn.softplus({0})",
+    "erf": "jax.lax.erf({0})",
+    "erfc": "jax.lax.erfc({0})",
+    "lt": "({0} < {1})",
+    "le": "({0} <= {1})",
+    "eq": "({0} == {1})",
+    "and": "({0} & {1})",
+    "or": "({0} | {1})",
+    "not": "jnp.logical_not({0})",
+    "select": "jnp.where({0}, {1}, {2})",
+    "given": "{0}",
+    "host": "_host",
+}
+
+DIALECT = Dialect(
+    "jax",
+    "import jax\nimport jax.numpy as jnp",
+    TABLE,
+    typed="jnp.array({0}, like.dtype)",
+    helpers={
+        "_mod": """
+def _mod(x, y):
+    rest = jnp.fmod(x, y)
+    rest = jnp.where((rest != 0.0) & ((rest < 0.0) != (y < 0.0)), rest + y, rest)
+    return jnp.where(rest == 0.0, jnp.copysign(rest, y), rest)
+""",
+        "_floordiv": """
+def _floordiv(x, y):
+    rest = jnp.fmod(x, y)
+    whole = (x - rest) / y
+    whole = jnp.where((rest != 0.0) & ((rest < 0.0) != (y < 0.0)), whole - 1.0, whole)
+    whole = jnp.where(whole == 0.0, jnp.copysign(0.0, x / y), jnp.rint(whole))
+    return jnp.where(y == 0.0, x / y, whole)
+""",
+        # XLA takes exp(x + log(0.5)), whose error grows with x.
+        "_sinh": """
+def _sinh(x):
+    root = jnp.exp(0.5 * jnp.abs(x))
+    large = 0.5 * root * root - 0.5 / root / root
+    return jnp.where(jnp.abs(x) < 1.0, jnp.sinh(x), jnp.copysign(large, x))
+""",
+        "_cosh": """
+def _cosh(x):
+    root = jnp.exp(0.5 * jnp.abs(x))
+    return 0.5 * root * root + 0.5 / root / root
+""",
+        # XLA's own loses seven bits in float64 at -0.41.
+        "_log1p": """
+def _log1p(x):
+    if x.dtype != jnp.float64:
+        return jnp.log1p(x)
+    return jnp.where(jnp.abs(x) < 0.3, jnp.log1p(x), jnp.log(1.0 + x))
+""",
+        "_atanh": """
+def _atanh(x):
+    if x.dtype != jnp.float64:
+        return jnp.arctanh(x)
+    size = jnp.abs(x)
+    return jnp.copysign(0.5 * _log1p(2.0 * size / (1.0 - size)), x)
+""",
+        "_log2": """
+def _log2(x):
+    near = jnp.log(x) * 1.4426950408889634
+    whole = jnp.rint(near)
+    return jnp.where(2.0**whole == x, whole, near)
+""",
+        "_log10": """
+def _log10(x):
+    near = jnp.log(x) * 0.4342944819032518
+    whole = jnp.rint(near)
+    return jnp.where(10.0**whole == x, whole, near)
+""",
+    },
+    binding='''
+def {name}({signature}):
+    """{doc}"""
+    first = jnp.asarray(({arguments})[0])
+    return _rule(*(jnp.asarray(a, first.dtype) for a in ({arguments})))
+
+
+@jax.custom_jvp
+def _rule(*arguments):
+    value = _wide({value}, *arguments)
+    shape = jnp.broadcast_shapes(*(a.shape for a in arguments))
+    return jnp.broadcast_to(value, shape).astype(arguments[0].dtype)
+
+
+@_rule.defjvp
+def _tangent(arguments, tangents):
+    inputs, parameters = arguments[:{size}], arguments[{size}:]
+    one = jnp.ones((), arguments[0].dtype)
+    partials = [_wide(g, *inputs, one, *parameters) for g in ({gradients})]
+    value = _rule(*arguments)
+    total = sum(p * t.astype(p.dtype) for p, t in zip(partials, tangents))
+    return value, jnp.broadcast_to(total.astype(value.dtype), value.shape)
+
+
+def _wide(function, *arrays):
+    """Half types compute in float32 inside."""
+    half = arrays[0].dtype in (jnp.float16, jnp.bfloat16)
+    return function(*(a.astype(jnp.float32) if half else a for a in arrays))
+''',
+)
+
+_WHOLE_GRADIENT = replace(
+    DIALECT,
+    binding='''
+def {name}({signature}):
+    """{doc}"""
+    first = jnp.asarray(({arguments})[0])
+    return _rule(*(jnp.asarray(a, first.dtype) for a in ({arguments})))
+
+
+@jax.custom_vjp
+def _rule(*arguments):
+    value = _wide({value}, *arguments)
+    shape = jnp.broadcast_shapes(*(a.shape for a in arguments))
+    return jnp.broadcast_to(value, shape).astype(arguments[0].dtype)
+
+
+def _forward(*arguments):
+    return _rule(*arguments), arguments
+
+
+def _backward(arguments, upstream):
+    inputs, parameters = arguments[:{size}], arguments[{size}:]
+    gradients = [_wide(g, *inputs, upstream, *parameters) for g in ({gradients})]
+    return tuple(_sum_to(g, upstream, a) for g, a in zip(gradients, arguments))
+
+
+_rule.defvjp(_forward, _backward)
+
+
+def _sum_to(gradient, upstream, array):
+    """Add up the gradient over the dimensions in which the array was broadcast."""
+    gradient = jnp.broadcast_to(gradient, upstream.shape)
+    new = gradient.ndim - array.ndim
+    wide = [new + i for i, n in enumerate(array.shape) if n == 1 and gradient.shape[new + i] != 1]
+    return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
+
+
+def _wide(function, *arrays):
+    """Half types compute in float32 inside."""
+    half = arrays[0].dtype in (jnp.float16, jnp.bfloat16)
+    return function(*(a.astype(jnp.float32) if half else a for a in arrays))
+''',
+)
+
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+_HALVES = ("float16", "bfloat16")
+
+
+def host(function: Callable[..., float]) -> Callable[..., Any]:
+    import jax
+    import jax.numpy as jnp
+
+    def call(*args: Any) -> Any:
+        # Of one shape, so that vmap's new axis is the first of each.
+        args = jnp.broadcast_arrays(*args)
+        dtype = args[0].dtype
+
+        def on_host(*arrays: Any) -> Any:
+            over_arrays = np.vectorize(function, otypes=[np.float64])
+            return np.asarray(over_arrays(*map(np.asarray, arrays)), dtype)
+
+        shape = jax.ShapeDtypeStruct(args[0].shape, dtype)
+        return jax.pure_callback(on_host, shape, *args, vmap_method="broadcast_all")
+
+    return call
+
+
+def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
+    """The activation of arrays, in their dtype."""
+    import jax.numpy as jnp
+
+    arrays = _arrays(program, inputs)
+    program = program.bound(frozenset(parameters))
+    working = _working(arrays[0].dtype)
+    for name, default in program.parameters:
+        arrays.append(jnp.asarray(parameters.get(name, default)).astype(working))
+    try:
+        return native_rule(program)(*arrays)
+    except TypeError as error:
+        if program.gradient and "custom_vjp" in str(error):
+            raise NoDerivativeError(
+                f"{program.name!r} has a `gradient=` rule, which defines reverse mode only, and forward "
+                f"mode was asked for (jax.jvp, jacfwd, linearize, hessian)\n"
+                f"  Use jax.grad, vjp or jacrev, or give `derivative=` or `surrogate=`."
+            ) from error
+        raise
+
+
+def _arrays(program: Program, inputs: tuple[Any, ...]) -> list[Any]:
+    """The inputs as arrays of one floating dtype; Python's numbers take that of the others."""
+    import jax.numpy as jnp
+
+    try:
+        arrays = [x if _is_plain(x) else jnp.asarray(x) for x in inputs]
+    except (TypeError, ValueError) as error:
+        kinds = ", ".join(type(x).__name__ for x in inputs)
+        raise CallError(f"{program.name!r} takes arrays, and got {kinds}: {error}") from error
+    for given, array in zip(inputs, arrays, strict=True):
+        dtype = getattr(given, "dtype", getattr(array, "dtype", None))
+        if dtype is not None and dtype.name not in _FLOATS:
+            raise DtypeError(
+                f"{program.name!r} got an array of dtype {dtype.name}; it takes {', '.join(_FLOATS)}\n"
+                f"  Convert it first: `x.astype(jnp.float32)`."
+            )
+    arrays = [float(x) if _is_plain(x) else x for x in arrays]
+    dtype = jnp.result_type(*arrays)
+    return [
+        jnp.asarray(x) if getattr(x, "dtype", None) == dtype else jnp.asarray(x, dtype)
+        for x in arrays
+    ]
+
+
+def _is_plain(x: Any) -> bool:
+    return type(x) in (float, int, bool)
+
+
+def _working(dtype: Any) -> Any:
+    """Half types compute in float32 inside."""
+    return np.dtype(np.float32) if dtype.name in _HALVES else dtype
+
+
+@cache
+def native_rule(program: Program) -> Callable[..., Any]:
+    """The program of arrays, inputs and parameters by position, with its derivative.
+
+    The result has the dtype of the first.
+    """
+    import jax
+
+    def value(*arrays: Any) -> Any:
+        return _value(program, arrays)
+
+    value.__name__ = value.__qualname__ = identifier(program.name)
+    rule = _with_vjp(program, value) if program.gradient else _with_jvp(program, value)
+    return jax.jit(rule, inline=True)  # type: ignore[no-any-return]
+
+
+def _with_jvp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]:
+    import jax
+    from jax.custom_derivatives import SymbolicZero
+
+    rule = jax.custom_jvp(value)
+
+    def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+        moving = tuple(i for i, t in enumerate(tangents) if type(t) is not SymbolicZero)
+        return rule(*primals), _push(program, moving)(primals, [tangents[i] for i in moving])
+
+    rule.defjvp(jvp, symbolic_zeros=True)
+    return rule  # type: ignore[no-any-return]
+
+
+@cache
+def _push(program: Program, moving: tuple[int, ...]) -> Callable[..., Any]:
+    """The tangent of the value, from the tangents of the arguments that have one."""
+    import jax
+    import jax.numpy as jnp
+
+    def push(primals: tuple[Any, ...], tangents: list[Any]) -> Any:
+        wide = _widen(primals)
+        shape = jnp.broadcast_shapes(*(x.shape for x in primals))
+        parts = [
+            native_rule(program.partial(program.arguments[i]))(*wide) * tangent
+            for i, tangent in zip(moving, _widen(tangents), strict=True)
+        ]
+        return jnp.broadcast_to(reduce(add, parts), shape).astype(primals[0].dtype)
+
+    return jax.checkpoint(jax.jit(push), prevent_cse=False)  # type: ignore[no-any-return]
+
+
+def _with_vjp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]:
+    import jax
+
+    size = len(program.inputs)
+    rule = jax.custom_vjp(value)
+
+    def backward(arrays: tuple[Any, ...], upstream: Any) -> tuple[Any, ...]:
+        wide, (upstream,) = _widen(arrays), _widen([upstream])
+        args = (*wide[:size], upstream, *wide[size:])
+        return tuple(
+            _sum_to(native_rule(program.vjp(name))(*args), array)
+            for name, array in zip(program.arguments, arrays, strict=True)
+        )
+
+    rule.defvjp(lambda *arrays: (rule(*arrays), arrays), backward)
+    return rule  # type: ignore[no-any-return]
+
+
+def _widen(arrays: Any) -> list[Any]:
+    return [x.astype(np.float32) if x.dtype.name in _HALVES else x for x in arrays]
+
+
+def _value(program: Program, arrays: tuple[Any, ...]) -> Any:
+    """The program's value, in the shape of all arguments and the dtype of the first."""
+    import jax.numpy as jnp
+
+    result = kernel(program, DIALECT, host)(*_widen(arrays))
+    if not program.spans_inputs:
+        result = jnp.broadcast_to(result, jnp.broadcast_shapes(*(x.shape for x in arrays)))
+    dtype = arrays[0].dtype
+    return result if result.dtype == dtype else result.astype(dtype)
+
+
+def _sum_to(gradient: Any, array: Any) -> Any:
+    """Add up the gradient over the dimensions in which the array was broadcast."""
+    new = gradient.ndim - array.ndim
+    wide = [new + i for i, n in enumerate(array.shape) if n == 1 and gradient.shape[new + i] != 1]
+    return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
+
+
+@cache
+def native(program: Program) -> Callable[..., Any]:
+    """The activation as a function of arrays: inputs by position, parameters by keyword."""
+
+    def function(*inputs: Any, **parameters: Any) -> Any:
+        return call(program, inputs, parameters)
+
+    function.__name__ = function.__qualname__ = identifier(program.name)
+    return function
+
+
+def source(program: Program) -> str:
+    return standalone(program, _WHOLE_GRADIENT if program.gradient else DIALECT)
