@@ -80,7 +80,7 @@ class Activation:
             return self._with(fixed)(*inputs, **parameters)
         if any(isinstance(x, Symbol) for x in inputs):
             return self._inline(inputs, parameters)
-        return dispatch.room(inputs).call(program, inputs, parameters)
+        return dispatch.room((*inputs, *parameters.values())).call(program, inputs, parameters)
 
     def _check_parameters(self, parameters: dict[str, Any]) -> None:
         for name in parameters:

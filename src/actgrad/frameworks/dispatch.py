@@ -22,12 +22,12 @@ def _framework(kind: type[Any]) -> str:
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
             return _ROOTS[root]
-    return "numpy"
+    return "jax" if hasattr(kind, "__jax_array__") else "numpy"
 
 
-def room(inputs: tuple[Any, ...]) -> ModuleType:
-    """The room of the first input that belongs to a framework; NumPy's otherwise."""
-    for x in inputs:
+def room(arguments: tuple[Any, ...]) -> ModuleType:
+    """The room of the first argument that belongs to a framework; NumPy's otherwise."""
+    for x in arguments:
         found = _framework(type(x))  # type: ignore[arg-type]
         if found != "numpy":
             return importlib.import_module(f"actgrad.frameworks.{found}")
