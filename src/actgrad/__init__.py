@@ -1,10 +1,10 @@
 """Activation functions in plain Python, with any derivative, native in every framework."""
 
 from actgrad.activation import Activation, activation, from_json, load
-from actgrad.catalogue import activations
+from actgrad.catalogue import activations, surrogates
 from actgrad.frameworks.trainable import trainable
 from actgrad.models.swap import override, replace
 
 __version__ = "0.1.0"
 
-__all__ = ["Activation", "activation", "activations", "from_json", "load", "trainable"]
+__all__ = ["Activation", "activation", "activations", "from_json", "load", "surrogates", "trainable"]

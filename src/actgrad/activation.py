@@ -13,11 +13,12 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 from actgrad.errors import CallError, DefinitionError, MissingFrameworkError, ProgramError
 from actgrad.frameworks import dispatch
 from actgrad.frameworks.hook import when_imported
+from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.define import as_value, define, is_number, with_rule
 from actgrad.language.expression import substitute
@@ -34,6 +35,8 @@ class Activation:
     """
 
     __actgrad_reads__ = True
+    autograph_info__: ClassVar[dict[str, Any]] = {}
+    """By this TensorFlow's AutoGraph knows that there is nothing here to convert."""
 
     def __init__(
         self, program: Program, function: Callable[..., Any] | None = None, rules: Any = None
@@ -69,6 +72,10 @@ class Activation:
             self._check_parameters(parameters)
         if not inputs:
             return self._with(parameters)
+        for name, value in parameters.items():
+            if value is None or isinstance(value, (bool, str, bytes, complex, Trainable)):
+                if name not in dict(program.fixed):
+                    raise self._not_a_number(name, value)
         if len(inputs) != len(program.inputs):
             raise CallError(
                 f"{self.name!r} takes {len(program.inputs)} input{'s' * (len(program.inputs) != 1)} "
@@ -105,23 +112,30 @@ class Activation:
             return self._reread(self._function, parameters)
         for name, value in parameters.items():
             if not is_number(value):
-                raise CallError(
-                    f"the parameter {name!r} of {self.name!r} must be a number, and is {value!r}"
-                )
+                raise self._not_a_number(name, value)
         values = dict(self.program.parameters) | {n: as_value(v) for n, v in parameters.items()}
         return Activation(
             replace(self.program, parameters=tuple(values.items())), self._function, self._rules
         )
 
+    def _not_a_number(self, name: str, value: Any) -> CallError:
+        hint = f"\n  {self.name}.layer({name}=...) and .module(...) learn one."
+        return CallError(
+            f"the parameter {name!r} of {self.name!r} must be a number, and is {value!r}"
+            + hint * isinstance(value, Trainable)
+        )
+
     def _reread(self, function: Callable[..., Any], parameters: dict[str, Any]) -> Activation:
+        values = self.parameters | parameters
+
         def with_values(rule: Any) -> Any:
-            if not callable(rule):
+            if not callable(rule) or isinstance(rule, Activation):
                 return rule
             known = inspect.signature(rule).parameters
-            return functools.partial(rule, **{n: v for n, v in parameters.items() if n in known})
+            return functools.partial(rule, **{n: v for n, v in values.items() if n in known})
 
         rules: dict[str, Any] = {kind: with_values(rule) for kind, rule in self._rules.items()}
-        return activation(functools.partial(function, **parameters), name=self.name, **rules)
+        return activation(with_values(function), name=self.name, **rules)
 
     def _inline(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Symbol:
         """Inside a function that is being read: this activation with its derivative."""
@@ -166,13 +180,26 @@ class Activation:
 
     def layer(self, name: str | None = None, **parameters: Any) -> Any:
         """A Keras layer. Parameters may be numbers or `trainable(...)`."""
+        shaped, parameters = self._shaped(parameters)
+        return _room("keras").layer(shaped.program, name, parameters)
+
+    def _shaped(self, parameters: dict[str, Any]) -> tuple[Activation, dict[str, Any]]:
+        """With those parameters put in that shape the reading (a loop's length), and the others."""
         self._check_parameters(parameters)
-        return _room("keras").layer(self.program, name, parameters)
+        fixed = {n: v for n, v in parameters.items() if n in dict(self.program.fixed)}
+        for name, value in fixed.items():
+            if isinstance(value, Trainable):
+                raise CallError(
+                    f"the parameter {name!r} of {self.name!r} shaped it while it was read (a loop's "
+                    f"length, an option), so it cannot be learnt"
+                )
+        rest = {n: v for n, v in parameters.items() if n not in fixed}
+        return (self._with(fixed) if fixed else self), rest
 
     def module(self, **parameters: Any) -> Any:
         """A PyTorch module. Parameters may be numbers or `trainable(...)`."""
-        self._check_parameters(parameters)
-        return _room("torch").module(self.program, parameters)
+        shaped, parameters = self._shaped(parameters)
+        return _room("torch").module(shaped.program, parameters)
 
     # As data.
 

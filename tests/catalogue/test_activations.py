@@ -51,10 +51,14 @@ def test_derivative_is_the_slope(name):
 
 @pytest.mark.parametrize(("name", "x"), [(n, x) for n, e in ENTRIES.items() for x in e.kinks])
 def test_derivative_at_a_kink(name, x):
-    assert ENTRIES[name].activation.derivative(x) == pytest.approx(ENTRIES[name].kinks[x], abs=1e-15)
+    assert ENTRIES[name].activation.derivative(x) == pytest.approx(
+        ENTRIES[name].kinks[x], abs=1e-15
+    )
 
 
-FINITE_FAR_OUT = [n for n in ENTRIES if n not in {"exponential", "square", "quadratic", "cube", "squared_relu"}]
+FINITE_FAR_OUT = [
+    n for n in ENTRIES if n not in {"exponential", "square", "quadratic", "cube", "squared_relu"}
+]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -68,7 +72,9 @@ def test_finite_far_out(name, dtype):
 @pytest.mark.parametrize(("name", "framework", "path"), BUILTINS)
 def test_equals_the_builtin(name, framework, path):
     root = pytest.importorskip(framework)
-    modules = [importlib.import_module(p) for p in PATHS[framework] if p != "tensorflow.nn"] or [root.nn]
+    modules = [importlib.import_module(p) for p in PATHS[framework] if p != "tensorflow.nn"] or [
+        root.nn
+    ]
     builtin = next(getattr(m, path) for m in modules if hasattr(m, path))
     x = GRID.astype(np.float32)
     tensor = {
@@ -82,5 +88,5 @@ def test_equals_the_builtin(name, framework, path):
 
 
 def test_an_unknown_name_lists_what_there_is():
-    with pytest.raises(AttributeError, match="no activation 'rleu'.*relu"):
-        activations.rleu
+    with pytest.raises(AttributeError, match=r"no activation .rleu.; .*relu"):
+        _ = activations.rleu

@@ -6,7 +6,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -148,13 +148,13 @@ def _read_function(
         )
     pinned |= reading.fixed
     parameters = tuple((n, v) for n, v in own.parameters.items() if n not in pinned)
-    fixed = tuple((n, v) for n, v in own.defaults.items() if n in pinned and _is_plain(v))
+    fixed = tuple((n, v) for n, v in own.defaults.items() if n in pinned and is_plain(v))
     return Program(
         own.name, own.inputs, parameters, reading.outputs[0], fixed=fixed
     ), reading.portable
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
@@ -170,7 +170,8 @@ def with_rule(
     inputs = (*program.inputs, program.upstream) if kind == "gradient" else program.inputs
     reader = _RuleReader(program, parameters, inputs, host, pinned)
     expressions = reader.read(rule)
-    program = replace(program, parameters=tuple(parameters.items()), kind=kind)
+    fixed = program.fixed + tuple(reader.fixed.items())
+    program = replace(program, parameters=tuple(parameters.items()), kind=kind, fixed=fixed)
     if kind == "gradient":
         return replace(program, gradient=tuple(expressions))
     pairs = [part for x, d in zip(program.inputs, expressions, strict=True) for part in (var(x), d)]
@@ -230,6 +231,8 @@ class _RuleReader:
     inputs: tuple[str, ...]
     host: bool
     pinned: frozenset[str]
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """The rule's own parameters that are part of its expression."""
 
     def read(self, rule: Rule) -> list[Expr]:
         parts = rule if isinstance(rule, tuple) else (rule,)
@@ -263,6 +266,10 @@ class _RuleReader:
         rule = unwrap(rule)
         own = self._signature(rule)
         self._merge({n: v for n, v in own.parameters.items() if n not in self.pinned}, own.name)
+        known = self.parameters | dict(self.program.fixed)
+        for name, default in own.defaults.items():
+            if name not in known and is_plain(default):
+                self.fixed[name] = default
         try:
             reading = _read(rule, own, self.inputs, self.pinned)
         except TraceError:
