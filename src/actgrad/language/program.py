@@ -44,6 +44,13 @@ class Program:
     fixed: tuple[tuple[str, float | bool | str | None], ...] = ()
     """Parameters whose values are part of the expression, such as a loop's length."""
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.inputs, self.parameters, self.value, self.kind, self.gradient))
+
     @property
     def arguments(self) -> tuple[str, ...]:
         return self.inputs + tuple(name for name, _ in self.parameters)
