@@ -61,7 +61,7 @@ TABLE: dict[str, str] = {
     "not": "np.logical_not({0})",
     "select": "np.where({0}, {1}, {2})",
     "given": "{0}",
-    "host": "",
+    "host": "_host",
 }
 
 _ERROR_FUNCTION = """

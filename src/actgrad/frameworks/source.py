@@ -35,6 +35,8 @@ class Dialect:
     """A constant that must carry a dtype: `{0}` is the number, `like` a tensor that has the dtype."""
     helpers: dict[str, str] = field(default_factory=dict)
     """Definitions that entries of the table refer to, by name; included where they are used."""
+    minus_zero: str = ""
+    """-0.0, with its dtype from `like`, where the framework would take the text `-0.0` for 0.0."""
     typed_in_calls: bool = False
     """Whether a constant in a call needs a dtype even beside a tensor."""
     binding: str = ""
@@ -81,6 +83,8 @@ def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[st
         if node.op == "const":
             number = float(node.value)  # type: ignore[arg-type]
             texts[node] = repr(number) if math.isfinite(number) else f'float("{number}")'
+            if dialect.minus_zero and is_const(node, -0.0):
+                texts[node] = dialect.minus_zero.replace("like", program.inputs[0])
             continue
         if node.op == "var":
             texts[node] = str(node.value)
@@ -94,7 +98,14 @@ def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[st
             lines.append(f"{name} = {_bare(text)}")
             text = name
         texts[node] = text
-    return lines, typed.format(texts[root]) if root.op == "const" else _bare(texts[root])
+    if root.op == "const":
+        return lines, _typed(texts[root], typed)
+    return lines, _bare(texts[root])
+
+
+def _typed(number: str, typed: str) -> str:
+    """With a dtype, unless it has one: then it is more than a number."""
+    return number if number.startswith("(") else typed.format(number)
 
 
 def _operands(
@@ -104,7 +115,7 @@ def _operands(
     infix = template.startswith(("(", "-"))
     needs_dtype = all(is_const(arg) for arg in tensors) or (dialect.typed_in_calls and not infix)
     return [
-        typed.format(texts[arg]) if needs_dtype and is_const(arg) else texts[arg]
+        _typed(texts[arg], typed) if needs_dtype and is_const(arg) else texts[arg]
         for arg in node.args
     ]
 

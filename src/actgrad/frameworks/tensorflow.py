@@ -14,6 +14,7 @@ import numpy as np
 
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks.source import Dialect, identifier, kernel, standalone
+from actgrad.language.define import is_number
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {
@@ -23,8 +24,8 @@ TABLE: dict[str, str] = {
     "sub": "({0} - {1})",
     "mul": "({0} * {1})",
     "div": "({0} / {1})",
-    "floordiv": "({0} // {1})",
-    "mod": "({0} % {1})",
+    "floordiv": "_floordiv({0}, {1})",
+    "mod": "_mod({0}, {1})",
     "pow": "({0} ** {1})",
     "hypot": "_hypot({0}, {1})",
     "copysign": "_copysign({0}, {1})",
@@ -48,15 +49,15 @@ TABLE: dict[str, str] = {
     "acos": "tf.acos({0})",
     "atan": "tf.atan({0})",
     "atan2": "tf.atan2({0}, {1})",
-    "sinh": "tf.sinh({0})",
-    "cosh": "tf.cosh({0})",
+    "sinh": "_sinh({0})",
+    "cosh": "_cosh({0})",
     "tanh": "tf.tanh({0})",
     "asinh": "tf.asinh({0})",
     "acosh": "tf.acosh({0})",
     "atanh": "tf.atanh({0})",
     "sigmoid": "tf.sigmoid({0})",
     "softplus": "tf.math.softplus({0})",
-    "erf": "tf.math.erf({0})",
+    "erf": "_erf({0})",
     "erfc": "tf.math.erfc({0})",
     "lt": "({0} < {1})",
     "le": "({0} <= {1})",
@@ -66,7 +67,7 @@ TABLE: dict[str, str] = {
     "not": "tf.logical_not({0})",
     "select": "tf.where({0}, {1}, {2})",
     "given": "{0}",
-    "host": "",
+    "host": "_host",
 }
 
 DIALECT = Dialect(
@@ -74,25 +75,67 @@ DIALECT = Dialect(
     "import tensorflow as tf",
     TABLE,
     typed="tf.constant({0}, like.dtype)",
+    # Eager TensorFlow keeps scalars by their Python value, to which -0.0 and 0.0 are one.
+    minus_zero="(-tf.constant(0.0, like.dtype))",
     typed_in_calls=True,
     helpers={
         "_trunc": """
 def _trunc(x):
     return tf.where(x < 0.0, tf.math.ceil(x), tf.floor(x))
 """,
+        "_mod": """
+def _mod(x, y):  # tf.math.floormod adds y before it takes the remainder, which loses small ones
+    rest = tf.truncatemod(x, y)
+    other_sign = tf.logical_and(tf.not_equal(rest, 0.0), tf.not_equal(rest < 0.0, y < 0.0))
+    rest = tf.where(other_sign, rest + y, rest)
+    zero = tf.constant(0.0, x.dtype)
+    return tf.where(tf.equal(rest, 0.0), tf.where(y < 0.0, -zero, zero), rest)
+""",
+        "_floordiv": """
+def _floordiv(x, y):  # as Python: not the floor of the rounded quotient, 1.0 // 0.1 is 9.0
+    rest = tf.truncatemod(x, y)
+    whole = (x - rest) / y
+    below = tf.logical_and(tf.not_equal(rest, 0.0), tf.not_equal(rest < 0.0, y < 0.0))
+    whole = tf.where(below, whole - 1.0, whole)
+    near = tf.floor(whole)
+    near = tf.where(whole - near > 0.5, near + 1.0, near)
+    near = tf.where(tf.equal(whole, 0.0), x / y * 0.0, near)
+    return tf.where(tf.equal(y, 0.0), x / y, near)
+""",
         "_hypot": """
 def _hypot(x, y):
     x, y = tf.abs(x), tf.abs(y)
     large = tf.maximum(x, y)
     ratio = tf.math.divide_no_nan(tf.minimum(x, y), large)
-    return tf.where(tf.math.is_inf(large), large, large * tf.sqrt(1.0 + ratio * ratio))
+    size = tf.where(tf.math.is_nan(x + y), x + y, large * tf.sqrt(1.0 + ratio * ratio))
+    infinite = tf.logical_or(tf.math.is_inf(x), tf.math.is_inf(y))
+    return tf.where(infinite, tf.constant(float("inf"), x.dtype), size)
 """,
         "_copysign": """
 def _copysign(x, y):
-    negative = tf.math.atan2(y, tf.ones_like(y)) < 0.0
-    negative = tf.logical_or(negative, tf.logical_and(tf.equal(y, 0.0), 1.0 / y < 0.0))
     x = tf.abs(x)
-    return tf.where(negative, -x, x)
+    return tf.where(tf.where(tf.equal(y, 0.0), 1.0 / y, y) < 0.0, -x, x)
+""",
+        "_sinh": """
+def _sinh(x):  # tf.sinh loses 24 ulp under XLA
+    size = tf.abs(x)
+    less = tf.math.expm1(size)
+    half = tf.exp(0.5 * size)
+    large = 0.5 * half * half
+    size = tf.where(size < 1.0, 0.5 * (less + less / (less + 1.0)), large - 0.25 / large)
+    return tf.where(x < 0.0, -size, tf.where(tf.equal(x, 0.0), x, size))
+""",
+        "_cosh": """
+def _cosh(x):
+    half = tf.exp(0.5 * tf.abs(x))
+    large = 0.5 * half * half
+    return large + 0.25 / large
+""",
+        "_erf": """
+def _erf(x):
+    if x.dtype != tf.float64:
+        return tf.math.erf(x)
+    return tf.where(tf.abs(x) > 6.0, tf.sign(x), tf.math.erf(x))  # nan for 1e200 without XLA
 """,
         "_cbrt": """
 def _cbrt(x):
@@ -160,6 +203,10 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _HALVES = ("float16", "bfloat16")
 
 
+# What an error of XLA, which cannot run it, shows of the call.
+_HOST_NAME = "host_function_cannot_run_under_XLA_use_jit_compile_False"
+
+
 def host(function: Callable[..., float]) -> Callable[..., Any]:
     import tensorflow as tf
 
@@ -170,7 +217,7 @@ def host(function: Callable[..., float]) -> Callable[..., Any]:
             result = np.vectorize(function, otypes=[np.float64])(*arrays)
             return np.asarray(result, dtype.as_numpy_dtype)
 
-        result = tf.numpy_function(on_host, args, dtype)
+        result = tf.numpy_function(on_host, args, dtype, name=_HOST_NAME)
         shape = args[0].shape
         for arg in args[1:]:
             shape = tf.broadcast_static_shape(shape, arg.shape)
@@ -189,30 +236,38 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     tensors, dtype = _tensors(program, inputs)
     program = program.bound(frozenset(parameters))
     working = tf.float32 if dtype.name in _HALVES else dtype
+    numbers = []
     for name, default in program.parameters:
         value = parameters.get(name, default)
-        tensor = (
-            tf.convert_to_tensor(value) if hasattr(value, "dtype") else tf.constant(value, working)
-        )
-        tensors.append(tf.cast(tensor, working))
+        if is_number(value) and not any(map(tf.is_tensor, tf.nest.flatten(value))):
+            # In its dtype from the start, so that no float64 comes into a graph.
+            tensors.append(tf.constant(np.asarray(value, working.as_numpy_dtype)))
+            numbers.append(name)
+        else:
+            tensors.append(_parameter(program, name, value, working))
     with tf.name_scope(identifier(program.name)):
-        return native_rule(program, dtype.name)(*tensors)
+        return native_rule(program, dtype.name, frozenset(numbers))(*tensors)
 
 
 def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]:
-    """The inputs as tensors of one floating dtype."""
+    """The inputs as tensors of one floating dtype: that of the tensors, which arrays and numbers take."""
     import tensorflow as tf
 
-    dtypes = [tf.as_dtype(x.dtype) for x in inputs if hasattr(x, "dtype")]
+    dtypes = {tf.as_dtype(x.dtype) for x in inputs if hasattr(x, "dtype") and not _is_array(x)}
     for dtype in dtypes:
         if dtype.name not in _FLOATS:
             raise DtypeError(
                 f"{program.name!r} got a tensor of dtype {dtype.name}; it takes {', '.join(_FLOATS)}\n"
                 f"  Convert it first: `tf.cast(x, tf.float32)`."
             )
-    dtype = tf.as_dtype(np.result_type(*(dtype.as_numpy_dtype for dtype in set(dtypes))))
+    dtype = tf.as_dtype(np.result_type(*(dtype.as_numpy_dtype for dtype in dtypes)))
     try:
-        tensors = [tf.convert_to_tensor(x, None if hasattr(x, "dtype") else dtype) for x in inputs]
+        tensors = [
+            tf.convert_to_tensor(np.asarray(x, dtype.as_numpy_dtype) if _is_array(x) else x)
+            if hasattr(x, "dtype")
+            else tf.convert_to_tensor(x, dtype)
+            for x in inputs
+        ]
         return [tf.cast(tensor, dtype) for tensor in tensors], dtype
     except (TypeError, ValueError) as error:
         kinds = ", ".join(type(x).__name__ for x in inputs)
@@ -221,39 +276,87 @@ def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]
         ) from error
 
 
+def _is_array(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, np.generic))
+
+
+def _parameter(program: Program, name: str, value: Any, dtype: Any) -> Any:
+    import tensorflow as tf
+
+    try:
+        tensor = tf.convert_to_tensor(value)
+    except (TypeError, ValueError):
+        tensor = None
+    if tensor is None or not (tensor.dtype.is_floating or tensor.dtype.is_integer):
+        raise CallError(
+            f"the parameter {name!r} of {program.name!r} must be a number or a tensor of real numbers, "
+            f"and is {value!r}"
+        )
+    return tf.cast(tensor, dtype)
+
+
 @cache
-def native_rule(program: Program, dtype: str) -> Callable[..., Any]:
-    """The program, in this dtype, of tensors: inputs and parameters by position, with its derivative."""
+def native_rule(
+    program: Program, dtype: str, numbers: frozenset[str] = frozenset()
+) -> Callable[..., Any]:
+    """The program, in this dtype, of tensors: inputs and parameters by position, with its derivative.
+
+    `numbers` are the parameters whose gradient nobody can ask for.
+    """
     import tensorflow as tf
     from tensorflow.python.eager import record
 
-    def gradient_at(tensors: Sequence[Any]) -> Callable[..., list[Any]]:
-        size = len(program.inputs)
+    size = len(program.inputs)
+    # A host function's derivative by a parameter is not known: it has none, as an unconnected tensor.
+    named = program.inputs if program.on_host else program.arguments
+    learnt = [name in named and name not in numbers for name in program.arguments]
 
-        def gradient(upstream: Any) -> list[Any]:
+    def rule_at(i: int, tensors: Sequence[Any], upstream: Any) -> Any:
+        by = native_rule(program.vjp(program.arguments[i]), tensors[i].dtype.name, numbers)
+        return by(*tensors[:size], upstream, *tensors[size:])
+
+    def backward_at(tensors: Sequence[Any]) -> Callable[..., list[Any]]:
+        def backward(upstream: Any) -> list[Any]:
             upstream = tf.convert_to_tensor(upstream)
-            args = (*tensors[:size], upstream, *tensors[size:])
             return [
-                _sum_to(native_rule(program.vjp(name), tensor.dtype.name)(*args), tensor)
-                for name, tensor in zip(program.arguments, tensors, strict=True)
+                _sum_to(rule_at(i, tensors, upstream), tensor) if learnt[i] else None
+                for i, tensor in enumerate(tensors)
             ]
 
-        return gradient
+        return backward
+
+    def forward_at(tensors: Sequence[Any], shape: Any) -> Callable[..., list[Any]]:
+        def forward(*tangents: Any) -> list[Any]:
+            if program.gradient:
+                program.partial(program.inputs[0])  # raises: such a rule is reverse mode only
+            moved = [
+                tf.cast(rule_at(i, tensors, tf.broadcast_to(tangent, shape)), dtype)
+                for i, tangent in enumerate(tangents)
+                if learnt[i]
+            ]
+            return [tf.add_n(moved)]
+
+        return forward
 
     @tf.custom_gradient
     def in_graph(*tensors: Any) -> tuple[Any, Callable[..., list[Any]]]:
         # The gradient may be built in another graph, which can reach tensors of this one only.
         tensors = tuple(map(tf.identity, tensors))
-        return _value(program, tensors, dtype), gradient_at(tensors)
+        return _value(program, tensors, dtype), backward_at(tensors)
 
     def rule(*tensors: Any) -> Any:
         # Recorded as one operation, for tapes and forward accumulators alike: left to themselves, tapes
-        # would keep every intermediate and accumulators would differentiate the operations inside.
+        # would keep every intermediate and accumulators, which do not know tf.custom_gradient, would
+        # differentiate the operations inside. TensorFlow has no public name for this; it is used here
+        # and nowhere else.
         with record.stop_recording():
             result = (
                 _value(program, tensors, dtype) if tf.executing_eagerly() else in_graph(*tensors)
             )
-        record.record_operation(program.name, [result], tensors, gradient_at(tensors))
+            shape = result.shape if result.shape.is_fully_defined() else tf.shape(result)
+        record.record_operation(
+            program.name, [result], tensors, backward_at(tensors), forward_at(tensors, shape)
+        )
         return result
 
     return rule
@@ -300,7 +403,13 @@ def _sum_to(gradient: Any, tensor: Any) -> Any:
 
 def native(program: Program) -> Callable[..., Any]:
     """The activation as a function of tensors: inputs by position, parameters by keyword."""
-    return lambda *inputs, **parameters: call(program, inputs, parameters)
+    import tensorflow as tf
+
+    @tf.autograph.experimental.do_not_convert
+    def function(*inputs: Any, **parameters: Any) -> Any:
+        return call(program, inputs, parameters)
+
+    return function
 
 
 def source(program: Program) -> str:
