@@ -8,11 +8,16 @@ After each run the copies are compared with what they were: a function that chan
 
 from __future__ import annotations
 
+import abc
+import array
 import builtins
+import collections
+import datetime
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy as copy_of
 from typing import Any
 
 import numpy as np
@@ -43,6 +48,13 @@ _IMPURE_NAMES = frozenset(
 )
 
 
+_IMPURE_OBJECTS = (
+    "random.", "_random.", "io.", "_io.", "os.", "posix.", "logging.", "socket.", "subprocess.",
+    "pathlib.", "tempfile.", "numpy.random.",
+)  # fmt: skip
+_CLOCKS = (datetime.datetime, datetime.date)
+
+
 class Environment:
     """Copies of whatever the function can reach, each made once, and what they looked like."""
 
@@ -51,7 +63,11 @@ class Environment:
         self._originals: list[Any] = []
         self._globals: dict[int, dict[str, Any]] = {}
         self._checks: list[Callable[[], str | None]] = []
+        self._builtins = _symbolic_builtins() | {"__import__": self._import}
         self.uses_frameworks = False
+
+    def _import(self, *args: Any, **kwargs: Any) -> Any:
+        return self.copy(__import__(*args, **kwargs))
 
     def check(self) -> None:
         """Refuse if the last run changed anything that outlives it."""
@@ -104,10 +120,12 @@ class Environment:
         if isinstance(value, functools.partial):
             keywords = {name: self.copy(item) for name, item in value.keywords.items()}
             return functools.partial(self.copy(value.func), *map(self.copy, value.args), **keywords)
-        if (
-            isinstance(value, (types.BuiltinFunctionType, np.ufunc))
-            or _root(value) in aliases.ROOTS
-        ):
+        owner = getattr(value, "__self__", None)
+        if isinstance(value, types.BuiltinFunctionType) and not isinstance(owner, types.ModuleType):
+            return self._builtin_method(value, owner)
+        if isinstance(value, np.ufunc) or isinstance(value, types.BuiltinFunctionType):
+            return self._opaque(value)
+        if _root(value) in aliases.ROOTS and not _path(type(value)).startswith(_IMPURE_OBJECTS):
             return self._opaque(value)
         return self._instance(value)
 
@@ -163,7 +181,7 @@ class Environment:
         if id(original) not in self._globals:
             self._originals.append(original)
             self._globals[id(original)] = namespace = dict(original)
-            namespace["__builtins__"] = _symbolic_builtins()
+            namespace["__builtins__"] = self._builtins
             self._checks.append(lambda: _changed_names(namespace))
             namespace[_SNAPSHOT] = {}
         namespace = self._globals[id(original)]
@@ -203,25 +221,32 @@ class Environment:
         return view
 
     def _class(self, kind: type) -> Any:
+        """A user's class again, on copies of its bases and with copies of its methods."""
         if kind in aliases.KINDS:
             return aliases.KINDS[kind]
         known = aliases.meaning(kind)
         if known is not None:
             return known
-        if _root(kind) in sys.stdlib_module_names | aliases.ROOTS and _root(kind) != "__main__":
+        if kind in _CLOCKS:
+            return _Clock(kind)
+        if _is_library(kind) or type(kind) not in (type, abc.ABCMeta):
             return kind
-        if type(kind) is not type or "__slots__" in vars(kind):
-            return kind
+        bases = tuple(base if _is_library(base) else self.copy(base) for base in kind.__bases__)
         body = {
-            name: self._member(item)
+            name: item
             for name, item in vars(kind).items()
-            if isinstance(item, (types.FunctionType, staticmethod, classmethod, property))
+            if name not in {"__dict__", "__weakref__", "__init_subclass__"}
+            and not isinstance(item, types.MemberDescriptorType)
         }
-        shadow = type(kind.__name__, (kind,), {})
-        shadow.__module__, shadow.__qualname__ = kind.__module__, kind.__qualname__
+        shadow = type(kind)(kind.__name__, bases, body)
         self._copies[id(kind)] = shadow
         for name, item in body.items():
-            setattr(shadow, name, item)
+            if not name.startswith("__") or isinstance(item, _METHODS):
+                setattr(shadow, name, self._member(item))
+        before = _own_names(shadow)
+        self._checks.append(
+            lambda: None if _same(_own_names(shadow), before) else f"the class {kind.__name__}"
+        )
         return shadow
 
     def _member(self, item: Any) -> Any:
@@ -231,39 +256,54 @@ class Environment:
             return property(
                 *(accessor and self.copy(accessor) for accessor in (item.fget, item.fset))
             )
-        return self.copy(item)
+        copy = self.copy(item)
+        # `act = math.tanh` in a class body is no method, so what stands in for it must not be one.
+        binds = isinstance(copy, types.FunctionType) and not isinstance(item, types.FunctionType)
+        return staticmethod(copy) if binds else copy
 
     def _instance(self, value: Any) -> Any:
         """A user's object: a copy whose methods are read too, and whose attributes are watched."""
-        if hasattr(type(value), "__actgrad_reads__") or not hasattr(value, "__dict__"):
+        kind = type(value)
+        if _path(kind).startswith(_IMPURE_OBJECTS) and not isinstance(value, tuple):
+            return _Refusing(_path(kind))
+        if kind in _LIBRARY_CONTAINERS:
+            return self._watched(copy_of(value), value)
+        if hasattr(kind, "__actgrad_reads__") or _is_library(kind):
             return value
-        if _root(value) in sys.stdlib_module_names and _root(value) != "__main__":
+        shadow = self.copy(kind)
+        if shadow is kind:
             return value
-        shadow = self.copy_with_bases(type(value))
+        base = next((base for base in _FILLED if isinstance(value, base)), object)
+        if base is tuple:
+            return tuple.__new__(shadow, map(self.copy, value))
         try:
-            copy: Any = object.__new__(shadow)
+            copy = base.__new__(shadow)
         except TypeError:
             return value
         self._copies[id(value)] = copy
-        vars(copy).update({name: self.copy(item) for name, item in vars(value).items()})
-        before = dict(vars(copy))
+        if base is not object:
+            _FILLED[base](copy, value)
+        for name, item in _attributes(value).items():
+            object.__setattr__(copy, name, self.copy(item))
+        return self._watched(copy, value)
+
+    def _watched(self, copy: Any, value: Any) -> Any:
+        name = f"an attribute of its {type(value).__name__}"
+        parts = [_attributes] + [_contents] * isinstance(value, Iterable)
+        before = [part(copy) for part in parts]
         self._checks.append(
             lambda: (
-                None if _same(vars(copy), before) else f"an attribute of its {type(value).__name__}"
+                None
+                if all(_same(part(copy), old) for part, old in zip(parts, before, strict=True))
+                else name
             )
         )
         return copy
 
-    def copy_with_bases(self, kind: type) -> type:
-        """The class with the methods it inherits copied as well."""
-        shadow = self.copy(kind)
-        if shadow is not kind:
-            for base in kind.__mro__[1:-1]:
-                if _root(base) not in sys.stdlib_module_names or _root(base) == "__main__":
-                    for name, item in vars(base).items():
-                        if isinstance(item, types.FunctionType) and name not in vars(shadow):
-                            setattr(shadow, name, self.copy(item))
-        return shadow  # type: ignore[no-any-return]
+    def _builtin_method(self, method: Any, owner: Any) -> Any:
+        """A method of a C object that was taken off it, as in `from random import random`."""
+        copy = self.copy(owner)
+        return self._opaque(method) if copy is owner else getattr(copy, method.__name__)
 
     def _opaque(self, value: Any) -> Any:
         """Software that cannot be followed: plain arguments pass, symbols are refused."""
@@ -288,6 +328,50 @@ class Environment:
             return value(*args, **kwargs)
 
         return call
+
+
+_METHODS = (types.FunctionType, staticmethod, classmethod, property)
+_FILLED: dict[type, Callable[..., Any]] = {
+    tuple: tuple.__init__,
+    list: list.extend,
+    dict: dict.update,
+    set: set.update,
+}
+_LIBRARY_CONTAINERS = (
+    collections.deque,
+    collections.defaultdict,
+    collections.OrderedDict,
+    collections.Counter,
+    array.array,
+)
+
+
+def _is_library(kind: type) -> bool:
+    root = _root(kind)
+    return root != "__main__" and (root in sys.stdlib_module_names or root in aliases.ROOTS)
+
+
+def _own_names(kind: type) -> dict[str, Any]:
+    return {name: item for name, item in vars(kind).items() if not name.startswith(("__", "_abc_"))}
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """What an object holds, in its `__dict__` and in its slots."""
+    slots = {
+        name: getattr(value, name)
+        for kind in type(value).__mro__
+        for name, item in vars(kind).items()
+        if isinstance(item, types.MemberDescriptorType)
+        and not _is_library(kind)
+        and hasattr(value, name)
+    }
+    return slots | getattr(value, "__dict__", {})
+
+
+def _contents(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(value)
+    return list(value) if isinstance(value, (list, tuple, set, *_LIBRARY_CONTAINERS)) else []
 
 
 _SNAPSHOT = "__actgrad_snapshot__"
@@ -367,6 +451,37 @@ class _Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         _impure(f"{self._module.__name__}.{name} = ...")()
+
+
+class _Refusing:
+    """Stands for an object that acts on the world."""
+
+    def __init__(self, path: str) -> None:
+        self.__dict__["_path"] = path
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in {"__enter__", "__getitem__", "__call__"}:
+            raise AttributeError(name)
+        return _impure(f"{self._path}.{name}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        _impure(self._path)()
+
+    __enter__ = __iter__ = __getitem__ = __call__
+
+
+class _Clock:
+    """Stands for `datetime` and `date`, which tell the time."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._kind, name)
+        return _impure(f"{self._kind.__name__}.{name}") if name in {"now", "today", "utcnow"} else found
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._kind(*args, **kwargs)
 
 
 def _impure(name: str) -> Callable[..., Any]:

@@ -166,13 +166,11 @@ class Symbol:
         return apply("le", other, self)
 
     def __eq__(self, other: Any) -> Any:
-        return False if isinstance(other, str) or other is None else apply("eq", self, other)
+        return apply("eq", self, other) if hasattr(other, "__float__") else NotImplemented
 
     def __ne__(self, other: Any) -> Any:
         return (
-            True
-            if isinstance(other, str) or other is None
-            else apply("not", apply("eq", self, other))
+            apply("not", apply("eq", self, other)) if hasattr(other, "__float__") else NotImplemented
         )
 
     def __invert__(self) -> Any:
@@ -211,7 +209,12 @@ class Symbol:
 
 
 def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, Any], Any]:
+    reflected = "__rtruediv__" if op == "div" else f"__r{op}__"
+
     def operate(self: Symbol, other: Any) -> Any:
+        # A user's own class may know what to do with a number.
+        if not swapped and hasattr(other, reflected) and not hasattr(other, "__float__"):
+            return NotImplemented
         return apply(op, other, self) if swapped else apply(op, self, other)
 
     return operate

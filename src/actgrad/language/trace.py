@@ -35,6 +35,8 @@ from actgrad.language.symbol import (
 
 MAX_PATHS = 4096
 MAX_DECISIONS = 2500
+MAX_PARAMETER_DECISIONS = 50
+"""After this many decisions on parameters alone, the loop that asks is one over a plain number."""
 MAX_OPERATIONS = 2_000_000
 MAX_SECONDS = 20.0
 
@@ -101,6 +103,7 @@ class _Run:
         self.prefix = prefix
         self.path: list[tuple[Expr, bool]] = []
         self.facts = _Facts()
+        self.about_parameters = 0
         self.parameters = parameters
         self.budget = budget
 
@@ -153,6 +156,10 @@ class _Run:
                 _BOUND_IT,
                 UnboundedError,
             )
+        if variables(condition) <= self.parameters:
+            self.about_parameters += 1
+            if self.about_parameters > MAX_PARAMETER_DECISIONS:
+                raise _NeedsPlain(variables(condition))
         self.path.append((condition, answer))
         self.facts.learn(condition, answer)
         return answer
