@@ -73,7 +73,7 @@ def breakpoints(
 
 def settings(program: Program, at: Mapping[str, float] | None = None) -> dict[str, float]:
     """A number for every argument: the parameters' values (of an array the first), 0 for inputs."""
-    values = {name: 0.0 for name in program.inputs}
+    values = dict.fromkeys(program.inputs, 0.0)
     values |= {name: float(np.asarray(value).flat[0]) for name, value in program.parameters}
     return values | dict(at or {})
 
@@ -151,11 +151,12 @@ def _merged(left: Array, right: Array, near: float) -> Iterator[tuple[float, flo
         if i + 1 < len(left) and left[i + 1] - right[i] <= near:
             continue
         before, after = float(left[start]), float(right[i])
-        yield before, _simplest(before, after), after
+        yield before, simplest(before, after), after
         start = i + 1
 
 
-def _simplest(low: float, high: float) -> float:
+def simplest(low: float, high: float) -> float:
+    """The number with the fewest digits in [low, high]."""
     if low <= 0 <= high:
         return 0.0
     for digits in range(1, 18):
@@ -179,7 +180,8 @@ def _classified(
     jumps = _jumps(of(value), before, x, after, width)
     kinks = _jumps(of(slope), before, before, after, width) & ~jumps
     left, right, d_left, d_right = (of(r)(at) for r in (value, slope) for at in (before, after))
-    kinks |= ~jumps & ~(np.isfinite(d_left) & np.isfinite(d_right)) & np.isfinite(left + right)
+    vertical = ~np.isfinite(d_left + d_right + of(slope)(x)) & np.isfinite(left + right)
+    kinks |= vertical & ~jumps
     for i in np.flatnonzero(jumps | kinks):
         yield Breakpoint(
             float(x[i]),
