@@ -73,6 +73,27 @@ TABLE: dict[str, str] = {
     "host": "_host",
 }
 
+_ENTRY = '''
+def {name}({signature}):
+    """{doc}"""
+    dtype = jnp.result_type(({arguments})[0], 1.0)
+    return _rule(*(jnp.asarray(a, dtype) for a in ({arguments})))
+
+
+def _wide(function, *arrays):
+    """Half types compute in float32 inside."""
+    half = arrays[0].dtype in (jnp.float16, jnp.bfloat16)
+    return function(*(a.astype(jnp.float32) if half else a for a in arrays))
+
+'''
+
+_VALUE = """def _rule(*arguments):
+    value = _wide({value}, *arguments)
+    shape = jnp.broadcast_shapes(*(a.shape for a in arguments))
+    return jnp.broadcast_to(value, shape).astype(arguments[0].dtype)
+
+"""
+
 DIALECT = Dialect(
     "jax",
     "import jax\nimport jax.numpy as jnp",
@@ -132,20 +153,12 @@ def _log10(x):
     return jnp.where(10.0**whole == x, whole, near)
 """,
     },
-    binding='''
-def {name}({signature}):
-    """{doc}"""
-    first = jnp.asarray(({arguments})[0])
-    return _rule(*(jnp.asarray(a, first.dtype) for a in ({arguments})))
-
-
+    binding=_ENTRY
+    + """
 @jax.custom_jvp
-def _rule(*arguments):
-    value = _wide({value}, *arguments)
-    shape = jnp.broadcast_shapes(*(a.shape for a in arguments))
-    return jnp.broadcast_to(value, shape).astype(arguments[0].dtype)
-
-
+"""
+    + _VALUE
+    + """
 @_rule.defjvp
 def _tangent(arguments, tangents):
     inputs, parameters = arguments[:{size}], arguments[{size}:]
@@ -153,32 +166,18 @@ def _tangent(arguments, tangents):
     partials = [_wide(g, *inputs, one, *parameters) for g in ({gradients})]
     value = _rule(*arguments)
     total = sum(p * t.astype(p.dtype) for p, t in zip(partials, tangents))
-    return value, jnp.broadcast_to(total.astype(value.dtype), value.shape)
-
-
-def _wide(function, *arrays):
-    """Half types compute in float32 inside."""
-    half = arrays[0].dtype in (jnp.float16, jnp.bfloat16)
-    return function(*(a.astype(jnp.float32) if half else a for a in arrays))
-''',
+    return value, jnp.broadcast_to(total, value.shape).astype(value.dtype)
+""",
 )
 
 _WHOLE_GRADIENT = replace(
     DIALECT,
-    binding='''
-def {name}({signature}):
-    """{doc}"""
-    first = jnp.asarray(({arguments})[0])
-    return _rule(*(jnp.asarray(a, first.dtype) for a in ({arguments})))
-
-
+    binding=_ENTRY
+    + """
 @jax.custom_vjp
-def _rule(*arguments):
-    value = _wide({value}, *arguments)
-    shape = jnp.broadcast_shapes(*(a.shape for a in arguments))
-    return jnp.broadcast_to(value, shape).astype(arguments[0].dtype)
-
-
+"""
+    + _VALUE
+    + '''
 def _forward(*arguments):
     return _rule(*arguments), arguments
 
@@ -186,24 +185,18 @@ def _forward(*arguments):
 def _backward(arguments, upstream):
     inputs, parameters = arguments[:{size}], arguments[{size}:]
     gradients = [_wide(g, *inputs, upstream, *parameters) for g in ({gradients})]
-    return tuple(_sum_to(g, upstream, a) for g, a in zip(gradients, arguments))
+    return tuple(_sum_to(g, upstream.shape, a) for g, a in zip(gradients, arguments))
 
 
 _rule.defvjp(_forward, _backward)
 
 
-def _sum_to(gradient, upstream, array):
+def _sum_to(gradient, shape, array):
     """Add up the gradient over the dimensions in which the array was broadcast."""
-    gradient = jnp.broadcast_to(gradient, upstream.shape)
-    new = gradient.ndim - array.ndim
-    wide = [new + i for i, n in enumerate(array.shape) if n == 1 and gradient.shape[new + i] != 1]
+    gradient = jnp.broadcast_to(gradient, shape)
+    new = len(shape) - array.ndim
+    wide = [new + i for i, n in enumerate(array.shape) if n == 1]
     return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
-
-
-def _wide(function, *arrays):
-    """Half types compute in float32 inside."""
-    half = arrays[0].dtype in (jnp.float16, jnp.bfloat16)
-    return function(*(a.astype(jnp.float32) if half else a for a in arrays))
 ''',
 )
 
@@ -217,15 +210,15 @@ def host(function: Callable[..., float]) -> Callable[..., Any]:
 
     def call(*args: Any) -> Any:
         # Of one shape, so that vmap's new axis is the first of each.
-        args = jnp.broadcast_arrays(*args)
-        dtype = args[0].dtype
+        same = jnp.broadcast_arrays(*args)
+        dtype = same[0].dtype
 
         def on_host(*arrays: Any) -> Any:
             over_arrays = np.vectorize(function, otypes=[np.float64])
             return np.asarray(over_arrays(*map(np.asarray, arrays)), dtype)
 
-        shape = jax.ShapeDtypeStruct(args[0].shape, dtype)
-        return jax.pure_callback(on_host, shape, *args, vmap_method="broadcast_all")
+        shape = jax.ShapeDtypeStruct(same[0].shape, dtype)
+        return jax.pure_callback(on_host, shape, *same, vmap_method="broadcast_all")
 
     return call
 
@@ -368,7 +361,7 @@ def _value(program: Program, arrays: tuple[Any, ...]) -> Any:
 def _sum_to(gradient: Any, array: Any) -> Any:
     """Add up the gradient over the dimensions in which the array was broadcast."""
     new = gradient.ndim - array.ndim
-    wide = [new + i for i, n in enumerate(array.shape) if n == 1 and gradient.shape[new + i] != 1]
+    wide = [new + i for i, size in enumerate(array.shape) if size == 1]
     return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
 
 
