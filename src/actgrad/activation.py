@@ -73,9 +73,9 @@ class Activation:
         if not inputs:
             return self._with(parameters)
         for name, value in parameters.items():
-            if value is None or isinstance(value, (bool, str, bytes, complex, Trainable)):
-                if name not in dict(program.fixed):
-                    raise self._not_a_number(name, value)
+            wrong = value is None or isinstance(value, (bool, str, bytes, complex, Trainable))
+            if wrong and name not in dict(program.fixed):
+                raise self._not_a_number(name, value)
         if len(inputs) != len(program.inputs):
             raise CallError(
                 f"{self.name!r} takes {len(program.inputs)} input{'s' * (len(program.inputs) != 1)} "
@@ -263,11 +263,11 @@ class Activation:
 
     # Study.
 
-    def check(self, **options: Any) -> Any:
+    def check(self, *args: Any, **options: Any) -> Any:
         """Whether the derivative is what it claims to be: see `actgrad.study.check`."""
         from actgrad.study.check import check
 
-        return check(self, **options)
+        return check(self, *args, **options)
 
     def plot(self, *args: Any, **options: Any) -> Any:
         """Draw function and derivatives: see `actgrad.study.plots`."""

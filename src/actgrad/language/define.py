@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from actgrad.language import aliases, verify
 from actgrad.language.derive import derive
 from actgrad.language.environment import unwrap
 from actgrad.language.expression import Expr, const, make, substitute, var
+from actgrad.language.ops import OPS
 from actgrad.language.program import Kind, Program, Value
 from actgrad.language.symbol import is_user_file
 from actgrad.language.trace import Reading, definition, trace
@@ -71,10 +72,11 @@ def signature(function: Callable[..., Any], name: str | None = None) -> Signatur
     name = name or getattr(function, "__name__", None) or type(function).__name__
     if isinstance(function, np.ufunc):
         return Signature(name, ("x", "y")[: function.nin], {})
+    found = known and getattr(known, "__wrapped__", None)
+    if isinstance(found, partial):  # an operation of the vocabulary
+        return Signature(name, tuple(OPS[found.args[0]].arguments.split()), {})
     try:
-        arguments = inspect.signature(
-            function if known is None else getattr(known, "__wrapped__", known)
-        )
+        arguments = inspect.signature(found or function)
     except (TypeError, ValueError):
         raise DefinitionError(
             f"the arguments of {name!r} cannot be seen from Python\n"
@@ -238,7 +240,7 @@ class _RuleReader:
         parts = rule if isinstance(rule, tuple) else (rule,)
         found = [expression for part in parts for expression in self._one(part)]
         expected = len(self.program.inputs)
-        if is_number(rule):
+        if is_number(rule) and not isinstance(rule, tuple):
             found *= expected
         if len(found) != expected:
             named = getattr(rule, "__name__", None) or getattr(rule, "name", "the tuple of rules")

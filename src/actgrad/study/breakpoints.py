@@ -68,7 +68,8 @@ def breakpoints(
     if program.on_host:
         return ()
     found = places([value], by, settings(program, at), low, high, limit)
-    return tuple(_classified(value, by, settings(program, at), found, high - low))
+    with np.errstate(all="ignore"):
+        return tuple(_classified(value, by, settings(program, at), found, high - low))
 
 
 def settings(program: Program, at: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -205,8 +206,7 @@ def _jumps(
     around = [np.abs(function(x + s * 1e-3 * width)) for s in (-1, 1)]
     scale = np.fmax.reduce([np.where(np.isfinite(a), a, 0) for a in (left, right, *around)])
     alone = np.fmin(np.abs(own - left), np.abs(own - right))
-    with np.errstate(all="ignore"):
-        jump = (np.fmax(near, alone) > 1e-9 * scale) & ((near > 0.5 * far) | (alone > 0.5 * far))
+    jump = (np.fmax(near, alone) > 1e-9 * scale) & ((near > 0.5 * far) | (alone > 0.5 * far))
     finite = np.isfinite(left).astype(int) + np.isfinite(right)
     poles = (finite == 0) & ~(np.isnan(left) & np.isnan(right))
     return np.where(finite == 2, jump, (finite == 1) | poles)
