@@ -24,7 +24,7 @@ abs=absolute max=python_max min=python_min any=python_any all=python_all round=p
 
 _MATH = """
 acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh degrees erf erfc exp exp2 expm1
-fabs=absolute factorial floor fma fmod fsum=total hypot isclose=is_close isfinite=is_finite
+fabs=absolute factorial floor fma fmod fsum=total hypot=norm dist=distance sumprod=sum_product isclose=is_close isfinite=is_finite
 isinf=is_inf isnan=is_nan ldexp log log10 log1p log2 modf pow=power prod=product radians
 remainder=remainder_nearest sin sinh sqrt tan tanh trunc
 """
@@ -45,6 +45,8 @@ invert=logical_not
 _NUMPY = (
     _NUMPY_LIKE
     + """
+any=numpy_any all=numpy_all mean dot matmul=dot inner=dot vdot=dot interp isclose=numpy_is_close
+divmod=floor_divmod
 fix=trunc float_power=power nan_to_num=identity around=python_round asarray=constant array=constant
 float16=as_float float32=as_float float64=as_float float_power=power
 acos acosh asin asinh atan atan2 atanh pow=power bool_=as_bool max=python_max min=python_min
@@ -253,6 +255,7 @@ def _wrapped(original: Any, meant: Meaning, root: str) -> Meaning:
     if root not in {"builtins", "math", "numpy", "scipy"}:
         return tolerant
 
+    @wraps(meant, assigned=(), updated=())
     def call(*args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args) or is_symbolic(kwargs):
             return tolerant(*args, **kwargs)

@@ -109,11 +109,11 @@ def piecewise(x: Number, conditions: Sequence[Any], values: Sequence[Any]) -> Nu
 
 def maximum(x: Number, y: Number) -> Number:
     """The larger; nan if either is."""
-    return where(less(x, y), y, where(is_nan(y), y, x) if isinstance(y, Symbol) else x)
+    return where(less(x, y), y, where(is_nan(y), y, x))
 
 
 def minimum(x: Number, y: Number) -> Number:
-    return where(less(y, x), y, where(is_nan(y), y, x) if isinstance(y, Symbol) else x)
+    return where(less(y, x), y, where(is_nan(y), y, x))
 
 
 def _extreme(better: Callable[[Number, Number], Number]) -> Callable[..., Number]:
@@ -146,6 +146,14 @@ def python_all(values: Iterable[Any]) -> Number:
     return reduce(logical_and, values, True)
 
 
+def numpy_any(values: Any) -> Number:
+    return truth(values) if isinstance(values, Symbol) else python_any(np.ravel(values))
+
+
+def numpy_all(values: Any) -> Number:
+    return truth(values) if isinstance(values, Symbol) else python_all(np.ravel(values))
+
+
 def total(values: Any, start: Number = 0) -> Number:
     if isinstance(values, Symbol):
         return number(values)
@@ -156,6 +164,29 @@ def product(values: Any, start: Number = 1) -> Number:
     if isinstance(values, Symbol):
         return number(values)
     return reduce(multiply, np.ravel(np.asarray(values, dtype=object)), start)
+
+
+def mean(values: Any) -> Number:
+    return divide(total(values), 1 if isinstance(values, Symbol) else np.size(values))
+
+
+def dot(x: Any, y: Any) -> Number:
+    if isinstance(x, Symbol) or isinstance(y, Symbol):
+        return multiply(x, y)
+    return np.dot(np.asarray(x, dtype=object), np.asarray(y, dtype=object))
+
+
+def interp(x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None) -> Number:
+    """Straight lines through the points (xp, fp), constant outside."""
+    result = fp[0] if left is None else left
+    for i in range(len(xp) - 1):
+        slope = (fp[i + 1] - fp[i]) / (xp[i + 1] - xp[i])
+        line = add(multiply(slope, subtract(x, xp[i])), fp[i])
+        result = where(less_equal(xp[i], x), line, result)
+    result = where(less_equal(xp[-1], x), fp[-1], result)
+    if right is not None:
+        result = where(less(xp[-1], x), right, result)
+    return where(is_nan(x), x, result)
 
 
 def clip(x: Number, low: Number = None, high: Number = None) -> Number:
@@ -199,8 +230,33 @@ def is_close(a: Number, b: Number, *, rel_tol: float = 1e-9, abs_tol: float = 0.
     return logical_or(equal(a, b), less_equal(difference, python_max(relative, abs_tol)))
 
 
+def numpy_is_close(x: Number, y: Number, rtol: float = 1e-5, atol: float = 1e-8) -> Number:
+    difference = absolute(subtract(x, y))
+    return logical_or(
+        equal(x, y),
+        logical_and(is_finite(y), less_equal(difference, add(atol, multiply(rtol, absolute(y))))),
+    )
+
+
 def signbit(x: Number) -> Number:
     return less(copysign(1, x), 0)
+
+
+def floor_divmod(x: Number, y: Number) -> tuple[Number, Number]:
+    return floor_divide(x, y), mod(x, y)
+
+
+def norm(*values: Number) -> Number:
+    """`math.hypot` of any number of coordinates."""
+    return reduce(hypot, values) if len(values) > 1 else absolute(*values)
+
+
+def distance(x: Sequence[Number], y: Sequence[Number]) -> Number:
+    return norm(*(subtract(a, b) for a, b in zip(x, y, strict=True)))
+
+
+def sum_product(x: Iterable[Number], y: Iterable[Number]) -> Number:
+    return reduce(add, (multiply(a, b) for a, b in zip(x, y, strict=True)), 0)
 
 
 def fmod(x: Number, y: Number) -> Number:
@@ -467,5 +523,5 @@ def gelu_keras(x: Number, approximate: bool = False) -> Number:
 
 def factorial(x: Number) -> Number:
     if isinstance(x, Symbol):
-        refuse("the factorial of an input cannot be read", "Compute it of constants. " + HOST)
+        refuse("`math.factorial` of an input cannot be read", "Compute it of constants. " + HOST)
     return math.factorial(x)

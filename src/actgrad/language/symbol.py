@@ -249,7 +249,7 @@ def apply(op: str, *args: Any) -> Any:
     With arrays (of coefficients, say) among the arguments, an array of the results.
     """
     if any(isinstance(arg, np.ndarray) and arg.ndim for arg in args):
-        return np.frompyfunc(lambda *row: apply(op, *row), len(args), 1)(*args)
+        return np.frompyfunc(lambda *row: apply(op, *row), len(args), 1)(*map(_boxed, args))
     if op == "select":
         condition, yes, no = args
         nodes = [truth(condition).expr, number(yes).expr, number(no).expr]
@@ -260,6 +260,15 @@ def apply(op: str, *args: Any) -> Any:
         return result.value
     reader().count()
     return Symbol(result)
+
+
+def _boxed(value: Any) -> np.ndarray[Any, Any]:
+    """An array as it is; a number as an array without dimensions, which hides a symbol from NumPy."""
+    if isinstance(value, np.ndarray):
+        return value
+    box = np.empty((), dtype=object)
+    box[()] = value
+    return box
 
 
 def number(value: Any) -> Symbol:
