@@ -89,6 +89,14 @@ class OverrideError(ActgradError, ValueError):
     """
 
 
+class InputError(ActgradError, ValueError):
+    """The `actgrad` command was given something that it cannot use.
+
+    A file that is not there, a name that is not in it, data with nan in it, an output folder that
+    cannot be written. The message says what was expected; nothing has been changed.
+    """
+
+
 class ActgradWarning(UserWarning):
     """The base of every warning that actgrad gives."""
 

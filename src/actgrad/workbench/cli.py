@@ -1,0 +1,213 @@
+"""The command `actgrad`. What it does is elsewhere; here are its arguments, and how it ends.
+
+Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+try:
+    import typer
+    from rich.console import Console
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f"actgrad: the command needs {missing.name}: pip install 'actgrad[workbench]'"
+    ) from None
+
+from actgrad.errors import ActgradError, InputError
+from actgrad.workbench.load import load
+
+app = typer.Typer(
+    name="actgrad",
+    help="Check, draw and train your own activation function, written in plain Python.",
+    epilog="Begin with: actgrad train examples/spiky.py:spiky",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE:NAME",
+        help="A Python file and a function or activation in it, or a saved activation (FILE.json).",
+        show_default=False,
+    ),
+]
+
+
+def main() -> None:
+    app()
+
+
+def command(examples: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A command whose errors are one message and an exit code."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def guarded(*args: Any, **options: Any) -> None:
+            try:
+                function(*args, **options)
+            except ActgradError as error:
+                _complain(f"actgrad: {error}")
+                raise typer.Exit(2) from None
+            except OSError as error:
+                _complain(f"actgrad: {error.filename or ''}: {error.strerror or error}")
+                raise typer.Exit(1) from None
+            except KeyboardInterrupt:
+                _complain("actgrad: stopped")
+                raise typer.Exit(130) from None
+
+        lines = "\n\n".join(f"[cyan]{line}[/cyan]" for line in examples.strip().splitlines())
+        return app.command(epilog=f"Examples:\n\n{lines}")(guarded)
+
+    return decorate
+
+
+@command(
+    """actgrad check spiky.py:spiky
+actgrad check spiky.py:spiky --json"""
+)
+def check(
+    target: Target,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Is the derivative what it claims to be? Exit code 1 if it is wrong."""
+    found = load(target, _warn).check()
+    print(json.dumps(found.to_dict(), indent=2) if as_json else found)
+    if not found:
+        raise typer.Exit(1)
+
+
+@command(
+    """actgrad plot spiky.py:spiky
+actgrad plot spiky.py:spiky --output spiky.svg --low -2 --high 2"""
+)
+def plot(
+    target: Target,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The picture to write. [default: NAME.png]"),
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="Where the drawing begins.")] = None,
+    high: Annotated[float | None, typer.Option(help="Where the drawing ends.")] = None,
+) -> None:
+    """Draw the function, its derivative in force, and its exact derivative."""
+    f = load(target, _warn)
+    path = output or Path(f"{_as_file_name(f.name)}.png")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"--output {path}: it should be a file in a folder that exists")
+    limits = {name: value for name, value in (("low", low), ("high", high)) if value is not None}
+    if not all(map(math.isfinite, limits.values())) or limits.get("low", -8) >= limits.get(
+        "high", 8
+    ):
+        raise InputError(f"--low {low} and --high {high} are not a range")
+    f.plot(path=path, **limits)
+    print(path)
+
+
+@command(
+    """actgrad source spiky.py:spiky
+actgrad source spiky.py:spiky --framework torch > spiky_torch.py"""
+)
+def source(
+    target: Target,
+    framework: Annotated[
+        Literal["numpy", "tensorflow", "keras", "torch", "jax"],
+        typer.Option(help="For which framework."),
+    ] = "tensorflow",
+) -> None:
+    """Print the code that is generated for a framework: a file that stands alone."""
+    print(load(target, _warn).source(framework), end="")
+
+
+@command(
+    """actgrad train spiky.py:spiky
+actgrad train spiky.py:spiky --network cnn --data mnist.npz --epochs 5 --seeds 1
+actgrad train spiky.py:spiky --resume"""
+)
+def train(
+    target: Target,
+    network: Annotated[
+        Literal["mlp", "cnn"],
+        typer.Option(help="One wide hidden layer, or two convolutions and a hidden layer."),
+    ] = "mlp",
+    data: Annotated[
+        str,
+        typer.Option(help="'digits', or an .npz file with x_train, y_train, x_test, y_test."),
+    ] = "digits",
+    epochs: Annotated[
+        int, typer.Option(min=1, help="How often each training sample is seen.")
+    ] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="How many times, with seeds 0, 1, ...")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples in a step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 3e-4,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The folder for what is made. [default: runs/NAME]"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was stopped.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew where a training was stopped.")
+    ] = False,
+    backend: Annotated[
+        Literal["tensorflow", "torch", "jax"] | None,
+        typer.Option(help="What Keras runs on. [default: Keras' own choice]", show_default=False),
+    ] = None,
+) -> None:
+    """Train a network with your activation, beside the same network with ReLU."""
+    if not (math.isfinite(learning_rate) and learning_rate > 0):
+        raise InputError(f"--learning-rate {learning_rate}: it should be a number above 0")
+    if resume and overwrite:
+        raise InputError("--resume goes on, --overwrite begins anew: give one of them")
+    from actgrad.workbench import job
+    from actgrad.workbench.quiet import choose_backend
+    from actgrad.workbench.train import Options
+
+    choose_backend(backend)
+    f = load(target, _warn)
+    options = Options(network, epochs, seeds, batch_size, learning_rate)
+    path = output or Path("runs") / _as_file_name(f.name)
+    try:
+        job.run(
+            f, data, options, path, Console(), backend=backend, resume=resume, overwrite=overwrite
+        )
+    except KeyboardInterrupt:
+        _complain(
+            f"\nStopped. Every finished epoch is kept in {path}. To go on:\n  {_resume_command()}"
+        )
+        raise typer.Exit(130) from None
+
+
+def _resume_command() -> str:
+    arguments = [a for a in sys.argv[1:] if a not in ("--overwrite", "--resume")]
+    return f"actgrad {shlex.join(arguments)} --resume"
+
+
+def _as_file_name(name: str) -> str:
+    return re.sub(r"\W+", "_", name).strip("_") or "activation"
+
+
+def _warn(text: str) -> None:
+    _complain(f"warning: {text}", style="yellow")
+
+
+def _complain(text: str, style: str | None = None) -> None:
+    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

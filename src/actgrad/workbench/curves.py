@@ -1,0 +1,70 @@
+"""The picture of a training: loss and accuracy, epoch by epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from actgrad.workbench.folder import atomically
+from actgrad.workbench.train import Run
+
+COLOURS = {"own": "#c2410c", "relu": "#64748b"}
+
+
+def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
+    """Test data as a full line, training data dashed, the seeds' range as a band, a cross where one broke."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for axes, key, label in ((left, "loss", "loss"), (right, "accuracy", "accuracy")):
+        for who, group in runs.items():
+            _lines(axes, group, key, COLOURS[who])
+        axes.set_xlabel("epoch")
+        axes.set_title(label, loc="left", fontsize=11)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    left.set_ylim(bottom=0)
+    low, _ = right.get_ylim()
+    right.set_ylim(max(0.0, low), 1.01)
+    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+    right.legend(*right.get_legend_handles_labels(), frameon=False, loc="best", fontsize=9)
+    seeds = len(next(iter(runs.values())))
+    many = f" (mean and range of {seeds} seeds)" if seeds > 1 else ""
+    figure.suptitle(title + many, fontsize=12)
+    with atomically(path) as temporary:
+        figure.savefig(temporary, dpi=130, format="png")
+
+
+def _lines(axes: object, group: list[Run], key: str, colour: str) -> None:
+    pad = max(len(run.history) for run in group)
+    for part, style, alpha in (("train_", "--", 0.6), ("", "-", 1.0)):
+        table = np.full((len(group), pad), np.nan)
+        for i, run in enumerate(group):
+            table[i, : len(run.history)] = [row[part + key] for row in run.history]
+            if run.broke is not None:
+                table[i, run.broke["epoch"] - 1] = np.nan
+        count = np.isfinite(table).sum(axis=0)
+        epochs = np.arange(1, pad + 1)[count > 0]
+        table = table[:, count > 0]
+        if not len(epochs):
+            continue
+        label = f"{group[0].name}, {'training' if part else 'test'}"
+        marker = "o" if len(epochs) == 1 else None
+        middle = np.nanmean(table, axis=0)
+        axes.plot(epochs, middle, style, color=colour, alpha=alpha, label=label, marker=marker)  # type: ignore[attr-defined]
+        if not part and len(group) > 1:
+            low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.15, lw=0)  # type: ignore[attr-defined]
+    for run in group:
+        if run.broke is not None:
+            before = run.history[run.broke["epoch"] - 2][key] if run.broke["epoch"] > 1 else 0.0
+            label = (
+                "_" if run is not next(r for r in group if r.broke) else f"{run.name}: became nan"
+            )
+            axes.plot(run.broke["epoch"], before, "x", color=colour, ms=9, mew=2, label=label)  # type: ignore[attr-defined]
