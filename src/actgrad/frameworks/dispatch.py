@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,13 @@ def _framework(kind: type[Any]) -> str:
 
 def room(arguments: tuple[Any, ...]) -> ModuleType:
     """The room of the first argument that belongs to a framework; NumPy's otherwise."""
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.compiler.is_compiling():  # which can follow this, and not what is below
+            from actgrad.frameworks import torch as compiled
+
+            return compiled
     for x in arguments:
         found = _framework(type(x))  # type: ignore[arg-type]
         if found != "numpy":

@@ -1,0 +1,220 @@
+"""How PyTorch is given a derivative that it keeps, whatever is done with the activation.
+
+Everywhere but in an export it is an `autograd.Function` with all its rules: reverse, forward, vmap.
+Its derivatives are such functions again, so every order follows the same rule. Left to itself,
+`torch.compile` would trace into it and lose the backward under `torch.func`; so there the function
+stands in the graph as one call, which AOTAutograd runs through as eager mode would (`torch_compiled`).
+
+`torch.export` keeps only data flow, so there the derivative is written as data flow: `_as_series`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd import forward_ad
+
+from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
+from actgrad.frameworks.source import kernel
+from actgrad.frameworks.torch import DIALECT
+from actgrad.frameworks.torch_host import host
+from actgrad.language.program import Program
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_HALVES = (torch.float16, torch.bfloat16)
+
+
+def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+    """The activation of tensors, in their dtype."""
+    like, dtype = _kind(program, inputs)
+    working = torch.float32 if dtype in _HALVES else dtype
+    kept = tuple(name for name, _ in program.parameters if name in parameters)
+    tensors = [_tensor(x, dtype, like) for x in inputs]
+    tensors += [_tensor(parameters[name], working, like) for name in kept]
+    if torch.compiler.is_compiling():
+        from actgrad.frameworks import torch_compiled
+
+        return torch_compiled.apply(program, kept, *tensors)
+    return apply(program, kept, *tensors)
+
+
+def _kind(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
+    """A tensor of the inputs' device, and their common dtype."""
+    like = dtype = None
+    for x in inputs:
+        if not isinstance(x, torch.Tensor):
+            continue
+        if x.dtype not in _FLOATS:
+            raise DtypeError(
+                f"{program.name!r} got a tensor of dtype {x.dtype}; it takes float16, bfloat16, "
+                f"float32 and float64\n  Convert it first: `x.float()`."
+            )
+        if x.layout is not torch.strided:
+            raise CallError(
+                f"{program.name!r} got a tensor of layout {x.layout}, and takes dense (strided) ones\n"
+                f"  Convert it first: `x.to_dense()`, or apply it to `x.values()` if it keeps zero."
+            )
+        like = x if like is None or like.dim() == 0 else like
+        dtype = x.dtype if dtype is None else torch.promote_types(dtype, x.dtype)
+    if like is None:
+        kinds = ", ".join(type(x).__name__ for x in inputs)
+        raise CallError(f"{program.name!r} takes tensors here, and got {kinds}")
+    return like, dtype
+
+
+def _tensor(x: Any, dtype: Any, like: Any) -> Any:
+    if isinstance(x, torch.Tensor):
+        return x.to(dtype)
+    if isinstance(x, (int, float)):
+        return like.new_full((), x, dtype=dtype)
+    return torch.as_tensor(np.asarray(x, np.float64), dtype=dtype, device=like.device)
+
+
+def apply(program: Program, kept: Sequence[str], *tensors: Any) -> Any:
+    """The program with all parameters but the kept ones at their values. Here the form is chosen."""
+    program = program.bound(frozenset(kept))
+    dtype = tensors[0].dtype
+    given = dict(zip(kept, tensors[len(program.inputs) :], strict=True))
+    working = torch.float32 if dtype in _HALVES else dtype
+    tensors = tensors[: len(program.inputs)] + tuple(
+        given[name] if name in given else _tensor(value, working, tensors[0])
+        for name, value in program.parameters
+    )
+    if torch.onnx.is_in_onnx_export():
+        return _exported_value(program, dtype, tensors)
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        if torch.is_grad_enabled():
+            return _as_series(program, dtype, tensors)
+        return _exported_value(program, dtype, tensors)
+    return Rule.apply(program, dtype, *tensors)
+
+
+class Rule(torch.autograd.Function):
+    """A program of tensors, inputs before parameters, with the derivative in force."""
+
+    @staticmethod
+    def forward(program: Program, dtype: Any, *tensors: Any) -> Any:
+        return _value(program, dtype, tensors)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.program, ctx.dtype, *tensors = inputs
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Any) -> tuple[Any, ...]:
+        program, tensors = ctx.program, ctx.saved_tensors
+        if upstream is None:
+            return (None,) * (2 + len(tensors))
+        size = len(program.inputs)
+        arguments = (*tensors[:size], upstream, *tensors[size:])
+        return (
+            None,
+            None,
+            *(
+                _gradient(program.vjp(name), arguments, tensor) if needed else None
+                for name, tensor, needed in zip(
+                    program.arguments, tensors, ctx.needs_input_grad[2:], strict=True
+                )
+            ),
+        )
+
+    @staticmethod
+    def jvp(ctx: Any, _program: None, _dtype: None, *tangents: Any) -> Any:
+        program = ctx.program
+        # PyTorch switches forward mode off in here, for this level, and with it for all levels
+        # below: a jvp of a jvp would silently be zero. So it is on again, for primals without tangent.
+        with forward_ad._set_fwd_grad_enabled(True):
+            tensors = [forward_ad.unpack_dual(t, level=0).primal for t in ctx.saved_tensors]
+            wide = torch.promote_types(ctx.dtype, torch.float32)
+            total = None
+            for name, tangent in zip(program.arguments, tangents, strict=True):
+                if tangent is not None:
+                    term = Rule.apply(program.partial(name), wide, *tensors) * tangent.to(wide)
+                    total = term if total is None else total + term
+            return None if total is None else total.to(ctx.dtype)
+
+    @staticmethod
+    def vmap(_info: Any, in_dims: Any, program: Program, dtype: Any, *tensors: Any) -> Any:
+        mapped = in_dims[2:]
+        rank = max(t.dim() - (d is not None) for t, d in zip(tensors, mapped, strict=True))
+        tensors = tuple(
+            t if d is None else _batch_first(t, d, rank) for t, d in zip(tensors, mapped, strict=True)
+        )
+        return Rule.apply(program, dtype, *tensors), 0
+
+
+def _batch_first(tensor: Any, dim: int, rank: int) -> Any:
+    """The mapped dimension before as many others as the widest tensor has."""
+    tensor = tensor.movedim(dim, 0)
+    missing = rank + 1 - tensor.dim()
+    return tensor[(slice(None), *(None,) * missing)] if missing else tensor
+
+
+def _gradient(rule: Program, arguments: Sequence[Any], tensor: Any) -> Any:
+    """The gradient by one tensor, added up over the dimensions in which it was broadcast."""
+    if tensor.shape == arguments[len(rule.inputs) - 1].shape:
+        return Rule.apply(rule, tensor.dtype, *arguments)
+    wide = torch.promote_types(tensor.dtype, torch.float32)
+    return Rule.apply(rule, wide, *arguments).sum_to_size(tensor.shape).to(tensor.dtype)
+
+
+def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    """The program's value; half types compute in float32 inside."""
+    wide = [t.to(torch.promote_types(t.dtype, torch.float32)) for t in tensors]
+    result = kernel(program, DIALECT, host)(*wide)
+    if not program.spans_inputs:
+        result = torch.broadcast_tensors(result, *wide)[0].clone()
+    result = result.to(dtype)
+    return result.clone() if any(result is tensor for tensor in tensors) else result
+
+
+def _exported_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    if program.on_host:
+        raise HostError(
+            f"{program.name!r} runs on the host (host=True), so it cannot be exported\n"
+            f"  Rewrite it with operations that actgrad can read, and drop host=True."
+        )
+    return _value(program, dtype, tensors)
+
+
+def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    """Value and derivatives to second order as data flow: f + z d + z^2 d' / 2, where z = x - stop(x) is
+    zero and has the derivative one. Of f, d and d' only the values are there.
+
+    What is not finite is left out, so that it cannot spoil the value: there the gradient is zero.
+    """
+    value = _exported_value(program, dtype, [t.detach() for t in tensors])
+    if program.gradient:
+        raise NoDerivativeError(
+            f"{program.name!r} has a `gradient=` rule, which torch.export cannot keep: an exported graph is "
+            f"data flow, and a rule of the upstream gradient is not\n"
+            f"  Export it for inference, under `torch.no_grad()`, or give `derivative=` or `surrogate=`."
+        )
+    wide = torch.promote_types(dtype, torch.float32)
+    stopped = [t.detach() for t in tensors]
+
+    def finite(rule: Program) -> Any:
+        found = _value(rule, wide, stopped)
+        return torch.where(torch.isfinite(found), found, 0.0)
+
+    steps = {}
+    for name, tensor, still in zip(program.arguments, tensors, stopped, strict=True):
+        step = torch.where(torch.isfinite(still), tensor, 0.0) - torch.where(
+            torch.isfinite(still), still, 0.0
+        )
+        steps[name] = step.to(wide)
+    total = None
+    for one in program.arguments:
+        slope = program.partial(one)
+        factor = finite(slope)
+        for other in program.arguments:
+            factor = factor + 0.5 * steps[other] * finite(slope.partial(other))
+        term = steps[one] * factor
+        total = term if total is None else total + term
+    return value + total.to(dtype)  # type: ignore[union-attr]
