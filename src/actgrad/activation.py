@@ -420,3 +420,4 @@ def load(path: str | os.PathLike[str]) -> Activation:
 
 
 when_imported("keras", lambda: _room("keras").register(Activation))
+when_imported("torch", lambda: _room("torch").register(Program))

@@ -43,18 +43,19 @@ class ActivationModule(nn.Module):
     two dimensions or fewer, the second of one with more, as in `nn.PReLU`. The number of channels is
     taken from the first call, or from a loaded state_dict.
 
-    Bounds hold after every `optimizer.step()`, and for the values used in between whatever changed
-    them; at a bound, only a gradient that leads back inside passes.
+    Bounds hold after every `optimizer.step()`, and for the values that are used, whatever changed them.
     """
 
-    def __init__(self, program: Program, parameters: Mapping[str, Any] = {}) -> None:  # noqa: B006
+    def __init__(self, program: Program, parameters: Mapping[str, Any]) -> None:
         super().__init__()
         self._stored = _Stored(program)
         self._trainable = {n: v for n, v in parameters.items() if isinstance(v, Trainable)}
         self._numbers = {n: v for n, v in parameters.items() if not isinstance(v, Trainable)}
         for name, value in self._trainable.items():
             if hasattr(self, name):
-                raise CallError(f"a torch.nn.Module has an attribute {name!r}; rename the parameter")
+                raise CallError(
+                    f"a torch.nn.Module has an attribute {name!r}; rename the parameter"
+                )
             if value.per_channel:
                 parameter: Any = nn.UninitializedParameter()
             else:
@@ -96,7 +97,8 @@ class ActivationModule(nn.Module):
         if isinstance(weight, nn.UninitializedParameter):
             self._materialize(name, weight, x)
         if trainable.low is not None or trainable.high is not None:
-            weight = _Bounded.apply(weight, trainable.low, trainable.high)
+            still = weight.detach()
+            weight = still.clamp(trainable.low, trainable.high) + (weight - still)
         if trainable.per_channel:
             return weight.reshape(weight.shape + (1,) * max(x.dim() - 2, 0))
         return weight.reshape(()) if np.ndim(self._initial(name)) == 0 else weight
@@ -144,28 +146,3 @@ def _clamp_after_steps() -> None:
             module.clamp_()
 
     torch.optim.optimizer.register_optimizer_step_post_hook(clamp)
-
-
-class _Bounded(torch.autograd.Function):
-    """clamp(x, low, high), whose gradient passes where it moves x within the bounds."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Any, low: float | None, high: float | None) -> Any:
-        return torch.clamp(x, low, high)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, ctx.low, ctx.high = inputs
-        ctx.save_for_backward(x)
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Any) -> tuple[Any, None, None]:
-        (x,) = ctx.saved_tensors
-        # Descent moves x up where the gradient is negative.
-        if ctx.low is not None:
-            upstream = torch.where((x <= ctx.low) & (upstream > 0), 0.0, upstream)
-        if ctx.high is not None:
-            upstream = torch.where((x >= ctx.high) & (upstream < 0), 0.0, upstream)
-        return upstream, None, None

@@ -144,7 +144,8 @@ class Rule(torch.autograd.Function):
         mapped = in_dims[2:]
         rank = max(t.dim() - (d is not None) for t, d in zip(tensors, mapped, strict=True))
         tensors = tuple(
-            t if d is None else _batch_first(t, d, rank) for t, d in zip(tensors, mapped, strict=True)
+            t if d is None else _batch_first(t, d, rank)
+            for t, d in zip(tensors, mapped, strict=True)
         )
         return Rule.apply(program, dtype, *tensors), 0
 
