@@ -7,7 +7,7 @@ it is first needed, so every order follows the same rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -260,6 +260,8 @@ def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]
                 f"{program.name!r} got a tensor of dtype {dtype.name}; it takes {', '.join(_FLOATS)}\n"
                 f"  Convert it first: `tf.cast(x, tf.float32)`."
             )
+    if dtypes == {tf.float16, tf.bfloat16}:  # neither holds the other
+        dtypes = {tf.float32}
     dtype = tf.as_dtype(np.result_type(*(dtype.as_numpy_dtype for dtype in dtypes)))
     try:
         tensors = [
@@ -272,7 +274,8 @@ def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]
     except (TypeError, ValueError) as error:
         kinds = ", ".join(type(x).__name__ for x in inputs)
         raise CallError(
-            f"{program.name!r} takes dense tensors, and got {kinds}: {error}"
+            f"{program.name!r} takes dense tensors of real numbers, and got ({kinds}): {str(error):.200}\n"
+            f"  A sparse tensor has to be made dense first: `tf.sparse.to_dense(x)`."
         ) from error
 
 
@@ -379,11 +382,12 @@ def _spread(result: Any, tensors: Sequence[Any]) -> Any:
     """A value that does not mention every argument, in the shape of all of them."""
     import tensorflow as tf
 
-    static, shape = tensors[0].shape, tf.shape(tensors[0])
-    for tensor in tensors[1:]:
-        static = tf.broadcast_static_shape(static, tensor.shape)
-        shape = tf.broadcast_dynamic_shape(shape, tf.shape(tensor))
-    result = tf.broadcast_to(result, static if static.is_fully_defined() else shape)
+    tensors = [tensor for tensor in tensors if tensor.shape.rank != 0] or tensors[:1]
+    static = reduce(tf.broadcast_static_shape, (tensor.shape for tensor in tensors))
+    if static.is_fully_defined():
+        return result if result.shape == static else tf.broadcast_to(result, static)
+    shape = reduce(tf.broadcast_dynamic_shape, map(tf.shape, tensors))
+    result = tf.broadcast_to(result, shape)
     result.set_shape(static)
     return result
 
