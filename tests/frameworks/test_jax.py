@@ -146,7 +146,9 @@ def test_python_numbers_alone_are_numpys() -> None:
 def test_strict_promotion() -> None:
     with jax.numpy_dtype_promotion("strict"):
         np.testing.assert_allclose(step(X), np.asarray(X) >= 0)
-        assert jax.grad(lambda x: swish(x, beta=2.0).sum())(X.astype(jnp.bfloat16)).dtype == "bfloat16"
+        assert (
+            jax.grad(lambda x: swish(x, beta=2.0).sum())(X.astype(jnp.bfloat16)).dtype == "bfloat16"
+        )
 
 
 def test_debug_nans_sees_no_dead_branch() -> None:
@@ -162,7 +164,8 @@ def test_debug_nans_sees_no_dead_branch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b"), [((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 3)), ((4, 1, 3), (2, 1)), ((0, 3), (3,))]
+    ("a", "b"),
+    [((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 3)), ((4, 1, 3), (2, 1)), ((0, 3), (3,))],
 )
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["eager", "jit"])
 def test_inputs_broadcast_and_gradients_sum_back(a: Any, b: Any, wrap: Any) -> None:
@@ -291,7 +294,9 @@ FORWARD = {
 def test_gradient_rule_refuses_forward_mode(mode: str) -> None:
     """Where JAX meets it while it compiles a larger function, the error is JAX's own."""
     inside = mode in ("jvp", "jacfwd", "hessian")
-    error, text = (NoDerivativeError, "reverse mode only") if inside else (TypeError, "forward-mode")
+    error, text = (
+        (NoDerivativeError, "reverse mode only") if inside else (TypeError, "forward-mode")
+    )
     with pytest.raises(error, match=text):
         FORWARD[mode](guided, X)
 
@@ -309,7 +314,9 @@ def on_host() -> Any:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit, jax.checkpoint], ids=["eager", "jit", "remat"])
+@pytest.mark.parametrize(
+    "wrap", [lambda f: f, jax.jit, jax.checkpoint], ids=["eager", "jit", "remat"]
+)
 def test_host(on_host: Any, dtype: str, wrap: Any) -> None:
     x, b = X.astype(dtype), jnp.asarray([0.5, 0.25, 1.0], dtype)
     value = wrap(on_host)(x, b)
@@ -377,7 +384,9 @@ def test_native_is_one_function_per_program() -> None:
 
 @pytest.mark.parametrize("transformed", ["value", "grad", "hessian"])
 def test_many_threads_call_a_first_time_at_once(transformed: str) -> None:
-    fresh = activation(lambda x: x * x, surrogate=lambda x: 7.0 + x * x, name=f"fresh_{transformed}")
+    fresh = activation(
+        lambda x: x * x, surrogate=lambda x: 7.0 + x * x, name=f"fresh_{transformed}"
+    )
     run = TRANSFORMED[transformed](fresh)
     wanted = {"value": 4.0, "grad": 11.0, "hessian": 4.0}[transformed]
     start, found, failed = threading.Barrier(8), [], []
