@@ -112,7 +112,7 @@ def run(request) -> Run:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fresh():
     """`fresh(text)`: what a program prints, run in a process of its own."""
 
