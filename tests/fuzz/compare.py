@@ -1,0 +1,182 @@
+"""What it means that a program says the same as the Python function that it was read from."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mpmath import mp
+
+from actgrad.errors import ActgradWarning
+from actgrad.frameworks import numpy as room
+from actgrad.language.define import define
+from actgrad.language.expression import Expr, plain, walk
+from actgrad.language.ops import OPS
+from actgrad.language.program import Program
+from tests.fuzz import arithmetic
+from tests.fuzz.programs import POINTS, Generated
+
+RELATIVE = 1e-12
+
+
+@dataclass
+class Count:
+    programs: int = 0
+    values: int = 0
+    slopes: int = 0
+    bends: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.programs:,} programs: {self.values:,} values, {self.slopes:,} derivatives, "
+            f"{self.bends:,} second derivatives"
+        )
+
+
+def read(generated: Generated) -> Program:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ActgradWarning)
+        return define(generated.function())
+
+
+def points(inputs: int) -> list[tuple[float, ...]]:
+    columns = [np.roll(POINTS, 5 * i).tolist() for i in range(inputs)]
+    return list(zip(*columns, strict=True))
+
+
+def evaluate(program: Program, at: list[tuple[float, ...]]) -> list[float]:
+    found = program.evaluate(*np.array(at).T)
+    return np.broadcast_to(found, len(at)).tolist()  # type: ignore[no-any-return]
+
+
+def python_value(generated: Generated, at: tuple[float, ...]) -> float | None:
+    """What Python returns; None where it raises, or leaves the real numbers."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return float(generated.function()(*at))
+        except (ArithmeticError, ValueError, TypeError):
+            return None
+
+
+def ieee_value(generated: Generated, at: tuple[float, ...]) -> float | None:
+    """What the text computes in NumPy's float64, where nothing raises but a sum of constants."""
+    values = {name: np.float64(value) for name, value in generated.parameters}
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return float(generated.function(arithmetic.ieee())(*map(np.float64, at), **values))
+        except (ArithmeticError, ValueError):
+            return None
+
+
+def exact_value(generated: Generated, at: tuple[float, ...]) -> float | None:
+    with mp.workdps(arithmetic.DIGITS):
+        try:
+            found = generated.function(arithmetic.exact())(*map(arithmetic.Exact, at))
+            return float(found.of if isinstance(found, arithmetic.Exact) else found)
+        except (arithmetic.NotNeeded, OverflowError):
+            return None
+
+
+def close(a: float, b: float, relative: float = RELATIVE, scale: float = 1e-40) -> bool:
+    if math.isnan(a) or math.isnan(b):
+        return math.isnan(a) and math.isnan(b)
+    return a == b or abs(a - b) <= relative * max(abs(a), abs(b), scale)
+
+
+def wrong_values(program: Program, generated: Generated, count: Count) -> list[str]:
+    """Where the program's value is not Python's, nor nearer to the exact number than Python's is."""
+    found = []
+    at = points(len(generated.inputs))
+    for point, ours in zip(at, evaluate(program, at), strict=True):
+        own = python_value(generated, point)
+        if own is None or not close(ours, own):
+            ieee = ieee_value(generated, point)
+            if own is None and ieee is None:
+                continue
+            if (ieee is None or not close(ours, ieee)) and not _better(generated, point, ours, own):
+                found.append(f"at {point}: {ours!r}, where Python has {own!r} and IEEE {ieee!r}")
+        count.values += 1
+    return found
+
+
+def _better(generated: Generated, point: tuple[float, ...], ours: float, own: float | None) -> bool:
+    """Whether a difference is in our favour, or only rounding at a jump."""
+    true = exact_value(generated, point)
+    if true is None:
+        return False
+    lost = math.inf if own is None or not math.isfinite(own) else abs(own - true)
+    if abs(ours - true) <= min(100 * lost, 0.01 * abs(true)) + RELATIVE * abs(true) + 1e-40:
+        return True
+    sides = [python_value(generated, tuple(x * (1 + e) for x in point)) for e in (-1e-12, 1e-12)]
+    return any(side is not None and close(ours, side, 1e-9) for side in sides)
+
+
+def wrong_slopes(program: Program, generated: Generated, count: Count, order: int = 1) -> list[str]:
+    """Where the program's derivative is not the slope of the exact function."""
+    found = []
+    at = [tuple(x + 0.0123 for x in point) for point in points(len(generated.inputs))]
+    function = generated.function(arithmetic.exact())
+    for along, name in enumerate(generated.inputs):
+        derivative = program.partial(name)
+        for _ in range(order - 1):
+            derivative = derivative.partial(name)
+        values = evaluate(program, at)
+        for point, value, ours in zip(at, values, evaluate(derivative, at), strict=True):
+            true_value = exact_value(generated, point)
+            if true_value is None or not close(value, true_value, 1e-9):
+                continue
+            true = arithmetic.slope(function, list(point), along, order)
+            if true is None:
+                continue
+            if order == 1:
+                count.slopes += 1
+            else:
+                count.bends += 1
+            if not close(ours, true, 1e-7, scale=max(abs(value), 1e-30)):
+                found.append(
+                    f"at {point}: order {order} by {name} is {ours!r}, and should be {true!r}"
+                )
+    return found
+
+
+def evaluate_in(
+    dtype: type[np.floating[Any]], program: Program, at: list[tuple[float, ...]]
+) -> Any:
+    """The value, operation by operation, with every constant and result of this dtype."""
+    values = dict(zip(program.inputs, np.array(at, dtype).T, strict=True)) | dict(
+        program.parameters
+    )
+    results: dict[Expr, Any] = {}
+    with np.errstate(all="ignore"):
+        for node in walk(plain(program.value)):
+            if node.args:
+                results[node] = OPS[node.op].numpy(*(results[arg] for arg in node.args))
+            else:
+                value = values[str(node.value)] if node.op == "var" else node.value
+                results[node] = value if node.boolean else np.asarray(value, dtype)[()]
+    return np.broadcast_to(results[node], len(at))
+
+
+def wrong_kernel(program: Program, dtype: type[np.floating[Any]]) -> list[str]:
+    """Where the generated NumPy code is not what its operations are one by one."""
+    at = points(len(program.inputs))
+    found = []
+    kernel = room.call(program, tuple(np.array(at, dtype).T), {})
+    relative = 50 * float(np.finfo(dtype).eps)
+    for point, ours, own in zip(at, kernel, evaluate_in(dtype, program, at), strict=True):
+        if not close(float(ours), float(own), relative) and not _near_jump(program, point, dtype):
+            found.append(f"at {point} in {dtype.__name__}: {ours!r}, and one by one {own!r}")
+    return found
+
+
+def _near_jump(program: Program, point: tuple[float, ...], dtype: type[np.floating[Any]]) -> bool:
+    """Whether the value moves by much when its inputs move by a few units in the last place."""
+    step = 20 * float(np.finfo(dtype).eps)
+    sides = [tuple(x * (1 + turns * step) for x in point) for turns in (-1, 0, 1)]
+    below, here, above = evaluate(program, sides)
+    return not close(below, here, 20 * step) or not close(here, above, 20 * step)

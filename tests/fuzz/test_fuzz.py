@@ -1,0 +1,195 @@
+"""Random programs against Python itself: `make fuzz` runs 20,000, `make test` 300."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from actgrad.errors import TraceError
+from actgrad.frameworks import numpy, source
+from actgrad.language import aliases, derive, functions, program
+from actgrad.language.expression import walk
+from actgrad.language.ops import OPS
+from tests.fuzz import compare
+from tests.fuzz.programs import Generated, programs
+
+FUZZ = int(os.environ.get("ACTGRAD_FUZZ", "300"))
+
+
+def each(limit: int, check: Callable[[Generated], None]) -> None:
+    """Check that many different programs; the same ones every time, but for a run of `make fuzz`."""
+    seen: set[str] = set()
+
+    @settings(
+        max_examples=3 * limit,
+        derandomize="ACTGRAD_FUZZ" not in os.environ,
+        database=None,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(programs())
+    def run(generated: Generated) -> None:
+        if generated.source not in seen and len(seen) < limit:
+            check(generated)
+            seen.add(generated.source)
+
+    run()
+
+
+def mismatches(generated: Generated, count: compare.Count) -> list[str]:
+    """Everything in which the program that is read differs from Python and from mathematics."""
+    count.programs += 1
+    try:
+        program = compare.read(generated)
+    except TraceError:
+        raises = all(
+            compare.python_value(generated, point) is None
+            for point in compare.points(len(generated.inputs))
+        )
+        return [] if raises else ["it cannot be read"]
+    found = compare.wrong_values(program, generated, count)
+    found += compare.wrong_slopes(program, generated, count)
+    if len(walk(program.value)) < 40:
+        found += compare.wrong_slopes(program, generated, count, order=2)
+    return found
+
+
+def test_programs_are_what_python_computes(capsys: pytest.CaptureFixture[str]) -> None:
+    count = compare.Count()
+
+    def check(generated: Generated) -> None:
+        assert mismatches(generated, count) == []
+
+    each(FUZZ, check)
+    with capsys.disabled():
+        print(f"\nfuzz: {count}: no mismatch")
+    assert count.programs >= FUZZ
+    assert count.values > 10 * FUZZ
+    assert count.slopes > 5 * FUZZ
+
+
+@cache
+def sample() -> list[Generated]:
+    """Programs for the tests that need the same ones again and again."""
+    found: list[Generated] = []
+    each(300, found.append)
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_generated_numpy_is_its_operations_one_by_one(dtype: type[np.floating]) -> None:
+    wrong = []
+    for generated in sample()[::3]:
+        with suppress(TraceError):
+            program = compare.read(generated)
+            for each_one in (program, *map(program.partial, program.arguments)):
+                wrong += compare.wrong_kernel(each_one, dtype)
+    assert wrong == []
+
+
+def test_the_programs_reach_the_whole_vocabulary() -> None:
+    reached: set[str] = set()
+    for generated in sample():
+        with suppress(TraceError):
+            reached.update(node.op for node in walk(compare.read(generated).value))
+    assert set(OPS) - reached == {"given", "host"}
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Nothing that was derived or compiled before is remembered, nor what the test derives."""
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    for cached in (derive._rules, program._partial, program._vjp, source.kernel):
+        cached.cache_clear()
+    aliases._resolved.clear()
+
+
+def caught(check: Callable[[Generated], list[str]], named: str) -> bool:
+    """Whether any of the random programs that have this in their text shows the planted fault."""
+    return any(check(generated) for generated in sample() if re.search(named, generated.source))
+
+
+def _mismatches(generated: Generated) -> list[str]:
+    return mismatches(generated, compare.Count())
+
+
+def _kernel(generated: Generated) -> list[str]:
+    return compare.wrong_kernel(compare.read(generated), np.float64)
+
+
+@pytest.mark.parametrize(
+    ("op", "named", "partials"),
+    [
+        ("tanh", "tanh", ("4 * sigmoid(2 * x) * sigmoid(-x)",)),
+        ("div", "/", ("1 / y", "x / y / y")),
+        ("atan2", "atan2|arctan2", ("y / (x * x + y * y)", "x / (x * x + y * y)")),
+        ("mod", "%", ("1", "0")),
+        ("abs", "abs", ("1",)),
+        ("softplus", "log.1", ("1.01 * sigmoid(x)",)),
+    ],
+)
+def test_a_wrong_partial_derivative_is_caught(
+    op: str, named: str, partials: tuple[str, ...], fresh: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OPS, op, replace(OPS[op], partials=partials))
+    assert caught(_mismatches, named)
+
+
+@pytest.mark.parametrize(
+    ("op", "named", "meaning"),
+    [
+        ("mod", "%", np.fmod),
+        ("round", "round", np.trunc),
+        ("floordiv", "//", lambda x, y: np.trunc(x / y)),
+        ("le", "<=", np.less),
+    ],
+)
+def test_a_wrong_meaning_is_caught(
+    op: str,
+    named: str,
+    meaning: Callable[..., object],
+    fresh: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(OPS, op, replace(OPS[op], numpy=meaning))
+    assert caught(_mismatches, named)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("acosh", "asinh"), ("maximum", "minimum"), ("ceil", "rint")]
+)
+def test_a_wrong_alias_is_caught(
+    name: str, wrong: str, fresh: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(functions, name, getattr(functions, wrong))
+    assert caught(_mismatches, name)
+
+
+@pytest.mark.parametrize(
+    ("op", "named", "text"),
+    [
+        ("floor", "floor", "np.trunc({0})"),
+        ("select", "if", "np.where({0}, {2}, {1})"),
+        ("le", "<=", "({0} < {1})"),
+        ("exp2", "exp2", "np.exp({0})"),
+    ],
+)
+def test_a_wrong_table_is_caught(
+    op: str, named: str, text: str, fresh: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(numpy.TABLE, op, text)
+    assert caught(_kernel, named)
