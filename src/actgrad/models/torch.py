@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from actgrad.activation import Activation
 from actgrad.errors import OverrideError
+from actgrad.frameworks.torch_module import ActivationModule
 from actgrad.models.place import Place, attribute, calls_by_name
 
 _MODULES: dict[type, tuple[str, tuple[str, ...]]] = {
@@ -37,10 +38,8 @@ def places(model: Any) -> Iterator[Place]:
         for key, child in module._modules.items():
             where = f"{path}.{key}" if path else key
             put = _put(module, key)
-            program = getattr(child, "program", None)
-            if program is not None:
-                held = Activation(program)
-                yield Place(where, held.name, child, held, held, put)
+            if isinstance(child, ActivationModule):
+                yield _ours(where, child, put)
             elif type(child) in _MODULES:
                 yield _module(where, child, put)
         for key, value in vars(module).items():
@@ -50,6 +49,25 @@ def places(model: Any) -> Iterator[Place]:
                 where = f"{path}.{key}" if path else key
                 put = attribute(vars(module), key)
                 yield Place(where, value.__name__, module, value, value, put)
+
+
+def _ours(where: str, child: Any, put: Callable[[Any], Any]) -> Place:
+    """A module of ours: where it has parameters of its own, it stays, with another program."""
+    held = Activation(child.program)
+
+    def put_program(new: Any) -> Any:
+        names = child._trainable.keys() | child._numbers.keys()
+        if not names:
+            return put(new)
+        if not isinstance(new, Activation) or not names <= new.parameters.keys():
+            raise OverrideError(
+                f"the module {where!r} has the parameters {sorted(names)}, and what is to replace its "
+                f"activation is {new!r}\n"
+                f"  Give an activation with the same parameters, or build the module anew."
+            )
+        return attribute(vars(child), "_stored")(type(child._stored)(new.program))
+
+    return Place(where, held.name, child, held(**child._numbers), held, put_program)
 
 
 def _module(where: str, child: Any, put: Callable[[Any], Any]) -> Place:
