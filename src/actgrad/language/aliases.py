@@ -48,7 +48,7 @@ _NUMPY = (
 any=numpy_any all=numpy_all mean dot matmul=dot inner=dot vdot=dot interp isclose=numpy_is_close
 divmod=floor_divmod
 fix=trunc float_power=power nan_to_num=identity around=python_round asarray=constant array=constant
-float16=as_float float32=as_float float64=as_float float_power=power
+float32=as_float float64=as_float float_power=power
 acos acosh asin asinh atan atan2 atanh pow=power bool_=as_bool max=python_max min=python_min
 """
 )
@@ -173,6 +173,7 @@ arccosh=acosh arcsinh=asinh arctanh=atanh cbrt fabs=absolute
 """
 
 ROOTS = frozenset(path.partition(".")[0] for path in NAMES)
+_PLAIN = frozenset({"builtins", "math", "numpy", "scipy"})
 
 
 def meaning(function: Any) -> Meaning | None:
@@ -184,6 +185,11 @@ def meaning(function: Any) -> Meaning | None:
         if found is not None:
             return found
     return None
+
+
+def takes_tensors(function: Any) -> bool:
+    """Whether this is a tensor library's function, which cannot be run on plain floats to compare."""
+    return any(id(function) in _known(root) for root in ROOTS - _PLAIN if root in sys.modules)
 
 
 @cache
@@ -238,21 +244,34 @@ def _named(text: str) -> Meaning:
 _IGNORED = frozenset(
     {"name", "dtype", "out", "inplace", "out_type", "casting", "copy", "non_blocking"}
 )
-_RENAMED = {
-    "input": "x", "other": "y", "a": "x", "features": "x", "min": "low", "max": "high", "a_min": "low",
-    "a_max": "high", "x_min": "low", "x_max": "high", "clip_value_min": "low",
-    "clip_value_max": "high", "x1": "x", "x2": "y", "exponent": "y", "lambd": "threshold",
-    "condlist": "conditions", "choicelist": "values", "funclist": "values",
-    "self": "yes", "logits": "x", "decimals": "digits", "ndigits": "digits", "values": "at_zero",
-    "h0": "at_zero",
-}  # fmt: skip
+_SPELLINGS = {
+    "x": "input a x1 t arr features logits tensor operand",
+    "y": "other b x2 exponent min max",
+    "low": "min a_min x_min clip_value_min min_value",
+    "high": "max a_max x_max clip_value_max",
+    "condition": "pred cond which",
+    "yes": "x input x1 on_true",
+    "no": "y other x2 on_false",
+    "slope": "alpha negative_slope",
+    "at": "threshold",
+    "value": "default_value fill_value",
+    "threshold": "lambd",
+    "digits": "decimals ndigits",
+    "at_zero": "values x2 h0",
+    "start": "input",
+    "coefficients": "p coeffs",
+    "conditions": "condlist",
+    "values": "choicelist funclist input_tensor",
+    "exponent": "other x2",
+}
+"""What libraries call the arguments of our meanings."""
 
 
 def _wrapped(original: Any, meant: Meaning, root: str) -> Meaning:
     """Plain Python and NumPy answer for plain numbers themselves, with IEEE's answer where they raise;
     of a tensor library we never call anything."""
     tolerant = _tolerant(meant)
-    if root not in {"builtins", "math", "numpy", "scipy"}:
+    if root in ROOTS - _PLAIN:
         return tolerant
 
     @wraps(meant, assigned=(), updated=())
@@ -273,50 +292,22 @@ def _wrapped(original: Any, meant: Meaning, root: str) -> Meaning:
 
 def _tolerant(meant: Meaning) -> Meaning:
     """The meaning under every library's spelling of the keyword arguments."""
-    names = _argument_names(meant)
+    code = getattr(meant, "__code__", None)
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    known = {spelt: name for name in names for spelt in _SPELLINGS.get(name, "").split()}
+    known |= {name: name for name in names}
 
     @wraps(meant, assigned=(), updated=())
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             kwargs = {
-                name if name in names else _spelt(name, names): value
+                known.get(name, name): value
                 for name, value in kwargs.items()
-                if name in names or name not in _IGNORED
+                if name in known or name not in _IGNORED
             }
         return meant(*args, **kwargs)
 
     return call
-
-
-def _argument_names(meant: Meaning) -> frozenset[str]:
-    code = getattr(meant, "__code__", None)
-    if code is None:
-        return frozenset()
-    return frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-
-
-def _spelt(name: str, names: frozenset[str]) -> str:
-    renamed = _RENAMED.get(name, name)
-    return (
-        renamed
-        if renamed in names
-        else next((n for n in names if n in _SYNONYMS.get(name, ())), renamed)
-    )
-
-
-_SYNONYMS = {
-    "alpha": ("slope", "alpha", "at"),
-    "negative_slope": ("slope", "negative_slope"),
-    "threshold": ("at",),
-    "value": ("value",),
-    "input": ("condition",),
-    "x1": ("yes",),
-    "x2": ("no",),
-    "x": ("yes",),
-    "y": ("no",),
-    "other": ("no",),
-    "min": ("x",),
-}
 
 
 class _Kind(type):

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
+from actgrad.language.ops import OPS
 from actgrad.language.symbol import HOST, Symbol, apply, number, refuse, truth
 
 Number = Any
 
 
 def _operation(op: str) -> Callable[..., Number]:
-    return partial(apply, op)
+    if OPS[op].arity == 1:
+        return lambda x: apply(op, x)
+    return lambda x, y: apply(op, x, y)
 
 
 absolute, negative = _operation("abs"), _operation("neg")
@@ -349,7 +352,7 @@ def relu(
         return maximum(x, 0.0)
     below = multiply(negative_slope, subtract(x, threshold))
     above = x if max_value is None else minimum(x, max_value)
-    return where(less(x, threshold), below, above)
+    return where(less_equal(x, threshold), below, above)
 
 
 def relu6(x: Number) -> Number:

@@ -43,6 +43,10 @@ def _fold(op: str, args: tuple[Expr, ...]) -> Expr:
 
 
 def _neg(x: Expr) -> Expr | None:
+    if x.op == "mul":
+        for factor, other in (x.args, x.args[::-1]):
+            if is_const(factor):
+                return build("mul", build("neg", factor), other)
     return x.args[0] if x.op == "neg" else None
 
 
