@@ -1,0 +1,96 @@
+"""Every code block of README.md and docs/ runs, and every example does.
+
+A ```python block is run, a ```pycon block is a doctest; those of one document share their names, in
+order, as a reader would type them.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from actgrad import errors
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCUMENTS = [
+    path
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    if BLOCK.search(path.read_text(encoding="utf-8"))
+]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def run(text: str, name: str) -> None:
+    names: dict[str, object] = {"__name__": "__main__"}
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(optionflags=FLAGS)
+    for block in BLOCK.finditer(text):
+        line = text.count("\n", 0, block.start(2))
+        if block[1] == "python":
+            exec(compile("\n" * line + block[2], name, "exec"), names)
+        else:
+            test = parser.get_doctest(block[2], names, name, name, line)
+            said: list[str] = []
+            runner.run(test, out=said.append, clear_globs=False)
+            assert not said, "".join(said)
+            names.update(test.globs)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_code_of_a_document(path: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        run(path.read_text(encoding="utf-8"), str(path))
+
+
+def test_a_fault_in_a_block_is_caught() -> None:
+    right = "```python\nx = 1\n```\n\n```pycon\n>>> x\n1\n```\n"
+    run(right, "right.md")
+    with pytest.raises(AssertionError, match="Expected"):
+        run(right.replace("\n1\n", "\n2\n"), "wrong.md")
+    with pytest.raises(NameError):
+        run(right.replace("x = 1", "x = y"), "wrong.md")
+
+
+def test_the_documents_are_there() -> None:
+    assert {"README.md", "language.md", "errors.md", "index.md"} <= {p.name for p in DOCUMENTS}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_runs_and_says_something(path: Path, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "MPLBACKEND": "agg",
+    }
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(done.stdout.splitlines()) >= 3
+    assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in vars(errors).values() if isinstance(kind, type)],
+    ids=lambda kind: kind.__name__,
+)
+def test_every_error_has_its_cure(kind: type) -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert re.search(rf"`(actgrad\.errors\.)?{kind.__name__}`", text)
