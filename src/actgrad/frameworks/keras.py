@@ -7,15 +7,17 @@ Values and derivatives are those of the backend's own room; nothing here goes th
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from actgrad.errors import CallError
+from actgrad.errors import CallError, DtypeError, HostError
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
+from actgrad.language.define import as_value, is_number
 from actgrad.language.program import Program
 
 PACKAGE = "actgrad"
@@ -23,8 +25,10 @@ PACKAGE = "actgrad"
 
 def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
     """The activation of Keras tensors (symbolically: as a layer) or of Keras variables."""
-    if any(isinstance(x, keras.KerasTensor) for x in inputs):
-        return ActivationLayer(program, dict(parameters))(*inputs)
+    symbolic = [x.dtype for x in inputs if isinstance(x, keras.KerasTensor)]
+    if symbolic:
+        dtype = keras.backend.result_type(*symbolic)
+        return ActivationLayer(program, dict(parameters), dtype=_checked(program, dtype))(*inputs)
     values = {name: _value(value) for name, value in parameters.items()}
     return _backend().call(program, tuple(map(_value, inputs)), values)
 
@@ -38,6 +42,10 @@ def source(program: Program) -> str:
     return str(_backend().source(program))
 
 
+def _listed(value: Any) -> Any:
+    return list(map(_listed, value)) if isinstance(value, tuple) else value
+
+
 def layer(program: Program, name: str | None, parameters: Mapping[str, Any]) -> ActivationLayer:
     return ActivationLayer(program, dict(parameters), name=name)
 
@@ -48,8 +56,19 @@ def register(kind: type) -> None:
 
 
 def _broadcast(sizes: tuple[int | None, ...]) -> int | None:
-    wide = [size for size in sizes if size != 1]
-    return next((size for size in wide if size is not None), None) if wide else 1
+    known = {size for size in sizes if size not in (1, None)}
+    if len(known) > 1:
+        raise CallError(f"the inputs' shapes do not broadcast: {sorted(known)} along one axis")
+    return known.pop() if known else None if None in sizes else 1
+
+
+def _checked(program: Program, dtype: str) -> str:
+    if not keras.backend.is_float_dtype(dtype):
+        raise DtypeError(
+            f"{program.name!r} got a tensor of dtype {dtype}; it computes with real numbers\n"
+            f"  Convert it first: `keras.ops.cast(x, 'float32')`."
+        )
+    return dtype
 
 
 def _backend() -> Any:
@@ -58,6 +77,32 @@ def _backend() -> Any:
 
 def _value(x: Any) -> Any:
     return x.value if isinstance(x, keras.Variable) else x
+
+
+def _layer_name(name: str) -> str:
+    return re.sub(r"\W", "_", name).strip("_") or "activation"
+
+
+def _initial(program: Program, name: str, value: Trainable) -> Any:
+    return dict(program.parameters)[name] if value.initial is None else value.initial
+
+
+def _setting(program: Program, name: str, value: Any) -> Any:
+    """What a layer keeps of a parameter: `trainable(...)`, or the number, frozen."""
+    if isinstance(value, Trainable):
+        if program.on_host:
+            raise HostError(
+                f"{program.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
+                f"known and {name!r} cannot be learnt"
+            )
+        value.check(_initial(program, name, value))
+        return value
+    if not is_number(value):
+        raise CallError(
+            f"the parameter {name!r} of a {program.name!r} layer must be a number or `trainable(...)`, "
+            f"and is {value!r}"
+        )
+    return as_value(value)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -87,10 +132,12 @@ class ActivationLayer(keras.layers.Layer):
         self, program: Program, parameters: dict[str, Any] | None = None, **options: Any
     ) -> None:
         if not options.get("name"):
-            options["name"] = keras.src.utils.naming.auto_name(program.name)
+            options["name"] = keras.src.utils.naming.auto_name(_layer_name(program.name))
         super().__init__(**options)
         self.program = program
-        self.parameters = parameters or {}
+        self.parameters = {
+            name: _setting(program, name, value) for name, value in (parameters or {}).items()
+        }
         self.supports_masking = True
         self.supports_jit = not program.on_host
 
@@ -106,11 +153,9 @@ class ActivationLayer(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         shapes = [input_shape] if len(self.program.inputs) == 1 else input_shape
-        defaults = dict(self.program.parameters)
         for name, value in self.parameters.items():
             if isinstance(value, Trainable):
-                initial = defaults[name] if value.initial is None else value.initial
-                self._add_weight(name, value, initial, shapes)
+                self._add_weight(name, value, _initial(self.program, name, value), shapes)
         super().build(input_shape)
 
     def _add_weight(self, name: str, value: Trainable, initial: Any, shapes: Any) -> None:
@@ -121,6 +166,11 @@ class ActivationLayer(keras.layers.Layer):
                 raise CallError(
                     f"{name!r} is trainable per channel, and the number of channels (the last axis) "
                     f"is unknown"
+                )
+            if shape not in ((), (1,), (channels,)):
+                raise CallError(
+                    f"{name!r} is trainable per channel, of which there are {channels}, and starts at "
+                    f"{np.size(initial)} numbers"
                 )
             shape = (channels,)
         bounded = value.low is not None or value.high is not None
@@ -151,6 +201,8 @@ class ActivationLayer(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any) -> Any:
         tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        for tensor in tensors:
+            _checked(self.program, keras.backend.standardize_dtype(tensor.dtype))
         shape = self.compute_output_shape(
             [t.shape for t in tensors] if len(tensors) > 1 else inputs.shape
         )
@@ -158,7 +210,7 @@ class ActivationLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         parameters = {
-            name: value.get_config() if isinstance(value, Trainable) else value
+            name: value.get_config() if isinstance(value, Trainable) else _listed(value)
             for name, value in self.parameters.items()
         }
         own = {"program": storage.to_json(self.program), "parameters": parameters}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.errors import DtypeError
+from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks.source import Dialect, kernel, standalone
 from actgrad.language.program import Program
 
@@ -120,14 +120,12 @@ def host(function: Callable[..., float]) -> Callable[..., Any]:
 
 
 def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
-    """The value, in the dtype of the inputs; integers and plain numbers compute in float64."""
+    """The value, in the dtype of the inputs; integers and plain numbers compute in float64.
+
+    Masks are kept, and joined where there are several; a matrix stays one.
+    """
     plain = all(type(x) in (float, int, bool) for x in inputs)
-    arrays = [np.asarray(x) for x in inputs]
-    for array in arrays:
-        if array.dtype.kind in "cOSUMmV" and not _is_bfloat16(array.dtype):
-            raise DtypeError(
-                f"{program.name!r} got an array of dtype {array.dtype}; it computes with real numbers"
-            )
+    arrays = [_array(program, x) for x in inputs]
     dtype = _dtype([array.dtype for array in arrays])
     working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
     args = [array.astype(working, copy=False) for array in arrays]
@@ -138,7 +136,51 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     if not program.spans_inputs:
         result = np.broadcast_to(result, np.broadcast_shapes(*(arg.shape for arg in args))).copy()
     result = np.asarray(result).astype(dtype, copy=False)
-    return float(result) if plain and result.ndim == 0 else result if result.ndim else result[()]
+    if plain and result.ndim == 0:
+        return float(result)
+    if any(result is array for array in (*arrays, *args)):
+        result = result.copy()
+    return _dressed(result, inputs) if result.ndim else result[()]
+
+
+def _array(program: Program, x: Any) -> np.ndarray[Any, Any]:
+    """A plain array of real numbers."""
+    if isinstance(x, np.ndarray) and not isinstance(x, _KEPT) and type(x) is not np.ndarray:
+        raise CallError(
+            f"{program.name!r} got a {type(x).__name__}, and cannot know what its subclass of an array "
+            f"means\n  Give it `np.asarray(x)`."
+        )
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise CallError(f"{program.name!r} cannot make an array of a {type(x).__name__}: {error}") from error
+    if array.dtype.kind not in "biuf" and not _is_bfloat16(array.dtype):
+        raise DtypeError(
+            f"{program.name!r} got {_described(x, array)}; it computes with real numbers"
+        )
+    return array
+
+
+def _described(x: Any, array: np.ndarray[Any, Any]) -> str:
+    if isinstance(x, (np.ndarray, np.generic)):
+        return f"an array of dtype {array.dtype}"
+    return f"{x!r:.60} ({type(x).__name__})"
+
+
+_KEPT = (np.ma.MaskedArray, np.matrix, np.memmap)
+
+
+def _dressed(result: np.ndarray[Any, Any], inputs: tuple[Any, ...]) -> Any:
+    """The result as the kind of array that its inputs are."""
+    masked = [x for x in inputs if isinstance(x, np.ma.MaskedArray)]
+    if masked:
+        mask = np.zeros(result.shape, bool)
+        for x in masked:
+            mask |= np.ma.getmaskarray(x)
+        dressed = np.ma.masked_array(result, mask=mask)
+        dressed.fill_value = masked[0].fill_value
+        return dressed
+    return result.view(np.matrix) if any(isinstance(x, np.matrix) for x in inputs) else result
 
 
 def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
@@ -146,10 +188,11 @@ def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
 
 
 def _dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
-    floats = [dtype for dtype in dtypes if dtype.kind == "f" or _is_bfloat16(dtype)]
-    if len(floats) < len(dtypes):
+    if any(dtype.kind in "biu" for dtype in dtypes):
         return np.dtype(np.float64)
-    return np.result_type(*floats)
+    if {dtype.name for dtype in dtypes} == {"float16", "bfloat16"}:  # neither holds the other
+        return np.dtype(np.float32)
+    return np.result_type(*dtypes).newbyteorder("=")
 
 
 def native(program: Program) -> Callable[..., Any]:

@@ -6,14 +6,18 @@ it is first needed, so every order follows the same rule.
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
 from actgrad.errors import CallError, DtypeError
-from actgrad.frameworks.source import Dialect, identifier, kernel, standalone
+from actgrad.frameworks.source import Dialect, kernel, standalone
 from actgrad.language.define import is_number
 from actgrad.language.program import Program
 
@@ -245,7 +249,7 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
             numbers.append(name)
         else:
             tensors.append(_parameter(program, name, value, working))
-    with tf.name_scope(identifier(program.name)):
+    with tf.name_scope(_scope(program.name)):
         return native_rule(program, dtype.name, frozenset(numbers))(*tensors)
 
 
@@ -299,6 +303,12 @@ def _parameter(program: Program, name: str, value: Any, dtype: Any) -> Any:
 
 
 @cache
+def _scope(name: str) -> str:
+    """The name as TensorFlow allows one in a graph."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip("_-") or "activation"
+
+
+@cache
 def native_rule(
     program: Program, dtype: str, numbers: frozenset[str] = frozenset()
 ) -> Callable[..., Any]:
@@ -348,6 +358,9 @@ def native_rule(
         return _value(program, tensors, dtype), backward_at(tensors)
 
     def rule(*tensors: Any) -> Any:
+        vectorised = not tf.executing_eagerly() and _PFOR in tf.get_current_name_scope().split("/")
+        if vectorised and not (program.gradient or program.on_host):
+            return _taylor(program, tensors, dtype, learnt)
         # Recorded as one operation, for tapes and forward accumulators alike: left to themselves, tapes
         # would keep every intermediate and accumulators, which do not know tf.custom_gradient, would
         # differentiate the operations inside. TensorFlow has no public name for this; it is used here
@@ -356,6 +369,9 @@ def native_rule(
             result = (
                 _value(program, tensors, dtype) if tf.executing_eagerly() else in_graph(*tensors)
             )
+            if vectorised:
+                message = f"{program.name}: a gradient= rule or a host function is lost around it"
+                result = tf.raw_ops.PreventGradient(input=result, message=message)
             shape = result.shape if result.shape.is_fully_defined() else tf.shape(result)
         record.record_operation(
             program.name, [result], tensors, backward_at(tensors), forward_at(tensors, shape)
@@ -363,6 +379,41 @@ def native_rule(
         return result
 
     return rule
+
+
+# The name of the scope in which `tf.vectorized_map` and the jacobians trace what they vectorise. They
+# rebuild it operation by operation, and what tf.custom_gradient said of the whole is lost.
+_PFOR = "loop_body"
+_ORDERS = 3
+
+
+def _taylor(program: Program, tensors: Sequence[Any], dtype: str, learnt: Sequence[bool]) -> Any:
+    """The same value, and the same derivatives up to the third, as plain data flow.
+
+    With z = x - stop(x), which is zero with derivative one: stop(f) + stop(d) z + stop(d') z² / 2 + ...
+    Slower, as all derivatives are computed with the value, but there is no rule that could be lost.
+    """
+    import tensorflow as tf
+
+    tensors = [tf.cast(t, tf.float32) if t.dtype.name in _HALVES else t for t in tensors]
+    stopped = [tf.stop_gradient(tensor) for tensor in tensors]
+    moves = {
+        name: tf.where(tf.math.is_finite(x), x - s, tf.zeros_like(x))
+        for name, x, s, by in zip(program.arguments, tensors, stopped, learnt, strict=True)
+        if by
+    }
+    working = stopped[0].dtype
+    total = tf.stop_gradient(_value(program, stopped, working.name))
+    for order in range(1, _ORDERS + 1):
+        for names in combinations_with_replacement(moves, order):
+            derived = reduce(Program.partial, names, program)
+            slope = tf.stop_gradient(_value(derived, stopped, working.name))
+            slope = tf.where(tf.math.is_nan(slope), tf.zeros_like(slope), slope)
+            slope = tf.clip_by_value(slope, working.min, working.max)  # inf times zero is nan
+            for name in names:
+                slope *= moves[name]
+            total += slope / math.prod(math.factorial(n) for n in Counter(names).values())
+    return tf.cast(total, dtype)
 
 
 def _value(program: Program, tensors: Sequence[Any], dtype: str) -> Any:

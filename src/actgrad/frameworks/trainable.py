@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+from actgrad.language.define import as_value, is_number
+from actgrad.language.program import Value
 
 
 @dataclass(frozen=True)
 class Trainable:
     """What `trainable(...)` says of a parameter."""
 
-    initial: float | None = None
+    initial: Value | None = None
     low: float | None = None
     high: float | None = None
     per_channel: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("initial", "low", "high"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not is_number(value) or (name != "initial" and np.ndim(value)):
+                raise ValueError(f"trainable: {name}={value!r} is not a number")
+            object.__setattr__(self, name, as_value(value))
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"trainable: low={self.low} is above high={self.high}")
         if self.initial is not None:
-            below = self.low is not None and self.initial < self.low
-            if below or (self.high is not None and self.initial > self.high):
-                raise ValueError(
-                    f"trainable: initial={self.initial} is not within [{self.low}, {self.high}]"
-                )
+            self.check(self.initial)
+
+    def check(self, initial: Value) -> None:
+        """That the start is within the bounds."""
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        start = np.asarray(initial)
+        if not np.all((low <= start) & (start <= high)):
+            raise ValueError(f"trainable: initial={initial} is not within [{low}, {high}]")
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "initial": self.initial,
+            "initial": np.asarray(self.initial).tolist() if self.initial is not None else None,
             "low": self.low,
             "high": self.high,
             "per_channel": self.per_channel,
@@ -35,7 +53,7 @@ class Trainable:
 
 
 def trainable(
-    initial: float | None = None,
+    initial: float | Sequence[float] | None = None,
     low: float | None = None,
     high: float | None = None,
     per_channel: bool = False,
@@ -49,4 +67,4 @@ def trainable(
     >>> trainable(1.0, low=0.0)
     Trainable(initial=1.0, low=0.0, high=None, per_channel=False)
     """
-    return Trainable(initial, low, high, per_channel)
+    return Trainable(initial, low, high, per_channel)  # type: ignore[arg-type]
