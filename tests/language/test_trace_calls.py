@@ -50,6 +50,17 @@ def mutual_b(x, n):
     return mutual_a(2 * x, n - 1)
 
 
+def recursive_exponential(x, depth=3):
+    return math.exp(-abs(x)) if depth == 0 else 0.5 * recursive_exponential(x + 1, depth - 1)
+
+
+def with_attributes(x):
+    return with_attributes.scale * math.sin(x)
+
+
+with_attributes.scale = 1.5
+
+
 def nested(x):
     k = 3.0
 
@@ -312,6 +323,8 @@ CASES = {
     "globals": reads_globals,
     "recursion": functools.partial(recursive),
     "recursion, mutual": lambda x: mutual_a(x),
+    "recursion with math": lambda x: recursive_exponential(x),
+    "function attributes": with_attributes,
     "nested functions": nested,
     "nonlocal of a local": nonlocal_inside,
     "star arguments": variadic,

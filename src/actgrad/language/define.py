@@ -55,7 +55,7 @@ def is_number(value: Any) -> bool:
         if isinstance(value, (int, float, np.generic, np.ndarray, list, tuple))
         else None
     )
-    return array is not None and array.dtype.kind in "iuf"
+    return array is not None and array.size > 0 and array.dtype.kind in "iuf"
 
 
 def as_value(value: Any) -> Value:

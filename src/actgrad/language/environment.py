@@ -38,7 +38,7 @@ _IMPURE_BUILTINS = (
     "delattr",
 )
 _IMPURE_MODULES = frozenset(
-    ["random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess", "datetime", "threading", "logging", "pathlib", "tempfile"]
+    ["random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess", "threading", "logging", "pathlib", "tempfile"]
 )
 _IMPURE_PATHS = frozenset(
     {"numpy.random", "jax.random", "keras.random", "tensorflow.random", "tf.random"}
@@ -52,6 +52,7 @@ _IMPURE_OBJECTS = (
     "random.", "_random.", "io.", "_io.", "os.", "posix.", "logging.", "socket.", "subprocess.",
     "pathlib.", "tempfile.", "numpy.random.",
 )  # fmt: skip
+_OWN = ("actgrad.activation.", "actgrad.language.", "actgrad.frameworks.")
 _CLOCKS = (datetime.datetime, datetime.date)
 
 
@@ -61,6 +62,7 @@ class Environment:
     def __init__(self) -> None:
         self._copies: dict[int, Any] = {}
         self._originals: list[Any] = []
+        self._names: dict[int, str | None] = {}
         self._globals: dict[int, dict[str, Any]] = {}
         self._checks: list[Callable[[], str | None]] = []
         self._builtins = _symbolic_builtins() | {"__import__": self._import}
@@ -69,29 +71,28 @@ class Environment:
     def _import(self, *args: Any, **kwargs: Any) -> Any:
         return self.copy(__import__(*args, **kwargs))
 
-    def check(self) -> None:
-        """Refuse if the last run changed anything that outlives it."""
-        for check in self._checks:
-            changed = check()
-            if changed:
-                raise ImpureError(
-                    f"the function changes {changed}, which outlives the call; "
-                    f"it would happen once, while the function is read, and never again\n"
-                    f"  Compute with local variables, and pass what varies as an input or a parameter. {HOST}"
-                )
+    def changed(self) -> str | None:
+        """What the last run changed that outlives it, put back as it was where that is simple."""
+        return next(filter(None, [check() for check in self._checks]), None)
 
-    def copy(self, value: Any) -> Any:
-        """What stands in for a value while the function is read."""
+    def copy(self, value: Any, name: str | None = None) -> Any:
+        """What stands in for a value (that messages call by this name) while the function is read."""
         if value is None or isinstance(
             value, (int, float, complex, str, bytes, Symbol, np.generic)
         ):
             return value
         if id(value) not in self._copies:
             self._originals.append(value)
+            self._names[id(value)] = name
             # A placeholder ends the recursion where something refers to itself.
             self._copies[id(value)] = value
             self._copies[id(value)] = self._make(value)
         return self._copies[id(value)]
+
+    def _called(self, value: Any) -> str:
+        name = self._names.get(id(value))
+        kind = type(value).__name__
+        return f"the {kind} {name!r}" if name else f"a {kind} that it refers to"
 
     def _make(self, value: Any) -> Any:
         if isinstance(value, type):
@@ -111,6 +112,7 @@ class Environment:
             return self._array(value)
         known = aliases.meaning(value) if callable(value) else None
         if known is not None:
+            self.uses_frameworks |= aliases.takes_tensors(value)
             return known
         value = unwrap(value)
         if isinstance(value, types.FunctionType):
@@ -140,7 +142,7 @@ class Environment:
             return self._opaque(function)
         if root in sys.stdlib_module_names and root not in {"__main__", "this"}:
             return function
-        if hasattr(function, "__actgrad_reads__"):
+        if hasattr(function, "__actgrad_reads__") or _path(function).startswith(_OWN):
             return function
         cells = tuple(types.CellType() for _ in function.__closure__ or ())
         copy = types.FunctionType(
@@ -148,6 +150,16 @@ class Environment:
         )
         copy.__qualname__, copy.__module__ = function.__qualname__, function.__module__
         self._copies[id(function)] = copy
+        self._fill(copy.__globals__, function)
+        copy.__dict__.update(self.copy(dict(vars(function))))
+        attributes = dict(vars(copy))
+        self._checks.append(
+            lambda: (
+                None
+                if _same(vars(copy), attributes)
+                else f"an attribute of the function {function.__name__!r}"
+            )
+        )
         copy.__defaults__ = self.copy(function.__defaults__)
         copy.__kwdefaults__ = (
             {name: self.copy(item) for name, item in function.__kwdefaults__.items()}
@@ -161,7 +173,7 @@ class Environment:
                 content = original.cell_contents
             except ValueError:  # an empty cell: a name bound later
                 continue
-            cell.cell_contents = self.copy(content)
+            cell.cell_contents = self.copy(content, name)
             self._watch_cell(name, cell)
         return copy
 
@@ -184,23 +196,24 @@ class Environment:
             namespace["__builtins__"] = self._builtins
             self._checks.append(lambda: _changed_names(namespace))
             namespace[_SNAPSHOT] = {}
-        namespace = self._globals[id(original)]
+        return self._globals[id(original)]
+
+    def _fill(self, namespace: dict[str, Any], function: types.FunctionType) -> None:
+        """Put in copies of the names that the function mentions."""
+        original = function.__globals__
         snapshot = namespace[_SNAPSHOT]
         if not snapshot:
             snapshot.update({key: item for key, item in namespace.items() if key != _SNAPSHOT})
         for name in _names(function.__code__):
             if name in original and name != "__builtins__":
-                namespace[name] = snapshot[name] = self.copy(original[name])
-        return namespace
+                namespace[name] = snapshot[name] = self.copy(original[name], name)
 
     # Things that functions hold.
 
     def _container(self, value: Any) -> Any:
         if isinstance(value, (set, bytearray)):
             copy = value.copy()
-            self._checks.append(
-                lambda: None if copy == value else f"a {type(value).__name__} that it refers to"
-            )
+            self._checks.append(lambda: None if copy == value else self._called(value))
             return copy
         copy = type(value)()
         self._copies[id(value)] = copy
@@ -210,9 +223,7 @@ class Environment:
         else:
             copy.update({key: self.copy(item) for key, item in value.items()})
             before = dict(copy)
-        self._checks.append(
-            lambda: None if _same(copy, before) else f"a {type(value).__name__} that it refers to"
-        )
+        self._checks.append(lambda: None if _same(copy, before) else self._called(value))
         return copy
 
     def _array(self, value: np.ndarray[Any, Any]) -> Any:
@@ -229,7 +240,7 @@ class Environment:
             return known
         if kind in _CLOCKS:
             return _Clock(kind)
-        if _is_library(kind) or type(kind) not in (type, abc.ABCMeta):
+        if _is_library(kind) or type(kind) not in (type, abc.ABCMeta) or _path(kind).startswith(_OWN):
             return kind
         bases = tuple(base if _is_library(base) else self.copy(base) for base in kind.__bases__)
         body = {
@@ -288,7 +299,7 @@ class Environment:
         return self._watched(copy, value)
 
     def _watched(self, copy: Any, value: Any) -> Any:
-        name = f"an attribute of its {type(value).__name__}"
+        name = self._called(value)
         parts = [_attributes] + [_contents] * isinstance(value, Iterable)
         before = [part(copy) for part in parts]
         self._checks.append(
@@ -432,6 +443,8 @@ def unwrap(function: Any) -> Any:
 class _Module:
     """A module whose functions stand in for symbols as well; looked into only as far as it is used."""
 
+    __actgrad_reads__ = True
+
     def __init__(self, environment: Environment, module: types.ModuleType) -> None:
         self.__dict__["_environment"], self.__dict__["_module"] = environment, module
 
@@ -456,6 +469,8 @@ class _Module:
 class _Refusing:
     """Stands for an object that acts on the world."""
 
+    __actgrad_reads__ = True
+
     def __init__(self, path: str) -> None:
         self.__dict__["_path"] = path
 
@@ -472,6 +487,8 @@ class _Refusing:
 
 class _Clock:
     """Stands for `datetime` and `date`, which tell the time."""
+
+    __actgrad_reads__ = True
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind

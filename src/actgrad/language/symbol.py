@@ -150,7 +150,7 @@ class Symbol:
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is not None:
-            refuse("pow(a, b, m) is for integers", "Write `a ** b % m`.")
+            refuse("pow(a, b, m) is for integers", "Write `a ** b % m`, which works for all numbers.")
         return apply("pow", self, other)
 
     def __lt__(self, other: Any) -> Any:

@@ -21,7 +21,7 @@ import numpy as np
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.bounds import Bounds
 from actgrad.language.environment import Environment, unwrap
-from actgrad.language.expression import Expr, const, variables
+from actgrad.language.expression import Expr, const, variables, walk
 from actgrad.language.rewrite import build, rewrite
 from actgrad.language.symbol import (
     HOST,
@@ -72,12 +72,21 @@ def trace(
     while True:
         environment = Environment()
         copy = environment.copy(unwrap(function))
-        values = {name: defaults[name] if name in fixed else arg for name, arg in arguments.items()}
+        values = {
+            name: arg if isinstance(arg, Expr) and name not in fixed else environment.copy(plain, name)
+            for name, arg in arguments.items()
+            for plain in [defaults[name] if name in fixed else arg]
+        }
         try:
             outputs, several = _explore(copy, call, values, environment, frozenset(defaults))
         except _NeedsPlain as needed:
             fixed |= needed.names
             continue
+        except _Interrupted:
+            raise UnboundedError(
+                f"{_name(copy)!r} cannot be read: it still had paths to follow after {MAX_SECONDS:g} seconds\n"
+                f"{definition(copy)}\n  {_BOUND_IT}"
+            ) from None
         return Reading(
             tuple(rewrite(*outputs)), several, frozenset(fixed), not environment.uses_frameworks
         )
@@ -98,12 +107,18 @@ class _Run:
     """One run of the function: answers decisions from a list, then True, and notes them."""
 
     def __init__(
-        self, prefix: list[tuple[Expr, bool]], parameters: frozenset[str], budget: list[int]
+        self,
+        prefix: list[tuple[Expr, bool]],
+        parameters: frozenset[str],
+        budget: list[int],
+        paths: int = 0,
     ) -> None:
         self.prefix = prefix
+        self.paths = paths
         self.path: list[tuple[Expr, bool]] = []
         self.facts = _Facts()
         self.about_parameters = 0
+        self._mentions: dict[Expr, bool] = {}
         self.parameters = parameters
         self.budget = budget
 
@@ -156,13 +171,23 @@ class _Run:
                 _BOUND_IT,
                 UnboundedError,
             )
-        if variables(condition) <= self.parameters:
+        if self.paths >= MAX_PATHS:
+            refuse(f"it has more than {MAX_PATHS:,} paths", _BOUND_IT, UnboundedError)
+        if not self._mentions_an_input(condition):
             self.about_parameters += 1
             if self.about_parameters > MAX_PARAMETER_DECISIONS:
                 raise _NeedsPlain(variables(condition))
         self.path.append((condition, answer))
         self.facts.learn(condition, answer)
         return answer
+
+    def _mentions_an_input(self, expression: Expr) -> bool:
+        found = self._mentions
+        for node in walk(expression, into=lambda node: () if node in found else node.args):
+            if node not in found:
+                own = node.op == "var" and node.value not in self.parameters
+                found[node] = own or any(found[arg] for arg in node.args)
+        return found[expression]
 
 
 class _Facts:
@@ -244,29 +269,26 @@ def _explore(
         several: bool | None = None
         first: tuple[Path, tuple[Expr, ...] | None] | None = None
         while True:
-            run = _Run(prefix, parameters, budget)
+            run = _Run(prefix, parameters, budget, paths)
             outputs, many = _run(copy, call, arguments, run, watchdog)
-            environment.check()
+            _refuse_changes(environment, copy)
             paths += 1
             if first is None:
                 again = _Run(list(run.path), parameters, budget)
                 repeated, _ = _run(copy, call, arguments, again, watchdog)
-                environment.check()
+                _refuse_changes(environment, copy)
                 first = run.path, repeated
                 if again.path != run.path or repeated != outputs:
                     raise ImpureError(
                         f"two runs with the same input gave different results, so {_name(copy)!r} is not a "
-                        f"function of its arguments alone\n"
+                        f"function of its arguments alone\n{definition(copy)}\n"
                         f"  Remove what varies between two calls (randomness, time, stored state)."
                     )
-            if paths > MAX_PATHS:
-                raise UnboundedError(
-                    f"{_name(copy)!r} has more than {MAX_PATHS:,} paths\n{_last_question(run, copy)}\n  {_BOUND_IT}"
-                )
             if outputs is not None:
                 if several not in (None, many):
                     raise TraceError(
-                        f"{_name(copy)!r} returns one number on one path and several on another"
+                        f"{_name(copy)!r} returns one number on one path and several on another\n"
+                        f"{definition(copy)}\n  Return the same number of values on every path."
                     )
                 several = many
             done.append([outputs])  # type: ignore[list-item]
@@ -281,8 +303,21 @@ def _explore(
             prefix = [*path[:-1], (path[-1][0], False)]
     result = done[0][0]
     if result is None:
-        raise TraceError(f"{_name(copy)!r} raises an exception on every path")
+        raise TraceError(
+            f"{_name(copy)!r} raises an exception on every path\n{definition(copy)}\n"
+            f"  An activation must answer the numbers that it is given. {HOST}"
+        )
     return list(result), bool(several)
+
+
+def _refuse_changes(environment: Environment, copy: Any) -> None:
+    changed = environment.changed()
+    if changed:
+        raise ImpureError(
+            f"{_name(copy)!r} cannot be read: it changes {changed}, which outlives the call; it would "
+            f"happen once, while the function is read, and never again\n{definition(copy)}\n"
+            f"  Compute with local variables, and pass what varies as an input or a parameter. {HOST}"
+        )
 
 
 def _join(
@@ -296,7 +331,8 @@ def _join(
         yes, no = yes or nan, no or nan
     if len(yes) != len(no):
         raise TraceError(
-            f"{_name(copy)!r} returns {len(yes)} numbers on one path and {len(no)} on another"
+            f"{_name(copy)!r} returns {len(yes)} numbers on one path and {len(no)} on another\n"
+            f"{definition(copy)}\n  Return the same number of values on every path."
         )
     return tuple(build("select", condition, a, b) for a, b in zip(yes, no, strict=True))
 
@@ -405,12 +441,6 @@ def definition(function: Any) -> str:
     return place(code.co_filename, code.co_firstlineno, code.co_name) if code else ""
 
 
-def _last_question(run: _Run, copy: Any) -> str:
-    return (
-        f"{definition(copy)}\n    last asked: {run.path[-1][0]}" if run.path else definition(copy)
-    )
-
-
 class _Watchdog:
     """Ends a loop that never asks anything and never computes, by raising inside its thread."""
 
@@ -433,4 +463,7 @@ class _Watchdog:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._open = False
+            # Take back an interruption that has not arrived yet.
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), None)
         self._timer.cancel()
+        self._timer.join()

@@ -18,6 +18,10 @@ _POSITIVE = np.concatenate([0.137 * _steps * (1 + 0.0137 * _steps), [1.7e-4, 2.3
 POINTS = np.sort(np.concatenate([-_POSITIVE * 0.9713, _POSITIVE]))
 
 
+# For comparing with Python itself, where it may do something special.
+SPECIAL = np.array([0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 10.0, 1000.0, -1000.0])
+
+
 def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
     """Points for each input; the same points in another order for each further one."""
     return [np.roll(POINTS, 17 * i) for i in range(inputs)]
@@ -35,7 +39,10 @@ def _values(
 
 def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, float, float] | None:
     """A point at which Python's own answer is not what was read: (x, Python's, read)."""
-    chosen = [points[3::9] for points in grid(len(program.inputs))]
+    chosen = [
+        np.concatenate([points[3::9], np.roll(SPECIAL, 3 * i)])
+        for i, points in enumerate(grid(len(program.inputs)))
+    ]
     read = _values(program, program.value, chosen)
     for i, row in enumerate(zip(*chosen, strict=True)):
         try:
