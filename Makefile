@@ -66,7 +66,7 @@ setup: $(READY)-test $(READY)-lint $(READY)-docs
 	@echo "Ready: $(BIN)/python, $(BIN)/actgrad"
 
 demo: $(READY)-demo
-	TF_CPP_MIN_LOG_LEVEL=2 KERAS_BACKEND=tensorflow $(BIN)/actgrad train $(DEMO_ARGS)
+	TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow $(BIN)/actgrad train $(DEMO_ARGS)
 
 test: $(READY)-test
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
