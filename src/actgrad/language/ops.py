@@ -64,7 +64,7 @@ _ROWS = (
         np.power,
         (
             "select(eq(y, 0), 0, y * pow(x, y - 1))",
-            "select(and_(eq(x, 0), 0 < y), 0, pow(x, y) * log(x))",
+            "select(le(x, 0), 0, pow(x, y) * log(x))",
         ),
     ),
     Op(
@@ -96,7 +96,14 @@ _ROWS = (
     Op("asin", "x", np.arcsin, ("1 / sqrt((1 - x) * (1 + x))",)),
     Op("acos", "x", np.arccos, ("-(1 / sqrt((1 - x) * (1 + x)))",)),
     Op("atan", "x", np.arctan, ("1 / (1 + x * x)",)),
-    Op("atan2", "x y", np.arctan2, ("y / (x * x + y * y)", "-(x / (x * x + y * y))")),
+    Op(
+        "atan2",
+        "x y",
+        np.arctan2,
+        tuple(
+            f"select(eq(hypot(x, y), 0), 0, {v} / hypot(x, y) / hypot(x, y))" for v in ("y", "-x")
+        ),
+    ),
     Op("sinh", "x", np.sinh, ("cosh(x)",)),
     Op("cosh", "x", np.cosh, ("sinh(x)",)),
     Op("tanh", "x", np.tanh, ("4 * sigmoid(2 * x) * sigmoid(-2 * x)",)),
