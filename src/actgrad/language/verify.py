@@ -46,7 +46,8 @@ def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, f
     read = _values(program, program.value, chosen)
     for i, row in enumerate(zip(*chosen, strict=True)):
         try:
-            own = float(function(*map(float, row)))
+            with np.errstate(all="ignore"):  # of the NumPy calls in it
+                own = float(function(*map(float, row)))
         except Exception:  # where Python raises, the meaning is IEEE's
             continue
         if np.isfinite(own) and not np.isclose(own, read[i], rtol=1e-6, atol=1e-9):
