@@ -45,7 +45,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "activation": {"numpy"},
     "catalogue": {"numpy"},
 }
-# frameworks/X.py knows X. Any other file there knows NumPy alone.
+# frameworks/X.py and X_*.py know X. Any other file there knows NumPy alone.
 FRAMEWORKS = {
     "jax": {"jax", "jaxlib"},
     "tensorflow": {"tensorflow"},
@@ -126,7 +126,7 @@ def violations(source: str, module: str, *, package: bool = False) -> list[str]:
 
 def _third_party(module: str, own: str, top: str) -> bool:
     if own == "frameworks":
-        file = (module.split(".") + [""])[2]
+        file = (module.split(".") + [""])[2].partition("_")[0]
         return top in {"numpy"} | FRAMEWORKS.get(file, set())
     return own not in THIRD_PARTY or top in THIRD_PARTY[own]
 
