@@ -4,6 +4,7 @@ a clipped number. nan is left out: every comparison with it is false."""
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from actgrad.language.expression import Expr, walk
 
@@ -20,16 +21,40 @@ _RANGES: dict[str, Interval] = {
 _STEPS = {"floor": math.floor, "ceil": math.ceil, "trunc": math.trunc, "round": round}
 
 
+class Trail:
+    """Entries in tables that can be taken back, to any earlier mark."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[dict[Any, Any], Any, Any]] = []
+
+    def mark(self) -> int:
+        return len(self._entries)
+
+    def set(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        self._entries.append((table, key, table.get(key)))
+        table[key] = value
+
+    def rewind(self, mark: int) -> None:
+        while len(self._entries) > mark:
+            table, key, old = self._entries.pop()
+            if old is None:
+                del table[key]
+            else:
+                table[key] = old
+
+
 class Bounds:
     """The bounds of expressions, each found once; `learn` adds what a decision tells of two."""
 
-    def __init__(self) -> None:
+    def __init__(self, trail: Trail) -> None:
         self._found: dict[Expr, Interval] = {}
+        self._trail = trail
 
     def of(self, node: Expr) -> Interval:
         if node not in self._found:
             for part in walk(node, into=self._unknown):
-                self._found.setdefault(part, self._bounds(part))
+                if part not in self._found:
+                    self._trail.set(self._found, part, self._bounds(part))
         return self._found[node]
 
     def _unknown(self, node: Expr) -> tuple[Expr, ...]:
@@ -72,7 +97,8 @@ class Bounds:
 
     def learn(self, comparison: Expr, holds: bool) -> None:
         for node, interval in zip(comparison.args, self.implied(comparison, holds), strict=True):
-            self._found[node] = _both(self.of(node), interval)
+            if interval != EVERYTHING:
+                self._trail.set(self._found, node, _both(self.of(node), interval))
 
     def _arithmetic(self, node: Expr) -> Interval:
         parts = [self.of(arg) for arg in node.args]

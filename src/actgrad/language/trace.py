@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
-from actgrad.language.bounds import Bounds
+from actgrad.language.bounds import Bounds, Trail
 from actgrad.language.environment import Environment, unwrap
 from actgrad.language.expression import Expr, const, variables, walk
 from actgrad.language.rewrite import build, rewrite
@@ -111,14 +111,13 @@ class _Run:
         prefix: list[tuple[Expr, bool]],
         parameters: frozenset[str],
         budget: list[int],
+        facts: _Facts,
         paths: int = 0,
     ) -> None:
         self.prefix = prefix
         self.paths = paths
         self.path: list[tuple[Expr, bool]] = []
-        self.facts = _Facts()
-        self.about_parameters = 0
-        self._mentions: dict[Expr, bool] = {}
+        self.facts = facts
         self.parameters = parameters
         self.budget = budget
 
@@ -149,21 +148,20 @@ class _Run:
             return bool(condition.value)
         if condition.op == "not":
             return not self.decide(condition.args[0])
+        step = len(self.path)
+        if step < len(self.prefix) and self.prefix[step][0] is condition:
+            self.path.append(self.prefix[step])
+            return self.prefix[step][1]
         known = self.facts.known(condition)
         if known is not None:
             return known
-        step = len(self.path)
         if step < len(self.prefix):
-            expected, answer = self.prefix[step]
-            if expected is not condition:
-                refuse(
-                    "the function asks different questions for the same answers, so it is not a function "
-                    "of its arguments alone",
-                    "Remove what varies between two calls (randomness, time, stored state).",
-                    ImpureError,
-                )
-        else:
-            answer = True
+            refuse(
+                "the function asks different questions for the same answers, so it is not a function "
+                "of its arguments alone",
+                "Remove what varies between two calls (randomness, time, stored state).",
+                ImpureError,
+            )
         if step >= MAX_DECISIONS:
             refuse(
                 f"this condition is still open after {MAX_DECISIONS:,} decisions on one path: the loop "
@@ -173,21 +171,18 @@ class _Run:
             )
         if self.paths >= MAX_PATHS:
             refuse(f"it has more than {MAX_PATHS:,} paths", _BOUND_IT, UnboundedError)
-        if not self._mentions_an_input(condition):
-            self.about_parameters += 1
-            if self.about_parameters > MAX_PARAMETER_DECISIONS:
-                raise _NeedsPlain(variables(condition))
-        self.path.append((condition, answer))
-        self.facts.learn(condition, answer)
-        return answer
+        self._pin_parameters(condition)
+        self.path.append((condition, True))
+        self.facts.learn(condition, True)
+        return True
 
-    def _mentions_an_input(self, expression: Expr) -> bool:
-        found = self._mentions
-        for node in walk(expression, into=lambda node: () if node in found else node.args):
-            if node not in found:
-                own = node.op == "var" and node.value not in self.parameters
-                found[node] = own or any(found[arg] for arg in node.args)
-        return found[expression]
+    def _pin_parameters(self, condition: Expr) -> None:
+        """Many decisions on parameters alone are a loop over a plain number."""
+        mentions = self.facts.mentions_others
+        if not mentions(condition, self.parameters):
+            asked = sum(not mentions(earlier, self.parameters) for earlier, _ in self.path)
+            if asked >= MAX_PARAMETER_DECISIONS:
+                raise _NeedsPlain(variables(condition))
 
 
 class _Facts:
@@ -202,7 +197,25 @@ class _Facts:
         self.answers: dict[Expr, bool] = {}
         self.cuts: dict[tuple[Expr, bool], tuple[float, int]] = {}
         self.denied: dict[tuple[Expr, bool], tuple[float, int]] = {}
-        self.bounds = Bounds()
+        self.trail = Trail()
+        self.bounds = Bounds(self.trail)
+        self._marks: list[int] = []
+        self._mentions: dict[Expr, bool] = {}
+
+    def rewind(self, decisions: int) -> None:
+        """Forget what was learnt after so many decisions."""
+        if decisions < len(self._marks):
+            self.trail.rewind(self._marks[decisions])
+            del self._marks[decisions:]
+
+    def mentions_others(self, expression: Expr, names: frozenset[str]) -> bool:
+        """Whether variables besides these stand in it."""
+        found = self._mentions
+        for node in walk(expression, into=lambda node: () if node in found else node.args):
+            if node not in found:
+                own = node.op == "var" and node.value not in names
+                found[node] = own or any(found[arg] for arg in node.args)
+        return found[expression]
 
     @staticmethod
     def _cut(condition: Expr) -> tuple[Expr, bool, tuple[float, int]] | None:
@@ -236,7 +249,8 @@ class _Facts:
         return None
 
     def learn(self, condition: Expr, answer: bool) -> None:
-        self.answers[condition] = answer
+        self._marks.append(self.trail.mark())
+        self.trail.set(self.answers, condition, answer)
         if condition.op in {"lt", "le"}:
             self.bounds.learn(condition, answer)
         cut = self._cut(condition)
@@ -247,7 +261,7 @@ class _Facts:
             (self.cuts, min if below else max) if answer else (self.denied, max if below else min)
         )
         old = table.get((subject, below))
-        table[subject, below] = at if old is None else tighter(old, at)
+        self.trail.set(table, (subject, below), at if old is None else tighter(old, at))
 
 
 Path = list[tuple[Expr, bool]]
@@ -266,15 +280,22 @@ def _explore(
         done: list[list[tuple[Expr, ...]]] = []
         prefix: Path = []
         paths = 0
+        facts = _Facts()
         several: bool | None = None
         first: tuple[Path, tuple[Expr, ...] | None] | None = None
         while True:
-            run = _Run(prefix, parameters, budget, paths)
+            run = _Run(prefix, parameters, budget, facts, paths)
             outputs, many = _run(copy, call, arguments, run, watchdog)
             _refuse_changes(environment, copy)
+            if len(run.path) < len(prefix):
+                raise ImpureError(
+                    f"{_name(copy)!r} asks fewer questions for the same answers, so it is not a function of "
+                    f"its arguments alone\n{definition(copy)}\n"
+                    f"  Remove what varies between two calls (randomness, time, stored state)."
+                )
             paths += 1
             if first is None:
-                again = _Run(list(run.path), parameters, budget)
+                again = _Run(list(run.path), parameters, budget, facts)
                 repeated, _ = _run(copy, call, arguments, again, watchdog)
                 _refuse_changes(environment, copy)
                 first = run.path, repeated
@@ -301,6 +322,8 @@ def _explore(
             if not path:
                 break
             prefix = [*path[:-1], (path[-1][0], False)]
+            facts.rewind(len(path) - 1)
+            facts.learn(path[-1][0], False)
     result = done[0][0]
     if result is None:
         raise TraceError(
@@ -463,7 +486,6 @@ class _Watchdog:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._open = False
-            # Take back an interruption that has not arrived yet.
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), None)
+        # An interruption sent just before arrives within these calls, so `trace` still sees it.
         self._timer.cancel()
         self._timer.join()
