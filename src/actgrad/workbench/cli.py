@@ -37,6 +37,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+PICTURES = (".png", ".svg", ".pdf", ".jpg", ".webp")
+
 Target = Annotated[
     str,
     typer.Argument(
@@ -106,13 +108,11 @@ def plot(
     """Draw the function, its derivative in force, and its exact derivative."""
     f = load(target, _warn)
     path = output or Path(f"{_as_file_name(f.name)}.png")
+    if path.suffix.lower() not in PICTURES:
+        raise InputError(f"--output {path}: a picture ends in {', '.join(PICTURES)}")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"--output {path}: it should be a file in a folder that exists")
     limits = {name: value for name, value in (("low", low), ("high", high)) if value is not None}
-    if not all(map(math.isfinite, limits.values())) or limits.get("low", -8) >= limits.get(
-        "high", 8
-    ):
-        raise InputError(f"--low {low} and --high {high} are not a range")
     f.plot(path=path, **limits)
     print(path)
 

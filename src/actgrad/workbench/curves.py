@@ -9,7 +9,7 @@ import numpy as np
 from actgrad.workbench.folder import atomically
 from actgrad.workbench.train import Run
 
-COLOURS = {"own": "#c2410c", "relu": "#64748b"}
+COLOURS = {"own": "#0072B2", "relu": "#777777"}
 
 
 def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
@@ -29,9 +29,12 @@ def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-    left.set_ylim(bottom=0)
+    if _is_wide(runs):
+        left.set_yscale("log")
+    else:
+        left.set_ylim(bottom=0)
     low, _ = right.get_ylim()
-    right.set_ylim(max(0.0, low), 1.01)
+    right.set_ylim(low if low > 0.3 else 0.0, 1.01)
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
     right.legend(*right.get_legend_handles_labels(), frameon=False, loc="best", fontsize=9)
     seeds = len(next(iter(runs.values())))
@@ -39,6 +42,14 @@ def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
     figure.suptitle(title + many, fontsize=12)
     with atomically(path) as temporary:
         figure.savefig(temporary, dpi=130, format="png")
+
+
+def _is_wide(runs: dict[str, list[Run]]) -> bool:
+    """Whether the losses differ so much that only a logarithmic axis shows them."""
+    rows = [row for group in runs.values() for run in group for row in run.history]
+    losses = np.array([row["loss"] for row in rows])
+    losses = losses[np.isfinite(losses)]
+    return bool(len(losses)) and losses.min() > 0 and losses.max() > 200 * losses.min()
 
 
 def _lines(axes: object, group: list[Run], key: str, colour: str) -> None:
@@ -67,4 +78,13 @@ def _lines(axes: object, group: list[Run], key: str, colour: str) -> None:
             label = (
                 "_" if run is not next(r for r in group if r.broke) else f"{run.name}: became nan"
             )
-            axes.plot(run.broke["epoch"], before, "x", color=colour, ms=9, mew=2, label=label)  # type: ignore[attr-defined]
+            axes.plot(
+                run.broke["epoch"],
+                before,
+                "x",
+                color=colour,
+                ms=9,
+                mew=2,
+                clip_on=False,
+                label=label,
+            )  # type: ignore[attr-defined]

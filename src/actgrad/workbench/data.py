@@ -83,35 +83,39 @@ def digits() -> Data:
 def _read(path: Path) -> dict[str, Array]:
     """The arrays of an .npz file. Pickled objects are not loaded: they could run code."""
     try:
-        file = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = (
-            error.strerror if isinstance(error, OSError) and error.strerror else "not an .npz file"
-        )
-        raise InputError(f"{path} cannot be read: {reason}\n{_expected()}") from error
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise InputError(f"{path} holds one array (.npy), and four are needed\n{_expected()}")
-    with file:
-        missing = [name for name in ARRAYS if name not in file.files]
-        if missing:
-            raise InputError(
-                f"{path} has no {', '.join(missing)}; it has {', '.join(file.files) or 'nothing'}\n"
-                f"{_expected()}"
-            )
-        arrays = {}
-        for name in ARRAYS:
-            try:
-                arrays[name] = file[name]
-            except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-                reason = (
-                    "it holds Python objects, which are not loaded because they could run code"
-                    if "pickle" in str(error)
-                    else f"it is damaged ({error})"
-                )
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InputError(
-                    f"{name} in {path} cannot be used: {reason}\n{_expected()}"
-                ) from error
-        return arrays
+                    f"{path} holds one array (.npy), and four are needed\n{_expected()}"
+                )
+            return _four(path, file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = getattr(error, "strerror", None) or "not an .npz file"
+        raise InputError(f"{path} cannot be read: {reason}\n{_expected()}") from error
+
+
+def _four(path: Path, file: Any) -> dict[str, Array]:
+    missing = [name for name in ARRAYS if name not in file.files]
+    if missing:
+        raise InputError(
+            f"{path} has no {', '.join(missing)}; it has {', '.join(file.files) or 'nothing'}\n"
+            f"{_expected()}"
+        )
+    arrays = {}
+    for name in ARRAYS:
+        try:
+            arrays[name] = file[name]
+        except Exception as error:  # zlib's, zipfile's, NumPy's: whatever the damage brings
+            reason = (
+                "it holds Python objects, which are not loaded because they could run code"
+                if "pickle" in str(error)
+                else f"it is damaged ({error})"
+            )
+            raise InputError(f"{name} in {path} cannot be used: {reason}\n{_expected()}") from error
+    return arrays
 
 
 def _expected() -> str:
@@ -163,7 +167,8 @@ def _checked(name: str, arrays: dict[str, Array]) -> Data:
             f"y_train has one class only, {arrays['y_train'][0]}: there is nothing to learn"
         )
     scale = _scale(arrays["x_train"])
-    x_train, x_test = (arrays[f"x_{part}"].astype(np.float32) / scale for part in ("train", "test"))
+    with np.errstate(over="ignore"):
+        x_train, x_test = (arrays[f"x_{p}"].astype(np.float32) / scale for p in ("train", "test"))
     if not (np.isfinite(x_train).all() and np.isfinite(x_test).all()):
         raise wrong("some values are too large for float32")
     y_train, y_test = (arrays[f"y_{part}"].astype(np.int64) for part in ("train", "test"))

@@ -10,6 +10,7 @@ import math
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -164,12 +165,12 @@ def load_state(
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             values = [file[f"v{i}"] for i in range(len(shapes))]
             progress = json.loads(str(file["progress"]))
         if [value.shape for value in values] != shapes:
             raise ValueError("other shapes")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(
             f"the checkpoint {path} is damaged ({error})\n  Delete it, and --resume trains this run anew."
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,12 @@ def run(
     with quiet():
         data = data_files.load(source)
     check_shape(options.network, data.shape)
-    say(console, str(f.check()))
-    keras = import_keras(backend)
+    with console.status("Starting Keras") if console.is_terminal else nullcontext():
+        keras = import_keras(backend)
     settings = _settings(f, data, options, keras.config.backend())
     output = Folder(path)
     output.check(settings, resume, overwrite)
+    say(console, str(f.check()))
     output.open(settings, resume)
     f.plot(path=output / folder.FUNCTION)
     say(console, f"\n{data}")

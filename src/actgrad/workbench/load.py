@@ -112,7 +112,8 @@ def _find(module: ModuleType, file: str, name: str) -> Any:
         raise InputError(f"{file} has no {name!r}; {hint}")
     found = getattr(module, name)
     if not callable(found) or isinstance(found, type):
-        kind = "a class" if isinstance(found, type) else f"{found!r:.60} ({type(found).__name__})"
+        kinds = {type: "a class", ModuleType: "a module"}
+        kind = kinds.get(type(found), f"{found!r:.60} ({type(found).__name__})")
         hint = f"\n  Functions there: {', '.join(own)}" if own else ""
         raise InputError(f"{name!r} in {file} is {kind}, and should be a function{hint}")
     return found

@@ -25,7 +25,7 @@ def mlp(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> An
 def cnn(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
     """Two convolutions, each followed by pooling, and a hidden layer."""
     layers = keras.layers
-    convolution, pooling, dense = layers.Conv2D, layers.AveragePooling2D, layers.Dense
+    convolution, pooling, dense = layers.Conv2D, layers.MaxPooling2D, layers.Dense
     height, width, *channels = shape
     return keras.Sequential(
         [

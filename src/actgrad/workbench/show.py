@@ -42,10 +42,10 @@ class Bars:
     def finished(self, run: Run) -> None:
         self.done += self.options.epochs
         self.progress.update(self.all, completed=self.done)
-        odd = f"broke off in epoch {run.broke['epoch']}" if run.broke else ""
+        odd = f"became nan in epoch {run.broke['epoch']}" if run.broke else ""
         self.console.print(
             f"  {run.name}, seed {run.seed}: {odd or 'test accuracy ' + percent(run.last['accuracy'])}"
-            f" ({len(run.history)} epochs, {_time(run.seconds)} each)",
+            f" ({_time(run.seconds)} per epoch)",
             style="dim",
             markup=False,
             highlight=False,
@@ -61,13 +61,15 @@ def table(names: dict[str, str], summaries: dict[str, dict[str, Any]]) -> Table:
         "test accuracy",
         "test loss",
         "time per epoch",
-        *(["broke off"] if broke else []),
+        *(["became nan"] if broke else []),
     ):
         found.add_column(title, justify="right")
     for who, item in summaries.items():
         row = [
             _spread(item["accuracy"], 100, "{:.1f}", " %"),
-            _spread(item["loss"], 1, "{:.3f}", ""),
+            _spread(
+                item["loss"], 1, "{:.3f}" if (item["loss"]["mean"] or 0) < 1000 else "{:.1e}", ""
+            ),
             _spread(item["seconds_per_epoch"], *_unit(item["seconds_per_epoch"]["mean"])),
             *([f"{item['broke']} of {runs}"] if broke else []),
         ]
