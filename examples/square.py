@@ -55,6 +55,7 @@ def spread(model, x):
 
 
 def main():
+    print("predicted before training:", *square.propagation().warnings(depth=4), sep="\n  ")
     x, y, x_test, y_test = digits()
     for title, normalise in [("plain", False), ("each sample normalised", True)]:
         model = network(square, normalise)

@@ -7,4 +7,14 @@ from actgrad.models.swap import override, replace
 
 __version__ = "0.1.0"
 
-__all__ = ["Activation", "activation", "activations", "from_json", "load", "surrogates", "trainable"]
+__all__ = [
+    "Activation",
+    "activation",
+    "activations",
+    "from_json",
+    "load",
+    "override",
+    "replace",
+    "surrogates",
+    "trainable",
+]

@@ -131,12 +131,19 @@ def test_the_cause_is_that_each_square_doubles_the_spread_in_log(train, square, 
 
 
 def test_it_is_predicted_before_training(square):
-    study = pytest.importorskip("actgrad.study.propagation")
-    assert callable(study.propagation)
     found = square.propagation()
-    relu = activation(lambda x: max(x, 0.0), name="relu").propagation()
-    # reference values: E f^2 = 3, gain = 3^-1/2, chi = 4/3, eta = 2, f grows as |x|^2
+    # By hand, for Z ~ N(0, 1): E Z^4 = 3, E (2 Z)^2 = 4, and Q(q) = 3 q^2.
+    assert found.second_moment == pytest.approx(3, rel=1e-6)
     assert found.gain == pytest.approx(3**-0.5, rel=1e-6)
     assert found.chi == pytest.approx(4 / 3, rel=1e-6)
     assert found.eta == pytest.approx(2, rel=1e-6)
+    assert found.tail_exponent == pytest.approx(2, abs=1e-3)
+    assert 1 <= found.escape_threshold < 1.1
+    (warning,) = found.warnings(DEPTH)
+    assert "normalise each sample" in warning
+
+
+def test_relu_is_not_warned_about():
+    relu = activation(lambda x: max(x, 0.0), name="relu").propagation()
     assert relu.eta == pytest.approx(1, rel=1e-6)
+    assert relu.warnings(DEPTH) == []
