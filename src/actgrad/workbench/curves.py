@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def _is_wide(runs: dict[str, list[Run]]) -> bool:
     return bool(len(losses)) and losses.min() > 0 and losses.max() > 200 * losses.min()
 
 
-def _lines(axes: object, group: list[Run], key: str, colour: str) -> None:
+def _lines(axes: Any, group: list[Run], key: str, colour: str) -> None:
     pad = max(len(run.history) for run in group)
     for part, style, alpha in (("train_", "--", 0.6), ("", "-", 1.0)):
         table = np.full((len(group), pad), np.nan)
@@ -68,10 +69,10 @@ def _lines(axes: object, group: list[Run], key: str, colour: str) -> None:
         label = f"{group[0].name}, {'training' if part else 'test'}"
         marker = "o" if len(epochs) == 1 else None
         middle = np.nanmean(table, axis=0)
-        axes.plot(epochs, middle, style, color=colour, alpha=alpha, label=label, marker=marker)  # type: ignore[attr-defined]
+        axes.plot(epochs, middle, style, color=colour, alpha=alpha, label=label, marker=marker)
         if not part and len(group) > 1:
             low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
-            axes.fill_between(epochs, low, high, color=colour, alpha=0.15, lw=0)  # type: ignore[attr-defined]
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.15, lw=0)
     for run in group:
         if run.broke is not None:
             before = run.history[run.broke["epoch"] - 2][key] if run.broke["epoch"] > 1 else 0.0
@@ -87,4 +88,4 @@ def _lines(axes: object, group: list[Run], key: str, colour: str) -> None:
                 mew=2,
                 clip_on=False,
                 label=label,
-            )  # type: ignore[attr-defined]
+            )
