@@ -7,15 +7,16 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 
 from actgrad.errors import ActgradWarning
 from actgrad.language.define import define
 
-_MAGNITUDES = (0.0, 5e-324, 1e-9, 0.1, 0.25, 0.5, 0.7, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.75, 9.3, 31.0)
+_MAGNITUDES = (0.0, 5e-324, 1e-9, 0.1, 0.25, 0.5, 0.7, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.75)
+_MAGNITUDES += (9.3, 31.0)
 GRID = tuple(sign * x for x in _MAGNITUDES for sign in (1.0, -1.0))
-SMOOTH = tuple(sign * x for x in (0.0317, 0.2231, 0.4447, 0.6123, 0.8891, 1.3313, 2.2219, 3.7177, 6.1119) for sign in (1, -1))
+_BETWEEN = (0.0317, 0.2231, 0.4447, 0.6123, 0.8891, 1.3313, 2.2219, 3.7177, 6.1119)
+SMOOTH = tuple(sign * x for x in _BETWEEN for sign in (1.0, -1.0))
 
 
 def read(function: Callable[..., Any], **options: Any) -> Any:

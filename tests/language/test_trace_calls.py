@@ -260,7 +260,7 @@ class Vector:
         self.parts = parts
 
     def __add__(self, other):
-        return Vector(*(a + b for a, b in zip(self.parts, other.parts)))
+        return Vector(*(a + b for a, b in zip(self.parts, other.parts, strict=True)))
 
     def __rmul__(self, k):
         return Vector(*(k * part for part in self.parts))

@@ -330,7 +330,7 @@ def sorted_median(x):
 
 @case
 def zipped(x):
-    return sum(a * x**b for a, b in zip((1, 2, 3), (0, 1, 2)))
+    return sum(a * x**b for a, b in zip((1, 2, 3), (0, 1, 2), strict=True))
 
 
 @case

@@ -222,7 +222,7 @@ NAMED = [math.tanh, math.log, math.erf, math.sqrt, np.tanh, np.sin, np.abs, np.s
 
 
 @pytest.mark.filterwarnings("ignore::actgrad.errors.ZeroDerivativeWarning")
-@pytest.mark.parametrize("function", NAMED, ids=lambda function: f"{type(function).__name__} {function.__name__}")
+@pytest.mark.parametrize("function", NAMED, ids=lambda f: f"{type(f).__name__} {f.__name__}")
 def test_a_library_function_is_itself_an_activation(function):
     program = define(function)
     assert program.name == function.__name__

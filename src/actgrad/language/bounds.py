@@ -4,6 +4,7 @@ a clipped number. nan is left out: every comparison with it is false."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from actgrad.language.expression import Expr, walk
@@ -18,7 +19,12 @@ _RANGES: dict[str, Interval] = {
     "softplus": (0.0, math.inf), "expm1": (-1.0, math.inf),
     "asin": (-1.6, 1.6), "acos": (0.0, 3.2), "atan": (-1.6, 1.6), "atan2": (-3.2, 3.2),
 }  # fmt: skip
-_STEPS = {"floor": math.floor, "ceil": math.ceil, "trunc": math.trunc, "round": round}
+_STEPS: dict[str, Callable[[float], float]] = {
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "trunc": math.trunc,
+    "round": round,
+}
 
 
 class Trail:

@@ -258,7 +258,7 @@ class _RuleReader:
             self._merge(dict(rule.parameters), rule.name)
             names = dict(zip(rule.inputs, map(var, self.inputs), strict=True))
             return [substitute(rule.value, names)]
-        if is_number(rule):
+        if is_number(rule) and np.ndim(rule) == 0:
             return [const(float(rule))]
         if not callable(rule):
             raise DefinitionError(

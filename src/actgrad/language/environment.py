@@ -38,7 +38,8 @@ _IMPURE_BUILTINS = (
     "delattr",
 )
 _IMPURE_MODULES = frozenset(
-    ["random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess", "threading", "logging", "pathlib", "tempfile"]
+    ["random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess", "threading"]
+    + ["logging", "pathlib", "tempfile"]
 )
 _IMPURE_PATHS = frozenset(
     {"numpy.random", "jax.random", "keras.random", "tensorflow.random", "tf.random"}
@@ -125,7 +126,7 @@ class Environment:
         owner = getattr(value, "__self__", None)
         if isinstance(value, types.BuiltinFunctionType) and not isinstance(owner, types.ModuleType):
             return self._builtin_method(value, owner)
-        if isinstance(value, np.ufunc) or isinstance(value, types.BuiltinFunctionType):
+        if isinstance(value, (np.ufunc, types.BuiltinFunctionType)):
             return self._opaque(value)
         if _root(value) in aliases.ROOTS and not _path(type(value)).startswith(_IMPURE_OBJECTS):
             return self._opaque(value)
@@ -284,7 +285,7 @@ class Environment:
         shadow = self.copy(kind)
         if shadow is kind:
             return value
-        base = next((base for base in _FILLED if isinstance(value, base)), object)
+        base: Any = next((base for base in _FILLED if isinstance(value, base)), object)
         if base is tuple:
             return tuple.__new__(shadow, map(self.copy, value))
         try:

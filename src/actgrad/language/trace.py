@@ -84,8 +84,8 @@ def trace(
             continue
         except _Interrupted:
             raise UnboundedError(
-                f"{_name(copy)!r} cannot be read: it still had paths to follow after {MAX_SECONDS:g} seconds\n"
-                f"{definition(copy)}\n  {_BOUND_IT}"
+                f"{_name(copy)!r} cannot be read: it still had paths to follow after "
+                f"{MAX_SECONDS:g} seconds\n{definition(copy)}\n  {_BOUND_IT}"
             ) from None
         return Reading(
             tuple(rewrite(*outputs)), several, frozenset(fixed), not environment.uses_frameworks
@@ -385,7 +385,8 @@ def _run(
             ) from None
         except RecursionError as error:
             raise UnboundedError(
-                f"{_name(copy)!r} cannot be read: it calls itself without end\n{_raised_at(error)}\n  {_BOUND_IT}"
+                f"{_name(copy)!r} cannot be read: it calls itself without end\n"
+                f"{_raised_at(error)}\n  {_BOUND_IT}"
             ) from None
         except Exception as error:
             if isinstance(error, ValueError) and "read-only" in str(error):
