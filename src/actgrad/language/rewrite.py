@@ -103,14 +103,22 @@ def _div(x: Expr, y: Expr) -> Expr | None:
         if x is make("exp", exponent):
             return build("sigmoid", exponent)
         if x is make("expm1", exponent):
-            return build("tanh", build("mul", const(0.5), exponent))
+            return build("tanh", _half(exponent))
         if x is make("neg", make("expm1", exponent)):
-            return build("neg", build("tanh", build("mul", const(0.5), exponent)))
+            return build("neg", build("tanh", _half(exponent)))
         return build("mul", x, build("sigmoid", build("neg", exponent)))
     found = _hyperbolic(x, y)
     if found is None and x.op == "neg":
         return build("neg", build("div", x.args[0], y))
     return found
+
+
+def _half(x: Expr) -> Expr:
+    if x.op == "mul":
+        for factor, other in (x.args, x.args[::-1]):
+            if is_const(factor):
+                return build("mul", build("mul", const(0.5), factor), other)
+    return build("mul", const(0.5), x)
 
 
 def _hyperbolic(x: Expr, y: Expr) -> Expr | None:
