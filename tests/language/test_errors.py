@@ -505,6 +505,36 @@ def test_a_loop_that_asks_nothing_is_ended_by_the_clock(monkeypatch):
     assert "for _ in range(20)" in message
 
 
+@pytest.mark.parametrize(
+    ("function", "way_out"),
+    [
+        (dict_key, "Compare instead, as in `x in (0, 1)`"),
+        (set_member, "Compare instead, as in `x in (0, 1)`"),
+        (index, "Compare instead (`if`, `np.select`)"),
+        (fills_an_array, "Collect the values in a list"),
+        (unknown_numpy, "host=True"),
+        (iterates, "An activation is a function of one number"),
+    ],
+)
+def test_the_way_out_fits(function, way_out):
+    assert way_out in refusal(function, TraceError)
+
+
+def bounded_by_a_nan(x):
+    y = min(x, x * math.inf)  # nan at 0: bounds must not believe that it is below anything
+    k = 0
+    while y < 1 and k < 3:
+        y = y + 0.5
+        k += 1
+    return k + x
+
+
+def test_bounds_do_not_decide_for_nan():
+    program = define(bounded_by_a_nan)
+    for x in (0.0, -1.0, 0.25, 2.0):
+        assert program.evaluate(x) == bounded_by_a_nan(x)
+
+
 # Results.
 
 

@@ -56,7 +56,6 @@ class Symbol:
     """A number, or a truth value, that is not known yet."""
 
     __slots__ = ("expr",)
-    __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 1000.0
     dtype = np.dtype(np.float64)
     shape: tuple[int, ...] = ()
@@ -82,6 +81,12 @@ class Symbol:
 
     def __bool__(self) -> bool:
         return reader().decide(truth(self).expr)
+
+    def __hash__(self) -> int:
+        refuse(
+            "the function looks its input up in a dict or a set",
+            "Compare instead, as in `x in (0, 1)`, `if`, or `np.select`. " + HOST,
+        )
 
     def __index__(self) -> int:
         return reader().index(self.expr)

@@ -443,9 +443,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _user_error(error: Exception, copy: Any) -> TraceError:
+    way_out = "An activation must answer every number."
+    if "setting an array element" in str(error):
+        way_out = "Collect the values in a list, and make the array of it: `np.array(values)`."
     return TraceError(
-        f"{_name(copy)!r} cannot be read: it raised {type(error).__name__}: {error}\n{_raised_at(error)}\n"
-        f"  An activation must answer every number. {HOST}"
+        f"{_name(copy)!r} cannot be read: it raised {type(error).__name__}: {error}\n"
+        f"{_raised_at(error)}\n  {way_out} {HOST}"
     )
 
 
