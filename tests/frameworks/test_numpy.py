@@ -33,7 +33,16 @@ def test_values_and_derivatives_of_an_array(case, points):
     np.testing.assert_allclose(second, case.expected(2, points), rtol=1e-4)
 
 
-NUMBERS = [0.7, 2, True, np.float16(0.7), np.float32(0.7), np.float64(0.7), np.int8(2), np.uint64(2)]
+NUMBERS = [
+    0.7,
+    2,
+    True,
+    np.float16(0.7),
+    np.float32(0.7),
+    np.float64(0.7),
+    np.int8(2),
+    np.uint64(2),
+]
 
 
 @pytest.mark.parametrize("x", NUMBERS, ids=lambda x: type(x).__name__)
@@ -270,7 +279,9 @@ def test_operation(name, dtype):
     names = ("x", "y")[: op.arity]
     program = Program(f"op_{name}", names, (), make(name, *map(var, names)))
     random = np.random.default_rng(0)
-    x = np.concatenate([random.uniform(-5, 5, 500), random.uniform(-80, 80, 500), SPECIAL, [1, 2, 3]])
+    x = np.concatenate(
+        [random.uniform(-5, 5, 500), random.uniform(-80, 80, 500), SPECIAL, [1, 2, 3]]
+    )
     arguments = [x.astype(dtype), random.permutation(x).astype(dtype)][: op.arity]
     with np.errstate(all="ignore"):
         found = kernel(program, room.DIALECT, room.host)(*arguments)
@@ -279,7 +290,9 @@ def test_operation(name, dtype):
         ulp = np.abs((found - exact) / np.spacing(np.abs(expected)))
     assert found.dtype == dtype
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
-    np.testing.assert_array_equal(np.signbit(found)[expected == 0], np.signbit(expected)[expected == 0])
+    np.testing.assert_array_equal(
+        np.signbit(found)[expected == 0], np.signbit(expected)[expected == 0]
+    )
     normal = np.isfinite(expected) & (np.abs(expected) > np.finfo(dtype).tiny)
     # SciPy's erfc, in its far tail, is not as good as Python's.
     assert np.max(ulp, where=normal, initial=0) <= (512 if name == "erfc" else 16)

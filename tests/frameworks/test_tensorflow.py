@@ -224,9 +224,7 @@ FIRST = {
     "in a while_loop": lambda f, x: compiled(lambda x: in_while_loop(f, x))(x),
     "through a while_loop": lambda f, x: compiled(lambda x: through_while_loop(f, x))(x),
     "through cond": lambda f, x: compiled(lambda x: through_cond(f, x))(x),
-    "native": lambda f, x: gradient(
-        lambda x: f.activation.native("tensorflow")(x, **f.options), x
-    ),
+    "native": lambda f, x: gradient(lambda x: f.activation.native("tensorflow")(x, **f.options), x),
 }
 
 
@@ -538,7 +536,9 @@ def _dtypes(graph):
     return found
 
 
-@pytest.mark.parametrize("beta", [2.0, np.float64(2.0), np.array([1.0, 2.0, 3.0]), [1, 2, 3]], ids=repr)
+@pytest.mark.parametrize(
+    "beta", [2.0, np.float64(2.0), np.array([1.0, 2.0, 3.0]), [1, 2, 3]], ids=repr
+)
 @pytest.mark.parametrize("shape", [[2, 3], [None, 3], None], ids=str)
 def test_no_float64_in_a_float32_graph(beta, shape):
     @compiled
@@ -610,7 +610,9 @@ SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan]
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("function", [_keep, _either, _third], ids=lambda f: f.__name__)
 def test_special_values(function, around):
-    tf.constant(0.0)  # so that TensorFlow has this one in its cache of scalars, which takes -0.0 for it
+    tf.constant(
+        0.0
+    )  # so that TensorFlow has this one in its cache of scalars, which takes -0.0 for it
     found = AROUND[around](activation(function))(tf.constant(SPECIAL)).numpy()
     expected = np.array([function(x) for x in SPECIAL], np.float32)
     np.testing.assert_array_equal(found, expected)
@@ -665,7 +667,13 @@ def test_static_shapes_are_kept(case, shape):
 
 @pytest.mark.parametrize(
     ("name", "scope"),
-    [("spiky", "spiky"), ("_own", "own"), ("<lambda>", "lambda_"), ("σ", "activation"), ("a b/c", "a_b_c")],
+    [
+        ("spiky", "spiky"),
+        ("_own", "own"),
+        ("<lambda>", "lambda_"),
+        ("σ", "activation"),
+        ("a b/c", "a_b_c"),
+    ],
 )
 def test_its_name_is_in_the_graph(name, scope):
     named = activation(lambda x: x * 2, name=name)
@@ -801,7 +809,9 @@ def test_ragged_tensors_of_other_rows():
 
 # Each operation over its whole range, against NumPy.
 
-ARITHMETIC = set("neg abs add sub mul div floordiv mod hypot copysign floor ceil trunc round sqrt".split())
+ARITHMETIC = set(
+    "neg abs add sub mul div floordiv mod hypot copysign floor ceil trunc round sqrt".split()
+)
 # TensorFlow's and XLA's own functions, which are what they are.
 KNOWN = {
     ("erfc", "float32"): 64,
@@ -835,7 +845,10 @@ def _arguments(arity, dtype):
     special = np.array(SPECIAL + [1, -1, 2, -2, 3, -3, 0.5, -0.5, 7, 1e30, -1e30], dtype)
     a, b = np.meshgrid(special, special)
     few = random.uniform(-5, 5, x.size).round(1).astype(dtype)
-    return [np.concatenate([x, x, a.ravel()]), np.concatenate([random.permutation(x), few, b.ravel()])]
+    return [
+        np.concatenate([x, x, a.ravel()]),
+        np.concatenate([random.permutation(x), few, b.ravel()]),
+    ]
 
 
 NUMERIC = [name for name, op in OPS.items() if name not in ("given", "host") and not op.boolean]
@@ -874,7 +887,10 @@ def test_operation(name, dtype, around):
 @pytest.mark.parametrize("name", ["lt", "le", "eq"])
 def test_comparison(name, around):
     program = Program(
-        f"op_{name}", ("x", "y"), (), make("select", make(name, var("x"), var("y")), const(1.0), const(0.0))
+        f"op_{name}",
+        ("x", "y"),
+        (),
+        make("select", make(name, var("x"), var("y")), const(1.0), const(0.0)),
     )
     x, y = (a.ravel().astype(np.float32) for a in np.meshgrid(SPECIAL + [1, 2], SPECIAL + [1, 2]))
     found = AROUND[around](kernel(program, room.DIALECT, room.host))(tf.constant(x), tf.constant(y))

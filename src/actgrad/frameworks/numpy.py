@@ -153,7 +153,9 @@ def _array(program: Program, x: Any) -> np.ndarray[Any, Any]:
     try:
         array = np.asarray(x)
     except ValueError as error:
-        raise CallError(f"{program.name!r} cannot make an array of a {type(x).__name__}: {error}") from error
+        raise CallError(
+            f"{program.name!r} cannot make an array of a {type(x).__name__}: {error}"
+        ) from error
     if array.dtype.kind not in "biuf" and not _is_bfloat16(array.dtype):
         raise DtypeError(
             f"{program.name!r} got {_described(x, array)}; it computes with real numbers"
