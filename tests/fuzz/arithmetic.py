@@ -26,15 +26,18 @@ def ieee() -> dict[str, Any]:
         "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
         "atan2": "arctan2", "atanh": "arctanh", "pow": "power", "fabs": "abs",
     }  # fmt: skip
-    same = "cbrt ceil copysign cos cosh degrees exp exp2 expm1 floor fmod hypot log log10 log1p log2 radians sin sinh sqrt tan tanh trunc".split()
+    same = """
+        cbrt ceil copysign cos cosh degrees exp exp2 expm1 floor fmod hypot log log10 log1p log2
+        radians sin sinh sqrt tan tanh trunc
+    """.split()
 
     def call(name: str) -> Callable[..., Any]:
         function = getattr(np, name)
         return lambda *args: function(*map(np.float64, args))
 
     functions = {name: call(names.get(name, name)) for name in [*names, *same]}
-    for name in ("erf", "erfc"):
-        functions[name] = lambda x, own=getattr(math, name): np.float64(own(x))
+    functions["erf"] = lambda x: np.float64(math.erf(x))
+    functions["erfc"] = lambda x: np.float64(math.erfc(x))
     return {
         "math": SimpleNamespace(**functions),
         "np": np,
@@ -77,6 +80,13 @@ def _quotient(x: Any, y: Any) -> Any:
     return x / y
 
 
+def _floor(x: Any) -> Any:
+    """Beyond 2**53 a float has no fraction, and these digits soon have none either."""
+    if abs(x) > 2**53:
+        raise NotNeeded
+    return mpmath.floor(x)
+
+
 def _power(x: Any, y: Any) -> Any:
     if (x < 0 and y != int(y)) or (x == 0 and y < 0) or abs(y) > 1000:
         raise NotNeeded
@@ -88,8 +98,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
     "truediv": _quotient,
-    "floordiv": lambda x, y: mpmath.floor(_quotient(x, y)),
-    "mod": lambda x, y: x - y * mpmath.floor(_quotient(x, y)),
+    "floordiv": lambda x, y: _floor(_quotient(x, y)),
+    "mod": lambda x, y: x - y * _floor(_quotient(x, y)),
     "pow": _power,
 }
 for _name, _operator in _OPERATORS.items():
@@ -123,7 +133,7 @@ def exact() -> dict[str, Any]:
     small = lambda x: abs(x) < HUGE
     functions = {
         name: _exact(getattr(mpmath, name))
-        for name in "atan asinh erf floor ceil degrees radians tanh".split()
+        for name in "atan asinh erf degrees radians tanh".split()
     }
     functions |= {
         name: _exact(getattr(mpmath, name), small)
@@ -142,19 +152,22 @@ def exact() -> dict[str, Any]:
         "exp2": _exact(lambda x: mpmath.mpf(2) ** x, small),
         "cbrt": _exact(lambda x: _copysign(mpmath.cbrt(abs(x)), x)),
         "fabs": _exact(abs),
-        "trunc": _exact(lambda x: _copysign(mpmath.floor(abs(x)), x)),
+        "floor": _exact(_floor),
+        "ceil": _exact(lambda x: -_floor(-x)),
+        "trunc": _exact(lambda x: _copysign(_floor(abs(x)), x)),
         "pow": _exact(_power),
         "hypot": _exact(mpmath.hypot),
         "atan2": _exact(mpmath.atan2),
         "copysign": _exact(_copysign),
         "fmod": _exact(
-            lambda x, y: _copysign(abs(x) - abs(y) * mpmath.floor(_quotient(abs(x), abs(y))), x)
+            lambda x, y: _copysign(abs(x) - abs(y) * _floor(_quotient(abs(x), abs(y))), x)
         ),
     }
     math_names = SimpleNamespace(**functions)
 
     def rounded(x: Any, digits: int = 0) -> Exact:
         scale = mpmath.mpf(10) ** digits
+        _floor(_real(x))
         return Exact(mpmath.nint(_real(x) * scale) / scale)
 
     clip = lambda x, low, high: min(max(x, low), high)
@@ -167,7 +180,8 @@ def exact() -> dict[str, Any]:
         **{name: functions[name] for name in ("exp", "log1p", "tanh", "sin", "floor", "hypot")},
     )  # fmt: skip
     return {
-        "math": math_names, "np": arrays, "int": functions["trunc"], "float": lambda x: Exact(_real(x)), "round": rounded,
+        "math": math_names, "np": arrays, "int": functions["trunc"], "round": rounded,
+        "float": lambda x: Exact(_real(x)),
         "sum": lambda values: _total(list(values)),
     }  # fmt: skip
 
@@ -193,7 +207,7 @@ def slope(
 
         try:
             left2, left, here, right, right2 = (value(turns) for turns in (-2, -1, 0, 1, 2))
-        except (NotNeeded, OverflowError):
+        except (NotNeeded, ArithmeticError):
             return None
         before, after = (here - left) / step, (right - here) / step
         bend = (after - before) / step

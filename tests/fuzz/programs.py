@@ -76,7 +76,8 @@ BINARY = (
 CONDITIONS = (
     "{0} > {1}", "{0} <= {1}", "{0} < {1} < 2.5", "-1 <= {0} <= {1}", "{0} > 0 and {1} > 0",
     "{0} < 0 or {1} > 1", "not {0} >= {1}", "{0} != {1}", "{0} == 0", "{0}", "({0}) % 1 <= 0.5",
-    "np.logical_or({0} > 1, {1} != 0)", "any([{0} > 1, {1} < 0])", "all([{0} > -1, {1} < 1])", "abs({0}) > 0.6",
+    "np.logical_or({0} > 1, {1} != 0)", "any([{0} > 1, {1} < 0])", "all([{0} > -1, {1} < 1])",
+    "abs({0}) > 0.6",
 )  # fmt: skip
 # Those that ask nothing, so that they can stand inside `np.where`.
 VALUE_CONDITIONS = tuple(
