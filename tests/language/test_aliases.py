@@ -245,17 +245,21 @@ def test_a_tensors_method_means_what_torch_computes(call: str) -> None:
 
 EQUAL = [
     ("tensorflow", "lambda tf: lambda x: tf.where(x > 0, x, 0.1 * x)", "x if x > 0 else 0.1 * x"),
-    ("tensorflow", "lambda tf: lambda x: tf.cast(tf.math.floormod(x, 1) <= 0.5, tf.float32)", "1.0 if x % 1 <= 0.5 else 0.0"),
+    (
+        "tensorflow",
+        "lambda tf: lambda x: tf.cast(tf.math.floormod(x, 1) <= 0.5, tf.float32)",
+        "1.0 if x % 1 <= 0.5 else 0.0",
+    ),
     ("tensorflow", "lambda tf: lambda x: tf.exp(-tf.square(x))", "math.exp(-(x * x))"),
     ("tensorflow", "lambda tf: lambda x: tf.nn.leaky_relu(x, alpha=0.1)", "0.1 * x if x < 0 else x"),
-    ("torch", "lambda torch: lambda x: torch.where(x > 0, x, torch.expm1(x))", "x if x > 0 else math.expm1(x)"),
-    ("torch", "lambda torch: lambda x: x * torch.sigmoid(1.5 * x)", "x / (1 + math.exp(-1.5 * x))"),
-    ("torch", "lambda torch: lambda x: x.tanh().mul(2)", "math.tanh(x) * 2"),
-    ("jax", "lambda jax: lambda x: jax.numpy.where(x > 0, x, 0.0)", "x if x > 0 else 0.0"),
-    ("jax", "lambda jax: lambda x: jax.nn.softplus(x)", "math.log(1 + math.exp(x))"),
-    ("jax", "lambda jax: lambda x: jax.lax.select(x > 0, x, -x)", "x if x > 0 else -x"),
-    ("keras", "lambda keras: lambda x: keras.ops.floor(x) + keras.ops.sqrt(x)", "math.floor(x) + math.sqrt(x)"),
-    ("keras", "lambda keras: lambda x: keras.ops.silu(x)", "x / (1 + math.exp(-x))"),
+    ("torch", "lambda x: torch.where(x > 0, x, torch.expm1(x))", "x if x > 0 else math.expm1(x)"),
+    ("torch", "lambda x: x * torch.sigmoid(1.5 * x)", "x / (1 + math.exp(-1.5 * x))"),
+    ("torch", "lambda x: x.tanh().mul(2)", "math.tanh(x) * 2"),
+    ("jax", "lambda x: jax.numpy.where(x > 0, x, 0.0)", "x if x > 0 else 0.0"),
+    ("jax", "lambda x: jax.nn.softplus(x)", "math.log(1 + math.exp(x))"),
+    ("jax", "lambda x: jax.lax.select(x > 0, x, -x)", "x if x > 0 else -x"),
+    ("keras", "lambda x: keras.ops.floor(x) + keras.ops.sqrt(x)", "math.floor(x) + math.sqrt(x)"),
+    ("keras", "lambda x: keras.ops.silu(x)", "x / (1 + math.exp(-x))"),
 ]  # fmt: skip
 
 
@@ -263,7 +267,8 @@ EQUAL = [
 def test_a_function_of_tensors_is_the_same_program_as_plain_python(
     library: str, written: str, plainly: str
 ) -> None:
-    function = eval(written)(pytest.importorskip(library))
+    module = pytest.importorskip(library)
+    function = eval(written, {"tf" if library == "tensorflow" else library: module})
     own = eval(f"lambda x: {plainly}", {"math": math})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ActgradWarning)
