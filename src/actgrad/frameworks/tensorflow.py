@@ -1,7 +1,11 @@
 """TensorFlow: native operations with the derivative in force, eager, in graphs, under XLA.
 
 `tf.custom_gradient` carries reverse mode. Its backward function is itself such a function, made when
-it is first needed, so every order follows the same rule.
+it is first needed, so every order follows the same rule. Forward accumulators get a forward rule, and
+`tf.vectorized_map`, which loses custom gradients, gets the derivatives as data flow (`_taylor`).
+
+One mode cannot be told from within: a forward accumulator around a compiled tf.function transposes
+the function's backward half, a `gradient=` rule (which has no forward mode) included.
 """
 
 from __future__ import annotations
