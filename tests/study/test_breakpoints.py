@@ -106,5 +106,66 @@ def test_random_staircases(seed):
     assert [x for x, _ in places(staircase)] == pytest.approx(list(edges), abs=1e-12)
 
 
-def test_part_on_the_host_has_none_to_see():
-    assert breakpoints(activation(lambda x: max(x, 0), derivative=1, host=True).program) == ()
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (lambda x: x // 1.5, "jump"),
+        (lambda x: math.floor(x / 1.5), "jump"),
+        (lambda x: math.ceil(x / 1.5), "jump"),
+        (lambda x: math.trunc(x / 1.5 + 9), "jump"),
+        (lambda x: round(x / 1.5 + 0.5), "jump"),
+        (lambda x: x % 1.5, "jump"),
+        (lambda x: math.copysign(1, x * (x - 1.5) * (x + 1.5) * (x - 3) * (x + 3)), "jump"),
+        (lambda x: abs(x * (x - 1.5) * (x + 1.5) * (x - 3) * (x + 3)), "kink"),
+        (lambda x: 1 / (x * (x - 1.5) * (x + 1.5) * (x - 3) * (x + 3)), "jump"),
+        (lambda x: math.tan(math.pi * (x / 1.5 + 0.5)), "jump"),
+    ],
+    ids=["//", "floor", "ceil", "trunc", "round", "%", "copysign", "abs", "/", "tan"],
+)
+def test_every_switching_operation(function, kind):
+    assert [(pytest.approx(x, abs=1e-9), k) for x, k in places(function, -4.3, 4.3)] == [
+        (x, kind) for x in (-3.0, -1.5, 0.0, 1.5, 3.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("function", "at"),
+    [
+        (math.log, 0.0),
+        (math.log2, 0.0),
+        (math.log10, 0.0),
+        (math.log1p, -1.0),
+        (lambda x: math.acosh(x), 1.0),
+        (lambda x: x**0.5, 0.0),
+        (lambda x: math.atan2(x, -1), 0.0),
+        (lambda x: math.hypot(x - 2, 0), 2.0),
+    ],
+    ids=["log", "log2", "log10", "log1p", "acosh", "power", "atan2", "hypot"],
+)
+def test_where_a_domain_ends(function, at):
+    assert [x for x, _ in places(function)] == [at]
+
+
+@pytest.mark.parametrize(
+    ("function", "ends"), [(math.asin, 1.0), (math.acos, 1.0), (math.atanh, 1.0)]
+)
+def test_where_a_domain_ends_on_both_sides(function, ends):
+    assert [x for x, _ in places(function)] == [-ends, ends]
+
+
+@pytest.mark.parametrize(
+    ("function", "jumps"),
+    [
+        (spiky, [-1.5, -0.5, 0.5, 1.5]),
+        (lambda x: 1.0 if x >= 0.3 else 0.0, [0.3]),
+        (lambda x: max(x, 0), []),
+        (math.tanh, []),
+        (lambda x: 3.0, []),
+    ],
+    ids=["spiky", "step", "relu", "tanh", "constant"],
+)
+def test_on_the_host_jumps_are_found_from_outside(function, jumps):
+    program = activation(function, derivative=1, host=True).program
+    found = breakpoints(program, low=-2.2, high=2.2)
+    assert [b.x for b in found] == pytest.approx(jumps, abs=1e-12)
+    assert {b.kind for b in found} <= {"jump"}

@@ -53,8 +53,9 @@ def breakpoints(
 
     Along the input `by` (the first one, if not said), with the other inputs, and parameters if they
     shall differ, at the values `at` (0 where nothing is said). A place where the value has no jump and
-    its exact derivative none either is left out. At most `limit` places, those nearest to 0. A
-    program with parts that run on the host shows only the breakpoints of its other parts.
+    its exact derivative none either is left out. At most `limit` places, those nearest to 0. Of
+    a program with parts that run on the host, whose graph does not show where it switches, only
+    jumps are found, and their slopes are nan.
 
     For the breakpoints of the derivative in force, ask for those of `program.partial(name)`.
 
@@ -66,7 +67,8 @@ def breakpoints(
     by = by or program.inputs[0]
     value = plain(program.value)
     if program.on_host:
-        return ()
+        with np.errstate(all="ignore"):
+            return tuple(_measured_jumps(value, by, settings(program, at), low, high, limit))
     found = places([value], by, settings(program, at), low, high, limit)
     with np.errstate(all="ignore"):
         return tuple(_classified(value, by, settings(program, at), found, high - low))
@@ -193,6 +195,34 @@ def _classified(
             float(right[i]),
             (float(d_left[i]), float(d_right[i])),
         )
+
+
+def _measured_jumps(
+    value: Expr, by: str, values: Mapping[str, float], low: float, high: float, limit: int
+) -> Iterator[Breakpoint]:
+    """Jumps seen from outside: of each steep cell of the grid the steeper half, again and again."""
+
+    def function(x: Array) -> Array:
+        return np.broadcast_to(evaluate(value, {**values, by: x}), x.shape)
+
+    grid = np.linspace(low, high, GRID)
+    rises = np.abs(np.diff(function(grid)))
+    steep = np.flatnonzero(rises > 4 * np.nanmedian(rises) + 1e-9 * np.nanmax(rises, initial=0))
+    if len(steep) > limit:
+        steep = np.sort(steep[np.argsort(np.abs(grid[steep]), kind="stable")[:limit]])
+    a, b, rise = _ordinal(grid[steep]), _ordinal(grid[steep + 1]), rises[steep]
+    for _ in range(64):
+        middle = (a >> 1) + (b >> 1) + (a & b & 1)
+        left, between, right = (function(_float(x)) for x in (a, middle, b))
+        first = np.abs(between - left) >= np.abs(right - between)
+        inside = b - a > 1
+        a, b = np.where(inside & ~first, middle, a), np.where(inside & first, middle, b)
+    before, after = _float(a), _float(b)
+    left, right = function(before), function(after)
+    for i in np.flatnonzero(np.abs(right - left) > 0.5 * rise):
+        x = simplest(float(before[i]), float(after[i]))
+        ends = float(before[i]), float(after[i]), float(left[i]), float(right[i])
+        yield Breakpoint(x, "jump", *ends, (np.nan, np.nan))
 
 
 def _jumps(

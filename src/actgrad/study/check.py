@@ -235,6 +235,10 @@ class _Line:
         self.branch = self.wrong & np.isin(self.x, places) & (program.kind == "exact")
         self.wrong &= ~self.branch
 
+    def own_kinks(self) -> Array:
+        """Points at which the slopes measured on the two sides differ."""
+        return np.asarray(self.x[self.slopes.kink & (np.abs(self.x) <= self.range)])
+
     def rank(self, i: int) -> tuple[Any, ...]:
         """The largest difference first; of equal ones that of a moderate x."""
         x, off = abs(float(self.x[i])), float(self.off[i])
@@ -354,7 +358,8 @@ def _summary(program: Program, by: str, lines: Sequence[_Line]) -> InputCheck:
     )
     jumps = sorted({b.x for line in lines for b in line.breakpoints if b.kind == "jump"})
     if program.on_host:
-        kinks = _clusters(np.sort(np.concatenate([line.x[line.slopes.kink] for line in lines])))
+        found = _clusters(np.sort(np.concatenate([line.own_kinks() for line in lines])))
+        kinks = [x for x in found if all(abs(x - jump) > 0.02 for jump in jumps)]
     linear = all(line.linear for line in lines)
     if program.kind == "surrogate" or (program.gradient and (wrong or not linear)):
         verdict: Verdict = "surrogate (declared)"
