@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FUZZ ?= 20000
 TEST_ARGS ?=
-DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo
+DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrite
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

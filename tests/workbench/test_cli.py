@@ -96,6 +96,12 @@ def test_the_only_activation_of_a_file_needs_no_name(functions: Path) -> None:
     assert "wrong: WRONG" in run("check", functions).stdout
 
 
+def test_a_lambda_goes_by_its_name_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "user.py"
+    path.write_text("gate = lambda x: x if x > 0 else 0\n", encoding="utf-8")
+    assert run("check", f"{path}:gate").stdout.startswith("gate: exact except at kinks")
+
+
 def test_a_saved_activation_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "saved.json"
     path.write_text(from_json(_saved()).to_json(), encoding="utf-8")

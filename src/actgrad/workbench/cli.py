@@ -174,6 +174,7 @@ def train(
     if resume and overwrite:
         raise InputError("--resume goes on, --overwrite begins anew: give one of them")
     from actgrad.workbench import job
+    from actgrad.workbench.folder import SETTINGS
     from actgrad.workbench.quiet import choose_backend
     from actgrad.workbench.train import Options
 
@@ -186,9 +187,11 @@ def train(
             f, data, options, path, Console(), backend=backend, resume=resume, overwrite=overwrite
         )
     except KeyboardInterrupt:
-        _complain(
-            f"\nStopped. Every finished epoch is kept in {path}. To go on:\n  {_resume_command()}"
-        )
+        if (path / SETTINGS).exists():
+            kept = f"Every finished epoch is kept in {path}. To go on:\n  {_resume_command()}"
+        else:
+            kept = "Training had not begun."
+        _complain(f"\nStopped. {kept}")
         raise typer.Exit(130) from None
 
 

@@ -84,8 +84,9 @@ def _settings(f: Activation, data: Data, options: Options, backend: str) -> Sett
 
 def _plan(f: Activation, options: Options, keras: Any) -> str:
     seeds = "1 seed" if options.seeds == 1 else f"{options.seeds} seeds"
+    epochs = "1 epoch" if options.epochs == 1 else f"{options.epochs} epochs"
     return (
-        f"Training {options.network} for {options.epochs} epochs, with {f.name} and with {RELU}, "
+        f"Training {options.network} for {epochs}, with {f.name} and with {RELU}, "
         f"{seeds} each (Keras on {keras.config.backend()}). Ctrl-C keeps what is finished."
     )
 

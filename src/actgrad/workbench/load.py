@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,7 +43,13 @@ def load(target: str, warn: Callable[[str], None]) -> Activation:
     with _actgrad_warnings(warn), contextlib.redirect_stdout(sys.stderr), quiet():
         module = _run(path)
         found = _find(module, file, name)
-        return found if isinstance(found, Activation) else activation(found)
+        f = found if isinstance(found, Activation) else activation(found)
+    return _named(f, name) if f.name == "<lambda>" and name else f
+
+
+def _named(f: Activation, name: str) -> Activation:
+    """A lambda goes by the name that the file gives it."""
+    return Activation(replace(f.program, name=name), f.function, f._rules)
 
 
 def _split(target: str) -> tuple[str, str]:

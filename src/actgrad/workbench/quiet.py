@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
@@ -47,15 +48,17 @@ def import_keras(backend: str | None = None) -> ModuleType:
             import keras
 
             current = keras.config.backend()
-            if current == "tensorflow":
+            # Keras reaches for TensorFlow on every backend, sooner or later: better here, quietly.
+            if current == "tensorflow" or importlib.util.find_spec("tensorflow"):
                 import tensorflow as tf
 
                 tf.config.experimental.enable_op_determinism()
                 tf.get_logger().setLevel("ERROR")  # each network is compiled anew, and rightly
     except ModuleNotFoundError as error:
+        framework = error.name if error.name in ("torch", "jax") else "tensorflow-cpu"
         raise MissingFrameworkError(
             f"training needs {error.name}, which is not installed\n"
-            f"  pip install 'actgrad[tensorflow-cpu,keras,workbench]'"
+            f"  pip install 'actgrad[{framework},keras,workbench]'"
         ) from error
     if backend not in (None, current):
         raise InputError(

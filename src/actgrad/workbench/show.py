@@ -42,14 +42,13 @@ class Bars:
     def finished(self, run: Run) -> None:
         self.done += self.options.epochs
         self.progress.update(self.all, completed=self.done)
-        odd = f"became nan in epoch {run.broke['epoch']}" if run.broke else ""
-        self.console.print(
-            f"  {run.name}, seed {run.seed}: {odd or 'test accuracy ' + percent(run.last['accuracy'])}"
-            f" ({_time(run.seconds)} per epoch)",
-            style="dim",
-            markup=False,
-            highlight=False,
+        outcome = (
+            f"became nan in epoch {run.broke['epoch']}"
+            if run.broke
+            else f"test accuracy {percent(run.last['accuracy'])}"
         )
+        text = f"  {run.name}, seed {run.seed}: {outcome} ({_time(run.seconds)} per epoch)"
+        self.console.print(Text(text, style="dim"))
 
 
 def table(names: dict[str, str], summaries: dict[str, dict[str, Any]]) -> Table:
