@@ -217,11 +217,12 @@ def _measured_jumps(
         first = np.abs(between - left) >= np.abs(right - between)
         inside = b - a > 1
         a, b = np.where(inside & ~first, middle, a), np.where(inside & first, middle, b)
-    before, after = _float(a), _float(b)
+    before, after, near = _float(a), _float(b), 1e-13 * (high - low)
     left, right = function(before), function(after)
     for i in np.flatnonzero(np.abs(right - left) > 0.5 * rise):
-        x = simplest(float(before[i]), float(after[i]))
-        ends = float(before[i]), float(after[i]), float(left[i]), float(right[i])
+        x = simplest(float(before[i]) - near, float(after[i]) + near)
+        sides = min(float(before[i]), x), max(float(after[i]), x)
+        ends = (*sides, float(left[i]), float(right[i]))
         yield Breakpoint(x, "jump", *ends, (np.nan, np.nan))
 
 
