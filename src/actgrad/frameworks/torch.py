@@ -30,7 +30,7 @@ TABLE: dict[str, str] = {
     "cbrt": "_cbrt({0})",
     "exp": "torch.exp({0})",
     "exp2": "torch.exp2({0})",
-    "expm1": "torch.expm1({0})",
+    "expm1": "_expm1({0})",
     "log": "torch.log({0})",
     "log2": "torch.log2({0})",
     "log10": "torch.log10({0})",
@@ -47,10 +47,10 @@ TABLE: dict[str, str] = {
     "tanh": "torch.tanh({0})",
     "asinh": "torch.asinh({0})",
     "acosh": "torch.acosh({0})",
-    "atanh": "torch.atanh({0})",
+    "atanh": "_atanh({0})",
     "sigmoid": "torch.sigmoid({0})",
     "softplus": "_softplus({0})",
-    "erf": "torch.erf({0})",
+    "erf": "_erf({0})",
     "erfc": "torch.erfc({0})",
     "lt": "({0} < {1})",
     "le": "({0} <= {1})",
@@ -70,6 +70,31 @@ DIALECT = Dialect(
     typed="like.new_full((), {0})",
     typed_in_calls=True,
     helpers={
+        # Inductor's own are wrong near zero on the CPU: expm1(1e-4) by 1e-4, erf(1e-4) by 4e-4 (2.13).
+        "_expm1": """
+def _expm1(x):
+    if torch.compiler.is_compiling():
+        return torch.tanh(0.5 * x) * (torch.exp(x) + 1.0)
+    return torch.expm1(x)
+""",
+        "_atanh": """
+def _atanh(x):
+    if torch.compiler.is_compiling():
+        size = torch.abs(x)
+        return torch.copysign(0.5 * torch.log1p(2.0 * size / (1.0 - size)), x)
+    return torch.atanh(x)
+""",
+        "_erf": """
+def _erf(x):
+    import math
+
+    if not torch.compiler.is_compiling():
+        return torch.erf(x)
+    y, series = x * x, 0.0
+    for n in range(12, -1, -1):
+        series = (-1) ** n / (math.factorial(n) * (2 * n + 1)) + series * y
+    return torch.where(y < 0.25, 1.1283791670955126 * x * series, torch.erf(x))
+""",
         # Inductor would take the floor of the quotient, which is 10 for 1 // 0.1.
         "_floordiv": """
 def _floordiv(x, y):

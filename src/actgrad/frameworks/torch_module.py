@@ -10,6 +10,7 @@ from weakref import WeakSet
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from actgrad.errors import CallError
 from actgrad.frameworks import torch_rule
@@ -101,7 +102,7 @@ class ActivationModule(nn.Module):
             weight = still.clamp(trainable.low, trainable.high) + (weight - still)
         if trainable.per_channel:
             return weight.reshape(weight.shape + (1,) * max(x.dim() - 2, 0))
-        return weight.reshape(()) if np.ndim(self._initial(name)) == 0 else weight
+        return weight.reshape(()) if isinstance(self._initial(name), (int, float)) else weight
 
     def _materialize(self, name: str, weight: Any, x: torch.Tensor) -> None:
         if x.dim() == 0:
@@ -145,4 +146,4 @@ def _clamp_after_steps() -> None:
         for module in list(_bounded):
             module.clamp_()
 
-    torch.optim.optimizer.register_optimizer_step_post_hook(clamp)
+    register_optimizer_step_post_hook(clamp)

@@ -35,6 +35,11 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     tensors = [_tensor(x, dtype, like) for x in inputs]
     tensors += [_tensor(parameters[name], working, like) for name in kept]
     if torch.compiler.is_compiling():
+        if torch.compiler.is_exporting() and torch.compiler.is_dynamo_compiling():
+            raise CallError(
+                f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
+                f"  Leave it out: `torch.export.export(model, args)`."
+            )
         from actgrad.frameworks import torch_compiled
 
         return torch_compiled.apply(program, kept, *tensors)
@@ -69,6 +74,8 @@ def _tensor(x: Any, dtype: Any, like: Any) -> Any:
     if isinstance(x, torch.Tensor):
         return x.to(dtype)
     if isinstance(x, (int, float)):
+        if torch.compiler.is_compiling():
+            return like.new_ones((), dtype=dtype) * x  # `new_full` would compile anew for every x
         return like.new_full((), x, dtype=dtype)
     return torch.as_tensor(np.asarray(x, np.float64), dtype=dtype, device=like.device)
 
@@ -170,7 +177,7 @@ def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     wide = [t.to(torch.promote_types(t.dtype, torch.float32)) for t in tensors]
     result = kernel(program, DIALECT, host)(*wide)
     if not program.spans_inputs:
-        result = torch.broadcast_tensors(result, *wide)[0].clone()
+        result = result.expand(torch.broadcast_shapes(*(t.shape for t in wide))).clone()
     result = result.to(dtype)
     return result.clone() if any(result is tensor for tensor in tensors) else result
 
