@@ -244,14 +244,14 @@ def test_a_tensors_method_means_what_torch_computes(call: str) -> None:
 
 
 EQUAL = [
-    ("tensorflow", "lambda tf: lambda x: tf.where(x > 0, x, 0.1 * x)", "x if x > 0 else 0.1 * x"),
+    ("tensorflow", "lambda x: tf.where(x > 0, x, 0.1 * x)", "x if x > 0 else 0.1 * x"),
     (
         "tensorflow",
-        "lambda tf: lambda x: tf.cast(tf.math.floormod(x, 1) <= 0.5, tf.float32)",
+        "lambda x: tf.cast(tf.math.floormod(x, 1) <= 0.5, tf.float32)",
         "1.0 if x % 1 <= 0.5 else 0.0",
     ),
-    ("tensorflow", "lambda tf: lambda x: tf.exp(-tf.square(x))", "math.exp(-(x * x))"),
-    ("tensorflow", "lambda tf: lambda x: tf.nn.leaky_relu(x, alpha=0.1)", "0.1 * x if x < 0 else x"),
+    ("tensorflow", "lambda x: tf.exp(-tf.square(x))", "math.exp(-(x * x))"),
+    ("tensorflow", "lambda x: tf.nn.leaky_relu(x, alpha=0.1)", "0.1 * x if x < 0 else x"),
     ("torch", "lambda x: torch.where(x > 0, x, torch.expm1(x))", "x if x > 0 else math.expm1(x)"),
     ("torch", "lambda x: x * torch.sigmoid(1.5 * x)", "x / (1 + math.exp(-1.5 * x))"),
     ("torch", "lambda x: x.tanh().mul(2)", "math.tanh(x) * 2"),
