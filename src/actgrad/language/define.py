@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -211,7 +212,10 @@ class HostFunction:
     def __call__(self, *numbers: float) -> float:
         plain = [float(number) for number in numbers]
         keywords = dict(zip(self.keywords, plain[self.positional :], strict=True))
-        return float(self.function(*plain[: self.positional], **keywords))
+        try:
+            return float(self.function(*plain[: self.positional], **keywords))
+        except (ArithmeticError, ValueError):  # 1 / 0, log(-1): as IEEE has it
+            return math.nan
 
 
 _host_function = cache(HostFunction)
