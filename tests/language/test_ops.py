@@ -53,7 +53,11 @@ UNARY: dict[str, tuple[Callable[[Any], Any], list[float]]] = {
     "erf": (mpmath.erf, MILD),
     "erfc": (mpmath.erfc, [x for x in MILD if x < 26]),
 }
-PAIRS = [(x, y) for x in (-1e160, -7.3, -0.4, -3e-9, 2e-5, 0.6, 3.1, 1e155) for y in (-1e150, -2.4, -1e-7, 0.35, 5.7, 1e158)]
+PAIRS = [
+    (x, y)
+    for x in (-1e160, -7.3, -0.4, -3e-9, 2e-5, 0.6, 3.1, 1e155)
+    for y in (-1e150, -2.4, -1e-7, 0.35, 5.7, 1e158)
+]
 MILD_PAIRS = [(x, y) for x, y in PAIRS if 1e-10 < abs(x) < 1e9 and 1e-10 < abs(y) < 1e9]
 BINARY: dict[str, tuple[Callable[[Any, Any], Any], list[tuple[float, float]]]] = {
     "add": (lambda x, y: x + y, PAIRS),
@@ -83,7 +87,9 @@ def slope(function: Callable[..., Any], at: tuple[float, ...], along: int) -> fl
 
 def near(ours: float, true: float) -> bool:
     """To 1e-12, or beyond float64's normal numbers."""
-    return ours == true or abs(ours - true) <= 1e-12 * abs(true) or max(abs(ours), abs(true)) < 1e-307
+    return (
+        ours == true or abs(ours - true) <= 1e-12 * abs(true) or max(abs(ours), abs(true)) < 1e-307
+    )
 
 
 def test_every_operation_with_a_derivative_is_here() -> None:
@@ -104,7 +110,11 @@ def test_derivative_of_one_argument(op: str) -> None:
     true, points = UNARY[op]
     found = evaluate(derive(make(op, var("x")), "x"), {"x": points})
     expected = [slope(true, (x,), 0) for x in points]
-    wrong = [row for row in zip(points, np.broadcast_to(found, len(points)), expected, strict=True) if not near(*row[1:])]
+    wrong = [
+        row
+        for row in zip(points, np.broadcast_to(found, len(points)), expected, strict=True)
+        if not near(*row[1:])
+    ]
     assert wrong == []
 
 
@@ -115,7 +125,11 @@ def test_derivative_of_two_arguments(op: str, along: int) -> None:
     x, y = np.array(points).T
     found = evaluate(derive(make(op, var("x"), var("y")), "xy"[along]), {"x": x, "y": y})
     expected = [slope(true, point, along) for point in points]
-    wrong = [row for row in zip(points, np.broadcast_to(found, len(points)), expected, strict=True) if not near(*row[1:])]
+    wrong = [
+        row
+        for row in zip(points, np.broadcast_to(found, len(points)), expected, strict=True)
+        if not near(*row[1:])
+    ]
     assert wrong == []
 
 
