@@ -147,7 +147,8 @@ def _read_function(
     reading = _read(function, own, own.inputs, pinned)
     if reading.several:
         raise TraceError(
-            f"{own.name!r} returns {len(reading.outputs)} numbers; an activation returns one\n{definition(function)}"
+            f"{own.name!r} returns {len(reading.outputs)} numbers; an activation returns one\n"
+            f"{definition(function)}"
         )
     pinned |= reading.fixed
     parameters = tuple((n, v) for n, v in own.parameters.items() if n not in pinned)
@@ -303,7 +304,8 @@ class _RuleReader:
         raise DefinitionError(
             f"{name!r} takes {_count(got, 'input')}, and the rule of {self.program.name!r} needs "
             f"{len(self.inputs)}: ({', '.join(self.inputs)})\n{definition(rule)}\n"
-            f"  Arguments named like a parameter of {self.program.name!r} are parameters; all others are inputs."
+            f"  Arguments named like a parameter of {self.program.name!r} are parameters; "
+            f"all others are inputs."
         )
 
     def _merge(self, new: Mapping[str, Value], name: str) -> None:
@@ -314,8 +316,8 @@ class _RuleReader:
                 )
             if self.parameters.setdefault(key, value) != value:
                 raise DefinitionError(
-                    f"the parameter {key!r} is {self.parameters[key]!r} in {self.program.name!r} and {value!r} "
-                    f"in {name!r}\n  They share it, so give it one default (in the rule it needs none)."
+                    f"the parameter {key!r} is {self.parameters[key]!r} in {self.program.name!r} "
+                    f"and {value!r} in {name!r}\n  They share it, so give it one default (in the rule it needs none)."
                 )
 
 
@@ -331,10 +333,12 @@ def _check_reading(program: Program, function: Callable[..., Any], own: Signatur
     if found is not None:
         x, own_value, read = found
         raise ImpureError(
-            f"{own.name!r} cannot be read: at {x:.6g} Python returns {own_value:.9g}, and its reading {read:.9g}\n"
+            f"{own.name!r} cannot be read: at {x:.6g} Python returns {own_value:.9g}, and its "
+            f"reading {read:.9g}\n"
             f"{definition(function)}\n"
             f"  It does something that is not a computation with its argument: catching its own exceptions, "
-            f"looking at types or names, or keeping a state. Or run it unread with `activation(..., host=True)`."
+            f"looking at types or names, or keeping a state. "
+            f"Or run it unread with `activation(..., host=True)`."
         )
 
 
