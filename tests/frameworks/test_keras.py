@@ -48,7 +48,7 @@ class Source(keras.layers.Layer):
 
 def step(model, x, **way):
     """What one step of plain gradient descent with rate 1 on the sum of the outputs takes off the weights."""
-    model.compile(optimizer=keras.optimizers.SGD(1.0), loss=_sum, **way)
+    model.compile(optimizer=keras.optimizers.SGD(1.0), loss=_sum, auto_scale_loss=False, **way)
     before = [np.array(w) for w in model.get_weights()]
     model.train_on_batch(x, np.zeros((len(x), 1)))
     return [b - np.array(a) for b, a in zip(before, model.get_weights(), strict=True)]
@@ -344,9 +344,9 @@ def test_clone_model(case):
 
 
 LOAD = """
-import sys
+import sys  # noqa: E402
 {imports}
-import numpy as np
+import numpy as np  # noqa: E402
 data = np.load(sys.argv[2])
 model = keras.saving.load_model(sys.argv[1], safe_mode=True, compile=False)
 np.testing.assert_allclose(model.predict(data["x"], verbose=0), data["y"], rtol=1e-5, atol=1e-6)

@@ -738,7 +738,7 @@ def test_an_edit_under_the_same_name_takes_effect():
     step = compiled(lambda f, x: (f(x), gradient(f, x)))
     x = tf.constant([2.0])
     edits = [define(*edit) for edit in [(2.0, 7.0), (3.0, 7.0), (3.0, 5.0), (2.0, 7.0)]]
-    for edited, (factor, slope) in zip(edits, [(2, 7), (3, 7), (3, 5), (2, 7)]):
+    for edited, (factor, slope) in zip(edits, [(2, 7), (3, 7), (3, 5), (2, 7)], strict=True):
         for run in (step, compiled(step.python_function, jit_compile=True)):
             y, d = run(edited, x)
             np.testing.assert_array_equal([y[0], d[0]], [2 * factor, slope])
@@ -908,8 +908,8 @@ def test_logarithms_of_whole_powers_are_whole(base, function, around):
 # In another process: they change what the whole process does.
 
 TF1 = """
-import numpy as np, tensorflow as tf
-from actgrad import activation
+import numpy as np, tensorflow as tf  # noqa: E402
+from actgrad import activation  # noqa: E402
 tf1 = tf.compat.v1
 if {disable}:
     tf1.disable_v2_behavior()
@@ -942,8 +942,8 @@ print("done")
 """
 
 MIRRORED = """
-import numpy as np, tensorflow as tf
-from actgrad import activation
+import numpy as np, tensorflow as tf  # noqa: E402
+from actgrad import activation  # noqa: E402
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
