@@ -126,7 +126,7 @@ def test_a_tensor_parameter_is_unconnected():
 def test_without_a_rule_there_is_a_value_and_no_gradient():
     x = tf.constant(X)
     np.testing.assert_allclose(no_rule(x), X**3)
-    with pytest.raises(NoDerivativeError, match="runs on the host(.|\n)*derivative="):
+    with pytest.raises(NoDerivativeError, match=r"runs on the host(.|\n)*derivative="):
         gradient(no_rule, x)
 
 

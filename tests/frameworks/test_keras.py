@@ -344,9 +344,9 @@ def test_clone_model(case):
 
 
 LOAD = """
-import sys  # noqa: E402
+import sys
 {imports}
-import numpy as np  # noqa: E402
+import numpy as np
 data = np.load(sys.argv[2])
 model = keras.saving.load_model(sys.argv[1], safe_mode=True, compile=False)
 np.testing.assert_allclose(model.predict(data["x"], verbose=0), data["y"], rtol=1e-5, atol=1e-6)

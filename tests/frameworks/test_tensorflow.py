@@ -908,8 +908,8 @@ def test_logarithms_of_whole_powers_are_whole(base, function, around):
 # In another process: they change what the whole process does.
 
 TF1 = """
-import numpy as np, tensorflow as tf  # noqa: E402
-from actgrad import activation  # noqa: E402
+import numpy as np, tensorflow as tf
+from actgrad import activation
 tf1 = tf.compat.v1
 if {disable}:
     tf1.disable_v2_behavior()
@@ -942,8 +942,8 @@ print("done")
 """
 
 MIRRORED = """
-import numpy as np, tensorflow as tf  # noqa: E402
-from actgrad import activation  # noqa: E402
+import numpy as np, tensorflow as tf
+from actgrad import activation
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
