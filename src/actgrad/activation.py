@@ -261,6 +261,12 @@ class Activation:
         )
         return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: see `actgrad.study.card`."""
+        from actgrad.study.card import card
+
+        return card(self)
+
     # Study.
 
     def check(self, *args: Any, **options: Any) -> Any:

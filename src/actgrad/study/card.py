@@ -1,0 +1,123 @@
+"""How an activation shows itself in a notebook: formula, verdict, picture, propagation numbers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import Any
+
+from actgrad.errors import MissingFrameworkError
+from actgrad.language.program import Program
+from actgrad.study.check import Check, check
+from actgrad.study.plots import plot
+from actgrad.study.propagation import Propagation, propagation
+
+_GOOD, _BAD = "#1a7f37", "#c62828"
+_DECIMALS = re.compile(r"\d+\.\d{6,}(?![\de])")
+
+
+def card(activation: Any) -> str:
+    """HTML that stands alone: no script, no style sheet, nothing fetched; all text is escaped.
+
+    What cannot be said of an activation (the propagation of two inputs, say) is left out with its
+    reason. A function on the host is not run for this. It never raises, because a notebook would then
+    show nothing.
+
+    >>> from actgrad import activation
+    >>> html = card(activation(lambda x: x if x > 0 else 0, name="relu"))
+    >>> "relu(x) = x if 0 &lt; x else 0" in html and "exact except at kinks" in html
+    True
+    """
+    program: Program = activation.program
+    lines = [*_formulas(program)]
+    if program.on_host:
+        lines.append(_line("runs on the host: <code>.check()</code> and <code>.plot()</code> run it"))
+        return _box(lines)
+    measured, found = _tried(lambda: check(activation))
+    lines.append(_verdict(measured) if measured is not None else _left_out("not checked", found))
+    numbers, why = _tried(lambda: propagation(activation))
+    image, lacking = _tried(lambda: _picture(activation))
+    right = _numbers(numbers) if numbers else _left_out("no propagation numbers", why)
+    left = image or _left_out("no picture", lacking)
+    lines.append(
+        '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start">'
+        f"<div>{left}</div><div>{right}</div></div>"
+    )
+    return _box(lines)
+
+
+def _tried(work: Callable[[], Any]) -> tuple[Any, str]:
+    try:
+        return work(), ""
+    except MissingFrameworkError as error:
+        return None, str(error)
+    except Exception as error:
+        return None, str(error).partition("\n")[0] or type(error).__name__
+
+
+def _formulas(program: Program) -> Iterator[str]:
+    arguments = ", ".join([*program.inputs, *(f"{n}={_value(v)}" for n, v in program.parameters)])
+    yield _code(f"{program.name}({arguments}) = {program}", bold=True)
+    if program.on_host:
+        return
+    kind = {"exact": "", "derivative": " (given)", "surrogate": " (surrogate)"}
+    for name in program.inputs:
+        if program.gradient:
+            rule = program.gradient[program.inputs.index(name)]
+            shown = Program("", (), (), rule)
+            yield _code(f"gradient by {name} (whole, given) = {shown}")
+        else:
+            yield _code(f"d/d{name}{kind[program.kind]} = {program.partial(name)}")
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else "[...]"
+
+
+def _verdict(found: Check) -> str:
+    color = _GOOD if found else _BAD
+    first, *rest = str(found).splitlines()
+    verdict = f'<b style="color:{color}">{escape(first.partition(": ")[2])}</b>'
+    details = escape("\n".join(line[2:] for line in rest))
+    return _line(f'{verdict}<pre style="margin:.2em 0;font-size:85%;opacity:.8">{details}</pre>')
+
+
+def _numbers(found: Propagation) -> str:
+    rows = [line.strip() for line in str(found).splitlines()[1:]]
+    cells = "".join(
+        f'<tr><td style="text-align:left">{escape(label)}</td>'
+        f'<td style="text-align:right">{escape(value)}</td></tr>'
+        for label, value in (re.split(r"\s+(?=\S+$)", row) for row in rows)
+    )
+    notes = "".join(f'<p style="max-width:28em">{escape(text)}</p>' for text in found.warnings())
+    return f'<table style="font-size:90%">{cells}</table>{notes}'
+
+
+def _picture(activation: Any) -> str:
+    figure = plot(activation)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=72)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    about = escape(f"{activation.name} and its derivative", quote=True)
+    return f'<img alt="{about}" src="data:image/png;base64,{data}">'
+
+
+def _code(text: str, bold: bool = False) -> str:
+    text = _DECIMALS.sub(lambda number: f"{float(number[0]):.6g}", text)
+    weight = "font-weight:bold;" * bold
+    return f'<div><code style="{weight}white-space:pre-wrap">{escape(text)}</code></div>'
+
+
+def _line(html: str) -> str:
+    return f'<div style="margin:.4em 0">{html}</div>'
+
+
+def _left_out(what: str, why: str) -> str:
+    return _line(f'<span style="opacity:.75">{what}: {escape(why)}</span>')
+
+
+def _box(lines: list[str]) -> str:
+    return f'<div class="actgrad">{"".join(lines)}</div>'
