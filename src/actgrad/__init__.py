@@ -4,6 +4,7 @@ from actgrad.activation import Activation, activation, from_json, load
 from actgrad.catalogue import activations, surrogates
 from actgrad.frameworks.trainable import trainable
 from actgrad.models.swap import override, replace
+from actgrad.study.initializers import init_, initializer
 
 __version__ = "0.1.0"
 
@@ -12,6 +13,8 @@ __all__ = [
     "activation",
     "activations",
     "from_json",
+    "init_",
+    "initializer",
     "load",
     "override",
     "replace",

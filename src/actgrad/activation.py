@@ -44,6 +44,7 @@ class Activation:
         self.program = program
         self._function = function
         self._rules = rules or {}
+        self.note = ""
         self.__name__ = program.name
         self.__doc__ = getattr(function, "__doc__", None) or f"{program.name} = {program}"
 
@@ -64,14 +65,17 @@ class Activation:
     def __call__(self, *inputs: Any, **parameters: Any) -> Any:
         """The value, in the framework and the dtype of the inputs.
 
-        Without inputs, the same activation with other parameter values. Raises `CallError` for a
+        Without inputs, the same activation with other parameter values; with `scaled=True` its
+        derivative is then brought into scale, as `scaled()` does. Raises `CallError` for a
         wrong number of inputs or an unknown parameter, and `DtypeError` for integer tensors.
         """
         program = self.program
+        in_scale = not inputs and "scaled" not in self.parameters and parameters.pop("scaled", False)
         if parameters:
             self._check_parameters(parameters)
         if not inputs:
-            return self._with(parameters)
+            shaped = self._with(parameters)
+            return shaped.scaled() if in_scale else shaped
         for name, value in parameters.items():
             wrong = value is None or isinstance(value, (bool, str, bytes, complex, Trainable))
             if wrong and name not in dict(program.fixed):
@@ -259,7 +263,8 @@ class Activation:
             if self.program.on_host
             else ""
         )
-        return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}>"
+        note = f", {self.note}" if self.note else ""
+        return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}{note}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: see `actgrad.study.card`."""
@@ -286,6 +291,25 @@ class Activation:
         from actgrad.study.propagation import propagation
 
         return propagation(self, **parameters)
+
+    def scaled(self) -> Activation:
+        """The same function, its derivative times the c that keeps gradients at their size: see
+        `actgrad.study.variants`."""
+        from actgrad.study.variants import scaled
+
+        return scaled(self)
+
+    def standardised(self, **parameters: Any) -> Activation:
+        """Mean 0 and variance 1 for a standard normal input: see `actgrad.study.variants`."""
+        from actgrad.study.variants import standardised
+
+        return standardised(self, **parameters)
+
+    def polynomial(self, *args: Any, **options: Any) -> Activation:
+        """A polynomial near it on an interval, with its largest error: see `actgrad.study.variants`."""
+        from actgrad.study.variants import polynomial
+
+        return polynomial(self, *args, **options)
 
     @property
     def function(self) -> Callable[..., Any] | None:
