@@ -12,7 +12,7 @@ from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
 torch = pytest.importorskip("torch")
-from actgrad.frameworks import torch as room  # noqa: E402
+from actgrad.frameworks import torch as room
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 OPERATIONS = sorted(OPS.keys() - {"given", "host", "select"})

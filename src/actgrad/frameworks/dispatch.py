@@ -31,7 +31,7 @@ def room(arguments: tuple[Any, ...]) -> ModuleType:
     if "torch" in sys.modules:
         import torch
 
-        if torch.compiler.is_compiling():  # which can follow this, and not what is below
+        if torch.compiler.is_dynamo_compiling():  # which can follow this, and not what is below
             from actgrad.frameworks import torch as compiled
 
             return compiled

@@ -34,8 +34,8 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     kept = tuple(name for name, _ in program.parameters if name in parameters)
     tensors = [_tensor(x, dtype, like) for x in inputs]
     tensors += [_tensor(parameters[name], working, like) for name in kept]
-    if torch.compiler.is_compiling():
-        if torch.compiler.is_exporting() and torch.compiler.is_dynamo_compiling():
+    if torch.compiler.is_dynamo_compiling():
+        if torch.compiler.is_exporting():
             raise CallError(
                 f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
                 f"  Leave it out: `torch.export.export(model, args)`."
@@ -74,7 +74,7 @@ def _tensor(x: Any, dtype: Any, like: Any) -> Any:
     if isinstance(x, torch.Tensor):
         return x.to(dtype)
     if isinstance(x, (int, float)):
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             return like.new_ones((), dtype=dtype) * x  # `new_full` would compile anew for every x
         return like.new_full((), x, dtype=dtype)
     return torch.as_tensor(np.asarray(x, np.float64), dtype=dtype, device=like.device)
