@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.errors import CallError, DtypeError
+from actgrad.errors import CallError, DtypeError, HostError
 from actgrad.frameworks.source import Dialect, kernel, standalone
 from actgrad.language.define import is_number
 from actgrad.language.program import Program
@@ -91,9 +91,16 @@ DIALECT = Dialect(
 def _trunc(x):
     return tf.where(x < 0.0, tf.math.ceil(x), tf.floor(x))
 """,
+        # Of sizes floormod is exact; with signs it adds y first, which loses small ones. TFLite has it,
+        # and has no tf.truncatemod.
+        "_truncatemod": """
+def _truncatemod(x, y):
+    rest = tf.math.floormod(tf.abs(x), tf.abs(y))
+    return tf.where(x < 0.0, -rest, rest)
+""",
         "_mod": """
-def _mod(x, y):  # tf.math.floormod adds y before it takes the remainder, which loses small ones
-    rest = tf.truncatemod(x, y)
+def _mod(x, y):
+    rest = _truncatemod(x, y)
     other_sign = tf.logical_and(tf.not_equal(rest, 0.0), tf.not_equal(rest < 0.0, y < 0.0))
     rest = tf.where(other_sign, rest + y, rest)
     zero = tf.constant(0.0, x.dtype)
@@ -101,7 +108,7 @@ def _mod(x, y):  # tf.math.floormod adds y before it takes the remainder, which 
 """,
         "_floordiv": """
 def _floordiv(x, y):  # as Python: not the floor of the rounded quotient, 1.0 // 0.1 is 9.0
-    rest = tf.truncatemod(x, y)
+    rest = _truncatemod(x, y)
     whole = (x - rest) / y
     below = tf.logical_and(tf.not_equal(rest, 0.0), tf.not_equal(rest < 0.0, y < 0.0))
     whole = tf.where(below, whole - 1.0, whole)
@@ -329,8 +336,17 @@ def native_rule(
     learnt = [name in named and name not in numbers for name in program.arguments]
 
     def rule_at(i: int, tensors: Sequence[Any], upstream: Any) -> Any:
-        by = native_rule(program.vjp(program.arguments[i]), tensors[i].dtype.name, numbers)
-        return by(*tensors[:size], upstream, *tensors[size:])
+        gradient = program.vjp(program.arguments[i])
+        arguments = (*tensors[:size], upstream, *tensors[size:])
+        if _saving():
+            if program.on_host:
+                raise HostError(
+                    f"{program.name!r} runs on the host (host=True), so it cannot be saved in a model\n"
+                    f"  Rewrite it with operations that actgrad can read, and drop host=True."
+                )
+            movable = [*learnt[:size], True, *learnt[size:]]
+            return _taylor(gradient, arguments, tensors[i].dtype.name, movable, _SAVED_ORDERS)
+        return native_rule(gradient, tensors[i].dtype.name, numbers)(*arguments)
 
     def backward_at(tensors: Sequence[Any]) -> Callable[..., list[Any]]:
         def backward(upstream: Any) -> list[Any]:
@@ -389,10 +405,26 @@ def native_rule(
 # rebuild it operation by operation, and what tf.custom_gradient said of the whole is lost.
 _PFOR = "loop_body"
 _ORDERS = 3
+# In a SavedModel this is above the gradient, so that derivatives up to the third are there.
+_SAVED_ORDERS = 2
 
 
-def _taylor(program: Program, tensors: Sequence[Any], dtype: str, learnt: Sequence[bool]) -> Any:
-    """The same value, and the same derivatives up to the third, as plain data flow.
+def _saving() -> bool:
+    """Whether a SavedModel is being written: it keeps the gradient of a tf.custom_gradient, and drops
+    those inside of that gradient (TensorFlow 2.21, `_trace_gradient_functions`)."""
+    from tensorflow.python.saved_model import save_context
+
+    return bool(save_context.in_save_context())
+
+
+def _taylor(
+    program: Program,
+    tensors: Sequence[Any],
+    dtype: str,
+    learnt: Sequence[bool],
+    orders: int = _ORDERS,
+) -> Any:
+    """The same value, and the same derivatives up to an order, as plain data flow.
 
     With z = x - stop(x), which is zero with derivative one: stop(f) + stop(d) z + stop(d') z² / 2 + ...
     Slower, as all derivatives are computed with the value, but there is no rule that could be lost.
@@ -408,7 +440,7 @@ def _taylor(program: Program, tensors: Sequence[Any], dtype: str, learnt: Sequen
     }
     working = stopped[0].dtype
     total = tf.stop_gradient(_value(program, stopped, working.name))
-    for order in range(1, _ORDERS + 1):
+    for order in range(1, orders + 1):
         for names in combinations_with_replacement(moves, order):
             derived = reduce(Program.partial, names, program)
             slope = tf.stop_gradient(_value(derived, stopped, working.name))
