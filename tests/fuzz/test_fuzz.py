@@ -81,14 +81,14 @@ def test_programs_are_what_python_computes(capsys: pytest.CaptureFixture[str]) -
 def sample() -> list[Generated]:
     """Programs for the tests that need the same ones again and again."""
     found: list[Generated] = []
-    each(300, found.append)
+    each(1000, found.append)
     return found
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_generated_numpy_is_its_operations_one_by_one(dtype: type[np.floating]) -> None:
     wrong = []
-    for generated in sample()[::3]:
+    for generated in sample()[::10]:
         with suppress(TraceError):
             program = compare.read(generated)
             for each_one in (program, *map(program.partial, program.arguments)):
@@ -128,7 +128,9 @@ def _mismatches(generated: Generated) -> list[str]:
 
 
 def _kernel(generated: Generated) -> list[str]:
-    return compare.wrong_kernel(compare.read(generated), np.float64)
+    with suppress(TraceError):
+        return compare.wrong_kernel(compare.read(generated), np.float64)
+    return []
 
 
 @pytest.mark.parametrize(
@@ -170,13 +172,18 @@ def test_a_wrong_meaning_is_caught(
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"), [("acosh", "asinh"), ("maximum", "minimum"), ("ceil", "rint")]
+    ("named", "name", "wrong"),
+    [
+        ("acosh", "acosh", "asinh"),
+        ("maximum", "maximum", "minimum"),
+        ("ceil", "whole_ceil", "whole_floor"),
+    ],
 )
 def test_a_wrong_alias_is_caught(
-    name: str, wrong: str, fresh: None, monkeypatch: pytest.MonkeyPatch
+    named: str, name: str, wrong: str, fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(functions, name, getattr(functions, wrong))
-    assert caught(_mismatches, name)
+    assert caught(_mismatches, named)
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ EQUAL = [
     ("jax", "lambda x: jax.numpy.where(x > 0, x, 0.0)", "x if x > 0 else 0.0"),
     ("jax", "lambda x: jax.nn.softplus(x)", "math.log(1 + math.exp(x))"),
     ("jax", "lambda x: jax.lax.select(x > 0, x, -x)", "x if x > 0 else -x"),
-    ("keras", "lambda x: keras.ops.floor(x) + keras.ops.sqrt(x)", "math.floor(x) + math.sqrt(x)"),
+    ("keras", "lambda x: keras.ops.abs(x) + keras.ops.sqrt(x)", "abs(x) + math.sqrt(x)"),
     ("keras", "lambda x: keras.ops.silu(x)", "x / (1 + math.exp(-x))"),
 ]  # fmt: skip
 

@@ -54,7 +54,9 @@ def lower(root: Expr) -> Expr:
                 return make("sub", args[0], make("floor", args[0]))
             if 1.0 < divisor <= 2.0**20 and math.frexp(divisor)[0] == 0.5:
                 whole = make("floor", make("mul", args[0], const(1.0 / divisor)))
-                return make("sub", args[0], make("mul", whole, args[1]))
+                rest = make("sub", args[0], make("mul", whole, args[1]))
+                # A negative x so small that x / divisor is zero; Python rounds divisor + x.
+                return make("select", make("lt", rest, const(0.0)), args[1], rest)
         return rebuild(node, args)
 
     return transform([plain(root)], visit)[0]
@@ -63,8 +65,18 @@ def lower(root: Expr) -> Expr:
 def function_text(program: Program, dialect: Dialect, name: str) -> str:
     """The program's value as a Python function of its arguments."""
     body, result = _statements(lower(program.value), program, dialect)
-    lines = [f"def {name}({', '.join(program.arguments)}):", f'    """{_docstring(program)}"""']
+    arguments = ", ".join(_local(argument, dialect) for argument in program.arguments)
+    lines = [f"def {name}({arguments}):", f'    """{_docstring(program)}"""']
     return "\n".join([*lines, *(f"    {line}" for line in body), f"    return {result}"])
+
+
+def _local(argument: str, dialect: Dialect) -> str:
+    """The argument's name, changed if the text calls something else by it."""
+    called = set(
+        re.findall(r"[A-Za-z_]\w*", " ".join([*dialect.table.values(), dialect.imports, "float"]))
+    )
+    taken = argument in called or argument in dialect.helpers or re.fullmatch(r"t\d+_*", argument)
+    return f"{argument}_input" if taken else argument
 
 
 def _docstring(program: Program) -> str:
@@ -77,24 +89,22 @@ def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[st
     uses = Counter(arg for node in nodes for arg in node.args)
     texts: dict[Expr, str] = {}
     lines: list[str] = []
-    taken = set(program.arguments)
-    typed = dialect.typed.replace("like", program.inputs[0])
+    like = _local(program.inputs[0], dialect)
+    typed = dialect.typed.replace("like", like)
     for node in nodes:
         if node.op == "const":
             number = float(node.value)  # type: ignore[arg-type]
             texts[node] = repr(number) if math.isfinite(number) else f'float("{number}")'
             if dialect.minus_zero and is_const(node, -0.0):
-                texts[node] = dialect.minus_zero.replace("like", program.inputs[0])
+                texts[node] = dialect.minus_zero.replace("like", like)
             continue
         if node.op == "var":
-            texts[node] = str(node.value)
+            texts[node] = _local(str(node.value), dialect)
             continue
         template = _host_template(node) if node.op == "host" else dialect.table[node.op]
         text = template.format(*_operands(node, template, texts, dialect, typed))
         if node is not root and (uses[node] > 1 or len(text) > _WIDTH):
             name = f"t{len(lines)}"
-            while name in taken:
-                name += "_"
             lines.append(f"{name} = {_bare(text)}")
             text = name
         texts[node] = text
@@ -170,11 +180,13 @@ def standalone(program: Program, dialect: Dialect) -> str:
         rule = program.vjp(argument)
         gradients.append(f"_{identifier(rule.name)}")
         functions.append(function_text(rule, dialect, gradients[-1]))
-    signature = [*program.inputs, *(f"{n}={_literal(v)}" for n, v in program.parameters)]
+    arguments = [_local(argument, dialect) for argument in program.arguments]
+    defaults = [f"={_literal(value)}" for _, value in program.parameters]
+    signature = map("".join, zip(arguments, [""] * len(program.inputs) + defaults, strict=True))
     binding = dialect.binding.format(
         name=name,
         signature=", ".join(signature),
-        arguments="".join(f"{argument}, " for argument in program.arguments),
+        arguments="".join(f"{argument}, " for argument in arguments),
         size=len(program.inputs),
         doc=f"{program.name}({', '.join(program.inputs)}) = {program}",
         value=value,

@@ -19,15 +19,15 @@ from actgrad.language.symbol import Symbol, is_symbolic
 Meaning = Callable[..., Any]
 
 _BUILTINS = """
-abs=absolute max=python_max min=python_min any=python_any all=python_all round=python_round
+abs=absolute max=python_max min=python_min any=python_any all=python_all round=whole_round
 """
 
 _MATH = """
-acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh degrees erf erfc exp exp2 expm1
-fabs=absolute factorial floor fma fmod fsum=total hypot=norm dist=distance
+acos acosh asin asinh atan atan2 atanh cbrt ceil=whole_ceil copysign cos cosh degrees erf erfc exp exp2 expm1
+fabs=absolute factorial floor=whole_floor fma fmod fsum=total hypot=norm dist=distance
 sumprod=sum_product isclose=is_close isfinite=is_finite
 isinf=is_inf isnan=is_nan ldexp log log10 log1p log2 modf pow=power prod=product radians
-remainder=remainder_nearest sin sinh sqrt tan tanh trunc
+remainder=remainder_nearest sin sinh sqrt tan tanh trunc=as_int
 """
 
 _NUMPY_LIKE = """

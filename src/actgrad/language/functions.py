@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.language.ops import OPS
-from actgrad.language.symbol import HOST, Symbol, apply, number, refuse, truth
+from actgrad.language.symbol import HOST, Symbol, apply, number, refuse, truth, whole
 
 Number = Any
 
@@ -71,7 +71,19 @@ def as_float(x: Number = 0.0) -> Number:
 
 
 def as_int(x: Number = 0) -> Number:
-    return apply("trunc", x)
+    return whole("trunc", x)
+
+
+def whole_floor(x: Number) -> Number:
+    return whole("floor", x)
+
+
+def whole_ceil(x: Number) -> Number:
+    return whole("ceil", x)
+
+
+def whole_round(x: Number, digits: int | None = None) -> Number:
+    return round(number(x), digits)
 
 
 def as_bool(x: Number = False) -> Number:
@@ -137,7 +149,8 @@ def _extreme(better: Callable[[Number, Number], Number]) -> Callable[..., Number
 python_max, python_min = _extreme(greater), _extreme(less)
 
 
-def python_round(x: Number, digits: int | None = None) -> Number:
+def python_round(x: Number, digits: int = 0) -> Number:
+    """NumPy's: a float, so a -0.0 stays."""
     return round(number(x), digits)
 
 

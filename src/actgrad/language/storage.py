@@ -39,7 +39,7 @@ def to_json(program: Program) -> str:
         "name": program.name,
         "inputs": list(program.inputs),
         "parameters": {name: _encode(value) for name, value in program.parameters},
-        "fixed": {name: _encode(value) for name, value in program.fixed},
+        "fixed": {name: _encode_plain(value) for name, value in program.fixed},
         "kind": program.kind,
         "value": index[program.value],
         "gradient": [index[node] for node in program.gradient],
@@ -60,6 +60,12 @@ def _encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _encode_plain(value: Any) -> Any:
+    """A fixed value may be a text too, so a number that is not finite says that it is a number."""
+    encoded = _encode(value)
+    return {"number": encoded} if encoded is not value else value
 
 
 def from_json(text: str | bytes, source: str = "this text") -> Program:
@@ -193,6 +199,8 @@ class _Loader:
     def _plain(self, where: str, value: Any) -> float | bool | str | None:
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
+        if isinstance(value, dict) and set(value) == {"number"}:
+            return self._number(where, value["number"])  # type: ignore[return-value]
         self.fail(where, f"expected a plain value, and got {_brief(value)}")
 
     def _nodes(self, rows: Any, names: set[str]) -> list[Expr]:

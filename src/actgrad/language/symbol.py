@@ -133,16 +133,18 @@ class Symbol:
         return apply("abs", self)
 
     def __floor__(self) -> Any:
-        return apply("floor", self)
+        return whole("floor", self)
 
     def __ceil__(self) -> Any:
-        return apply("ceil", self)
+        return whole("ceil", self)
 
     def __trunc__(self) -> Any:
-        return apply("trunc", self)
+        return whole("trunc", self)
 
     def __round__(self, digits: int | None = None) -> Any:
-        if not digits:
+        if digits is None:
+            return whole("round", self)
+        if digits == 0:
             return apply("round", self)
         scale = 10.0**digits
         return apply("div", apply("round", apply("mul", self, scale)), scale)
@@ -274,6 +276,11 @@ def _boxed(value: Any) -> np.ndarray[Any, Any]:
     box = np.empty((), dtype=object)
     box[()] = value
     return box
+
+
+def whole(op: str, x: Any) -> Any:
+    """A step whose result is a Python integer: there is no -0 among them."""
+    return apply("add", apply(op, x), 0.0)
 
 
 def number(value: Any) -> Symbol:
