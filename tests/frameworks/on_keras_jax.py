@@ -160,6 +160,15 @@ def test_functional_with_two_inputs() -> None:
     np.testing.assert_allclose(model([x, y]), x / (1 + np.exp(-y)), rtol=1e-5)
 
 
+def test_variables_beside_arrays() -> None:
+    gate = activation(lambda a, b: a / (1 + np.exp(-b)), name="gate")
+    x, b = jnp.asarray(batch((4,))), keras.Variable(np.float32([0.5, 1, 2, 3]))
+    wanted = x / (1 + np.exp(-np.asarray(b.value)))
+    np.testing.assert_allclose(gate(x, b), wanted, rtol=1e-5)
+    np.testing.assert_allclose(gate(keras.Variable(x), b.value), wanted, rtol=1e-5)
+    np.testing.assert_allclose(swish(x, beta=b), x / (1 + np.exp(-x * b.value)), rtol=1e-5)
+
+
 def test_subclassed() -> None:
     class Model(keras.Model):
         def __init__(self) -> None:

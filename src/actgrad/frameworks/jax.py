@@ -255,9 +255,10 @@ def _arrays(program: Program, inputs: tuple[Any, ...]) -> list[Any]:
         raise CallError(f"{program.name!r} takes arrays, and got {kinds}: {error}") from error
     for given, array in zip(inputs, arrays, strict=True):
         dtype = getattr(given, "dtype", getattr(array, "dtype", None))
-        if dtype is not None and dtype.name not in _FLOATS:
+        name = getattr(dtype, "name", str(dtype))
+        if dtype is not None and name not in _FLOATS:
             raise DtypeError(
-                f"{program.name!r} got an array of dtype {dtype.name}; it takes {', '.join(_FLOATS)}\n"
+                f"{program.name!r} got an array of dtype {name}; it takes {', '.join(_FLOATS)}\n"
                 f"  Convert it first: `x.astype(jnp.float32)`."
             )
     arrays = [float(x) if _is_plain(x) else x for x in arrays]
