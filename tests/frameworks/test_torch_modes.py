@@ -338,6 +338,21 @@ def test_an_edited_derivative_takes_effect_whatever_inductor_cached(tmp_path: Pa
     assert train_once("5") == "[5.0, 5.0, 5.0, 5.0]"
 
 
+def test_compiled_autograd(case: Any) -> None:
+    x = POINTS.clone().requires_grad_()
+    with torch._dynamo.compiled_autograd._enable(torch.compile(backend="aot_eager")):
+        case(x).sum().backward()
+    agree(x.grad, case, 1)
+
+
+def test_checkpointing_inside_of_what_is_compiled(case: Any) -> None:
+    f = function(case)
+    compiled = aot(lambda x: checkpoint(f, x, use_reentrant=False), fullgraph=True)
+    x = POINTS.clone().requires_grad_()
+    compiled(x).sum().backward()
+    agree(x.grad, case, 1)
+
+
 # `gradient=`: reverse mode only.
 
 

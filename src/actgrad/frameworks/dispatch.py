@@ -28,13 +28,13 @@ def _framework(kind: type[Any]) -> str:
 
 def room(arguments: tuple[Any, ...]) -> ModuleType:
     """The room of the first argument that belongs to a framework; NumPy's otherwise."""
-    if "torch" in sys.modules:
-        import torch
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.compiler.is_dynamo_compiling():
+        from actgrad.frameworks import (
+            torch as compiled,
+        )  # which can be followed, unlike what is below
 
-        if torch.compiler.is_dynamo_compiling():  # which can follow this, and not what is below
-            from actgrad.frameworks import torch as compiled
-
-            return compiled
+        return compiled
     for x in arguments:
         found = _framework(type(x))  # type: ignore[arg-type]
         if found != "numpy":

@@ -20,8 +20,8 @@ TABLE: dict[str, str] = {
     "floordiv": "_floordiv({0}, {1})",
     "mod": "_mod({0}, {1})",
     "pow": "torch.pow({0}, {1})",
-    "hypot": "torch.hypot({0}, {1})",
-    "copysign": "torch.copysign({0}, {1})",
+    "hypot": "_hypot({0}, {1})",
+    "copysign": "_copysign({0}, {1})",
     "floor": "torch.floor({0})",
     "ceil": "torch.ceil({0})",
     "trunc": "torch.trunc({0})",
@@ -32,8 +32,8 @@ TABLE: dict[str, str] = {
     "exp2": "torch.exp2({0})",
     "expm1": "_expm1({0})",
     "log": "torch.log({0})",
-    "log2": "torch.log2({0})",
-    "log10": "torch.log10({0})",
+    "log2": "_log2({0})",
+    "log10": "_log10({0})",
     "log1p": "torch.log1p({0})",
     "sin": "torch.sin({0})",
     "cos": "torch.cos({0})",
@@ -60,7 +60,7 @@ TABLE: dict[str, str] = {
     "not": "torch.logical_not({0})",
     "select": "(torch.where({0}, {1}, {2}))",
     "given": "{0}",
-    "host": "",
+    "host": "_host",
 }
 
 DIALECT = Dialect(
@@ -70,6 +70,33 @@ DIALECT = Dialect(
     typed="like.new_full((), {0})",
     typed_in_calls=True,
     helpers={
+        # ONNX is given these with a constant in float32, whatever the dtype (PyTorch 2.13).
+        "_log2": """
+def _log2(x):
+    return torch.log(x) / 0.6931471805599453 if torch.onnx.is_in_onnx_export() else torch.log2(x)
+""",
+        "_log10": """
+def _log10(x):
+    return torch.log(x) / 2.302585092994046 if torch.onnx.is_in_onnx_export() else torch.log10(x)
+""",
+        # ONNX has neither of these two.
+        "_hypot": """
+def _hypot(x, y):
+    if not torch.onnx.is_in_onnx_export():
+        return torch.hypot(x, y)
+    x, y = torch.abs(x), torch.abs(y)
+    large = torch.maximum(x, y)
+    ratio = torch.where(large == 0.0, 0.0, torch.minimum(x, y) / large)
+    infinite = torch.isinf(x) | torch.isinf(y)
+    return torch.where(infinite, float("inf"), large * torch.sqrt(1.0 + ratio * ratio))
+""",
+        "_copysign": """
+def _copysign(x, y):
+    if not torch.onnx.is_in_onnx_export():
+        return torch.copysign(x, y)
+    x = torch.abs(x)
+    return torch.where(torch.where(y == 0.0, 1.0 / y, y) < 0.0, -x, x)
+""",
         # Inductor's own are wrong near zero on the CPU: expm1(1e-4) by 1e-4, erf(1e-4) by 4e-4 (2.13).
         "_expm1": """
 def _expm1(x):
@@ -81,7 +108,7 @@ def _expm1(x):
 def _atanh(x):
     if torch.compiler.is_compiling():
         size = torch.abs(x)
-        return torch.copysign(0.5 * torch.log1p(2.0 * size / (1.0 - size)), x)
+        return _copysign(0.5 * torch.log1p(2.0 * size / (1.0 - size)), x)
     return torch.atanh(x)
 """,
         "_erf": """
@@ -103,21 +130,21 @@ def _floordiv(x, y):
     quotient = torch.where((rest != 0.0) & ((y < 0.0) != (rest < 0.0)), quotient - 1.0, quotient)
     whole = torch.floor(quotient)
     whole = torch.where(quotient - whole > 0.5, whole + 1.0, whole)
-    whole = torch.where(quotient == 0.0, torch.copysign(torch.zeros_like(whole), x / y), whole)
+    whole = torch.where(quotient == 0.0, _copysign(torch.zeros_like(whole), x / y), whole)
     return torch.where(y == 0.0, x / y, whole)
 """,
         "_mod": """
 def _mod(x, y):
     rest = torch.fmod(x, y)
     moved = torch.where((y < 0.0) != (rest < 0.0), rest + y, rest)
-    return torch.where(rest == 0.0, torch.copysign(rest, y), moved)
+    return torch.where(rest == 0.0, _copysign(rest, y), moved)
 """,
         "_cbrt": """
 def _cbrt(x):
     size = torch.abs(x)
     root = size ** (1.0 / 3.0)
     better = root - (root - size / root / root) / 3.0
-    return torch.copysign(torch.where((size == 0.0) | torch.isinf(size), size, better), x)
+    return _copysign(torch.where((size == 0.0) | torch.isinf(size), size, better), x)
 """,
         "_softplus": """
 def _softplus(x):

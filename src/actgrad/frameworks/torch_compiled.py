@@ -11,3 +11,4 @@ import torch
 from actgrad.frameworks import torch_rule
 
 apply = torch._dynamo.nonstrict_trace(torch_rule.apply)
+gradients = torch._dynamo.nonstrict_trace(torch_rule.gradients)

@@ -115,21 +115,18 @@ class Rule(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Any) -> tuple[Any, ...]:
-        program, tensors = ctx.program, ctx.saved_tensors
+        tensors = ctx.saved_tensors
         if upstream is None:
             return (None,) * (2 + len(tensors))
-        size = len(program.inputs)
-        arguments = (*tensors[:size], upstream, *tensors[size:])
-        return (
-            None,
-            None,
-            *(
-                _gradient(program.vjp(name), arguments, tensor) if needed else None
-                for name, tensor, needed in zip(
-                    program.arguments, tensors, ctx.needs_input_grad[2:], strict=True
-                )
-            ),
-        )
+        if torch.compiler.is_dynamo_compiling():  # compiled autograd
+            from actgrad.frameworks import torch_compiled
+
+            run = torch_compiled.gradients
+        else:
+            run = gradients
+        needed = ctx.needs_input_grad[2:]
+        found = iter(run(ctx.program, needed, upstream, *tensors))
+        return (None, None, *(next(found) if need else None for need in needed))
 
     @staticmethod
     def jvp(ctx: Any, _program: None, _dtype: None, *tangents: Any) -> Any:
@@ -162,6 +159,19 @@ def _batch_first(tensor: Any, dim: int, rank: int) -> Any:
     tensor = tensor.movedim(dim, 0)
     missing = rank + 1 - tensor.dim()
     return tensor[(slice(None), *(None,) * missing)] if missing else tensor
+
+
+def gradients(
+    program: Program, needed: Sequence[bool], upstream: Any, *tensors: Any
+) -> tuple[Any, ...]:
+    """The gradients by the tensors that need one."""
+    size = len(program.inputs)
+    arguments = (*tensors[:size], upstream, *tensors[size:])
+    return tuple(
+        _gradient(program.vjp(name), arguments, tensor)
+        for name, tensor, need in zip(program.arguments, tensors, needed, strict=True)
+        if need
+    )
 
 
 def _gradient(rule: Program, arguments: Sequence[Any], tensor: Any) -> Any:
