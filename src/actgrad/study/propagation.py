@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,13 @@ import numpy as np
 from actgrad.errors import CallError
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
+from actgrad.study.forecast import Forecast, forecast
 
 Array = np.ndarray[Any, Any]
 
 _REACH, _PANELS, _POINTS = 14.0, 56, 64
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_POINTS)
+HERMITE = 8
 _FAR = 2.0 ** np.arange(10, 31, 4)
 
 
@@ -57,6 +59,9 @@ class Propagation:
     """The variance from which on, with gain g_f, it grows without bound; inf if there is none."""
     dead: float
     """The share of inputs at which the derivative in force is 0."""
+    hermite: tuple[float, ...]
+    """E f(Z) He_k(Z) / √k!, k = 0, 1, ...: the squares add up to E f²."""
+    program: Program = field(repr=False)
 
     @property
     def surrogate_factor(self) -> float:
@@ -65,10 +70,10 @@ class Propagation:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; a number that is not finite as a string."""
-        return {
-            name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del values["program"]
+        values["surrogate_factor"] = self.surrogate_factor
+        return {name: _for_json(value) for name, value in values.items()}
 
     def __str__(self) -> str:
         rows = [
@@ -86,6 +91,7 @@ class Propagation:
             ("share without slope", self.dead),
         ]
         lines = [f"{label:22}{value:12.6g}" for label, value in rows]
+        lines.append("Hermite coefficients  " + " ".join(f"{a + 0:.4g}" for a in self.hermite))
         return "\n".join([self.name, *("  " + line for line in lines)])
 
     def warnings(self, depth: int = 10) -> list[str]:
@@ -110,20 +116,38 @@ class Propagation:
             )
         return None
 
+    @property
+    def safe_depth(self) -> float:
+        """How many layers keep the variance within a factor of 10 when every weight has grown by 20%."""
+        if not (self.eta > 1 + 1e-9 and self.tail_exponent > 1):
+            return math.inf
+        grown, allowed = 2 * math.log(1.2), math.log(10)  # grown · (1 + η + η² + ...) <= allowed
+        return math.floor(math.log1p(allowed / grown * (self.eta - 1)) / math.log(self.eta))
+
     def _escapes(self, depth: int) -> str | None:
-        if not self.eta > 1.3 or not math.isfinite(self.second_moment) or depth < 2:
+        if depth < 2 or not math.isfinite(self.second_moment):
             return None
-        where = (
-            f" and from {self.escape_threshold:.3g} on it grows without bound"
-            if math.isfinite(self.escape_threshold)
-            else ""
-        )
-        off = 1.01 ** min(self.eta ** (depth - 1), 1e4)
-        return (
-            f"{self.name}: the variance does not stay where it is (eta = {self.eta:.3g}, above 1): an "
-            f"error of 1% becomes a factor of {off:.3g} after {depth} layers{where}. No gain can hold "
-            f"it; normalise each sample before the activation (layer normalisation), or use fewer layers."
-        )
+        leaves = math.isfinite(self.escape_threshold)
+        if self.eta > 1.3:
+            off = 1.01 ** min(self.eta ** (depth - 1), 1e4)
+            beyond = (
+                f" and from {self.escape_threshold:.3g} on it grows without bound" if leaves else ""
+            )
+            fewer = f"at most {self.safe_depth:.0f}" if self.safe_depth < math.inf else "fewer"
+            return (
+                f"{self.name}: the variance does not stay where it is (eta = {self.eta:.3g}, above 1): "
+                f"an error of 1% becomes a factor of {off:.3g} after {depth} layers"
+                f"{beyond}. No gain can hold it; normalise each sample before the activation (layer "
+                f"normalisation), or use {fewer} layers."
+            )
+        if leaves:
+            return (
+                f"{self.name}: it grows like |x|^{self.tail_exponent:.3g}, so a variance that comes "
+                f"beyond {self.escape_threshold:.3g} grows without bound, doubly exponentially in the "
+                f"layers. Keep pre-activations below {math.sqrt(self.escape_threshold):.3g} in rms: "
+                f"normalise before the activation, or clip its input."
+            )
+        return None
 
     def _backward(self, depth: int) -> str | None:
         if not (0 < self.chi < math.inf):
@@ -143,6 +167,30 @@ class Propagation:
                 f"gradient is {self.backward_gain:.4g}; take one between, fewer layers, or skip connections."
             )
         return None
+
+    def forecast(
+        self,
+        depth: int = 10,
+        width: int = 512,
+        weight_scale: float = 1.0,
+        bias_scale: float = 0.0,
+        input_moment: float | None = None,
+    ) -> Forecast:
+        """Variance forward and gradient backward in random networks, layer by layer.
+
+        Weights have the standard deviation `weight_scale` · g_f / √fan_in, biases `bias_scale`;
+        `input_moment` is the mean square of the inputs (left out: 1 / g_f², which the gain brings to
+        variance 1). The spread over networks is that of this width. Raises `CallError`.
+
+        >>> from actgrad import activation
+        >>> square = activation(lambda x: x**2, name="square").propagation()
+        >>> ahead = square.forecast(depth=4, width=10**9, weight_scale=1.2)
+        >>> [round(math.exp(v), 1) for v in ahead.log_variance]  # 1.44^(2^l - 1)
+        [1.4, 3.0, 12.8, 237.4]
+        """
+        return forecast(
+            self.program, self.gain, depth, width, weight_scale, bias_scale, input_moment
+        )
 
 
 def propagation(activation: Any, **parameters: Any) -> Propagation:
@@ -199,6 +247,8 @@ def propagation(activation: Any, **parameters: Any) -> Propagation:
         exponent,
         _threshold(program, second, exponent),
         _mean(weights, (s == 0).astype(float)),
+        _hermite(z, weights * f),
+        program,
     )
 
 
@@ -217,6 +267,18 @@ def _rule(places: list[float]) -> tuple[Array, Array]:
 
 def _mean(weights: Array, values: Array) -> float:
     return float(np.sum(weights * values))
+
+
+def _hermite(z: Array, weighted: Array) -> tuple[float, ...]:
+    found, before, now = [], np.zeros_like(z), np.ones_like(z)  # He_k / √k!
+    for k in range(HERMITE):
+        found.append(float(np.sum(weighted * now)))
+        before, now = now, (z * now - math.sqrt(k) * before) / math.sqrt(k + 1)
+    return tuple(found)
+
+
+def _for_json(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _divided(a: float, b: float) -> float:
