@@ -118,6 +118,35 @@ def plot(
 
 
 @command(
+    """actgrad study square.py:square
+actgrad study square.py:square --depth 4 --weight-scale 1.2 --json"""
+)
+def study(
+    target: Target,
+    depth: Annotated[int, typer.Option(min=1, help="Layers of the network.")] = 10,
+    width: Annotated[int, typer.Option(min=1, help="Units of a layer.")] = 512,
+    weight_scale: Annotated[
+        float, typer.Option(help="Deviation of the weights, times the gain over √fan-in.")
+    ] = 1.0,
+    bias_scale: Annotated[float, typer.Option(help="Deviation of the biases.")] = 0.0,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The folder for the pictures. [default: here; none with --json]"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """What deep networks make of it, before training: gains, a forecast by layer, warnings, pictures."""
+    from actgrad.workbench.study import study as run
+
+    if output is None and not as_json:
+        output = Path()
+    f = load(target, _warn)
+    run(f, depth, width, weight_scale, bias_scale, output, None if as_json else Console())
+
+
+@command(
     """actgrad source spiky.py:spiky
 actgrad source spiky.py:spiky --framework torch > spiky_torch.py"""
 )

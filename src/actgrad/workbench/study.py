@@ -1,0 +1,106 @@
+"""`actgrad study`: what random networks make of an activation, in numbers, words and pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from actgrad.activation import Activation
+from actgrad.errors import InputError
+
+_MEANING = {
+    "mean": ("E f", "mean of the output, for a standard normal input"),
+    "second_moment": ("E f²", "its mean square"),
+    "gain": ("g_f", "weights of g_f / √fan_in keep the signal's size"),
+    "centred_gain": ("g_c", "the same, for weights standardised to mean 0"),
+    "slope_moment": ("E s²", "mean square of the derivative in force"),
+    "backward_gain": ("g_b", "weights of g_b / √fan_in keep the gradient's size"),
+    "chi": ("chi", "with g_f, the gradient's mean square is multiplied by it in each layer"),
+    "eta": ("eta", "below 1 a wrong variance is drawn back, above 1 driven away"),
+    "stein_gap": ("Stein gap", "0 for an exact derivative without jumps"),
+    "tail_exponent": ("tail", "f grows like |x| to this power"),
+    "escape_threshold": ("q+", "from this variance on it grows without bound"),
+    "safe_depth": ("safe depth", "layers that stand weights grown by 20%"),
+    "dead": ("dead", "share of inputs without slope"),
+    "surrogate_factor": ("c", "times the derivative in force gives chi = 1"),
+}
+
+
+def study(
+    f: Activation,
+    depth: int,
+    width: int,
+    weight_scale: float,
+    bias_scale: float,
+    output: Path | None,
+    console: Console | None,
+) -> None:
+    """Print it to the console, or as JSON if there is none. Pictures go into `output`, if it is given."""
+    if output is not None and not output.is_dir():
+        raise InputError(f"--output {output}: it should be a folder that exists")
+    numbers = f.propagation()
+    ahead = numbers.forecast(depth, width, weight_scale, bias_scale)
+    warnings = numbers.warnings(depth)
+    pictures = _pictures(f, ahead, output) if output is not None else []
+    if console is None:
+        found = {
+            "activation": f.name,
+            "verdict": f.check().verdict,
+            "propagation": numbers.to_dict(),
+            "forecast": ahead.to_dict(),
+            "warnings": warnings,
+            "pictures": [str(path) for path in pictures],
+        }
+        print(json.dumps(_finite(found), indent=2, allow_nan=False))
+        return
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    say(str(f.check()) + "\n")
+    console.print(_table(numbers))
+    say(f"\n{ahead}\n")
+    for warning in warnings:
+        say(f"! {warning}", style="yellow")
+    if not warnings:
+        say(f"Nothing to warn about in a network of {depth} layers.")
+    if pictures:
+        say(f"Pictures: {', '.join(map(str, pictures))}")
+
+
+def _table(numbers: Any) -> Table:
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    table.add_column("number")
+    table.add_column("value", justify="right")
+    table.add_column("what it says")
+    for name, (symbol, meaning) in _MEANING.items():
+        table.add_row(symbol, _short(getattr(numbers, name)), meaning)
+    hermite = " ".join(f"{a if abs(a) > 1e-9 else 0:.4g}" for a in numbers.hermite)
+    table.caption = f"Hermite coefficients: {hermite}"
+    return table
+
+
+def _short(value: float) -> str:
+    return f"{0.0 if abs(value) < 1e-12 else value:.6g}"
+
+
+def _pictures(f: Activation, ahead: Any, output: Path) -> list[Path]:
+    name = "".join(c if c.isalnum() else "_" for c in f.name).strip("_") or "activation"
+    function, forecast = output / f"{name}.png", output / f"{name}_forecast.png"
+    f.plot(path=function)
+    ahead.plot(path=forecast)
+    return [function, forecast]
+
+
+def _finite(value: Any) -> Any:
+    """For JSON: a number that is not finite as a string."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
