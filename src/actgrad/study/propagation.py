@@ -157,7 +157,8 @@ class Propagation:
             return (
                 f"{self.name}: the surrogate is out of scale with the function: with gain "
                 f"{self.gain:.4g} the gradient's size is multiplied by {math.sqrt(self.chi):.3g} in each "
-                f"layer, {factor:.3g} in {depth}. Multiply the surrogate by c = {self.surrogate_factor:.5g}: `f.scaled()`."
+                f"layer, {factor:.3g} in {depth}. Multiply the surrogate by c = {self.surrogate_factor:.5g}: "
+                f"`f.scaled()`."
             )
         if (factor > 10 or factor < 0.1) and not 0.66 < self.chi < 1.5:
             word = "explodes" if factor > 1 else "vanishes"
