@@ -176,9 +176,8 @@ class ActivationLayer(keras.layers.Layer):
         bounded = value.low is not None or value.high is not None
         weight = self.add_weight(
             shape=shape,
-            initializer=lambda shape, dtype: keras.ops.broadcast_to(
-                keras.ops.cast(initial, dtype), shape
-            ),
+            # (not `broadcast_to`: on PyTorch its numbers would share their memory)
+            initializer=lambda shape, dtype: keras.ops.full(shape, initial, dtype),
             constraint=Bounds(value.low, value.high) if bounded else None,
             name=name,
             autocast=False,
