@@ -207,3 +207,9 @@ def test_derivatives_one_per_input():
     assert f.derivative[1](3.0, 5.0) == 3.0
     g = activation(product, surrogate=(lambda x, y: 7.0, 1.0))
     assert (g.derivative[0](3.0, 5.0), g.derivative[1](3.0, 5.0)) == (7.0, 1.0)
+
+
+def test_digits_that_python_loses_are_not_a_misreading():
+    """Python has log(1 + e^-x) wrong by percents here, and the stable form right."""
+    f = activation(lambda x: math.cbrt(math.log(1 + math.exp(-x))), name="f")
+    assert f(31.7) == pytest.approx(math.cbrt(math.log1p(math.exp(-31.7))), rel=1e-14)

@@ -289,7 +289,7 @@ def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]
     except (TypeError, ValueError) as error:
         kinds = ", ".join(type(x).__name__ for x in inputs)
         raise CallError(
-            f"{program.name!r} takes dense tensors of real numbers, and got ({kinds}): {str(error):.200}\n"
+            f"{program.name!r} takes dense tensors of real numbers, and got ({kinds}): {error!s:.200}\n"
             f"  A sparse tensor has to be made dense first: `tf.sparse.to_dense(x)`."
         ) from error
 

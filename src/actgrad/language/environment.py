@@ -38,8 +38,10 @@ _IMPURE_BUILTINS = (
     "delattr",
 )
 _IMPURE_MODULES = frozenset(
-    ["random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess", "threading"]
-    + ["logging", "pathlib", "tempfile"]
+    {
+        *("random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess"),
+        *("threading", "logging", "pathlib", "tempfile"),
+    }
 )
 _IMPURE_PATHS = frozenset(
     {"numpy.random", "jax.random", "keras.random", "tensorflow.random", "tf.random"}

@@ -7,7 +7,9 @@ differ only where the formula as written loses digits or overflows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -21,6 +23,20 @@ def rewrite(*roots: Expr) -> list[Expr]:
     return transform(roots, lambda node, args: build(node.op, *args, like=node))
 
 
+_mode = threading.local()
+_ARITHMETIC = {"neg", "add", "sub", "mul", "div", "pow", "log", "log1p"}
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Within this, formulas stay as they are, and so lose the digits that Python loses."""
+    _mode.as_written = True
+    try:
+        yield
+    finally:
+        _mode.as_written = False
+
+
 def build(op: str, *args: Expr, like: Expr | None = None) -> Expr:
     """`make`, simplified. `like` is the node being rebuilt."""
     if not args and like is not None:
@@ -28,6 +44,8 @@ def build(op: str, *args: Expr, like: Expr | None = None) -> Expr:
     if op not in {"given", "host"} and all(arg.op == "const" for arg in args):
         return _fold(op, args)
     rule = _RULES.get(op)
+    if rule is not None and op in _ARITHMETIC and getattr(_mode, "as_written", False):
+        rule = None
     found = rule(*args) if rule else None
     if found is not None:
         return found
