@@ -39,6 +39,8 @@ class Dialect:
     """-0.0, with its dtype from `like`, where the framework would take the text `-0.0` for 0.0."""
     typed_in_calls: bool = False
     """Whether a constant in a call needs a dtype even beside a tensor."""
+    typed_everywhere: bool = False
+    """Whether every constant needs one."""
     binding: str = ""
     """The part of a standalone file that joins value and gradients into one function: a template of
     `{name}`, `{signature}`, `{arguments}`, `{doc}`, `{value}` and `{gradients}`."""
@@ -123,11 +125,18 @@ def _operands(
 ) -> list[str]:
     tensors = node.args[1:] if node.op == "select" else node.args
     infix = template.startswith(("(", "-"))
-    needs_dtype = all(is_const(arg) for arg in tensors) or (dialect.typed_in_calls and not infix)
-    return [
+    needs_dtype = (
+        dialect.typed_everywhere
+        or all(is_const(arg) for arg in tensors)
+        or (dialect.typed_in_calls and not infix)
+    )
+    operands = [
         _typed(texts[arg], typed) if needs_dtype and is_const(arg) else texts[arg]
         for arg in node.args
     ]
+    if " ** " in template and operands[0].startswith("-"):  # -x ** y is -(x ** y)
+        operands[0] = f"({operands[0]})"
+    return operands
 
 
 def _host_template(node: Expr) -> str:

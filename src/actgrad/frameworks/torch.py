@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from actgrad.frameworks.source import Dialect, standalone
@@ -73,11 +74,15 @@ DIALECT = Dialect(
         # ONNX is given these with a constant in float32, whatever the dtype (PyTorch 2.13).
         "_log2": """
 def _log2(x):
-    return torch.log(x) / 0.6931471805599453 if torch.onnx.is_in_onnx_export() else torch.log2(x)
+    if not torch.onnx.is_in_onnx_export():
+        return torch.log2(x)
+    return torch.log(x) / torch.tensor(0.6931471805599453, dtype=x.dtype)
 """,
         "_log10": """
 def _log10(x):
-    return torch.log(x) / 2.302585092994046 if torch.onnx.is_in_onnx_export() else torch.log10(x)
+    if not torch.onnx.is_in_onnx_export():
+        return torch.log10(x)
+    return torch.log(x) / torch.tensor(2.302585092994046, dtype=x.dtype)
 """,
         # ONNX has neither of these two.
         "_hypot": """
@@ -185,6 +190,11 @@ def _wide(function, tensors, arguments):
     shape = torch.broadcast_shapes(*(a.shape for a in arguments))
     return result.clone() if result.shape == shape else result.expand(shape).clone()
 ''',
+)
+
+# torch.onnx rounds numbers to float32, those of `new_full` too, whatever the tensor's dtype (2.13).
+ONNX_DIALECT = replace(
+    DIALECT, typed="torch.tensor({0}, dtype=like.dtype, device=like.device)", typed_everywhere=True
 )
 
 

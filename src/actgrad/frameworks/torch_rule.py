@@ -18,8 +18,8 @@ import torch
 from torch.autograd import forward_ad
 
 from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
-from actgrad.frameworks.source import kernel
-from actgrad.frameworks.torch import DIALECT
+from actgrad.frameworks.source import Dialect, kernel
+from actgrad.frameworks.torch import DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch_host import host
 from actgrad.language.program import Program
 
@@ -182,10 +182,10 @@ def _gradient(rule: Program, arguments: Sequence[Any], tensor: Any) -> Any:
     return Rule.apply(rule, wide, *arguments).sum_to_size(tensor.shape).to(tensor.dtype)
 
 
-def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+def _value(program: Program, dtype: Any, tensors: Sequence[Any], dialect: Dialect = DIALECT) -> Any:
     """The program's value; half types compute in float32 inside."""
     wide = [t.to(torch.promote_types(t.dtype, torch.float32)) for t in tensors]
-    result = kernel(program, DIALECT, host)(*wide)
+    result = kernel(program, dialect, host)(*wide)
     if not program.spans_inputs:
         result = result.expand(torch.broadcast_shapes(*(t.shape for t in wide))).clone()
     result = result.to(dtype)
@@ -198,7 +198,8 @@ def _exported_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any
             f"{program.name!r} runs on the host (host=True), so it cannot be exported\n"
             f"  Rewrite it with operations that actgrad can read, and drop host=True."
         )
-    return _value(program, dtype, tensors)
+    dialect = ONNX_DIALECT if torch.onnx.is_in_onnx_export() else DIALECT
+    return _value(program, dtype, tensors, dialect)
 
 
 def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
