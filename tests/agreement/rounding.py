@@ -1,0 +1,104 @@
+"""How far a number may be from the exact one, if each operation may be off by a few units.
+
+A composed program amplifies the rounding of its parts: `tan(x)` near a pole by as much as you like. So
+the program is run many times, each operation disturbed at random by as many units in the last place
+as it may be off (Monte Carlo arithmetic); by how much the results then differ is the tolerance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from actgrad.language.expression import Expr, plain, walk
+from actgrad.language.ops import OPS
+from actgrad.language.program import Program
+
+ARITHMETIC, TRANSCENDENTAL = 4, 16
+"""Units in the last place."""
+RUNS = 24
+
+_EXACT = {"neg", "abs", "copysign", "floor", "ceil", "trunc", "round", "select", "host"}
+_ARITHMETIC = {"add", "sub", "mul", "div", "floordiv", "mod", "sqrt"}
+
+
+@dataclass(frozen=True)
+class Format:
+    name: str
+    eps: float
+    tiny: float
+    largest: float
+
+
+FORMATS = {
+    kind.__name__: Format(kind.__name__, float(i.eps), float(i.tiny), float(i.max))
+    for kind in (np.float32, np.float64)
+    for i in [np.finfo(kind)]
+}
+BFLOAT16 = 2.0**-7
+"""Its eps; it computes in float32 and is rounded once."""
+
+
+def units(op: str) -> float:
+    if op in _EXACT or OPS[op].boolean:
+        return 0.0
+    return ARITHMETIC if op in _ARITHMETIC else TRANSCENDENTAL
+
+
+def runs(program: Program, columns: list[Any], kind: Format) -> Any:
+    """The value at each point, disturbed in each of `RUNS` runs, within the range of the dtype."""
+    rng = np.random.default_rng(0)
+    shape = (RUNS, len(columns[0]))
+    results: dict[Expr, Any] = {}
+    values: dict[str, Any] = dict(zip(program.inputs, columns, strict=True))
+    values |= {name: np.asarray(value) for name, value in program.parameters}
+
+    def disturbed(number: Any, off: float) -> Any:
+        noise = rng.choice([-1.0, 1.0], shape) * rng.choice([0.5, 1.0], shape) * off * kind.eps
+        moved = number * (1.0 + noise)
+        if kind.name == "float32":  # (elsewhere this is the range in which it is computed)
+            moved = np.where(
+                (np.abs(moved) < kind.tiny) & (moved != 0),
+                rng.choice([0, 1, 2], shape) * moved,
+                moved,
+            )
+            moved = np.where(np.abs(moved) > kind.largest, np.copysign(np.inf, moved), moved)
+        return moved
+
+    with np.errstate(all="ignore"):
+        for node in walk(plain(program.value)):
+            if node.op == "const":
+                value = node.value
+                whole = node.boolean or float(np.float32(value)) == value or value != value
+                results[node] = value if whole else disturbed(np.float64(value), 0.5)
+            elif node.op == "var":
+                results[node] = values[str(node.value)]
+            else:
+                found = OPS[node.op].numpy(*(results[arg] for arg in node.args))
+                off = units(node.op)
+                results[node] = disturbed(found, off) if off else found
+    return np.broadcast_to(results[node], shape)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a program should give at each point, how far off it may be, and where that can be told."""
+
+    value: Any
+    tolerance: Any
+    finite: Any
+    """Where every run is finite, and near the others: no jump, no pole, no overflow."""
+    special: Any
+    """Where every run gives the same inf or nan."""
+
+
+def expected(program: Program, columns: list[Any], kind: Format, oracle: Any) -> Expected:
+    tried = runs(program, columns, kind)
+    with np.errstate(all="ignore"):
+        off = 2 * np.max(np.abs(tried - oracle), axis=0) + kind.eps * np.abs(oracle) + 4 * kind.tiny
+        sharp = off <= 1e-3 * np.abs(oracle) + 1e4 * kind.eps
+        finite = np.isfinite(oracle) & np.isfinite(tried).all(axis=0) & sharp
+        same = ((tried == oracle) | (np.isnan(tried) & np.isnan(oracle))).all(axis=0)
+    return Expected(oracle, off, finite, ~np.isfinite(oracle) & same)

@@ -1,0 +1,148 @@
+"""Every framework and way of running: value, first and second derivatives of a program at once.
+
+A runner takes a program, the columns of its inputs and the dtype's name, and answers with arrays of
+float64: the value; its derivative by each input; and the derivatives of the first of these by each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tensorflow as tf
+import torch
+
+from actgrad.activation import Activation
+from actgrad.language.program import Program
+
+Answers = list[np.ndarray]
+Runner = Callable[[Program, list[Any], str], Answers]
+
+
+def names(program: Program) -> list[tuple[str, ...]]:
+    """Which derivative each answer is: () is the value."""
+    first = program.inputs[0]
+    return [(), *((n,) for n in program.inputs), *((first, n) for n in program.inputs)]
+
+
+def of_numpy(program: Program, columns: list[Any], dtype: str) -> Answers:
+    from ml_dtypes import bfloat16
+
+    kind = bfloat16 if dtype == "bfloat16" else dtype
+    f = Activation(program)
+    chain = [f, *(Activation(program.partial(n)) for n in program.inputs)]
+    chain += [Activation(program.partial(program.inputs[0]).partial(n)) for n in program.inputs]
+    at = [column.astype(kind) for column in columns]
+    return [np.asarray(one(*at)).astype(np.float64) for one in chain]
+
+
+def of_tensorflow(wrap: Callable[[Any], Any]) -> Runner:
+    def run(program: Program, columns: list[Any], dtype: str) -> Answers:
+        f = Activation(program)
+
+        def all_orders(*xs: Any) -> Any:
+            with tf.GradientTape() as outer:
+                outer.watch(xs)
+                with tf.GradientTape() as tape:
+                    tape.watch(xs)
+                    value = f(*xs)
+                slopes = tape.gradient(value, xs)
+            bends = outer.gradient(slopes[0], xs, unconnected_gradients="zero")
+            return [value, *slopes, *bends]
+
+        at = [tf.cast(tf.constant(column), dtype) for column in columns]
+        found = wrap(all_orders)(*at)
+        assert {x.dtype.name for x in found} == {dtype}
+        return [tf.cast(x, tf.float64).numpy() for x in found]
+
+    return run
+
+
+def of_jax(wrap: Callable[[Any], Any]) -> Runner:
+    def run(program: Program, columns: list[Any], dtype: str) -> Answers:
+        f = Activation(program)
+        every = tuple(range(len(columns)))
+
+        def slopes(*xs: Any) -> Any:
+            return jax.grad(lambda *xs: f(*xs).sum(), every)(*xs)
+
+        def all_orders(*xs: Any) -> Any:
+            bends = jax.grad(lambda *xs: slopes(*xs)[0].sum(), every)(*xs)
+            return [f(*xs), *slopes(*xs), *bends]
+
+        with jax.enable_x64(dtype == "float64"):
+            found = wrap(all_orders)(*(jnp.asarray(column, dtype) for column in columns))
+            assert {x.dtype.name for x in found} == {dtype}
+            return [np.asarray(x).astype(np.float64) for x in found]
+
+    return run
+
+
+def of_torch(wrap: Callable[[Any], Any]) -> Runner:
+    """Compiled: value and first derivatives in one graph, by `torch.func`; the second around it."""
+
+    def run(program: Program, columns: list[Any], dtype: str) -> Answers:
+        f = Activation(program)
+        at = [torch.tensor(column).to(getattr(torch, dtype)).requires_grad_() for column in columns]
+
+        def slopes(value: Any) -> Any:
+            return torch.autograd.grad(
+                value.sum(), at, create_graph=True, allow_unused=True, materialize_grads=True
+            )
+
+        value = wrap(lambda *xs: f(*xs))(*at)
+        first = slopes(value) if wrap is plainly else slopes(f(*at))
+        if (
+            wrap is not plainly
+        ):  # what is compiled is differentiated once; the second has its own graph
+            every = tuple(range(len(at)))
+            compiled = wrap(torch.func.grad(lambda *xs: f(*xs).sum(), every))
+            first = compiled(*at)
+            second = wrap(
+                torch.func.grad(
+                    lambda *xs: torch.func.grad(lambda *ys: f(*ys).sum(), every)(*xs)[0].sum(),
+                    every,
+                )
+            )(*at)
+        else:
+            second = (
+                slopes(first[0]) if first[0].requires_grad else [torch.zeros_like(x) for x in at]
+            )
+        found = [value, *first, *second]
+        assert {x.dtype for x in found} == {at[0].dtype}
+        return [x.detach().double().numpy() for x in found]
+
+    return run
+
+
+def plainly(function: Any) -> Any:
+    return function
+
+
+def by_aot(function: Any) -> Any:
+    torch._dynamo.reset()
+    return torch.compile(function, backend="aot_eager", fullgraph=True)
+
+
+def by_inductor(function: Any) -> Any:
+    torch._dynamo.reset()
+    return torch.compile(function, fullgraph=True)
+
+
+RUNNERS: dict[str, tuple[Runner, int]] = {
+    "NumPy": (of_numpy, 1),
+    "TensorFlow eager": (of_tensorflow(plainly), 1),
+    "TensorFlow jit_compile": (of_tensorflow(lambda f: tf.function(f, jit_compile=True)), 5),
+    "JAX eager": (of_jax(plainly), 5),
+    "JAX jit": (of_jax(jax.jit), 5),
+    "PyTorch eager": (of_torch(plainly), 1),
+    "PyTorch compile(aot_eager)": (of_torch(by_aot), 5),
+    "PyTorch compile": (of_torch(by_inductor), 25),
+}
+"""And of how many programs it takes one: compiling takes seconds."""
