@@ -1,0 +1,59 @@
+"""An operation inside another: the generated text holds together, whatever binds closer in Python."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actgrad.language.expression import Expr, const, make, var
+from actgrad.language.ops import OPS
+from actgrad.language.program import Program
+
+ROOMS = {"numpy": "numpy", "tensorflow": "tensorflow", "torch": "torch", "jax": "jax.numpy"}
+NUMERIC = [
+    op for op, row in OPS.items() if row.arity and op not in {"given", "host", "and", "or", "not"}
+]
+INSIDE = {
+    "minus": make("neg", var("x")),
+    "sum": make("add", var("x"), const(-0.75)),
+    "product": make("mul", const(-1.5), var("x")),
+    "negative number": const(-2.0),
+}
+POINTS = np.array([-2.0, -1.25, -0.5, 0.5, 0.75, 3.0], np.float32)
+
+
+def nested(op: str, inside: Expr, at: int) -> Expr:
+    """The operation with this as one of its arguments, and y as the others."""
+    arguments = [var("y")] * OPS[op].arity
+    arguments[at] = inside
+    if op == "select":
+        arguments[0] = make("lt", var("y"), arguments[0])
+    value = make(op, *arguments)
+    return make("select", value, const(1.0), const(0.0)) if OPS[op].boolean else value
+
+
+def tensor(framework: str, values: Any) -> Any:
+    module = pytest.importorskip(ROOMS[framework])
+    make_one = {"numpy": "asarray", "tensorflow": "constant", "torch": "tensor", "jax": "asarray"}
+    return getattr(module, make_one[framework])(values)
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+@pytest.mark.parametrize("op", NUMERIC)
+@pytest.mark.parametrize("framework", ROOMS)
+def test_an_operation_inside_another(framework: str, op: str, inside: str) -> None:
+    room = None
+    for at in range(OPS[op].arity):
+        program = Program("f", ("x", "y"), (), nested(op, INSIDE[inside], at))
+        xs, ys = POINTS, np.roll(POINTS, 2)
+        x, y = tensor(framework, xs), tensor(framework, ys)
+        room = room or importlib.import_module(f"actgrad.frameworks.{framework}")
+        found = np.asarray(room.call(program, (x, y), {}))
+        with np.errstate(all="ignore"):
+            expected = np.broadcast_to(
+                program.evaluate(xs.astype(float), ys.astype(float)), xs.shape
+            )
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
