@@ -7,32 +7,43 @@ nothing is left as it is, and the strict build refuses it.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from mkdocs.structure.files import File
 
-ROOT = Path(__file__).parents[1]
-LINK = re.compile(r"\]\(\.\./([^)#]+)")
+DOCS = Path(__file__).parent.resolve()
+ROOT = DOCS.parent
+LINK = re.compile(r"\]\((\.\./[^)#]+)")
+
+
+def repository_file(page, link):
+    """The file that a link on a page leads to, if it is in the repository and not a page."""
+    path = Path(os.path.normpath(DOCS / Path(page).parent / link))
+    inside = path.is_relative_to(ROOT) and not path.is_relative_to(DOCS)
+    return path.relative_to(ROOT) if inside and path.is_file() else None
 
 
 def target_of(name):
     """As text, so that a browser shows it; a name that begins with a dot would be left out."""
-    return f"files/{name.lstrip('.')}.txt"
+    return f"files/{name.as_posix().lstrip('.')}.txt"
 
 
 def on_files(files, *, config):
-    for page in list(files.documentation_pages()):
-        for name in LINK.findall(Path(page.abs_src_path).read_text(encoding="utf-8")):
-            target = target_of(name)
-            if (ROOT / name).is_file() and files.get_file_from_path(target) is None:
-                files.append(File.generated(config, target, abs_src_path=str(ROOT / name)))
+    for page in [file for file in files.documentation_pages() if file.abs_src_path]:
+        for link in LINK.findall(Path(page.abs_src_path).read_text(encoding="utf-8")):
+            name = repository_file(page.src_uri, link)
+            if name and files.get_file_from_path(target_of(name)) is None:
+                files.append(File.generated(config, target_of(name), abs_src_path=str(ROOT / name)))
     return files
 
 
 def on_page_markdown(markdown, *, page, config, files):
     def turn(match):
-        target = target_of(match[1])
-        return f"]({target}" if files.get_file_from_path(target) else match[0]
+        name = repository_file(page.file.src_uri, match[1])
+        if name is None or files.get_file_from_path(target_of(name)) is None:
+            return match[0]
+        return "](" + os.path.relpath(target_of(name), os.path.dirname(page.file.src_uri))
 
     return LINK.sub(turn, markdown)

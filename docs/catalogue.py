@@ -1,0 +1,92 @@
+"""For `make docs`: the catalogue page, made from the catalogue itself, with a plot of each entry.
+
+    python docs/catalogue.py FOLDER     writes the same page and pictures, without mkdocs
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from actgrad import activations, surrogates
+from actgrad.errors import ActgradWarning
+
+HEAD = """# Catalogue
+
+Each entry is an activation like one that you write yourself, in plain Python: `activations.mish`,
+`surrogates.atan(alpha=5.0)`. Parameters have the authors' defaults, and can be learnt.
+
+"""
+
+
+def picture(activation) -> bytes:
+    file = io.BytesIO()
+    figure = activation.plot()
+    figure.savefig(file, format="png", dpi=60)
+    return file.getvalue()
+
+
+def parameters(activation) -> str:
+    return ", ".join(f"{name}={value:g}" for name, value in activation.parameters.items())
+
+
+def shown(kind: str, name: str, activation, facts: list[str]) -> str:
+    call = f"{kind}.{name}" + (f"({parameters(activation)})" if activation.parameters else "")
+    lines = "".join(f"- {fact}\n" for fact in facts)
+    return f"### {name}\n\n`{call}`\n\n{lines}\n![{name}](catalogue/{kind}-{name}.png)\n\n"
+
+
+def sections() -> Iterator[tuple[str, str, object]]:
+    """Text; and where a picture belongs to it, its name and the activation."""
+    yield HEAD + "## Activations\n\n", "", None
+    for name, entry in activations.ENTRIES.items():
+        facts = [f"`{entry.formula}`", entry.source]
+        if entry.kinks:
+            at = ", ".join(f"{slope:.4g} at {x:g}" for x, slope in entry.kinks.items())
+            facts.append(f"slope at kinks: {at}")
+        if entry.builtins:
+            names = ", ".join(f"`{b}` in {framework}" for framework, b in entry.builtins.items())
+            facts.append(f"built in as {names}")
+        f = entry.activation
+        yield shown("activations", name, f, facts), f"activations-{name}", f
+    yield "## Surrogates\n\nThe formula is that of the derivative.\n\n", "", None
+    for name, entry in surrogates.ENTRIES.items():
+        facts = [f"`{entry.formula}`", f"forward: {entry.forward.__doc__.partition(chr(10))[0]}"]
+        names = ", ".join(f"`{n}` in {library}" for library, n in entry.libraries.items())
+        facts += [names] if names else []
+        f = entry.activation
+        yield shown("surrogates", name, f, facts), f"surrogates-{name}", f
+
+
+def made() -> tuple[str, dict[str, bytes]]:
+    """The page, and the pictures by their names."""
+    text, pictures = "", {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ActgradWarning)
+        for part, name, activation in sections():
+            text += part
+            if name:
+                pictures[f"catalogue/{name}.png"] = picture(activation)
+    return text, pictures
+
+
+def on_files(files, *, config):
+    from mkdocs.structure.files import File
+
+    text, pictures = made()
+    files.append(File.generated(config, "catalogue.md", content=text))
+    for name, content in pictures.items():
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    text, pictures = made()
+    for name, content in {"catalogue.md": text.encode(), **pictures}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    print(folder / "catalogue.md")
