@@ -1,6 +1,7 @@
 """The command `actgrad`. What it does is elsewhere; here are its arguments, and how it ends.
 
-Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C.
+Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C. What a
+program reads is on stdout, everything else on stderr.
 """
 
 from __future__ import annotations
@@ -23,15 +24,19 @@ except ModuleNotFoundError as missing:
         f"actgrad: the command needs {missing.name}: pip install 'actgrad[workbench]'"
     ) from None
 
+import actgrad
 from actgrad.errors import ActgradError, InputError
 from actgrad.workbench.load import load
 
 app = typer.Typer(
     name="actgrad",
     help="Check, draw and train your own activation function, written in plain Python.",
-    epilog="Begin with: actgrad train examples/spiky.py:spiky",
+    epilog="Begin with:\n\n"
+    "[cyan]actgrad check examples/spiky.py:spiky[/cyan]\n\n"
+    "[cyan]actgrad train examples/spiky.py:spiky[/cyan]\n\n"
+    "Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C. "
+    "NO_COLOR=1 switches colours off.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -49,8 +54,26 @@ Target = Annotated[
 ]
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
 def main() -> None:
     app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(actgrad.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _actgrad(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 def command(examples: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -65,8 +88,9 @@ def command(examples: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 _complain(f"actgrad: {error}")
                 raise typer.Exit(2) from None
             except OSError as error:
-                _complain(f"actgrad: {error.filename or ''}: {error.strerror or error}")
-                raise typer.Exit(1) from None
+                where = f"{error.filename}: " if error.filename else ""
+                _complain(f"actgrad: {where}{error.strerror or error}")
+                raise typer.Exit(2) from None
             except KeyboardInterrupt:
                 _complain("actgrad: stopped")
                 raise typer.Exit(130) from None
@@ -83,7 +107,7 @@ actgrad check spiky.py:spiky --json"""
 )
 def check(
     target: Target,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Is the derivative what it claims to be? Exit code 1 if it is wrong."""
     found = load(target, _warn).check()
@@ -104,6 +128,7 @@ def plot(
     ] = None,
     low: Annotated[float | None, typer.Option(help="Where the drawing begins.")] = None,
     high: Annotated[float | None, typer.Option(help="Where the drawing ends.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Draw the function, its derivative in force, and its exact derivative."""
     f = load(target, _warn)
@@ -114,7 +139,7 @@ def plot(
         raise InputError(f"--output {path}: it should be a file in a folder that exists")
     limits = {name: value for name, value in (("low", low), ("high", high)) if value is not None}
     f.plot(path=path, **limits)
-    print(path)
+    print(json.dumps({"activation": f.name, "picture": str(path)}, indent=2) if as_json else path)
 
 
 @command(
@@ -135,7 +160,7 @@ def study(
             "--output", "-o", help="The folder for the pictures. [default: here; none with --json]"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What deep networks make of it, before training: gains, a forecast by layer, warnings, pictures."""
     from actgrad.workbench.study import study as run
@@ -148,7 +173,8 @@ def study(
 
 @command(
     """actgrad source spiky.py:spiky
-actgrad source spiky.py:spiky --framework torch > spiky_torch.py"""
+actgrad source spiky.py:spiky --framework torch > spiky_torch.py
+actgrad source spiky.py:spiky --framework jax --json"""
 )
 def source(
     target: Target,
@@ -156,9 +182,13 @@ def source(
         Literal["numpy", "tensorflow", "keras", "torch", "jax"],
         typer.Option(help="For which framework."),
     ] = "tensorflow",
+    as_json: AsJson = False,
 ) -> None:
     """Print the code that is generated for a framework: a file that stands alone."""
-    print(load(target, _warn).source(framework), end="")
+    f = load(target, _warn)
+    text = f.source(framework)
+    found = {"activation": f.name, "framework": framework, "source": text}
+    print(json.dumps(found, indent=2) + "\n" if as_json else text, end="")
 
 
 @command(
@@ -196,6 +226,9 @@ def train(
         Literal["tensorflow", "torch", "jax"] | None,
         typer.Option(help="What Keras runs on. [default: Keras' own choice]", show_default=False),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the results as JSON; how it goes, on stderr.")
+    ] = False,
 ) -> None:
     """Train a network with your activation, beside the same network with ReLU."""
     if not (math.isfinite(learning_rate) and learning_rate > 0):
@@ -203,7 +236,7 @@ def train(
     if resume and overwrite:
         raise InputError("--resume goes on, --overwrite begins anew: give one of them")
     from actgrad.workbench import job
-    from actgrad.workbench.folder import SETTINGS
+    from actgrad.workbench.folder import RESULTS, SETTINGS
     from actgrad.workbench.quiet import choose_backend
     from actgrad.workbench.train import Options
 
@@ -213,7 +246,14 @@ def train(
     path = output or Path("runs") / _as_file_name(f.name)
     try:
         job.run(
-            f, data, options, path, Console(), backend=backend, resume=resume, overwrite=overwrite
+            f,
+            data,
+            options,
+            path,
+            Console(stderr=as_json),
+            backend=backend,
+            resume=resume,
+            overwrite=overwrite,
         )
     except KeyboardInterrupt:
         if (path / SETTINGS).exists():
@@ -222,6 +262,8 @@ def train(
             kept = "Training had not begun."
         _complain(f"\nStopped. {kept}")
         raise typer.Exit(130) from None
+    if as_json:
+        print((path / RESULTS).read_text(encoding="utf-8").rstrip("\n"))
 
 
 def _resume_command() -> str:
