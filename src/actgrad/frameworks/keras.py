@@ -177,7 +177,9 @@ class ActivationLayer(keras.layers.Layer):
         weight = self.add_weight(
             shape=shape,
             # (not `broadcast_to`: on PyTorch its numbers would share their memory)
-            initializer=lambda shape, dtype: keras.ops.full(shape, initial, dtype),
+            initializer=lambda shape, dtype: keras.ops.convert_to_tensor(
+                np.full(shape, initial), dtype
+            ),
             constraint=Bounds(value.low, value.high) if bounded else None,
             name=name,
             autocast=False,
