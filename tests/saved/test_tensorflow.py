@@ -48,7 +48,9 @@ spiky = activation(_spiky, derivative=_d_spiky, name="spiky")
 step = activation(_step, surrogate=_triangle, name="step")
 seven = activation(lambda x: x * x, surrogate=lambda x: 7.0, name="seven")
 swish = activation(lambda x, b=1.0: x / (1 + math.exp(-b * x)), name="swish")
-guided = activation(lambda x: max(x, 0.0), gradient=lambda x, g: g if x > 0 < g else 0, name="guided")
+guided = activation(
+    lambda x: max(x, 0.0), gradient=lambda x, g: g if x > 0 < g else 0, name="guided"
+)
 gate = activation(lambda a, b: a * b, surrogate=lambda a, b: (3 * b, 5 * a), name="gate")
 
 
@@ -83,8 +85,11 @@ import json, logging, sys, warnings
 warnings.simplefilter("error")
 import tensorflow as tf, numpy as np
 said = []
-tf.get_logger().addHandler(type("H", (logging.Handler,), {"emit": lambda s, r: said.append(r.getMessage())})())
-logging.getLogger("absl").addHandler(tf.get_logger().handlers[-1])
+class Listener(logging.Handler):
+    def emit(self, record):
+        said.append(record.getMessage())
+tf.get_logger().addHandler(Listener())
+logging.getLogger("absl").addHandler(Listener())
 x = tf.constant(json.loads(sys.argv[2]), tf.float32)
 found = {}
 
@@ -112,7 +117,8 @@ with tf.GradientTape() as tape:
     y = model.serve(data["x"])
     loss = tf.reduce_sum(y * data["t"])
 gradients = tape.gradient(loss, model.trainable_variables)
-found["keras"] = [np.abs(y - data["y"]).max(), *(np.abs(g - data[f"g{i}"]).max() for i, g in enumerate(gradients))]
+apart = [np.abs(g - data[f"g{i}"]).max() for i, g in enumerate(gradients)]
+found["keras"] = [np.abs(y - data["y"]).max(), *apart]
 
 assert "actgrad" not in sys.modules
 try:
