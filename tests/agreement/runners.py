@@ -84,55 +84,49 @@ def of_jax(wrap: Callable[[Any], Any]) -> Runner:
     return run
 
 
-def of_torch(wrap: Callable[[Any], Any]) -> Runner:
-    """Compiled: value and first derivatives in one graph, by `torch.func`; the second around it."""
+def of_torch(program: Program, columns: list[Any], dtype: str) -> Answers:
+    f = Activation(program)
+    at = [_torch_column(column, dtype).requires_grad_() for column in columns]
+
+    def slopes(value: Any) -> Any:
+        return torch.autograd.grad(
+            value.sum(), at, create_graph=True, allow_unused=True, materialize_grads=True
+        )
+
+    value = f(*at)
+    first = slopes(value)
+    bends = slopes(first[0]) if first[0].requires_grad else map(torch.zeros_like, at)
+    return _from_torch([value, *first, *bends], dtype)
+
+
+def of_torch_compiled(**options: Any) -> Runner:
+    """All in one graph: compiling takes seconds."""
 
     def run(program: Program, columns: list[Any], dtype: str) -> Answers:
         f = Activation(program)
-        at = [torch.tensor(column).to(getattr(torch, dtype)).requires_grad_() for column in columns]
-
-        def slopes(value: Any) -> Any:
-            return torch.autograd.grad(
-                value.sum(), at, create_graph=True, allow_unused=True, materialize_grads=True
-            )
-
-        value = wrap(lambda *xs: f(*xs))(*at)
-        first = slopes(value) if wrap is plainly else slopes(f(*at))
-        if (
-            wrap is not plainly
-        ):  # what is compiled is differentiated once; the second has its own graph
-            every = tuple(range(len(at)))
-            compiled = wrap(torch.func.grad(lambda *xs: f(*xs).sum(), every))
-            first = compiled(*at)
-            second = wrap(
-                torch.func.grad(
-                    lambda *xs: torch.func.grad(lambda *ys: f(*ys).sum(), every)(*xs)[0].sum(),
-                    every,
-                )
-            )(*at)
-        else:
-            second = (
-                slopes(first[0]) if first[0].requires_grad else [torch.zeros_like(x) for x in at]
-            )
-        found = [value, *first, *second]
-        assert {x.dtype for x in found} == {at[0].dtype}
-        return [x.detach().double().numpy() for x in found]
+        every = tuple(range(len(columns)))
+        slopes = torch.func.grad(lambda *xs: f(*xs).sum(), every)
+        bends = torch.func.grad(lambda *xs: slopes(*xs)[0].sum(), every)
+        torch._dynamo.reset()
+        compiled = torch.compile(
+            lambda *xs: [f(*xs), *slopes(*xs), *bends(*xs)], fullgraph=True, **options
+        )
+        return _from_torch(compiled(*(_torch_column(c, dtype) for c in columns)), dtype)
 
     return run
 
 
+def _torch_column(column: Any, dtype: str) -> Any:
+    return torch.tensor(column).to(getattr(torch, dtype))
+
+
+def _from_torch(found: list[Any], dtype: str) -> Answers:
+    assert {x.dtype for x in found} == {getattr(torch, dtype)}
+    return [x.detach().double().numpy() for x in found]
+
+
 def plainly(function: Any) -> Any:
     return function
-
-
-def by_aot(function: Any) -> Any:
-    torch._dynamo.reset()
-    return torch.compile(function, backend="aot_eager", fullgraph=True)
-
-
-def by_inductor(function: Any) -> Any:
-    torch._dynamo.reset()
-    return torch.compile(function, fullgraph=True)
 
 
 RUNNERS: dict[str, tuple[Runner, int]] = {
@@ -141,8 +135,8 @@ RUNNERS: dict[str, tuple[Runner, int]] = {
     "TensorFlow jit_compile": (of_tensorflow(lambda f: tf.function(f, jit_compile=True)), 5),
     "JAX eager": (of_jax(plainly), 5),
     "JAX jit": (of_jax(jax.jit), 5),
-    "PyTorch eager": (of_torch(plainly), 1),
-    "PyTorch compile(aot_eager)": (of_torch(by_aot), 5),
-    "PyTorch compile": (of_torch(by_inductor), 25),
+    "PyTorch eager": (of_torch, 1),
+    "PyTorch compile(aot_eager)": (of_torch_compiled(backend="aot_eager"), 8),
+    "PyTorch compile": (of_torch_compiled(), 25),
 }
 """And of how many programs it takes one: compiling takes seconds."""

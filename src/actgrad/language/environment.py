@@ -429,7 +429,9 @@ def _path(value: Any) -> str:
 
 
 def unwrap(function: Any) -> Any:
-    """The Python function inside what libraries wrap around one."""
+    """The Python function inside what libraries wrap around one; what we know stays as it is."""
+    if aliases.meaning(function) is not None:
+        return function
     for attribute in ("pyfunc", "py_func", "python_function", "_torchdynamo_orig_callable"):
         inner = vars(function).get(attribute) if hasattr(function, "__dict__") else None
         inner = inner or (getattr(function, attribute, None) if attribute == "py_func" else None)
