@@ -76,8 +76,8 @@ TABLE: dict[str, str] = {
 _ENTRY = '''
 def {name}({signature}):
     """{doc}"""
-    dtype = jnp.result_type(({arguments})[0], 1.0)
-    return _rule(*(jnp.asarray(a, dtype) for a in ({arguments})))
+    dtype = jnp.result_type({arguments}[0], 1.0)
+    return _rule(*(jnp.asarray(a, dtype) for a in {arguments}))
 
 
 def _wide(function, *arrays):
@@ -163,7 +163,8 @@ def _log10(x):
 def _tangent(arguments, tangents):
     inputs, parameters = arguments[:{size}], arguments[{size}:]
     one = jnp.ones((), arguments[0].dtype)
-    partials = [_wide(g, *inputs, one, *parameters) for g in ({gradients})]
+    rules = {gradients}
+    partials = [_wide(g, *inputs, one, *parameters) for g in rules]
     value = _rule(*arguments)
     total = sum(p * t.astype(p.dtype) for p, t in zip(partials, tangents))
     return value, jnp.broadcast_to(total, value.shape).astype(value.dtype)
@@ -184,7 +185,8 @@ def _forward(*arguments):
 
 def _backward(arguments, upstream):
     inputs, parameters = arguments[:{size}], arguments[{size}:]
-    gradients = [_wide(g, *inputs, upstream, *parameters) for g in ({gradients})]
+    rules = {gradients}
+    gradients = [_wide(g, *inputs, upstream, *parameters) for g in rules]
     return tuple(_sum_to(g, upstream.shape, a) for g, a in zip(gradients, arguments))
 
 

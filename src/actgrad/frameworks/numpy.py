@@ -91,13 +91,14 @@ def _sigmoid(x):
     binding='''
 def {name}({signature}):
     """{doc}"""
-    return _call({value}, {arguments})
+    return _call({value}, *{arguments})
 
 
 def {name}_gradient({signature}, upstream=1.0):
     """The gradient by each argument, before it is summed over broadcast dimensions."""
-    inputs, parameters = ({arguments})[:{size}], ({arguments})[{size}:]
-    return tuple(_call(g, *inputs, upstream, *parameters) for g in ({gradients}))
+    inputs, parameters = {arguments}[:{size}], {arguments}[{size}:]
+    rules = {gradients}
+    return tuple(_call(g, *inputs, upstream, *parameters) for g in rules)
 
 
 def _call(function, *arguments):

@@ -12,7 +12,7 @@ import math
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -22,6 +22,7 @@ from actgrad.language.expression import Expr, const, is_const, make, plain, rebu
 from actgrad.language.program import Program, Value
 
 _WIDTH = 72
+_LINE = 86
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Dialect:
     """Whether every constant needs one."""
     binding: str = ""
     """The part of a standalone file that joins value and gradients into one function: a template of
-    `{name}`, `{signature}`, `{arguments}`, `{doc}`, `{value}` and `{gradients}`."""
+    `{name}`, `{signature}`, `{arguments}`, `{size}`, `{doc}`, `{value}` and `{gradients}`."""
 
 
 def lower(root: Expr) -> Expr:
@@ -93,6 +94,13 @@ def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[st
     lines: list[str] = []
     like = _local(program.inputs[0], dialect)
     typed = dialect.typed.replace("like", like)
+
+    def local(text: str) -> str:
+        if text.isidentifier():
+            return text
+        lines.append(f"t{len(lines)} = {_bare(text)}")
+        return f"t{len(lines) - 1}"
+
     for node in nodes:
         if node.op == "const":
             number = float(node.value)  # type: ignore[arg-type]
@@ -104,15 +112,22 @@ def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[st
             texts[node] = _local(str(node.value), dialect)
             continue
         template = _host_template(node) if node.op == "host" else dialect.table[node.op]
-        text = template.format(*_operands(node, template, texts, dialect, typed))
-        if node is not root and (uses[node] > 1 or len(text) > _WIDTH):
-            name = f"t{len(lines)}"
-            lines.append(f"{name} = {_bare(text)}")
-            text = name
-        texts[node] = text
+        text = _filled(template, _operands(node, template, texts, dialect, typed))
+        for arg in sorted(set(node.args), key=lambda arg: len(texts[arg]), reverse=True):
+            if arg.args and len(text) > _LINE:
+                texts[arg] = local(texts[arg])
+                text = _filled(template, _operands(node, template, texts, dialect, typed))
+        alone = node is not root and (uses[node] > 1 or len(text) > _WIDTH)
+        texts[node] = local(text) if alone else text
     if root.op == "const":
         return lines, _typed(texts[root], typed)
     return lines, _bare(texts[root])
+
+
+def _filled(template: str, operands: list[str]) -> str:
+    if " ** " in template and all(re.fullmatch(r"-?[\w.]+", operand) for operand in operands):
+        template = template.replace(" ** ", "**")
+    return template.format(*operands)
 
 
 def _typed(number: str, typed: str) -> str:
@@ -195,16 +210,16 @@ def standalone(program: Program, dialect: Dialect) -> str:
     binding = dialect.binding.format(
         name=name,
         signature=", ".join(signature),
-        arguments="".join(f"{argument}, " for argument in arguments),
+        arguments=_tuple(arguments),
         size=len(program.inputs),
         doc=f"{program.name}({', '.join(program.inputs)}) = {program}",
         value=value,
-        gradients="".join(f"{gradient}, " for gradient in gradients),
+        gradients=_tuple(gradients),
     )
     body = "\n\n\n".join([*functions, binding.strip()])
     helpers = helpers_text(body, dialect)
     what = f"{program.name} for {dialect.framework}, with {_KINDS[program.kind]}."
-    title = f'"""{what}\n\n    {_wrapped(str(program))}\n"""'
+    title = f'"""{what}\n\n{_wrapped(str(program))}\n"""'
     return (
         f"{title}\n\n{dialect.imports}\n\n\n"
         + "\n\n\n".join(part for part in (helpers, body) if part)
@@ -225,7 +240,11 @@ def _literal(value: Value) -> str:
 
 
 def _wrapped(text: str) -> str:
-    return "\n    ".join(textwrap.wrap(text, 90))
+    return "\n".join(textwrap.wrap(text, 90))
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
 
 
 Host = Callable[[Callable[..., Any]], Callable[..., Any]]

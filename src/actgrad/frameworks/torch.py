@@ -159,8 +159,8 @@ def _softplus(x):
     binding='''
 def {name}({signature}):
     """{doc}"""
-    like = next(a for a in ({arguments}) if isinstance(a, torch.Tensor))
-    arguments = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in ({arguments})]
+    like = next(a for a in {arguments} if isinstance(a, torch.Tensor))
+    arguments = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in {arguments}]
     return _Rule.apply(*arguments)
 
 
@@ -179,7 +179,8 @@ class _Rule(torch.autograd.Function):
     def backward(ctx, upstream):
         arguments = ctx.saved_tensors
         inputs, parameters = arguments[:{size}], arguments[{size}:]
-        gradients = [_wide(g, (*inputs, upstream, *parameters), arguments) for g in ({gradients})]
+        rules = {gradients}
+        gradients = [_wide(g, (*inputs, upstream, *parameters), arguments) for g in rules]
         return tuple(g.sum_to_size(a.shape).to(a.dtype) for g, a in zip(gradients, arguments))
 
 
