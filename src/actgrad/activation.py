@@ -334,6 +334,8 @@ def _room(framework: str) -> ModuleType:
             + (f"did you mean {near[0]!r}?" if near else f"there are {_ROOMS}")
         )
     try:
+        if framework == "keras":  # else the hook on it would meet its room half imported
+            importlib.import_module(framework)
         return importlib.import_module(f"actgrad.frameworks.{framework}")
     except ModuleNotFoundError as error:
         raise MissingFrameworkError(
