@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FUZZ ?= 20000
+EXTRAS ?=
 TEST_ARGS ?=
 DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrite
 
@@ -12,7 +13,7 @@ DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrit
 .DELETE_ON_ERROR:
 # Two pips in one environment at the same time break it, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help setup demo test lint bench fuzz docs clean
+.PHONY: help setup demo test lint bench fuzz docs package clean
 
 help:
 	@echo "make setup   an environment with everything, for working on actgrad"
@@ -22,6 +23,7 @@ help:
 	@echo "make bench   measure the speed"
 	@echo "make fuzz    random programs against Python  (FUZZ=20000 sets how many)"
 	@echo "make docs    build the documentation into site/"
+	@echo "make package build wheel and sdist, and try them in clean environments  (EXTRAS='core torch')"
 	@echo "make clean   remove everything that these made"
 	@echo "PYTHON=python3.12 chooses the interpreter (3.11 or newer); now: $(PYTHON)"
 
@@ -83,6 +85,9 @@ fuzz: $(READY)-test
 
 docs: $(READY)-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+package:
+	$(PYTHON) .ci/package $(EXTRAS)
 
 clean:
 	rm -rf .venv build dist site runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,73 @@
+"""What is packaged: extras, versions, types. `make package` builds it and tries it in clean environments."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import actgrad
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+PINNED = {
+    line.partition("==")[0]
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if "==" in line
+}
+TRIED = {
+    extra for key in runpy.run_path(str(ROOT / ".ci" / "package"))["USE"] for extra in key.split(",")
+}
+NOT_TRIED = {
+    "tensorflow": "the same as tensorflow-cpu, but for the build",
+    "all": "the union of the others",
+    "test": "what `make test` installs",
+    "lint": "what `make lint` installs",
+    "docs": "what `make docs` installs",
+}
+
+
+def name(requirement: str) -> str:
+    return re.split(r"[\s<>=;\[]", requirement)[0]
+
+
+def test_the_version_is_said_once() -> None:
+    assert PROJECT["version"] == actgrad.__version__
+
+
+def test_it_is_typed() -> None:
+    assert (Path(actgrad.__file__).parent / "py.typed").is_file()
+    assert "Typing :: Typed" in PROJECT["classifiers"]
+
+
+def test_the_core_needs_numpy_alone() -> None:
+    assert [name(r) for r in PROJECT["dependencies"]] == ["numpy"]
+
+
+def test_every_extra_is_tried_or_has_a_reason() -> None:
+    assert EXTRAS.keys() == (TRIED - {"core"}) | NOT_TRIED.keys()
+
+
+@pytest.mark.parametrize("extra", sorted(EXTRAS))
+def test_every_requirement_is_pinned(extra: str) -> None:
+    wanted = {name(r) for r in EXTRAS[extra]} - {"actgrad"}
+    assert wanted <= PINNED
+
+
+def test_constraints_name_no_place() -> None:
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9.-]+==[\w.+!]+", line)] == []
+    assert lines == sorted(lines, key=name)
+
+
+def test_the_command_is_where_the_entry_point_says() -> None:
+    pytest.importorskip("typer")
+    module, _, function = PROJECT["scripts"]["actgrad"].partition(":")
+    import importlib
+
+    assert callable(getattr(importlib.import_module(module), function))
