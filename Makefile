@@ -22,6 +22,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure the speed"
 	@echo "make fuzz    random programs against Python  (FUZZ=20000 sets how many)"
+	@echo "make modes   run every mode of every framework, and write docs/modes.md"
 	@echo "make docs    build the documentation into site/"
 	@echo "make package build wheel and sdist, and try them in clean environments  (EXTRAS='core torch')"
 	@echo "make clean   remove everything that these made"
@@ -81,7 +82,13 @@ bench: $(READY)-test
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/run.py
 
 fuzz: $(READY)-test
-	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz $(TEST_ARGS)
+	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz tests/agreement $(TEST_ARGS)
+
+modes: $(READY)-test
+	@mkdir -p build && rm -f build/modes
+	ACTGRAD_MODES=$(CURDIR)/build/modes TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile \
+	  tests/frameworks --deselect tests/frameworks/test_modes_page.py $(TEST_ARGS)
+	$(BIN)/python -m tests.modes build/modes
 
 docs: $(READY)-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
