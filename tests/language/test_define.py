@@ -213,3 +213,20 @@ def test_digits_that_python_loses_are_not_a_misreading():
     """Python has log(1 + e^-x) wrong by percents here, and the stable form right."""
     f = activation(lambda x: math.cbrt(math.log(1 + math.exp(-x))), name="f")
     assert f(31.7) == pytest.approx(math.cbrt(math.log1p(math.exp(-31.7))), rel=1e-14)
+
+
+def horner(x, coefficients=(2.0, -1.0, 3.0)):
+    y = 0.0
+    for c in coefficients:
+        y = y * x + c
+    return y
+
+
+def two_of(x, c=(2.0, 5.0), k=1.0):
+    return c[0] * x + c[1] * k if len(c) == 2 else x
+
+
+@pytest.mark.parametrize("function", [horner, two_of])
+def test_a_default_that_is_used_as_a_sequence_is_read_as_it_is(function, reads_as_python):
+    reads_as_python(function)
+    assert all(np.ndim(value) == 0 for _, value in define(function).parameters)

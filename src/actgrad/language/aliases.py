@@ -99,8 +99,8 @@ _TF = """
 abs=absolute acos acosh add asin asinh atan atan2 atanh cast clip_by_value=clip
 constant convert_to_tensor=constant cos cosh divide equal exp floor greater greater_equal identity
 less less_equal logical_and logical_not logical_or maximum minimum multiply negative not_equal
-ones_like=one_like pow=power round=rint sigmoid sign sin sinh sqrt square subtract tan tanh
-truncatediv=truncate_divide truncatemod=fmod where zeros_like=zero_like
+ones_like=one_like pow=power round=rint sigmoid sign sin sinh sqrt square stop_gradient subtract
+tan tanh truncatediv=truncate_divide truncatemod=fmod where zeros_like=zero_like
 compat.v1.to_float=as_float compat.v1.mod=mod compat.v1.floordiv=floor_divide
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int
 """
@@ -114,7 +114,8 @@ hypot isfinite=is_finite isinf=is_inf isnan=is_nan leaky_relu=keras_leaky_relu l
 log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor log_sigmoid maximum
 minimum mod multiply negative not_equal ones_like=one_like power reciprocal relu relu6 round=rint
 rsqrt select selu sigmoid sign sin sinh silu soft_shrink softplus softsign sparse_plus sqrt square
-squareplus subtract swish=silu tan tanh tanh_shrink threshold trunc where zeros_like=zero_like
+squareplus stop_gradient subtract swish=silu tan tanh tanh_shrink threshold trunc where
+zeros_like=zero_like
 """
 
 _KERAS_ACTIVATIONS = """
@@ -135,7 +136,7 @@ bitwise_not=logical_not bitwise_or=logical_or cbrt ceil clamp=lax_clamp cos cosh
 erfc exp exp2 expm1 floor ge=greater_equal gt=greater integer_pow=power is_finite le=less_equal log
 log1p logistic=sigmoid lt=less max=maximum min=minimum mul=multiply ne=not_equal neg=negative
 pow=power reciprocal rem=fmod round=lax_round rsqrt select=where select_n=select_n sign sin sinh
-sqrt square stop_gradient=identity sub=subtract tan tanh
+sqrt square stop_gradient sub=subtract tan tanh
 """
 
 NAMES: dict[str, str] = {
@@ -160,7 +161,7 @@ NAMES: dict[str, str] = {
 METHODS = """
 abs=absolute acos acosh add arccos=acos arcsin=asin arctan=atan asin asinh astype=cast atan atan2
 atanh ceil clamp=clamp clamp_max=minimum clamp_min=maximum clip=clamp conj=identity copy=identity
-clone=identity contiguous=identity copysign cos cosh detach=identity div=divide double=as_float
+clone=identity contiguous=identity copysign cos cosh detach=stop_gradient div=divide double=as_float
 eq=equal erf erfc exp exp2 expm1 float=as_float floor floor_divide fmod ge=greater_equal
 greater greater_equal gt=greater half=as_float heaviside hypot int=as_int bool=as_bool
 is_integer=is_integer isfinite=is_finite isinf=is_inf isnan=is_nan item=identity le=less_equal lerp
@@ -284,7 +285,7 @@ def _wrapped(original: Any, meant: Meaning, root: str) -> Meaning:
         except ArithmeticError:
             return tolerant(*args, **kwargs)
         except ValueError as error:
-            if "math domain" in str(error):
+            if "math domain" in str(error) or "cannot convert float NaN" in str(error):
                 return tolerant(*args, **kwargs)
             raise
 

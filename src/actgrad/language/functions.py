@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.language.expression import const, make, var, variables
 from actgrad.language.ops import OPS
 from actgrad.language.symbol import HOST, Symbol, apply, number, refuse, truth, whole
 
@@ -64,6 +65,13 @@ def log(x: Number, base: Number = math.e) -> Number:
 
 def identity(x: Number) -> Number:
     return x
+
+
+def stop_gradient(x: Number) -> Number:
+    """The number, with the derivative 0."""
+    value = number(x).expr
+    pairs = [part for name in sorted(variables(value)) for part in (var(name), const(0.0))]
+    return Symbol(make("given", value, *pairs)) if pairs else x
 
 
 def as_float(x: Number = 0.0) -> Number:

@@ -101,20 +101,18 @@ class Symbol:
     __int__ = __complex__ = __float__
 
     def __iter__(self) -> Iterator[Any]:
-        refuse(
-            "the function treats its input as a sequence",
-            "An activation is a function of one number.",
-        )
+        self._refuse_sequence()
 
     def __len__(self) -> int:
-        refuse(
-            "the function treats its input as a sequence",
-            "An activation is a function of one number.",
-        )
+        self._refuse_sequence()
 
     def __getitem__(self, key: Any) -> Any:
         if key is Ellipsis or key == ():
             return self
+        self._refuse_sequence()
+
+    def _refuse_sequence(self) -> NoReturn:
+        reader().settle(self.expr)  # a parameter may be one: then it is read as it is
         refuse(
             "the function treats its input as a sequence",
             "An activation is a function of one number.",

@@ -14,7 +14,7 @@ import numpy as np
 from actgrad.errors import CallError
 from actgrad.language.derive import derive
 from actgrad.language.environment import unwrap
-from actgrad.language.expression import plain
+from actgrad.language.expression import plain, walk
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import Signature, breakpoints, places, settings, simplest
 from actgrad.study.slopes import slopes
@@ -135,7 +135,8 @@ def check(
     - "exact except at kinks": so too, but at some places (`kinks`, `jumps`) the function has no
       slope. The value at a kink itself must lie between the slopes at its sides;
     - "surrogate (declared)": `surrogate=` was given, or a `gradient=` that is not the upstream
-      gradient times the slope;
+      gradient times the slope, or the function calls an activation or a `stop_gradient` whose
+      declared derivative is not the slope;
     - "WRONG": it claims to be the slope, and is not; `worst` has the places.
 
     Raises `CallError` for an unknown parameter or an empty range.
@@ -361,7 +362,12 @@ def _summary(program: Program, by: str, lines: Sequence[_Line]) -> InputCheck:
         found = _clusters(np.sort(np.concatenate([line.own_kinks() for line in lines])))
         kinks = [x for x in found if all(abs(x - jump) > 0.02 for jump in jumps)]
     linear = all(line.linear for line in lines)
-    if program.kind == "surrogate" or (program.gradient and (wrong or not linear)):
+    declared = program.kind == "exact" and any(n.op == "given" for n in walk(program.value))
+    if (
+        program.kind == "surrogate"
+        or (declared and wrong)
+        or (program.gradient and (wrong or not linear))
+    ):
         verdict: Verdict = "surrogate (declared)"
     elif wrong:
         verdict = "WRONG"
