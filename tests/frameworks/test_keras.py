@@ -1,11 +1,17 @@
-"""Keras, on the backend that KERAS_BACKEND names: values, the derivative in force, saving."""
+"""Keras, on the backend that KERAS_BACKEND names: values, the derivative in force, saving.
+
+The backend is chosen before Keras is imported. Here it is TensorFlow, and `test_keras_backends.py`
+runs this file under the others, each in a process of its own.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
@@ -13,11 +19,13 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-pytest.importorskip(keras.config.backend())
+BACKEND = keras.config.backend()
+pytest.importorskip(BACKEND)
 
 import actgrad
 from actgrad import activation
 from actgrad.errors import CallError, DtypeError
+from tests.frameworks.conftest import CASES
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 WAYS = {
@@ -26,6 +34,8 @@ WAYS = {
     "jit_compile=auto": {},
     "run_eagerly": {"run_eagerly": True},
 }
+if BACKEND == "torch":  # slow there: `test_compiled_by_torch` takes its place
+    del WAYS["jit_compile=True"]
 
 
 def _sum(_, y):
@@ -46,9 +56,9 @@ class Source(keras.layers.Layer):
         return self.weight + 0 * keras.ops.sum(inputs)
 
 
-def step(model, x, **way):
+def step(model, x, loss=_sum, **way):
     """What one step of plain gradient descent with rate 1 on the sum of the outputs takes off the weights."""
-    model.compile(optimizer=keras.optimizers.SGD(1.0), loss=_sum, auto_scale_loss=False, **way)
+    model.compile(optimizer=keras.optimizers.SGD(1.0), loss=loss, auto_scale_loss=False, **way)
     before = [np.array(w) for w in model.get_weights()]
     model.train_on_batch(x, np.zeros((len(x), 1)))
     return [b - np.array(a) for b, a in zip(before, model.get_weights(), strict=True)]
@@ -72,6 +82,24 @@ def numpy(x):
 def test_the_derivative_in_every_way_of_training(case, points, way):
     found = slope(lambda x: case(x), points, **WAYS[way])
     np.testing.assert_allclose(found, case.expected(1, points), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="the others are tried one by one")
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf"
+)  # for relu too
+def test_compiled_by_torch(points):
+    inputs = keras.Input((1,))
+    line = activation(lambda x, k=1.0: k * x, name="line").layer(k=actgrad.trainable(1, low=0.5))
+    outputs = [case(Source(points)(inputs)) for case in CASES.values()]
+    outputs.append(line(Source(points)(inputs)))
+    model = keras.Model(inputs, keras.layers.Concatenate()(outputs))
+    *found, by_k = step(model, np.zeros((len(points), 1), np.float32), jit_compile=True)
+    assert model.jit_compile
+    for case, by_x in zip(CASES.values(), found, strict=False):
+        np.testing.assert_allclose(by_x, case.expected(1, points), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(by_k, 0.5)  # the bound stopped it
+    assert points.sum() > 0.5
 
 
 AS_A_LAYER = {
@@ -118,6 +146,98 @@ def test_the_activation_of_a_layer(case, make):
     found, before = numpy(layer(x)), numpy(plain(x))
     away = np.abs(before * 2 - np.round(before * 2)) > 1e-4  # from the jumps
     np.testing.assert_allclose(found[away], case.expected(0, before)[away], rtol=1e-4, atol=1e-5)
+
+
+# In layers: against the same activation, written by hand for Keras with `stop_gradient`.
+
+
+def _by_hand(value, slope):
+    still = keras.ops.stop_gradient
+
+    def twin(x):
+        return still(value(x)) + still(slope(x)) * (x - still(x))
+
+    return twin
+
+
+def _fraction(x):
+    return x - keras.ops.floor(x)
+
+
+def _twin_of_heaviside(k):
+    return _by_hand(
+        lambda x: keras.ops.cast(x >= 0, x.dtype), lambda x: k / (1 + keras.ops.square(k * x))
+    )
+
+
+TWINS = {
+    "spiky": _by_hand(
+        lambda x: keras.ops.where(_fraction(x) <= 0.5, _fraction(x), 0 * x),
+        lambda x: keras.ops.cast(_fraction(x) <= 0.5, x.dtype),
+    ),
+    "heaviside": _twin_of_heaviside(2.0),
+    "heaviside(slope=3)": _twin_of_heaviside(3.0),
+    "seven": _by_hand(lambda x: x * x, lambda x: 7.0 + 0 * x),
+}
+for _name, _twin in TWINS.items():
+    keras.saving.register_keras_serializable("tests", f"by_hand {_name}")(_twin)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_the_twins_are_right(name, points):
+    twin, case = TWINS[name], CASES[name]
+    found = numpy(twin(keras.ops.convert_to_tensor(points)))
+    np.testing.assert_allclose(found, case.expected(0, points), **CLOSE)
+    found = slope(keras.layers.Activation(twin), points)
+    np.testing.assert_allclose(found, case.expected(1, points), rtol=1e-4, atol=1e-5)
+
+
+def _transformer(f):
+    def block(x):
+        y = keras.layers.MultiHeadAttention(2, 4)(x, x)
+        x = keras.layers.LayerNormalization()(x + y)
+        y = keras.layers.Dense(3)(keras.layers.Dense(5, activation=f)(x))
+        return keras.layers.LayerNormalization()(x + y)
+
+    return block
+
+
+layers = keras.layers
+LAYERS_WITH_ONE = {
+    "Dense": ((4,), lambda f: layers.Dense(3, activation=f)),
+    "Conv2D": ((6, 5, 2), lambda f: layers.Conv2D(3, 2, activation=f)),
+    "SeparableConv1D": ((6, 3), lambda f: layers.SeparableConv1D(2, 2, activation=f)),
+    "EinsumDense": ((5, 3), lambda f: layers.EinsumDense("abc,cd->abd", (None, 2), activation=f)),
+    "LSTM": ((3, 3), lambda f: layers.LSTM(4, activation=f)),
+    "LSTM gates": ((3, 3), lambda f: layers.LSTM(4, recurrent_activation=f)),
+    "GRU": ((3, 3), lambda f: layers.GRU(4, activation=f, return_sequences=True)),
+    "Bidirectional": ((3, 3), lambda f: layers.Bidirectional(layers.LSTM(4, activation=f))),
+    "TimeDistributed": ((5, 3), lambda f: layers.TimeDistributed(layers.Dense(2, activation=f))),
+    "transformer": ((5, 3), _transformer),
+}
+
+
+def _squares(_, y):
+    return keras.ops.sum(keras.ops.square(y))
+
+
+@pytest.mark.parametrize("kind", LAYERS_WITH_ONE)
+def test_in_a_layer_as_written_by_hand(request, case, kind):
+    twin = TWINS[request.node.callspec.id.partition("-")[0]]
+    shape, make = LAYERS_WITH_ONE[kind]
+    x = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
+    models = []
+    for f in (case.activation(**case.options), twin):
+        inputs = keras.Input((None, *shape[1:]) if kind != "Dense" else shape)
+        models.append(keras.Model(inputs, make(f)(inputs)))
+    ours, theirs = models
+    ours.set_weights(theirs.get_weights())
+    np.testing.assert_allclose(numpy(ours(x)), numpy(theirs(x)), rtol=1e-4, atol=1e-5)
+    found = step(ours, x, loss=_squares, run_eagerly=True)
+    wanted = step(theirs, x, loss=_squares, run_eagerly=True)
+    for mine, their in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(mine, their, rtol=1e-3, atol=1e-4)
+    assert any(np.abs(their).max() > 1e-3 for their in wanted)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -245,6 +365,17 @@ def test_a_subclassed_model(case, points):
     np.testing.assert_allclose(found, case.expected(1, points), rtol=1e-4, atol=1e-5)
 
 
+def test_variables_beside_arrays():
+    x, b = np.float32([[0.5, -1.0], [2.0, 0.25]]), np.float32([1.5, -0.5])
+    wanted = x / (1 + np.exp(-b))
+    tensor, variable = keras.ops.convert_to_tensor, keras.Variable
+    np.testing.assert_allclose(numpy(gated(tensor(x), variable(b))), wanted, rtol=1e-5)
+    np.testing.assert_allclose(numpy(gated(variable(x), tensor(b))), wanted, rtol=1e-5)
+    swish = activation(_swish)
+    wanted = x / (1 + np.exp(-b * x))
+    np.testing.assert_allclose(numpy(swish(tensor(x), beta=variable(b))), wanted, rtol=1e-5)
+
+
 # Mixed precision.
 
 
@@ -256,7 +387,7 @@ def under():
     keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16"])
 @pytest.mark.parametrize("how", ["activation=", "called", "layer"])
 def test_mixed_precision(case, policy, how, under):
     under(policy)
@@ -284,6 +415,22 @@ def test_a_learnt_parameter_stays_in_float32(policy, under):
     layer = gated.layer(beta=actgrad.trainable(1.0))
     layer.build([(None, 2), (None, 2)])
     assert [keras.backend.standardize_dtype(w.dtype) for w in layer.weights] == ["float32"]
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_the_gradient_by_a_learnt_parameter_in_mixed_precision(policy, under):
+    x = np.random.default_rng(0).uniform(0.5, 2, size=(4, 3)).astype(np.float32)
+
+    def found():
+        layer = activation(_swish).layer(beta=actgrad.trainable(1.5))
+        return step(keras.Sequential([keras.Input((3,)), layer]), x)[0]
+
+    under(policy)
+    half = found()
+    under("float32")
+    np.testing.assert_allclose(half, found(), rtol=0.02)
+    sigmoid = 1 / (1 + np.exp(-1.5 * x))
+    np.testing.assert_allclose(half, np.sum(x * x * sigmoid * (1 - sigmoid)), rtol=0.02)
 
 
 # Data.
@@ -343,47 +490,57 @@ def test_clone_model(case):
     assert clone.layers[-4].parameters["beta"] == 0.5
 
 
-LOAD = """
+# Opened without the code that defined the activations; safe mode is Keras's default.
+OPEN = """
 import sys
 {imports}
 import numpy as np
-data = np.load(sys.argv[2])
-model = keras.saving.load_model(sys.argv[1], safe_mode=True, compile=False)
-np.testing.assert_allclose(model.predict(data["x"], verbose=0), data["y"], rtol=1e-5, atol=1e-6)
-model.compile(optimizer=keras.optimizers.SGD(1.0), loss="mse")
-before = [np.array(w) for w in model.get_weights()]
-model.train_on_batch(data["x"], data["t"])
-for i, (b, a) in enumerate(zip(before, model.get_weights())):
-    np.testing.assert_allclose(b - np.array(a), data["step%d" % i], rtol=1e-3, atol=1e-5)
-print("done")
+for name in sys.argv[1:]:
+    data = np.load(name + ".npz")
+    model = keras.saving.load_model(name + ".keras", compile=False)
+    np.testing.assert_allclose(model.predict(data["x"], verbose=0), data["y"], rtol=1e-4, atol=1e-5)
+    model.compile(optimizer=keras.optimizers.SGD(1.0), loss="mse", run_eagerly=True)
+    before = [np.array(w) for w in model.get_weights()]
+    model.train_on_batch(data["x"], data["t"])
+    for i, (b, a) in enumerate(zip(before, model.get_weights())):
+        np.testing.assert_allclose(b - np.array(a), data["step%d" % i], rtol=1e-3, atol=1e-4)
+print("done under", keras.config.backend())
 """
 
 
-@pytest.mark.parametrize(
-    "imports",
-    ["import keras, actgrad", "import actgrad, keras"],
-    ids=["after keras", "before keras"],
-)
-def test_loaded_in_a_fresh_process(case, tmp_path, imports):
-    model = _network(case.activation(**case.options), activation(_swish))
+@pytest.mark.slow
+def test_saved_and_opened_under_every_backend(tmp_path):
+    """In fresh processes, Keras imported before or after actgrad."""
     random = np.random.default_rng(0)
     x, t = random.normal(size=(4, 6, 3)).astype(np.float32), np.ones((4, 1), np.float32)
-    data = {"x": x, "t": t, "y": model.predict(x, verbose=0)}
-    model.save(tmp_path / "model.keras")
-    model.compile(optimizer=keras.optimizers.SGD(1.0), loss="mse")
-    before = [np.array(w) for w in model.get_weights()]
-    model.train_on_batch(x, t)
-    for i, (b, a) in enumerate(zip(before, model.get_weights(), strict=True)):
-        data[f"step{i}"] = b - np.array(a)
-    np.savez(tmp_path / "data.npz", **data)
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD.format(imports=imports), "model.keras", "data.npz"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.stdout.strip().endswith("done"), done.stderr[-3000:]
+    for i, case in enumerate(CASES.values()):
+        model = _network(case.activation(**case.options), activation(_swish))
+        model.save(tmp_path / f"{i}.keras")
+        model.compile(optimizer=keras.optimizers.SGD(1.0), loss="mse", run_eagerly=True)
+        data = {"x": x, "t": t, "y": model.predict(x, verbose=0)}
+        before = [np.array(w) for w in model.get_weights()]
+        model.train_on_batch(x, t)
+        for j, (b, a) in enumerate(zip(before, model.get_weights(), strict=True)):
+            data[f"step{j}"] = b - np.array(a)
+        assert np.abs(data["step0"]).max() > 0
+        np.savez(tmp_path / f"{i}.npz", **data)
+    here = [backend for backend in ("tensorflow", "jax", "torch") if find_spec(backend)]
+    for backend in here:
+        imports = "import keras, actgrad" if backend == BACKEND else "import actgrad, keras"
+        names = [
+            shutil.copy(path, tmp_path / f"{backend}{path.name}") for path in tmp_path.glob("?.*")
+        ]
+        assert len(names) == 2 * len(CASES)
+        done = subprocess.run(
+            [sys.executable, "-c", OPEN.format(imports=imports)]
+            + [f"{backend}{i}" for i in range(len(CASES))],
+            cwd=tmp_path,
+            env={**os.environ, "KERAS_BACKEND": backend},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.stdout.strip().endswith(f"done under {backend}"), done.stderr[-3000:]
 
 
 # Parameters that are learnt.
@@ -523,3 +680,57 @@ def test_a_loops_length_is_put_in_but_cannot_be_learnt():
     np.testing.assert_array_equal(numpy(f.layer(times=3)(np.ones((1, 1), np.float32))), [[8.0]])
     with pytest.raises(CallError, match="cannot be learnt"):
         f.layer(times=actgrad.trainable(2.0))
+
+
+# On JAX alone.
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is for JAX")
+def test_data_parallel_over_two_devices():
+    import jax
+
+    if len(jax.devices()) < 2:
+        pytest.skip("XLA_FLAGS=--xla_force_host_platform_device_count=2")
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(8, 4)).astype(np.float32), np.ones((8, 1), np.float32)
+
+    def trained():
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(8, activation=CASES["heaviside"].activation(slope=3)),
+                activation(_swish).layer(beta=actgrad.trainable(1.5, low=0.1)),
+                keras.layers.Dense(1, activation=CASES["seven"].activation),
+            ]
+        )
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+        before = model.get_weights()
+        model.fit(x, y, epochs=3, batch_size=4, shuffle=False, verbose=0)
+        return before, model.get_weights()
+
+    _, alone = trained()
+    distribution = keras.distribution.DataParallel(devices=keras.distribution.list_devices())
+    keras.distribution.set_distribution(distribution)
+    try:
+        before, together = trained()
+    finally:
+        keras.distribution.set_distribution(None)
+    for start, a, b in zip(before, alone, together, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+        assert np.abs(start - a).max() > 0
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="as on JAX")
+def test_rematerialised():
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+
+    def found():
+        keras.utils.set_random_seed(3)
+        dense = keras.layers.Dense(3, activation=CASES["seven"].activation)
+        return step(keras.Sequential([keras.Input((4,)), dense]), x)
+
+    with keras.RematScope(mode="full"):
+        remade = found()
+    for mine, their in zip(remade, found(), strict=True):
+        np.testing.assert_allclose(mine, their, rtol=1e-5)
