@@ -4,7 +4,7 @@ what it is declared to be. Cheap, on a fixed set of points; `study.check` looks 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ POINTS = np.sort(np.concatenate([-_POSITIVE * 0.9713, _POSITIVE]))
 
 
 # For comparing with Python itself, where it may do something special.
-SPECIAL = np.array([0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 10.0, 1000.0, -1000.0])
+SPECIAL = np.array([*range(-10, 11), 0.5, -0.5, 1.5, -1.5, 100.0, -100.0, 1000.0, -1000.0])
 
 
 def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
@@ -45,14 +45,22 @@ def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, f
     ]
     read = _values(program, program.value, chosen)
     for i, row in enumerate(zip(*chosen, strict=True)):
-        try:
-            with np.errstate(all="ignore"):  # of the NumPy calls in it
-                own = float(function(*map(float, row)))
-        except Exception:  # where Python raises, the meaning is IEEE's
-            continue
+        own = _answer(function, row)
         if np.isfinite(own) and not np.isclose(own, read[i], rtol=1e-6, atol=1e-9):
-            return float(row[0]), own, float(read[i])
+            near = [_answer(function, [x * (1 + k * 1e-15) for x in row]) for k in (-3, -1, 1, 3)]
+            spread = max(abs(value - own) for value in near)
+            if not abs(own - read[i]) < 100 * spread:  # else it is rounding, much amplified
+                return float(row[0]), own, float(read[i])
     return None
+
+
+def _answer(function: Callable[..., Any], row: Sequence[float]) -> float:
+    """Python's own; nan where Python raises: there the meaning is IEEE's."""
+    try:
+        with np.errstate(all="ignore"):  # of the NumPy calls in it
+            return float(function(*map(float, row)))
+    except Exception:
+        return np.nan
 
 
 def mismatches(
