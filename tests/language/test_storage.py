@@ -150,7 +150,7 @@ FAULTS = {
     "upstream in the value": (
         changed(kind="gradient", nodes=[["var", "upstream"]], value=0, gradient=[0]), '"value"'
     ),
-    "too many bytes": (" " * (storage.MAX_BYTES + 1), "more than the 8,000,000 allowed"),
+    "too many bytes": (" " * (storage.MAX_BYTES + 1), "more than the 4,000,000 allowed"),
 }  # fmt: skip
 
 

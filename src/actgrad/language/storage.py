@@ -19,8 +19,8 @@ from actgrad.language.ops import OPS
 from actgrad.language.program import Program, Value
 
 VERSION = 1
-MAX_BYTES = 8_000_000
-MAX_NODES = 200_000
+MAX_BYTES = 4_000_000
+MAX_NODES = 100_000
 
 _KEYS = {"actgrad", "name", "inputs", "parameters", "fixed", "kind", "value", "gradient", "nodes"}
 _TRUTHS = {"and": (0, 1), "or": (0, 1), "not": (0,), "select": (0,)}
@@ -154,8 +154,8 @@ class _Loader:
                 f"version {version} is newer than {VERSION}, the newest known here; upgrade",
             )
         if set(data) != _KEYS:
-            missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)[:5]
-            self.fail("top level", f"missing keys {missing}, unknown keys {unknown}")
+            missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)
+            self.fail("top level", f"missing keys {missing}, unknown keys {_brief(unknown)}")
         if not isinstance(data["name"], str) or not data["name"] or len(data["name"]) > 200:
             self.fail('"name"', f"expected a text, and got {_brief(data['name'])}")
         if data["kind"] not in ("exact", "derivative", "surrogate", "gradient"):
