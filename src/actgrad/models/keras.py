@@ -132,6 +132,13 @@ def unreached(model: Any, name: str) -> list[str]:
     return found
 
 
+def other(model: Any) -> list[str]:
+    """Layers among Keras' activations that have weights of their own, or mix the elements."""
+    kinds = (keras.layers.PReLU, keras.layers.Softmax)
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, kinds)]
+    return [f"{layer.name} ({type(layer).__name__})" for layer in layers]
+
+
 def _spelt(operation: Any) -> str:
     return type(operation).__name__.lower()
 

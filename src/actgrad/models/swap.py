@@ -108,7 +108,7 @@ def _find(room: ModuleType, model: Any, old: Old) -> list[Place]:
     name = room.name_of(old) if isinstance(old, str) else getattr(old, "__name__", "").lower()
     unreached = room.unreached(model, name) if name else []
     if not found:
-        _not_found(there, old, name, unreached)
+        _not_found(there, old, name, unreached, room.other(model))
     if unreached:
         warnings.warn(
             f"{name!r} is also called as a function, which cannot be swapped: {', '.join(unreached)}\n"
@@ -131,7 +131,9 @@ def _matches(room: ModuleType, place: Place, old: Old) -> bool:
     return any(it is not None and it is old for it in (place.held, place.owner, own, place.function))
 
 
-def _not_found(there: list[Place], old: Old, name: str, unreached: list[str]) -> None:
+def _not_found(
+    there: list[Place], old: Old, name: str, unreached: list[str], other: list[str]
+) -> None:
     names: dict[str, list[str]] = {}
     for place in there:
         names.setdefault(place.called, []).append(place.where)
@@ -142,4 +144,5 @@ def _not_found(there: list[Place], old: Old, name: str, unreached: list[str]) ->
     raise OverrideError(
         f"the model has no activation {shown}{hint}\n  It has{listed or ' none'}"
         + (f"\n  Called as a function, and so out of reach: {', '.join(unreached)}" if unreached else "")
+        + (f"\n  Not functions of one number, and so out of reach: {', '.join(other)}" if other else "")
     )

@@ -30,6 +30,11 @@ _MODULES: dict[type, tuple[str, tuple[str, ...]]] = {
     torch.nn.Hardtanh: ("hardtanh", ("min_val", "max_val")),
     torch.nn.Hardswish: ("hardswish", ()),
     torch.nn.Hardsigmoid: ("hardsigmoid", ()),
+    torch.nn.Hardshrink: ("hardshrink", ("lambd",)),
+    torch.nn.Softshrink: ("softshrink", ("lambd",)),
+    torch.nn.Tanhshrink: ("tanhshrink", ()),
+    torch.nn.LogSigmoid: ("logsigmoid", ()),
+    torch.nn.Threshold: ("threshold", ("threshold", "value")),
 }
 
 
@@ -127,6 +132,15 @@ def unreached(model: Any, name: str) -> list[str]:
         and calls_by_name(type(module).forward, module, name)
     }
     return sorted(found)
+
+
+def other(model: Any) -> list[str]:
+    """Modules among PyTorch's activations that have weights, draw numbers, or mix the elements."""
+    return [
+        f"{path} ({type(module).__name__})"
+        for path, module in model.named_modules()
+        if type(module).__module__ == "torch.nn.modules.activation" and type(module) not in _MODULES
+    ]
 
 
 def forget(model: Any) -> None:
