@@ -165,3 +165,17 @@ def test_nan_is_named_in_words(actgrad: Run, small: Path, tmp_path: Path) -> Non
     assert f"grows, seed 0: the loss became nan in epoch {own['broke']['epoch']}" in text
     assert "gives class 0 for every test sample" in text
     assert "is the share of class 0" in text
+
+
+def test_stabilised(actgrad: Any, small: Path, tmp_path: Path) -> None:
+    square = ROOT / "examples" / "square.py"
+    done = actgrad(
+        "train", f"{square}:square", "--data", small, "--output", tmp_path / "out",
+        "--network", "deep", "--stabilise", "auto", "--epochs", 1, "--seeds", 1,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "Stabilised: square, 4 layers" in said
+    assert "normalisation of each sample" in said
+    assert "identical predictions" in said
+    assert json.loads((tmp_path / "out" / "settings.json").read_text())["stabilise"] == "auto"

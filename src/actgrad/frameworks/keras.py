@@ -122,6 +122,21 @@ class Bounds(keras.constraints.Constraint):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class Boundary(keras.regularizers.Regularizer):
+    """A penalty on numbers beyond ±`at`: `weight` times the mean square of the excess."""
+
+    def __init__(self, at: float, weight: float) -> None:
+        self.at, self.weight = at, weight
+
+    def __call__(self, x: Any) -> Any:
+        excess = keras.ops.maximum(keras.ops.abs(x) - self.at, 0.0)
+        return self.weight * keras.ops.mean(keras.ops.square(excess))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"at": self.at, "weight": self.weight}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class ActivationLayer(keras.layers.Layer):
     """An activation as a layer; parameters are numbers, or weights where they are `trainable(...)`.
 

@@ -199,8 +199,8 @@ actgrad train spiky.py:spiky --resume"""
 def train(
     target: Target,
     network: Annotated[
-        Literal["mlp", "cnn"],
-        typer.Option(help="One wide hidden layer, or two convolutions and a hidden layer."),
+        Literal["mlp", "deep", "cnn"],
+        typer.Option(help="One wide hidden layer, four, or two convolutions and a hidden layer."),
     ] = "mlp",
     data: Annotated[
         str,
@@ -212,6 +212,13 @@ def train(
     seeds: Annotated[int, typer.Option(min=1, help="How many times, with seeds 0, 1, ...")] = 3,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples in a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 3e-4,
+    stabilise: Annotated[
+        Literal["off", "auto", "foldable"],
+        typer.Option(
+            help="Choose first weights, normalisation, penalty, clipping and learning rate by the "
+            "forecast, and say why; 'foldable' normalises what folds into the weights."
+        ),
+    ] = "off",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The folder for what is made. [default: runs/NAME]"),
@@ -242,7 +249,7 @@ def train(
 
     choose_backend(backend)
     f = load(target, _warn)
-    options = Options(network, epochs, seeds, batch_size, learning_rate)
+    options = Options(network, epochs, seeds, batch_size, learning_rate, stabilise)
     path = output or Path("runs") / _as_file_name(f.name)
     try:
         job.run(

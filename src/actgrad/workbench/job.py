@@ -17,10 +17,10 @@ from actgrad.workbench import curves, folder, results, show
 from actgrad.workbench import data as data_files
 from actgrad.workbench.data import Data
 from actgrad.workbench.folder import Folder, Settings, write_json
-from actgrad.workbench.networks import check_shape
+from actgrad.workbench.networks import NETWORKS, check_shape
 from actgrad.workbench.quiet import import_keras, quiet
 from actgrad.workbench.reload import same_in_a_fresh_process
-from actgrad.workbench.train import Options, Run, build, train
+from actgrad.workbench.train import Options, Run, build, repair, train
 
 RELU = "ReLU"
 
@@ -54,6 +54,9 @@ def run(
     output.open(settings, resume)
     f.plot(path=output / folder.FUNCTION)
     say(console, f"\n{data}")
+    if options.stabilise != "off":
+        model = NETWORKS[options.network](keras, f, data.shape, data.classes)
+        say(console, f"Stabilised: {repair(model, options)[1]}")
     say(console, _plan(f, options, keras))
 
     runs = _train_all(keras, f, data, options, output, console)

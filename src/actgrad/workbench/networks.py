@@ -22,6 +22,13 @@ def mlp(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> An
     )
 
 
+def deep(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
+    """Four hidden layers."""
+    dense = keras.layers.Dense
+    hidden = [dense(128, activation=activation) for _ in range(4)]
+    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), *hidden, dense(classes)])
+
+
 def cnn(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
     """Two convolutions, each followed by pooling, and a hidden layer."""
     layers = keras.layers
@@ -42,7 +49,11 @@ def cnn(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> An
     )
 
 
-NETWORKS: dict[str, Callable[[Any, Any, tuple[int, ...], int], Any]] = {"mlp": mlp, "cnn": cnn}
+NETWORKS: dict[str, Callable[[Any, Any, tuple[int, ...], int], Any]] = {
+    "mlp": mlp,
+    "deep": deep,
+    "cnn": cnn,
+}
 
 
 def check_shape(network: str, shape: tuple[int, ...]) -> None:

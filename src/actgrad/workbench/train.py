@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.activation import Activation
 from actgrad.workbench.data import Data
 from actgrad.workbench.folder import load_state, save_state
 from actgrad.workbench.networks import NETWORKS
@@ -30,6 +31,7 @@ class Options:
     seeds: int
     batch_size: int
     learning_rate: float
+    stabilise: str = "off"
 
 
 @dataclass
@@ -66,15 +68,26 @@ def build(keras: Any, activation: Any, data: Data, options: Options, seed: int) 
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     model = NETWORKS[options.network](keras, activation, data.shape, data.classes)
+    optimizer = keras.optimizers.Adam(options.learning_rate)
+    if options.stabilise != "off" and isinstance(activation, Activation):
+        model, chosen = repair(model, options)
+        optimizer = keras.optimizers.Adam(chosen.learning_rate, global_clipnorm=chosen.clip)
     on_host = getattr(getattr(activation, "program", None), "on_host", False)
     model.compile(
-        keras.optimizers.Adam(options.learning_rate),
+        optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile=False if on_host else "auto",
     )
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def repair(model: Any, options: Options) -> tuple[Any, Any]:
+    """The network with what its activation needs, and the plan that says why."""
+    from actgrad.study.repair import stabilise
+
+    return stabilise(model, options.learning_rate, foldable=options.stabilise == "foldable")
 
 
 def train(
