@@ -600,6 +600,22 @@ def swallows_a_division_by_zero(x):
         return 0.0
 
 
+def swallows_at_one_number(x):
+    try:
+        return 1 / (x - 3)
+    except ZeroDivisionError:
+        return 5.0
+
+
+def matches_truth_values(x):
+    match (x > 0, x > 1):
+        case (True, True):
+            return x
+        case (True, False):
+            return 2 * x
+    return 3 * x
+
+
 def swallows_an_overflow(x):
     try:
         return math.exp(x)
@@ -631,7 +647,9 @@ def compares_identity(x):
     [
         swallows_a_domain_error,
         swallows_a_division_by_zero,
+        swallows_at_one_number,
         swallows_an_overflow,
+        matches_truth_values,
         swallows_everything,
         looks_at_its_text,
         compares_identity,

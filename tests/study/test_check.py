@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from actgrad import activation
-from actgrad.errors import CallError
+from actgrad.errors import CallError, DerivativeMismatchWarning
 from actgrad.study.check import check
 
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
@@ -452,3 +452,18 @@ def test_empty_range(low, high):
 def test_unknown_parameter():
     with pytest.raises(CallError, match="did you mean 'beta'"):
         activation(swish).check(betta=2.0)
+
+
+soft_step = activation(lambda x: 1.0 if x >= 0 else 0.0, surrogate=lambda x: max(0, 1 - abs(x)))
+
+
+def test_a_surrogate_inside_a_function_is_declared_too():
+    found = check(activation(lambda x: x + 2 * soft_step(x), name="f"))
+    assert found.verdict == "surrogate (declared)"
+    assert found.jumps == (0.0,)
+
+
+def test_a_wrong_derivative_is_not_excused_by_a_surrogate_inside():
+    with pytest.warns(DerivativeMismatchWarning):
+        f = activation(lambda x: x + 2 * soft_step(x), name="f", derivative=3)
+    assert check(f).verdict == "WRONG"

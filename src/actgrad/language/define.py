@@ -346,7 +346,7 @@ def _check_reading(
             f"reading {read:.9g}\n"
             f"{definition(function)}\n"
             f"  It does something that is not a computation with its argument: catching its own exceptions, "
-            f"looking at types or names, or keeping a state. "
+            f"looking at types or names, comparing by `is` (as `case True:` does), or keeping a state. "
             f"Or run it unread with `activation(..., host=True)`."
         )
 
