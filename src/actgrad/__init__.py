@@ -5,11 +5,13 @@ from actgrad.catalogue import activations, surrogates
 from actgrad.frameworks.trainable import trainable
 from actgrad.models.swap import override, replace
 from actgrad.study.initializers import init_, initializer
+from actgrad.study.monitor import Monitor
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Activation",
+    "Monitor",
     "activation",
     "activations",
     "from_json",

@@ -2,9 +2,9 @@
 
 `actgrad.surrogates.atan` is an activation: a Heaviside step forward, the surrogate backward;
 `surrogates.atan(alpha=5.0)` is the same with another parameter. The step is 1 at zero, or
-`at_zero`: `surrogates.atan(at_zero=0.0)`. With `surrogates.atan(scaled=True)` the surrogate is multiplied
-by the c that keeps gradients at their size (`f.scaled()`). `ENTRIES` holds for each the formula of its derivative,
-a primitive of which it is the true derivative, and its name in each library.
+`at_zero`: `surrogates.atan(at_zero=0.0)`. With `surrogates.atan(scaled=True)` the surrogate is
+multiplied by the c that keeps gradients at their size (`f.scaled()`). `ENTRIES` holds for each the
+formula of its derivative, a primitive of which it is the true derivative, and its name in each library.
 
 >>> from actgrad import surrogates
 >>> step = surrogates.triangle(alpha=1.0)
