@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -129,14 +130,24 @@ def plainly(function: Any) -> Any:
     return function
 
 
-RUNNERS: dict[str, tuple[Runner, int]] = {
-    "NumPy": (of_numpy, 1),
-    "TensorFlow eager": (of_tensorflow(plainly), 1),
-    "TensorFlow jit_compile": (of_tensorflow(lambda f: tf.function(f, jit_compile=True)), 5),
-    "JAX eager": (of_jax(plainly), 5),
-    "JAX jit": (of_jax(jax.jit), 5),
-    "PyTorch eager": (of_torch, 1),
-    "PyTorch compile(aot_eager)": (of_torch_compiled(backend="aot_eager"), 8),
-    "PyTorch compile": (of_torch_compiled(), 25),
+@dataclass(frozen=True)
+class Mode:
+    """A way of running, and of how many programs it takes one: compiling takes seconds."""
+
+    run: Runner
+    one_of: int = 1
+    at_most: int = 20_000
+
+
+MODES = {
+    "NumPy": Mode(of_numpy),
+    "TensorFlow eager": Mode(of_tensorflow(plainly)),
+    "TensorFlow jit_compile": Mode(
+        of_tensorflow(lambda f: tf.function(f, jit_compile=True)), 5, 500
+    ),
+    "JAX eager": Mode(of_jax(plainly), 12, 500),
+    "JAX jit": Mode(of_jax(jax.jit), 5, 1000),
+    "PyTorch eager": Mode(of_torch),
+    "PyTorch compile(aot_eager)": Mode(of_torch_compiled(backend="aot_eager"), 8, 200),
+    "PyTorch compile": Mode(of_torch_compiled(), 25, 40),
 }
-"""And of how many programs it takes one: compiling takes seconds."""
