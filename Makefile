@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FUZZ ?= 20000
+DATA ?= ../shared/data
+TRAININGS_ARGS ?=
 EXTRAS ?=
 TEST_ARGS ?=
 DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrite
@@ -21,6 +23,7 @@ help:
 	@echo "make test    all tests                    (TEST_ARGS='-k name' chooses)"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure the speed"
+	@echo "make trainings   train on MNIST and Fashion-MNIST; hours    (DATA=folder, TRAININGS_ARGS=...)"
 	@echo "make fuzz    random programs against Python  (FUZZ=20000 sets how many)"
 	@echo "make modes   run every mode of every framework, and write docs/modes.md"
 	@echo "make docs    build the documentation into site/"
@@ -80,6 +83,10 @@ lint: $(READY)-lint
 
 bench: $(READY)-test
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/run.py
+
+# What is finished is kept: started again, it goes on.
+trainings: $(READY)-test
+	$(BIN)/python benchmarks/trainings.py --data $(DATA) --output runs/trainings $(TRAININGS_ARGS)
 
 fuzz: $(READY)-test
 	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz tests/agreement $(TEST_ARGS)
