@@ -15,7 +15,7 @@ DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrit
 .DELETE_ON_ERROR:
 # Two pips in one environment at the same time break it, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help setup demo test lint bench fuzz docs package clean
+.PHONY: help setup demo test lint bench trainings fuzz docs package clean
 
 help:
 	@echo "make setup   an environment with everything, for working on actgrad"
