@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import datetime
+import functools
 import io
 import json
 import logging
@@ -862,3 +863,17 @@ def test_256_paths_are_read():
 def test_derivatives_of_a_long_loop_are_linear_too():
     sizes = [len(walk(define(steps(n)).partial("x").value)) for n in (250, 500, 1000)]
     assert sizes[2] <= 2.2 * sizes[1] <= 2.2 * 2.2 * sizes[0]
+
+
+class Counts:
+    calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return x * self.calls
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, functools.partial], ids=["object", "partial of it"])
+def test_an_object_that_is_called_is_shown_by_its_call(wrap):
+    line = Counts.__call__.__code__.co_firstlineno
+    assert f'File "{__file__}", line {line}, in __call__' in refusal(wrap(Counts()), ImpureError)

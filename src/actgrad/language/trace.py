@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import dis
+import functools
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -462,9 +463,11 @@ def _name(function: Any) -> str:
 
 
 def definition(function: Any) -> str:
-    code = getattr(function, "__code__", None) or getattr(
-        getattr(function, "__func__", None), "__code__", None
-    )
+    while isinstance(function, functools.partial):
+        function = function.func
+    call = getattr(type(function), "__call__", None)  # noqa: B004
+    methods = function, getattr(function, "__func__", None), call
+    code = next(filter(None, (getattr(method, "__code__", None) for method in methods)), None)
     return place(code.co_filename, code.co_firstlineno, code.co_name) if code else ""
 
 
