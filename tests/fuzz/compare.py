@@ -13,7 +13,7 @@ from mpmath import mp
 from actgrad.errors import ActgradWarning
 from actgrad.frameworks import numpy as room
 from actgrad.language.define import define
-from actgrad.language.expression import Expr, plain, walk
+from actgrad.language.expression import Expr, const, plain, walk
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 from tests.fuzz import arithmetic
@@ -92,9 +92,12 @@ def wrong_values(program: Program, generated: Generated, count: Count) -> list[s
     """Where the program's value is not Python's, nor nearer to the exact number than Python's is."""
     found = []
     at = points(len(generated.inputs))
+    a_path_raises = const(math.nan) in walk(program.value)
     for point, ours in zip(at, evaluate(program, at), strict=True):
         own = python_value(generated, point)
         if own is None or not close(ours, own):
+            if own is None and math.isnan(ours) and a_path_raises:
+                continue  # arithmetic of constants alone, which raises before we can see it
             ieee = ieee_value(generated, point)
             if own is None and (ieee is None or "copysign" in generated.source):
                 continue  # constants that raise, or the sign of a nan
