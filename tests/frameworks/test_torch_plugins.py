@@ -319,11 +319,9 @@ def test_a_module_of_lightning(precision: str, tmp_path: Any) -> None:
             return torch.optim.Adam(self.swish.parameters(), 0.05)
 
     x = torch.linspace(-3, 3, 64)[:, None]
-    batches = torch.utils.data.DataLoader(
-        [(a, a * torch.sigmoid(1.7 * a)) for a in x], batch_size=64
-    )
+    batches = torch.utils.data.DataLoader([(x, x * torch.sigmoid(1.7 * x))] * 400, batch_size=None)
     trainer = lightning.Trainer(
-        max_epochs=100,
+        max_epochs=1,
         accelerator="cpu",
         precision=precision,
         default_root_dir=tmp_path,

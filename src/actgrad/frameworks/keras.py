@@ -6,6 +6,7 @@ Values and derivatives are those of the backend's own room; nothing here goes th
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 from collections.abc import Callable, Mapping
@@ -208,6 +209,13 @@ class ActivationLayer(keras.layers.Layer):
             for name, value in self.parameters.items()
         }
         return _backend().call(self.program, tensors, values)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Of several inputs: where none of them is masked."""
+        if not isinstance(previous_mask, (list, tuple)):
+            return previous_mask
+        known = [mask for mask in previous_mask if mask is not None]
+        return functools.reduce(keras.ops.logical_and, known) if known else None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = [input_shape] if len(self.program.inputs) == 1 else input_shape
