@@ -22,6 +22,7 @@ _FRAMEWORKS = {
     "test_torch": "PyTorch",
     "test_torch_distributed": "PyTorch",
     "test_torch_modes": "PyTorch",
+    "test_torch_plugins": "PyTorch",
     "test_jax": "JAX",
     "test_jax_modes": "JAX",
     "test_jax_plugins": "JAX",
