@@ -614,6 +614,39 @@ def test_parameters_per_channel_reach_their_optimum():
     np.testing.assert_allclose(numpy(layer.weights[0]), beta, atol=1e-2)
 
 
+@pytest.fixture
+def channels_first():
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format(before)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (3, 2, 2, 4)], ids=["images", "volumes"])
+def test_channels_that_come_first(shape, channels_first):
+    x = np.random.default_rng(0).normal(size=(5, *shape)).astype(np.float32)
+    layer = activation(_swish).layer(beta=actgrad.trainable(per_channel=True))
+    model = keras.Sequential([keras.Input((3, *(None for _ in shape[1:]))), layer])
+    beta = np.float32([0.5, 1.0, 2.0])
+    model.set_weights([beta])
+    keras.config.set_image_data_format("channels_last")  # what it was built with holds
+    each = beta.reshape(3, *(1 for _ in shape[1:]))
+    sigmoid = 1 / (1 + np.exp(-each * x))
+    clone = keras.models.clone_model(model)
+    clone.set_weights([beta])
+    for network in (model, clone):
+        np.testing.assert_allclose(numpy(network(x)), x * sigmoid, **CLOSE)
+    axes = (0, *range(2, x.ndim))
+    wanted = np.sum(x * x * sigmoid * (1 - sigmoid), axis=axes)
+    np.testing.assert_allclose(step(model, x)[0], wanted, rtol=1e-4)
+
+
+def test_channels_of_a_sequence_come_last(channels_first):
+    layer = activation(_swish).layer(beta=actgrad.trainable(per_channel=True))
+    layer(np.ones((2, 5, 3), np.float32))
+    assert layer.weights[0].shape == (3,)
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("initial", "direction", "expected"),

@@ -141,11 +141,17 @@ class Boundary(keras.regularizers.Regularizer):
 class ActivationLayer(keras.layers.Layer):
     """An activation as a layer; parameters are numbers, or weights where they are `trainable(...)`.
 
-    Several inputs are called as `layer(a, b)` or `layer([a, b])`.
+    Several inputs are called as `layer(a, b)` or `layer([a, b])`. With `per_channel` there is one number
+    per channel of the first input: the last axis, or the second of images and volumes where Keras's
+    image_data_format is channels_first.
     """
 
     def __init__(
-        self, program: Program, parameters: dict[str, Any] | None = None, **options: Any
+        self,
+        program: Program,
+        parameters: dict[str, Any] | None = None,
+        data_format: str | None = None,
+        **options: Any,
     ) -> None:
         if not options.get("name"):
             options["name"] = keras.src.utils.naming.auto_name(_layer_name(program.name))
@@ -154,6 +160,7 @@ class ActivationLayer(keras.layers.Layer):
         self.parameters = {
             name: _setting(program, name, value) for name, value in (parameters or {}).items()
         }
+        self.data_format = data_format or keras.config.image_data_format()
         self.supports_masking = True
         self.supports_jit = not program.on_host
 
@@ -177,10 +184,11 @@ class ActivationLayer(keras.layers.Layer):
     def _add_weight(self, name: str, value: Trainable, initial: Any, shapes: Any) -> None:
         shape: tuple[int, ...] = np.shape(initial)
         if value.per_channel:
-            channels = shapes[0][-1]
+            axis = self._channels_axis(len(shapes[0]))
+            channels = shapes[0][axis]
             if channels is None:
                 raise CallError(
-                    f"{name!r} is trainable per channel, and the number of channels (the last axis) "
+                    f"{name!r} is trainable per channel, and the number of channels (axis {axis}) "
                     f"is unknown"
                 )
             if shape not in ((), (1,), (channels,)):
@@ -202,10 +210,20 @@ class ActivationLayer(keras.layers.Layer):
         )
         setattr(self, f"_{name}_weight", weight)
 
+    def _channels_axis(self, rank: int) -> int:
+        return 1 if self.data_format == "channels_first" and rank > 3 else -1
+
+    def _weight(self, name: str, value: Trainable, rank: int) -> Any:
+        weight = getattr(self, f"_{name}_weight").value
+        if value.per_channel and self._channels_axis(rank) == 1:
+            return keras.ops.reshape(weight, (*weight.shape, *(1,) * (rank - 2)))
+        return weight
+
     def call(self, inputs: Any) -> Any:
         tensors = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
+        rank = len(tensors[0].shape)
         values = {
-            name: getattr(self, f"_{name}_weight").value if isinstance(value, Trainable) else value
+            name: self._weight(name, value, rank) if isinstance(value, Trainable) else value
             for name, value in self.parameters.items()
         }
         return _backend().call(self.program, tensors, values)
@@ -238,7 +256,7 @@ class ActivationLayer(keras.layers.Layer):
             for name, value in self.parameters.items()
         }
         own = {"program": storage.to_json(self.program), "parameters": parameters}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "data_format": self.data_format}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ActivationLayer:
