@@ -7,11 +7,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("actgrad.frameworks.torch")
 
-from torch import nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+from torch import nn
+from torch.nn import functional
 
-from actgrad import activation, override, replace, trainable  # noqa: E402
-from actgrad.errors import OverrideError, UnreachedWarning  # noqa: E402
+from actgrad import activation, override, replace, trainable
+from actgrad.errors import OverrideError, UnreachedWarning
 
 
 @activation(surrogate=lambda x: 7.0)
