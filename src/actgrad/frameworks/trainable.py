@@ -61,7 +61,7 @@ def trainable(
     """A parameter that is learnt: `f.layer(beta=trainable(1.0, low=0.0))`.
 
     It starts at `initial` (the activation's own default if None), is kept within [`low`, `high`]
-    after every step, and is one number, or one per channel (the last axis) with `per_channel`.
+    after every step, and is one number, or one per channel (see the layer or module) with `per_channel`.
     It acts in the function and in its derivative alike, and is saved with the model's weights.
 
     >>> trainable(1.0, low=0.0)
