@@ -73,8 +73,8 @@ class HostError(ActgradError):
     """A function run on the host cannot be saved, exported, or compiled.
 
     It exists only as Python code in this process. (Keras opens the file of `model.save` before it
-    asks what to write, so it leaves an empty one, and what was there is gone.) Rewrite it with operations that actgrad can
-    read (see `actgrad.language.ops`), and drop `host=True`.
+    asks what to write, so it leaves an empty one, and what was there is gone.) Rewrite it with
+    operations that actgrad can read (see `actgrad.language.ops`), and drop `host=True`.
     """
 
 
