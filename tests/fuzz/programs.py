@@ -41,7 +41,7 @@ UNARY = (
     "-{0}", "abs({0})", "math.fabs({0})", "({0}) ** 2", "({0}) ** 3", "float({0})",
     "math.sin({0})", "math.cos({0})", "math.tanh({0})", "math.atan({0})", "math.asinh({0})",
     "math.erf({0})", "math.erfc({0})", "math.cbrt({0})",
-    "math.sqrt(abs({0}))", "math.sqrt({0} * {0} + 1.0)", "math.log(abs({0}) + 0.5)",
+    "(-min({0}, -0.1)) ** 0.5", "math.sqrt(abs({0}))", "math.sqrt({0} * {0} + 1.0)", "math.log(abs({0}) + 0.5)",
     "math.log1p(abs({0}))", "math.log2(abs({0}) + 0.1)", "math.log10(abs({0}) + 3.0)",
     "math.exp(-abs({0}))", "math.exp(min({0}, 3.0))", "math.expm1(min({0}, 2.0))",
     "math.exp2(min({0}, 3.0))", "2.0 ** min({0}, 4.0)", "math.tan(math.tanh({0}))",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -235,3 +236,16 @@ def test_a_default_that_is_used_as_a_sequence_is_read_as_it_is(function, reads_a
 def test_amplified_rounding_is_not_a_misreading():
     """An ulp of sinh(31.7), on which NumPy and math differ, is thousandths after the remainder."""
     activation(lambda x: math.sinh(-x) % 0.4, name="f")
+
+
+def test_a_rule_shares_a_list_of_the_function():
+    f = activation(lambda x, c=(1.0, 2.0): c[0] * x + c[1], derivative=lambda x, c: c[0], name="f")
+    assert (f(3.0), f.derivative(3.0)) == (5.0, 1.0)
+
+
+def test_a_function_that_says_it_wraps_a_library_is_the_users():
+    @functools.wraps(math.tanh)
+    def mine(x):
+        return 2.0 * x
+
+    assert activation(mine)(3.0) == 6.0

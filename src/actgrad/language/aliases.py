@@ -169,7 +169,7 @@ less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_
 lt=less maximum minimum mul=multiply multiply ne=not_equal neg=negative negative not_equal
 numpy=identity pow=power reciprocal relu remainder=mod rint round=torch_round rsqrt sigmoid sign sin
 sinc sinh sqrt square sub=subtract subtract sum=total tan tanh to=cast trunc type=cast
-masked_fill=masked_fill where=method_where type_as=identity conjugate=identity degrees radians
+masked_fill=masked_fill where=method_where type_as conjugate=identity degrees radians
 bfloat16=as_float arctan2=atan2 rad2deg=degrees deg2rad=radians true_divide=divide
 arccosh=acosh arcsinh=asinh arctanh=atanh cbrt fabs=absolute
 """

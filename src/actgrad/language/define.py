@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,9 @@ def define(
         try:
             program, portable = _read_function(function, own, pinned, host)
             if rule is not None:
-                program = with_rule(program, rule, kind, host, pinned)
+                free = dict(program.parameters)
+                shared = {n: default for n, default in own.defaults.items() if n not in free}
+                program = with_rule(program, rule, kind, host, pinned, shared)
             break
         except _Pinned as more:
             pinned |= more.names
@@ -169,11 +172,15 @@ def with_rule(
     kind: Kind,
     host: bool = False,
     pinned: frozenset[str] = frozenset(),
+    shared: Mapping[str, Any] = MappingProxyType({}),
 ) -> Program:
-    """The program with a rule for its derivative."""
+    """The program with a rule for its derivative.
+
+    `pinned` are the parameters that are read as plain values, `shared` those of the function.
+    """
     parameters = dict(program.parameters)
     inputs = (*program.inputs, program.upstream) if kind == "gradient" else program.inputs
-    reader = _RuleReader(program, parameters, inputs, host, pinned)
+    reader = _RuleReader(program, parameters, inputs, host, pinned, shared)
     expressions = reader.read(rule)
     fixed = program.fixed + tuple(reader.fixed.items())
     program = replace(program, parameters=tuple(parameters.items()), kind=kind, fixed=fixed)
@@ -239,6 +246,7 @@ class _RuleReader:
     inputs: tuple[str, ...]
     host: bool
     pinned: frozenset[str]
+    shared: Mapping[str, Any]
     fixed: dict[str, Any] = field(default_factory=dict)
     """The rule's own parameters that are part of its expression."""
 
@@ -274,7 +282,7 @@ class _RuleReader:
         rule = unwrap(rule)
         own = self._signature(rule)
         self._merge({n: v for n, v in own.parameters.items() if n not in self.pinned}, own.name)
-        known = self.parameters | dict(self.program.fixed)
+        known = self.parameters | dict(self.program.fixed) | dict(self.shared)
         for name, default in own.defaults.items():
             if name not in known and is_plain(default):
                 self.fixed[name] = default
@@ -291,12 +299,13 @@ class _RuleReader:
     def _signature(self, rule: Callable[..., Any]) -> Signature:
         """Arguments named like parameters of the function are those, with the function's defaults."""
         own = signature(rule)
-        known = self.parameters | dict(self.program.fixed)
+        pinned = dict(self.program.fixed) | dict(self.shared)
+        known = self.parameters | pinned
         shared = {name: known[name] for name in own.inputs if name in known}
         plain = tuple(name for name in own.inputs if name not in shared)
         if len(plain) != len(self.inputs):
             self._wrong_inputs(own.name, len(plain), rule)
-        fixed = {n: v for n, v in self.program.fixed if n in own.defaults}
+        fixed = {n: v for n, v in pinned.items() if n in own.defaults}
         return Signature(
             own.name, plain, {**own.defaults, **shared, **fixed}, own.keywords | set(shared)
         )

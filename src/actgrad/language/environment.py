@@ -417,6 +417,10 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _root(value: Any) -> str:
+    """The top module in which a value is at home; a function where it was written, whatever it
+    says that it wraps."""
+    if isinstance(value, types.FunctionType):
+        return str(value.__globals__.get("__name__") or "").partition(".")[0]
     module = getattr(value, "__module__", None)
     if not isinstance(module, str):
         module = type(value).__module__
@@ -434,7 +438,8 @@ def unwrap(function: Any) -> Any:
         return function
     for attribute in ("pyfunc", "py_func", "python_function", "_torchdynamo_orig_callable"):
         inner = vars(function).get(attribute) if hasattr(function, "__dict__") else None
-        inner = inner or (getattr(function, attribute, None) if attribute == "py_func" else None)
+        if inner is None and attribute in {"py_func", "python_function"}:
+            inner = getattr(function, attribute, None)
         if callable(inner):
             return unwrap(inner)
     if (

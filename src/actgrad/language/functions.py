@@ -98,6 +98,10 @@ def as_bool(x: Number = False) -> Number:
     return truth(x)
 
 
+def type_as(x: Number, other: Any) -> Number:
+    return number(x)
+
+
 def constant(value: Any) -> Any:
     """A constant tensor of another library: a number, or an array of them."""
     return np.asarray(value)[()] if isinstance(value, (list, tuple)) else value
