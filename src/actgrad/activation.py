@@ -311,6 +311,12 @@ class Activation:
 
         return polynomial(self, *args, **options)
 
+    def supports(self) -> Any:
+        """What can be exported, with which derivatives, and why not: see `actgrad.study.targets`."""
+        from actgrad.study.targets import supports
+
+        return supports(self)
+
     @property
     def function(self) -> Callable[..., Any] | None:
         """The Python function that it was read from, where this process has it."""

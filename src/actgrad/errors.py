@@ -78,6 +78,13 @@ class HostError(ActgradError):
     """
 
 
+class ExportError(ActgradError):
+    """What was asked for cannot be exported, or what was written is not the same.
+
+    The message says why; nothing is left behind. `f.supports()` says beforehand what each target keeps.
+    """
+
+
 class MissingFrameworkError(ActgradError, ImportError):
     """The framework that was asked for is not installed."""
 

@@ -144,8 +144,23 @@ def test_a_gradient_rule_cannot_be_exported_for_training() -> None:
 def test_a_gradient_rule_is_exported_for_inference() -> None:
     with torch.no_grad():
         exported = torch.export.export(torch.nn.Sequential(guided.module()), (torch.ones(3),))
-    x = torch.tensor(X[0], dtype=torch.float32)
-    assert exported.module()(x).tolist() == [max(v, 0.0) for v in x.tolist()]
+    x = torch.tensor(X[1], dtype=torch.float32, requires_grad=True)
+    y = exported.module()(x)
+    assert y.tolist() == [max(v, 0.0) for v in x.tolist()]
+    with pytest.raises(RuntimeError, match="not implemented"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("f", [spiky, step, seven, guided], ids=lambda f: f.name)
+def test_what_was_exported_for_inference_refuses_to_be_trained(f: Any) -> None:
+    x = torch.tensor([-math.inf, -1.5, -0.0, 0.25, 3.0, math.nan], requires_grad=True)
+    with torch.no_grad():
+        exported = torch.export.export(torch.nn.Sequential(f.module()), (torch.ones(6),))
+    y = exported.module()(x)
+    np.testing.assert_array_equal(y.detach(), f(x).detach())
+    np.testing.assert_array_equal(np.signbit(y.detach()), np.signbit(f(x).detach()))
+    with pytest.raises(RuntimeError, match="not implemented"):
+        y.sum().backward()
 
 
 def test_state_dict() -> None:

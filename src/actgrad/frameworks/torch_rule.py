@@ -95,7 +95,8 @@ def apply(program: Program, kept: Sequence[str], *tensors: Any) -> Any:
     if torch.compiler.is_exporting() or torch.jit.is_tracing():
         if torch.is_grad_enabled():
             return _as_series(program, dtype, tensors)
-        return _exported_value(program, dtype, tensors)
+        value = _exported_value(program, dtype, tensors)
+        return value if program.kind == "exact" else _untrainable(value, tensors)
     return Rule.apply(program, dtype, *tensors)
 
 
@@ -200,6 +201,20 @@ def _exported_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any
         )
     dialect = ONNX_DIALECT if torch.onnx.is_in_onnx_export() else DIALECT
     return _value(program, dtype, tensors, dialect)
+
+
+def _untrainable(value: Any, tensors: Sequence[Any]) -> Any:
+    """The same value, which refuses to be differentiated. Exported without gradients, then loaded and
+    trained, it would have PyTorch's own derivative in the place of the user's.
+
+    gammainc(a, 0) is zero, and PyTorch has no derivative of it by a: "not implemented", it says.
+    """
+    for tensor in tensors:
+        one = tensor.reshape(-1)[:1].float()
+        one = torch.where(torch.isfinite(one), one, 1.0).clamp(0.5, 1.5)
+        zero = torch.special.gammainc(one, torch.zeros_like(one)).sum()
+        value = value - zero.to(value.dtype)
+    return value
 
 
 def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:

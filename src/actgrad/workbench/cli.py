@@ -192,6 +192,55 @@ def source(
 
 
 @command(
+    """actgrad export spiky.py:spiky --to onnx
+actgrad export spiky.py:spiky --to saved_model --model model.keras --output served
+actgrad export spiky.py:spiky --to tflite --dry-run"""
+)
+def export(
+    target: Target,
+    to: Annotated[
+        Literal["json", "source", "saved_model", "tflite", "onnx", "torch", "jax"],
+        typer.Option("--to", help="What to write."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where. [default: NAME with the target's ending]"),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="A Keras model (.keras) that has the activation: export it whole."),
+    ] = None,
+    framework: Annotated[
+        Literal["numpy", "tensorflow", "keras", "torch", "jax"],
+        typer.Option(help="For which framework, with --to source."),
+    ] = "tensorflow",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what each target keeps, and why not.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write it for another program; kept if values and gradients are the same in a fresh process."""
+    from actgrad.workbench import export as room
+    from actgrad.workbench.quiet import choose_backend
+
+    choose_backend(room.MODELS.get(to) if model else None)
+    f = load(target, _warn)
+    if dry_run:
+        table = f.supports()
+        print(json.dumps(table.to_dict(), indent=2) if as_json else table)
+        return
+    path = output or room.default_path(f, to)
+    found = room.export(f, to, path, framework, model)
+    if as_json:
+        print(json.dumps({"path": str(path), "value": found.value, "gradient": found.gradient}))
+        return
+    print(f"{path}: verified in a fresh process")
+    print(f"  largest difference of the value: {found.value:.2g}")
+    kept = f"{found.gradient:.2g}" if found.gradient is not None else "none is kept there"
+    print(f"  largest difference of the gradient: {kept}")
+
+
+@command(
     """actgrad train spiky.py:spiky
 actgrad train spiky.py:spiky --network cnn --data mnist.npz --epochs 5 --seeds 1
 actgrad train spiky.py:spiky --resume"""

@@ -1,0 +1,201 @@
+"""Where an activation can go, and what is kept there: known before training, not after.
+
+One table, from which `f.supports()`, `actgrad export --dry-run` and docs/targets.md are made.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from actgrad.activation import Activation
+from actgrad.language.expression import plain, walk
+
+ASPECTS = ("value", "derivative", "second derivative", "trainable parameters")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A form in which an activation, or a model with it, leaves this process."""
+
+    name: str
+    how: str
+    opened: str
+    no: tuple[tuple[str, str], ...] = ()
+    """What it never keeps, and why."""
+    note: str = ""
+
+
+_INFERENCE = (
+    ("derivative", "it is a format for inference: it holds the value only"),
+    ("second derivative", "it is a format for inference: it holds the value only"),
+    ("trainable parameters", "they are frozen at their values"),
+)
+
+TARGETS = (
+    Target(
+        "json",
+        "f.save(path), actgrad export --to json",
+        "actgrad.load(path)",
+        (
+            (
+                "trainable parameters",
+                "a program holds numbers: what is learnt is saved with its model",
+            ),
+        ),
+    ),
+    Target("pickle", "pickle, copy, joblib, spawn; torch.save of a module", "with actgrad"),
+    Target("keras", ".keras, .weights.h5, .h5, to_json", "keras.saving.load_model, with actgrad"),
+    Target(
+        "source",
+        "f.source(framework), actgrad export --to source",
+        "as a Python file, with the framework alone",
+        (
+            (
+                "second derivative",
+                "the framework differentiates the first one's formula, by its own rules at kinks and in "
+                "branches that are not taken",
+            ),
+        ),
+    ),
+    Target(
+        "saved_model",
+        "tf.saved_model.save, model.export, actgrad export --to saved_model",
+        "tf.saved_model.load, with TensorFlow alone",
+        note="derivatives up to the third",
+    ),
+    Target(
+        "tflite",
+        "tf.lite.TFLiteConverter, actgrad export --to tflite",
+        "tf.lite.Interpreter",
+        _INFERENCE,
+        "float32",
+    ),
+    Target(
+        "torch",
+        "torch.export.export, actgrad export --to torch",
+        "torch.export.load, with PyTorch alone",
+        note="derivatives up to the second; where one is not finite, it is zero",
+    ),
+    Target(
+        "aotinductor",
+        "torch._inductor.aoti_compile_and_package",
+        "torch._inductor.aoti_load_package",
+        _INFERENCE,
+        "export it under torch.no_grad(); needs a C++ compiler",
+    ),
+    Target(
+        "onnx",
+        "torch.onnx.export(dynamo=True), Keras on PyTorch: model.export(format='onnx'), actgrad export "
+        "--to onnx",
+        "onnxruntime",
+        _INFERENCE,
+        "standard operations of opset 20; float16, float32 and float64",
+    ),
+    Target(
+        "jax",
+        "jax.export.export(...).serialize(vjp_order=2), actgrad export --to jax",
+        "jax.export.deserialize, with JAX alone",
+        note="derivatives up to the vjp_order that was asked for",
+    ),
+)
+
+# Operations for which the target has none of its own.
+TFLITE_LACKS = frozenset(("tan", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc"))
+ONNX_FLOAT64_LACKS = frozenset(
+    ("tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "erf", "erfc")
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one target keeps; `reasons` has an entry for each no."""
+
+    target: Target
+    reasons: tuple[tuple[str, str], ...]
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    def __getitem__(self, aspect: str) -> bool:
+        if aspect not in ASPECTS:
+            raise KeyError(f"{aspect!r} is none of {', '.join(ASPECTS)}")
+        return aspect not in dict(self.reasons)
+
+    def reason(self, aspect: str) -> str:
+        """Why not; empty where it is kept."""
+        return dict(self.reasons).get(aspect, "")
+
+
+@dataclass(frozen=True)
+class Support:
+    """What each target keeps of an activation. Printed, it is a table; `supports["onnx"]["value"]`."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __getitem__(self, target: str) -> Row:
+        for row in self.rows:
+            if row.name == target:
+                return row
+        raise KeyError(f"{target!r} is none of {', '.join(row.name for row in self.rows)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {
+            row.name: {a: {"kept": row[a], "reason": row.reason(a)} for a in ASPECTS}
+            for row in self
+        }
+
+    def __str__(self) -> str:
+        width = max(len(row.name) for row in self)
+        lines = [" " * width + "  " + "  ".join(aspect.ljust(6) for aspect in ASPECTS)]
+        reasons: dict[str, list[str]] = {}
+        for row in self:
+            cells = []
+            for aspect in ASPECTS:
+                mark = "yes"
+                if not row[aspect]:
+                    found = reasons.setdefault(row.reason(aspect), [])
+                    found.append(row.name)
+                    mark = f"no ({list(reasons).index(row.reason(aspect)) + 1})"
+                cells.append(mark.ljust(max(len(aspect), 6)))
+            lines.append(f"{row.name:{width}}  {'  '.join(cells)}".rstrip())
+        for i, reason in enumerate(reasons, 1):
+            lines += textwrap.wrap(f"({i}) {reason}", 96, subsequent_indent="    ")
+        return "\n".join([f"{self.name}: what each target keeps", *lines])
+
+
+def supports(f: Activation) -> Support:
+    """What each target keeps of an activation, and why not what it does not.
+
+    >>> from actgrad import activation
+    >>> table = supports(activation(lambda x: x * x, name="square"))
+    >>> table["torch"]["derivative"], table["onnx"]["derivative"]
+    (True, False)
+    >>> table["onnx"].reason("derivative")
+    'it is a format for inference: it holds the value only'
+    """
+    return Support(f.name, tuple(Row(target, _reasons(f, target)) for target in TARGETS))
+
+
+def _reasons(f: Activation, target: Target) -> tuple[tuple[str, str], ...]:
+    program = f.program
+    if program.on_host:
+        why = "it runs on the host (host=True), as Python code of this process"
+        return tuple((aspect, why) for aspect in ASPECTS)
+    found = dict(target.no)
+    if target.name == "tflite":
+        lacking = sorted({n.op for n in walk(plain(program.value))} & TFLITE_LACKS)
+        if lacking:
+            found["value"] = f"TFLite has no {', '.join(lacking)} of its own"
+    if target.name == "torch" and program.gradient:
+        why = "torch.export keeps data flow, which a gradient= rule is not; export it under torch.no_grad()"
+        found |= dict.fromkeys(ASPECTS[1:], why)
+    return tuple((aspect, found[aspect]) for aspect in ASPECTS if aspect in found)

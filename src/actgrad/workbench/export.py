@@ -1,0 +1,329 @@
+"""`actgrad export`: writes an activation, or a Keras model with it, for a target, and keeps what verifies.
+
+What was written is opened in a fresh process, without actgrad where the target needs none, and its values
+and gradients are compared with those of the program in NumPy float64 (a model's with Keras' own).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actgrad.activation import Activation
+from actgrad.errors import ExportError, InputError, MissingFrameworkError
+from actgrad.study.targets import supports
+from actgrad.workbench.quiet import import_keras, quiet
+
+SUFFIXES = {
+    "json": ".json",
+    "source": ".py",
+    "saved_model": "",
+    "tflite": ".tflite",
+    "onnx": ".onnx",
+    "torch": ".pt2",
+    "jax": ".jaxexport",
+}
+MODELS = {"saved_model": "tensorflow", "tflite": "tensorflow", "onnx": "torch"}
+"""The targets that a Keras model can go to, and the backend that each is written from."""
+_PACKAGES = {"saved_model": "tensorflow", "tflite": "tensorflow", "torch": "torch", "jax": "jax"}
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and how far it is from the oracle: the largest differences."""
+
+    path: Path
+    value: float
+    gradient: float | None
+
+
+def export(
+    f: Activation,
+    target: str,
+    path: Path,
+    framework: str = "tensorflow",
+    model: Path | None = None,
+) -> Exported:
+    """Write it there. Raises `ExportError`, and leaves nothing, if it cannot be or is not the same."""
+    _check_arguments(f, target, path, model)
+    folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=".actgrad-"))
+    try:
+        draft = folder / (path.name if path.suffix else f"{path.name}{SUFFIXES[target]}")
+        with _telling(target):
+            if model is None:
+                inputs = _points(len(f.inputs))
+                _WRITERS[target](f, draft, framework)
+                wanted = _oracle(f, target, inputs)
+            else:
+                loaded = _loaded(f, model)
+                inputs, wanted = _of_model(loaded, target)
+                _write_model(loaded, target, draft, inputs)
+        found = _reopened(target, draft, framework, inputs, folder)
+        exported = _compared(path, wanted, found)
+        draft.replace(path)
+        return exported
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_arguments(f: Activation, target: str, path: Path, model: Path | None) -> None:
+    row = supports(f)[target]
+    if not row["value"]:
+        raise ExportError(f"{f.name!r} cannot go to {target}: {row.reason('value')}")
+    if path.exists():
+        raise InputError(f"--output {path}: there is something already")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--output {path}: its folder does not exist")
+    if model is None:
+        return
+    if target not in MODELS:
+        raise InputError(
+            f"--model goes to {', '.join(MODELS)}; to {target} goes the activation alone"
+        )
+    if not model.is_file():
+        raise InputError(f"--model {model}: no such file")
+
+
+@contextmanager
+def _telling(target: str) -> Iterator[None]:
+    """Quietly, and whatever a framework raises is one error of ours."""
+    try:
+        with quiet(), redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ModuleNotFoundError as error:
+        raise MissingFrameworkError(
+            f"{target} needs {error.name}, which is not installed\n  pip install {error.name}"
+        ) from error
+    except (InputError, ExportError):
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ExportError(
+            f"it could not be written as {target}: {type(error).__name__}: {reason:.300}"
+        ) from error
+
+
+# One writer for each target.
+
+
+def _json(f: Activation, path: Path, _: str) -> None:
+    f.save(path)
+
+
+def _source(f: Activation, path: Path, framework: str) -> None:
+    path.write_text(f.source(framework), encoding="utf-8")
+
+
+def _function(f: Activation) -> Any:
+    """The activation as a function of TensorFlow, of vectors of any length."""
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec([None], tf.float32, name) for name in _sorted_names(f)]
+    return tf.function(lambda *inputs: f(*inputs), input_signature=signature)
+
+
+def _sorted_names(f: Activation) -> list[str]:
+    """Names whose alphabetic order is that of the inputs."""
+    return [f"x{i:02}" for i, _ in enumerate(f.inputs)]
+
+
+def _saved_model(f: Activation, path: Path, _: str) -> None:
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.__call__ = _function(f)
+    tf.saved_model.save(module, str(path), signatures=module.__call__)
+
+
+def _tflite(f: Activation, path: Path, _: str) -> None:
+    import tensorflow as tf
+
+    function = _function(f)
+    concrete = [function.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, function)
+    path.write_bytes(converter.convert())
+
+
+def _vectors(f: Activation) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    import torch
+
+    length = torch.export.Dim("n")
+    # Each another tensor: one that is given twice would be one input.
+    return tuple(torch.zeros(5) for _ in f.inputs), ({0: length},) * len(f.inputs)
+
+
+def _torch(f: Activation, path: Path, _: str) -> None:
+    import torch
+
+    arguments, shapes = _vectors(f)
+    with torch.set_grad_enabled(not f.program.gradient):
+        exported = torch.export.export(f.module(), arguments, dynamic_shapes=(shapes,))
+    torch.export.save(exported, path)
+
+
+def _onnx(f: Activation, path: Path, _: str) -> None:
+    import onnxscript  # noqa: F401  (torch.onnx would find out late, and say it at length)
+    import torch
+
+    arguments, shapes = _vectors(f)
+    torch.onnx.export(
+        f.module().eval(), arguments, path, dynamo=True, dynamic_shapes=(shapes,), verbose=False
+    )
+
+
+def _jax(f: Activation, path: Path, _: str) -> None:
+    import jax
+    import jax.export
+
+    shape = jax.ShapeDtypeStruct(jax.export.symbolic_shape("n"), np.float32)
+    exported = jax.export.export(jax.jit(f.native("jax")))(*[shape] * len(f.inputs))
+    path.write_bytes(exported.serialize(vjp_order=2))
+
+
+_WRITERS: dict[str, Callable[[Activation, Path, str], None]] = {
+    "json": _json,
+    "source": _source,
+    "saved_model": _saved_model,
+    "tflite": _tflite,
+    "onnx": _onnx,
+    "torch": _torch,
+    "jax": _jax,
+}
+
+
+# A Keras model.
+
+
+def _loaded(f: Activation, path: Path) -> Any:
+    keras = import_keras()
+    model = keras.saving.load_model(path, compile=False)
+    if f not in set(_activations(model)):
+        raise InputError(f"--model {path}: no layer of it has the activation {f.name!r}")
+    return model
+
+
+def _activations(model: Any) -> Iterator[Activation]:
+    for layer in model._flatten_layers():
+        program = getattr(layer, "program", None)
+        if program is not None:
+            yield Activation(program)
+        yield from (v for v in vars(layer).values() if isinstance(v, Activation))
+
+
+def _of_model(model: Any, target: str) -> tuple[list[Any], dict[str, Any]]:
+    """Inputs, and what Keras answers: predictions, and for a SavedModel the gradients of the weights."""
+    if len(model.inputs) != 1:
+        raise ExportError("a model with one input can be verified, and this one has more")
+    shape = tuple(n or 7 for n in model.inputs[0].shape)
+    inputs = [np.random.default_rng(0).normal(size=shape).astype(np.float32)]
+    wanted = {"value": model.predict(inputs[0], verbose=0)}
+    if target == "saved_model":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = model(inputs[0])
+        gradients = tape.gradient(value, model.trainable_variables)
+        wanted |= {f"g{i}": np.asarray(g) for i, g in enumerate(gradients)}
+    return inputs, wanted
+
+
+def _write_model(model: Any, target: str, path: Path, inputs: list[Any]) -> None:
+    if target == "tflite":
+        import tensorflow as tf
+
+        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    elif target == "saved_model":
+        model.export(str(path), verbose=False)
+    else:
+        import onnxscript  # noqa: F401
+
+        model.export(str(path), format="onnx", verbose=False)
+
+
+# Is it the same?
+
+
+def _points(count: int) -> list[Any]:
+    """Away from the places, mostly round numbers, where the last bit of float32 decides a branch."""
+    random = np.random.default_rng(0)
+    return [np.float32(random.uniform(-4, 4, 400)) for _ in range(count)]
+
+
+def _oracle(f: Activation, target: str, inputs: list[Any]) -> dict[str, Any]:
+    program, wide = f.program, [x.astype(np.float64) for x in inputs]
+    with np.errstate(all="ignore"):
+        wanted = {"value": program.evaluate(*wide)}
+        if not supports(f)[target]["derivative"] or (target == "json" and program.gradient):
+            return wanted
+        for i, name in enumerate(program.inputs):
+            wanted[f"g{i}"] = program.vjp(name).evaluate(*wide, np.ones_like(wide[0]))
+    return wanted
+
+
+def _reopened(
+    target: str, path: Path, framework: str, inputs: list[Any], folder: Path
+) -> dict[str, Any]:
+    if framework == "keras":
+        import keras
+
+        framework = keras.config.backend()
+    points, answers = folder / "points.npz", folder / "answers.npz"
+    np.savez(points, **{f"x{i}": x for i, x in enumerate(inputs)})
+    script = Path(__file__).with_name("reopen.py")
+    command = [sys.executable, "-P", str(script), target, str(path), framework]
+    done = subprocess.run(
+        [*command, str(points), str(answers)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(script.parents[2])},
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ExportError(
+            f"it was written as {target}, and cannot be opened; removed\n  {last:.300}"
+        )
+    with np.load(answers) as found:
+        return dict(found)
+
+
+def _compared(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> Exported:
+    if wanted.keys() != found.keys():
+        kept = f"{len(found) - 1} gradients for {len(wanted) - 1}"
+        raise ExportError(f"{path} was written with {kept}; removed")
+    largest = {}
+    for name, right in wanted.items():
+        right, got = np.broadcast_arrays(np.asarray(right, np.float64), found[name])
+        finite = np.isfinite(right) & (np.abs(right) < np.finfo(np.float32).max)
+        with np.errstate(all="ignore"):
+            apart = np.abs(got - right) / np.maximum(1, np.abs(right))
+        wrong = np.isfinite(got) != finite
+        largest[name] = float(np.where(wrong, np.inf, np.where(finite, apart, 0)).max(initial=0))
+        if not largest[name] <= TOLERANCE:
+            what = "value" if name == "value" else "gradient"
+            raise ExportError(
+                f"what was written is not the same, and is removed: its {what} is off by up to "
+                f"{largest[name]:.3g}, relative to numbers above 1"
+            )
+    slopes = [apart for name, apart in largest.items() if name != "value"]
+    return Exported(path, largest["value"], max(slopes) if slopes else None)
+
+
+def default_path(f: Activation, target: str) -> Path:
+    name = re.sub(r"\W+", "_", f.name).strip("_") or "activation"
+    return Path(f"{name}{SUFFIXES[target]}")

@@ -1,0 +1,142 @@
+"""Opens what `actgrad export` wrote, and writes down its values and gradients.
+
+Run as a file, in a process of its own, in which actgrad cannot be imported unless the target needs it:
+
+    python -P reopen.py TARGET ARTEFACT FRAMEWORK POINTS.npz ANSWERS.npz
+"""
+
+import sys
+
+target, artefact, framework, points, answers = sys.argv[1:]
+
+
+class Absent:
+    """As in an environment without actgrad."""
+
+    @staticmethod
+    def find_spec(name, path, target=None):
+        if name.partition(".")[0] == "actgrad":
+            raise ModuleNotFoundError(name)
+
+
+if target != "json":
+    sys.meta_path.insert(0, Absent())
+
+import numpy as np  # noqa: E402
+
+with np.load(points) as data:
+    inputs = [data[f"x{i}"] for i in range(len(data))]
+
+
+def by_numpy(function, gradient):
+    return function(*inputs), gradient(*inputs)[: len(inputs)]
+
+
+def by_tensorflow(function, weights=()):
+    import tensorflow as tf
+
+    tensors = [tf.constant(x) for x in inputs]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        value = function(*tensors)
+    return value, tape.gradient(value, list(weights) or tensors)
+
+
+def by_torch(function):
+    import torch
+
+    tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
+    value = function(*tensors)
+    try:
+        value.sum().backward()
+    except RuntimeError:  # it refuses to be trained
+        return value.detach(), []
+    return value.detach(), [t.grad for t in tensors if t.grad is not None]
+
+
+def by_jax(function):
+    import jax
+
+    def total(*arrays):
+        return function(*arrays).sum()
+
+    places = tuple(range(len(inputs)))
+    return function(*inputs), jax.grad(total, places)(*map(jax.numpy.asarray, inputs))
+
+
+def of_json():
+    import actgrad
+
+    f = actgrad.load(artefact)
+    if f.program.gradient:
+        return f(*inputs), []
+    slopes = f.derivative if isinstance(f.derivative, tuple) else (f.derivative,)
+    return f(*inputs), [slope(*inputs) for slope in slopes]
+
+
+def of_source():
+    import runpy
+
+    names = runpy.run_path(artefact)
+    # The public name, and for NumPy its gradient beside it.
+    public = [
+        n for n, v in names.items() if callable(v) and getattr(v, "__module__", "") == "<run_path>"
+    ]
+    public = [n for n in public if not n.startswith("_")] or public
+    function = names[public[0]]
+    if framework == "numpy":
+        return by_numpy(function, names[public[1]])
+    return {"tensorflow": by_tensorflow, "torch": by_torch, "jax": by_jax}[framework](function)
+
+
+def of_saved_model():
+    import tensorflow as tf
+
+    model = tf.saved_model.load(artefact)
+    if hasattr(model, "serve"):
+        return by_tensorflow(model.serve, model.trainable_variables)
+    return by_tensorflow(model)
+
+
+def of_tflite():
+    import warnings
+
+    import tensorflow as tf
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        interpreter = tf.lite.Interpreter(model_path=artefact)
+    details = sorted(interpreter.get_input_details(), key=lambda detail: detail["name"])
+    for detail, x in zip(details, inputs, strict=True):
+        interpreter.resize_tensor_input(detail["index"], x.shape)
+    interpreter.allocate_tensors()
+    for detail, x in zip(details, inputs, strict=True):
+        interpreter.set_tensor(detail["index"], x)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), []
+
+
+def of_onnx():
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(artefact)
+    names = [i.name for i in session.get_inputs()]
+    return session.run(None, dict(zip(names, inputs, strict=True)))[0], []
+
+
+def of_torch():
+    import torch
+
+    return by_torch(torch.export.load(artefact).module())
+
+
+def of_jax():
+    import jax.export
+
+    with open(artefact, "rb") as file:
+        return by_jax(jax.export.deserialize(bytearray(file.read())).call)
+
+
+value, gradients = globals()[f"of_{target}"]()
+found = {f"g{i}": np.asarray(g) for i, g in enumerate(gradients)}
+np.savez(answers, value=np.asarray(value), **found)

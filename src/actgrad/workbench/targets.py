@@ -1,0 +1,60 @@
+"""`python -m actgrad.workbench.targets` prints docs/targets.md, from the table of `f.supports()`."""
+
+from __future__ import annotations
+
+from actgrad.study.targets import ASPECTS, ONNX_FLOAT64_LACKS, TARGETS, TFLITE_LACKS, Target
+
+_HEAD = """# Where an activation can go
+
+Made by `python -m actgrad.workbench.targets`; a test holds it current. For one activation, with its own
+reasons: `f.supports()`, or `actgrad export FILE:NAME --to TARGET --dry-run`.
+
+| Target | Value | Derivative | Second derivative | Trainable parameters | Made by | Opened by |
+|---|---|---|---|---|---|---|
+"""
+
+_NAMES = ", ".join
+_TAIL = f"""
+## What depends on the activation
+
+- A function that runs on the host (`host=True`) goes nowhere: it is Python code of its process.
+- A `gradient=` rule is kept by all that keep a derivative but `torch`, which keeps data flow: there the
+  export for training is refused, and one made under `torch.no_grad()` has the value.
+- An exact derivative aside, what was exported under `torch.no_grad()` refuses to be trained.
+- TFLite has no {_NAMES(sorted(TFLITE_LACKS))} of its own. `%` and `//` have Python's signs.
+- onnxruntime has no float64 kernel for {_NAMES(sorted(ONNX_FLOAT64_LACKS))}, and no arithmetic in
+  bfloat16 on the CPU. float16 computes in float32 inside, as everywhere.
+
+`actgrad export` writes vectors of any length in float32, opens what it wrote in a fresh process (without
+actgrad, where none is needed), compares values and gradients with the program in NumPy float64, and
+removes what is not the same. With `--model`, a Keras model is written whole and compared with Keras' own
+predictions (and, as a SavedModel, gradients of the weights).
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    return _HEAD + "".join(map(_row, TARGETS)) + "".join(_notes()) + _TAIL
+
+
+def _row(target: Target) -> str:
+    cells = ["no" if aspect in dict(target.no) else "yes" for aspect in ASPECTS]
+    how = [text.replace("|", "\\|") for text in (target.how, target.opened)]
+    return f"| {' | '.join([f'`{target.name}`', *cells, *how])} |\n"
+
+
+def _notes() -> list[str]:
+    lines = ["\n## Why not, and how far\n\n"]
+    for target in TARGETS:
+        reasons: dict[str, list[str]] = {}
+        for aspect, why in target.no:
+            reasons.setdefault(why, []).append(aspect)
+        parts = [f"no {' nor '.join(aspects)}: {why}" for why, aspects in reasons.items()]
+        said = [*parts, *([target.note] if target.note else [])]
+        if said:
+            lines.append(f"- `{target.name}`: {'; '.join(said)}.\n")
+    return lines
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,247 @@
+"""`actgrad export`: what it writes is the same in a fresh process, or is not there."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("typer")
+
+from typer.testing import CliRunner
+
+import actgrad
+from actgrad import activation
+from actgrad.errors import ActgradWarning, ExportError, InputError
+from actgrad.study.targets import ASPECTS, TARGETS
+from actgrad.workbench import export as room
+from actgrad.workbench.cli import app
+
+FUNCTIONS = """
+import math
+from actgrad import activation
+
+def gate(a, b, k=0.7):
+    return a % k if a < b else a * b
+
+gate = activation(gate, surrogate=lambda a, b, k: (7.0, a * b))
+step = activation(lambda x: 1.0 if x >= 0 else 0.0, surrogate=lambda x: 1 / (1 + x * x), name="step")
+guided = activation(lambda x: max(x, 0.0), gradient=lambda x, g: g if x > 0 < g else 0.0, name="guided")
+gelu = activation(lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))), name="gelu")
+outside = activation(lambda x: x, host=True, derivative=1, name="outside")
+"""
+NEEDS = {
+    "json": [],
+    "source": ["tensorflow"],
+    "saved_model": ["tensorflow"],
+    "tflite": ["tensorflow"],
+    "onnx": ["torch", "onnxscript", "onnxruntime"],
+    "torch": ["torch"],
+    "jax": ["jax"],
+}
+TRAINED = {"json", "source", "saved_model", "torch", "jax"}
+
+step = activation(
+    lambda x: 1.0 if x >= 0 else 0.0, surrogate=lambda x: 1 / (1 + x * x), name="step"
+)
+
+
+@pytest.fixture
+def functions(tmp_path: Path) -> Path:
+    path = tmp_path / "functions.py"
+    path.write_text(FUNCTIONS, encoding="utf-8")
+    return path
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def needed(target: str) -> None:
+    for name in NEEDS[target]:
+        pytest.importorskip(name)
+
+
+@pytest.mark.parametrize("target", NEEDS)
+def test_written_and_verified(target: str, functions: Path, tmp_path: Path) -> None:
+    needed(target)
+    path = tmp_path / f"gate{room.SUFFIXES[target]}"
+    result = run(f"{functions}:gate", "--to", target, "--output", path, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["value"] < 1e-5
+    assert (found["gradient"] is not None) == (target in TRAINED)
+    assert (found["gradient"] or 0) < 1e-5
+    assert path.exists()
+    assert not list(tmp_path.glob(".actgrad-*"))
+
+
+@pytest.mark.parametrize("target", ["json", "saved_model", "torch", "jax"])
+def test_a_gradient_rule(target: str, functions: Path, tmp_path: Path) -> None:
+    needed(target)
+    path = tmp_path / "out.pt2"
+    result = run(f"{functions}:guided", "--to", target, "--output", path, "--json")
+    assert result.exit_code == 0, result.output
+    kept = json.loads(result.stdout)["gradient"]
+    assert kept is None if target in ("json", "torch") else kept == 0
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "jax"])
+def test_source_for(framework: str, functions: Path, tmp_path: Path) -> None:
+    pytest.importorskip(framework)
+    path = tmp_path / "gate.py"
+    result = run(f"{functions}:gate", "--to", "source", "-o", path, "--framework", framework)
+    assert result.exit_code == 0, result.output
+    assert "verified in a fresh process" in result.stdout
+    assert path.read_text(encoding="utf-8").startswith(f'"""gate for {framework}')
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    keras = pytest.importorskip("keras")
+    layers = [keras.layers.Dense(4, activation=step), keras.layers.Dense(2)]
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    keras.Sequential([keras.Input((3,)), *layers]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("target", ["saved_model", "tflite", "onnx"])
+def test_a_keras_model(target: str, functions: Path, tmp_path: Path, model: Path, actgrad) -> None:
+    needed(target)
+    path = tmp_path / f"out{room.SUFFIXES[target]}"
+    arguments = ["export", f"{functions}:step", "--to", target, "--model", model, "-o", path]
+    done = actgrad(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["value"] < 1e-5
+    assert (found["gradient"] is not None) == (target == "saved_model")
+    assert path.exists()
+
+
+# What cannot be.
+
+REFUSED = {
+    "a value that the target lacks": (["gelu", "--to", "tflite"], "TFLite has no erf of its own"),
+    "a host function": (["outside", "--to", "json"], "host=True"),
+    "a folder that is not there": (
+        ["gate", "--to", "json", "--output", "none/f.json"],
+        "its folder does not exist",
+    ),
+    "a model to json": (
+        ["step", "--to", "json", "--model", "m.keras"],
+        "saved_model, tflite, onnx",
+    ),
+    "no such model": (["step", "--to", "tflite", "--model", "none.keras"], "no such file"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case: str, functions: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    (name, *options), message = REFUSED[case]
+    result = run(f"{functions}:{name}", *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["functions.py"]
+
+
+def test_nothing_is_overwritten(functions: Path, tmp_path: Path) -> None:
+    path = tmp_path / "f.json"
+    path.write_text("mine")
+    result = run(f"{functions}:gate", "--to", "json", "--output", path)
+    assert result.exit_code == 2
+    assert "there is something already" in result.output
+    assert path.read_text() == "mine"
+
+
+def test_a_model_without_the_activation(tmp_path: Path, model: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    other = activation(math.tanh, name="other")
+    with pytest.raises(InputError, match="no layer of it has the activation 'other'"):
+        room.export(other, "tflite", tmp_path / "m.tflite", model=model)
+
+
+WRONG = {
+    "another value": (lambda f: activation(lambda x: x, name="step", surrogate=1), "value"),
+    "another derivative": (
+        lambda f: activation(lambda x: 1.0 if x >= 0 else 0.0, name="step", surrogate=7),
+        "gradient",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_not_the_same_is_removed(wrong: str, tmp_path: Path, monkeypatch: Any) -> None:
+    change, what = WRONG[wrong]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ActgradWarning)
+        other = change(step)
+    monkeypatch.setitem(room._WRITERS, "json", lambda f, path, _: other.save(path))
+    with pytest.raises(ExportError, match=f"its {what} is off by up to"):
+        room.export(step, "json", tmp_path / "f.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_opened_is_removed(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(room._WRITERS, "json", lambda f, path, _: path.write_text("{"))
+    with pytest.raises(ExportError, match="cannot be opened; removed"):
+        room.export(step, "json", tmp_path / "f.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+# The table.
+
+
+def test_dry_run_writes_nothing(functions: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(f"{functions}:gelu", "--to", "tflite", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == str(actgrad.activation(
+        lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))), name="gelu"
+    ).supports())  # fmt: skip
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["functions.py"]
+
+
+def test_every_no_has_its_reason() -> None:
+    table = step.supports()
+    assert [row.name for row in table] == [target.name for target in TARGETS]
+    for row in table:
+        for aspect in ASPECTS:
+            assert row[aspect] == (row.reason(aspect) == "")
+
+
+def test_the_table_can_be_read() -> None:
+    lines = str(step.supports()).splitlines()
+    assert lines[0] == "step: what each target keeps"
+    assert max(map(len, lines)) <= 100
+    assert any(line.startswith("onnx ") and line.count("no (") == 3 for line in lines)
+
+
+def test_a_wrong_question() -> None:
+    with pytest.raises(KeyError, match="json, pickle, keras"):
+        step.supports()["tensorrt"]
+    with pytest.raises(KeyError, match="second derivative"):
+        step.supports()["onnx"]["third derivative"]
+
+
+@pytest.mark.parametrize("op", ["atan", "erf", "asinh"])
+def test_what_tflite_is_said_to_lack_it_does_not_convert(op: str) -> None:
+    tf = pytest.importorskip("tensorflow")
+    f = activation(getattr(math, op), name="f")
+    assert op in f.supports()["tflite"].reason("value")
+    function = tf.function(lambda x: f(x), input_signature=[tf.TensorSpec([None], tf.float32)])
+    concrete = [function.get_concrete_function()]
+    with pytest.raises(Exception, match="neither a custom op nor a flex op"):
+        tf.lite.TFLiteConverter.from_concrete_functions(concrete, function).convert()
+
+
+def test_points_are_many_and_in_float32() -> None:
+    (x,) = room._points(1)
+    assert x.dtype == np.float32
+    assert len(set(x.tolist())) == 400
