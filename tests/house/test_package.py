@@ -23,6 +23,7 @@ TRIED = {
     extra for key in runpy.run_path(str(ROOT / ".ci" / "package"))["USE"] for extra in key.split(",")
 }
 NOT_TRIED = {
+    "onnx": "what PyTorch writes ONNX with, and nothing of actgrad; tests/saved uses it",
     "tensorflow": "the same as tensorflow-cpu, but for the build",
     "all": "the union of the others",
     "test": "what `make test` installs",
