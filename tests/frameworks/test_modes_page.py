@@ -34,7 +34,7 @@ def test_the_page_names_every_mode(request: pytest.FixtureRequest) -> None:
 def test_no_cell_fails(framework: str) -> None:
     text = modes.PAGE.read_text(encoding="utf-8")
     section = text.partition(f"\n## {framework}\n")[2].partition("\n## ")[0]
-    assert section.count("✓") > 20, ANEW
+    assert section.count("✓") > 10, ANEW
     assert "fails" not in section
 
 
