@@ -232,6 +232,7 @@ def propagation(activation: Any, **parameters: Any) -> Propagation:
         eta = _divided(_mean(weights, f * f * (z * z - 1)) / 2, second)
         variance = _mean(weights, (f - mean) ** 2)
         gap = _mean(weights, f * z) - mean_slope
+        hermite = _hermite(z, weights * f)
     exponent = _tail(program.evaluate)
     return Propagation(
         program.name,
@@ -248,7 +249,7 @@ def propagation(activation: Any, **parameters: Any) -> Propagation:
         exponent,
         _threshold(program, second, exponent),
         _mean(weights, (s == 0).astype(float)),
-        _hermite(z, weights * f),
+        hermite,
         program,
     )
 
