@@ -147,18 +147,22 @@ def started(path: Path, finished: bool, settings: dict[str, Any] = SETTINGS) -> 
     return found
 
 
-def test_a_stopped_training_is_not_written_over_unasked(tmp_path: Path) -> None:
-    here = started(tmp_path / "run", finished=False)
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_training_is_not_written_over_unasked(tmp_path: Path, finished: bool) -> None:
+    here = started(tmp_path / "run", finished=finished)
     with pytest.raises(InputError, match="--resume goes on with it, --overwrite begins anew"):
         here.check(SETTINGS, resume=False, overwrite=False)
     here.check(SETTINGS, resume=False, overwrite=True)
-    here.check(SETTINGS, resume=True, overwrite=False)
+
+
+def test_a_stopped_training_can_be_resumed(tmp_path: Path) -> None:
+    started(tmp_path / "run", finished=False).check(SETTINGS, resume=True, overwrite=False)
 
 
 def test_a_finished_training_may_be_replaced_and_leaves_nothing_behind(tmp_path: Path) -> None:
     here = started(tmp_path / "run", finished=True)
     here.checkpoint("own", 0).write_bytes(b"old")
-    here.check(SETTINGS, resume=False, overwrite=False)
+    here.check(SETTINGS, resume=False, overwrite=True)
     here.open(SETTINGS, resume=False)
     assert sorted(p.name for p in here.path.rglob("*")) == ["checkpoints", "settings.json"]
 

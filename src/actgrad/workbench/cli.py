@@ -276,7 +276,7 @@ def train(
         bool, typer.Option("--resume", help="Go on with a training that was stopped.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew where a training was stopped.")
+        bool, typer.Option("--overwrite", help="Begin anew where a training is, finished or not.")
     ] = False,
     backend: Annotated[
         Literal["tensorflow", "torch", "jax"] | None,

@@ -54,9 +54,10 @@ class Folder:
                     f"{self.path} has {', '.join(foreign)} that `actgrad train` did not write: "
                     f"choose another --output"
                 )
-        elif not (self / RESULTS).exists() and not overwrite:
+        elif not overwrite:
+            state = "complete" if (self / RESULTS).exists() else "stopped"
             raise InputError(
-                f"{self.path} holds a training that was stopped\n"
+                f"{self.path} has a training that is {state}\n"
                 f"  --resume goes on with it, --overwrite begins anew, --output chooses another folder."
             )
 
