@@ -6,6 +6,7 @@ Run as a file, in a process of its own, in which actgrad cannot be imported unle
 """
 
 import sys
+from typing import Any
 
 target, artefact, framework, points, answers = sys.argv[1:]
 
@@ -138,5 +139,6 @@ def of_jax():
 
 
 value, gradients = globals()[f"of_{target}"]()
-found = {f"g{i}": np.asarray(g) for i, g in enumerate(gradients)}
-np.savez(answers, value=np.asarray(value), **found)
+found: dict[str, Any] = {"value": np.asarray(value)}
+found |= {f"g{i}": np.asarray(g) for i, g in enumerate(gradients)}
+np.savez(answers, **found)
