@@ -70,7 +70,9 @@ class Activation:
         wrong number of inputs or an unknown parameter, and `DtypeError` for integer tensors.
         """
         program = self.program
-        in_scale = not inputs and "scaled" not in self.parameters and parameters.pop("scaled", False)
+        in_scale = False
+        if not inputs:  # (torch.compile follows this line, and not `not inputs` within an expression)
+            in_scale = "scaled" not in self.parameters and parameters.pop("scaled", False)
         if parameters:
             self._check_parameters(parameters)
         if not inputs:
