@@ -224,6 +224,7 @@ def _squares(_, y):
 @pytest.mark.parametrize("kind", LAYERS_WITH_ONE)
 @pytest.mark.parametrize("name", ["spiky", "heaviside(slope=3)", "seven"])
 def test_in_a_layer_as_written_by_hand(name, kind):
+    keras.utils.set_random_seed(0)  # chance may put all gates where the slope is zero
     case, twin = CASES[name], TWINS[name]
     shape, make = LAYERS_WITH_ONE[kind]
     x = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
