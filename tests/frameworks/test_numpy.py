@@ -232,7 +232,9 @@ def test_where_python_raises_ieee_answers():
 
 
 @pytest.mark.parametrize(
-    "x", ["a", None, 1j, b"a", [None], object(), {}, np.array(["a"]), np.datetime64("2020-01-01")],
+    "x",
+    ["a", None, 1j, b"a", [None], object(), {}, np.array(["a"]), np.datetime64("2020-01-01")],
+    ids=lambda x: type(x).__name__,
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_number_is_refused(x):

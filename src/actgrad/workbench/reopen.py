@@ -8,7 +8,10 @@ Run as a file, in a process of its own, in which actgrad cannot be imported unle
 import sys
 from typing import Any
 
-target, artefact, framework, points, answers = sys.argv[1:]
+import numpy as np
+
+artefact = framework = ""
+inputs: list[Any] = []
 
 
 class Absent:
@@ -18,15 +21,6 @@ class Absent:
     def find_spec(name, path, target=None):
         if name.partition(".")[0] == "actgrad":
             raise ModuleNotFoundError(name)
-
-
-if target != "json":
-    sys.meta_path.insert(0, Absent())
-
-import numpy as np  # noqa: E402
-
-with np.load(points) as data:
-    inputs = [data[f"x{i}"] for i in range(len(data))]
 
 
 def by_numpy(function, gradient):
@@ -138,7 +132,18 @@ def of_jax():
         return by_jax(jax.export.deserialize(bytearray(file.read())).call)
 
 
-value, gradients = globals()[f"of_{target}"]()
-found: dict[str, Any] = {"value": np.asarray(value)}
-found |= {f"g{i}": np.asarray(g) for i, g in enumerate(gradients)}
-np.savez(answers, **found)
+def main(target: str, path: str, written_for: str, points: str, answers: str) -> None:
+    global artefact, framework
+    artefact, framework = path, written_for
+    if target != "json":
+        sys.meta_path.insert(0, Absent())
+    with np.load(points) as data:
+        inputs.extend(data[f"x{i}"] for i in range(len(data)))
+    value, gradients = globals()[f"of_{target}"]()
+    found: dict[str, Any] = {"value": np.asarray(value)}
+    found |= {f"g{i}": np.asarray(g) for i, g in enumerate(gradients)}
+    np.savez(answers, **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
