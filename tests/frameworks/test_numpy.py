@@ -235,7 +235,6 @@ def test_where_python_raises_ieee_answers():
     "x",
     ["a", None, 1j, b"a", [None], object(), {}, np.array(["a"]), np.datetime64("2020-01-01")],
     ids=lambda x: type(x).__name__,
-    ids=repr,
 )  # fmt: skip
 def test_what_is_no_number_is_refused(x):
     with pytest.raises(DtypeError, match=r"'double' got .*real numbers"):
