@@ -1,8 +1,9 @@
-"""Notes the outcome of every test of a mode, for `make modes`."""
+"""Notes the outcome of every test of a mode, for `make modes`; keeps tests apart."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -17,3 +18,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, A
     if path := os.environ.get("ACTGRAD_MODES"):
         modes.record(item, report, path)
     return report
+
+
+@pytest.fixture(autouse=True)
+def _determinism_ends_with_its_test() -> Generator[None, None, None]:
+    """`actgrad train` makes TensorFlow deterministic for its process, under which Keras uses no XLA."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import config
+
+        if config.is_op_determinism_enabled():
+            config.disable_op_determinism()

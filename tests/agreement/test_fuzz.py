@@ -160,17 +160,19 @@ def test_a_random_program(name: str, dtype: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("op", "template"),
+    "faults",
     [
-        ("mul", "({0} * {1} * 1.00001)"),
-        ("select", "np.where({0}, {2}, {1})"),
-        ("exp", "np.exp2({0})"),
+        {"mul": "({0} * {1} * 1.00001)"},
+        {"select": "np.where({0}, {2}, {1})"},
+        {"exp": "np.exp2({0})", "sin": "np.cos({0})", "log": "np.log2({0})", "tanh": "np.sinh({0})"},
     ],
+    ids=["mul", "select", "transcendental"],
 )
 def test_a_wrong_operation_is_caught(
-    op: str, template: str, monkeypatch: pytest.MonkeyPatch
+    faults: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(numpy.TABLE, op, template)
+    for op, template in faults.items():
+        monkeypatch.setitem(numpy.TABLE, op, template)
     source.kernel.cache_clear()
     count = Count()
     for asked in questions(FUZZ)[:25]:
