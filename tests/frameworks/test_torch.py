@@ -493,9 +493,11 @@ KERAS = """
 import keras, numpy as np, torch
 from actgrad import activation, trainable
 seven = activation(lambda x: x * x, name="seven", surrogate=7)
+square = activation(lambda x: x * x, name="square")
 scaled = activation(lambda x, k=2.0: k * x, name="scaled")
+keras.utils.set_random_seed(0)
 model = keras.Sequential([
-    keras.Input((3,)), keras.layers.Dense(4, activation=seven), scaled.layer(k=trainable(1.0)),
+    keras.Input((3,)), keras.layers.Dense(4, activation=square), scaled.layer(k=trainable(1.0)),
     keras.layers.Dense(1),
 ])
 rng = np.random.default_rng(0)

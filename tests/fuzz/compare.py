@@ -140,7 +140,8 @@ def wrong_slopes(program: Program, generated: Generated, count: Count, order: in
                 count.slopes += 1
             else:
                 count.bends += 1
-            if not close(ours, true, 1e-7, scale=max(abs(value), 1e-30)):
+            cancelled = abs(ours - true) < 1e-13  # of terms of size 1, as in cbrt(x ** 3) - x
+            if not cancelled and not close(ours, true, 1e-7, scale=max(abs(value), 1e-30)):
                 found.append(
                     f"at {point}: order {order} by {name} is {ours!r}, and should be {true!r}"
                 )
