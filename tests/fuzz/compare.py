@@ -13,7 +13,7 @@ from mpmath import mp
 from actgrad.errors import ActgradWarning
 from actgrad.frameworks import numpy as room
 from actgrad.language.define import define
-from actgrad.language.expression import Expr, const, plain, walk
+from actgrad.language.expression import Expr, const, evaluate_all, plain, walk
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 from tests.fuzz import arithmetic
@@ -139,6 +139,8 @@ def wrong_slopes(program: Program, generated: Generated, count: Count, order: in
             true = arithmetic.slope(function, list(point), along, order)
             if true is None or (math.isnan(ours) and python_value(generated, point) is None):
                 continue  # where Python overflows, its value is IEEE's and its slope nobody's
+            if math.isnan(ours) and _is_singular(derivative, point):
+                continue  # a vertical tangent on the way, as asin has at 1
             if order == 1:
                 count.slopes += 1
             else:
@@ -149,6 +151,13 @@ def wrong_slopes(program: Program, generated: Generated, count: Count, order: in
                     f"at {point}: order {order} by {name} is {ours!r}, and should be {true!r}"
                 )
     return found
+
+
+def _is_singular(derivative: Program, point: tuple[float, ...]) -> bool:
+    """Whether some part of the derivative is infinite there, as at a kink."""
+    values = dict(zip(derivative.inputs, point, strict=True)) | dict(derivative.parameters)
+    parts = [node for node in walk(plain(derivative.value)) if not node.boolean]
+    return bool(np.isinf([np.float64(v) for v in evaluate_all(parts, values)]).any())
 
 
 def evaluate_in(
