@@ -389,12 +389,14 @@ def _contents(value: Any) -> Any:
 
 
 _SNAPSHOT = "__actgrad_snapshot__"
+# Python writes the second of these when a warning is given.
+_NOT_THE_USERS = frozenset({_SNAPSHOT, "__warningregistry__"})
 
 
 def _changed_names(namespace: dict[str, Any]) -> str | None:
     before = namespace[_SNAPSHOT]
     for name, value in namespace.items():
-        if name != _SNAPSHOT and before.get(name, namespace) is not value:
+        if name not in _NOT_THE_USERS and before.get(name, namespace) is not value:
             if name in before:
                 namespace[name] = before[name]
             return f"the global variable {name!r}"

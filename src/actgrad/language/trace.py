@@ -371,7 +371,7 @@ def _run(
     values = {
         name: Symbol(arg) if isinstance(arg, Expr) else arg for name, arg in arguments.items()
     }
-    with reading(run):
+    with reading(run), np.errstate(all="ignore"):  # of the NumPy calls in it
         try:
             result = call(copy, values)
             return _outputs(result, copy)
