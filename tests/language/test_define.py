@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -250,14 +249,6 @@ def test_a_function_that_says_it_wraps_a_library_is_the_users():
         return 2.0 * x
 
     assert activation(mine)(3.0) == 6.0
-
-
-@pytest.mark.filterwarnings("default")
-def test_a_warning_is_not_a_change_of_a_global():
-    """Python notes a warning that was given in `__warningregistry__`, among the function's globals."""
-    fresh = {"__name__": "fresh", "warnings": warnings}
-    exec("def warns(x):\n    warnings.warn('old', DeprecationWarning)\n    return 2 * x", fresh)
-    assert activation(fresh["warns"])(3.0) == 6.0
 
 
 def test_numpys_constants_may_overflow():
