@@ -80,7 +80,7 @@ def room(framework):
     try:
         importlib.import_module(f"actgrad.frameworks.{framework}")
     except ModuleNotFoundError:
-        pytest.skip(f"frameworks/{framework}.py does not exist yet")
+        pytest.skip(f"{framework} is not installed")
 
 
 FRAMEWORKS = {

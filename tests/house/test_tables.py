@@ -38,8 +38,6 @@ def differences(vocabulary: list[str], table: dict[str, str]) -> list[str]:
 
 
 def read(framework: str) -> tuple[list[str], dict[str, str]]:
-    if not (SOURCE / "actgrad" / "frameworks" / f"{framework}.py").exists():
-        pytest.skip(f"frameworks/{framework}.py does not exist yet")
     question = json.dumps([str(SOURCE), f"actgrad.frameworks.{framework}", BLOCKED])
     done = subprocess.run(
         [sys.executable, "-c", READ, question], capture_output=True, text=True, timeout=120
