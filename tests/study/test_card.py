@@ -80,8 +80,8 @@ def test_the_picture_is_a_picture(spiky):
 def test_a_wrong_derivative_is_in_red():
     with pytest.warns(DerivativeMismatchWarning):
         f = activation(lambda x: x * x, name="f", derivative=lambda x: x)
-    assert '<b style="color:#c62828">WRONG</b>' in f._repr_html_()
-    assert "#c62828" not in activations.mish._repr_html_()
+    assert '<b style="color:#e5484d">WRONG</b>' in f._repr_html_()
+    assert "#e5484d" not in activations.mish._repr_html_()
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x onerror=y>', "a & b"])

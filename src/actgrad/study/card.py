@@ -15,7 +15,8 @@ from actgrad.study.check import Check, check
 from actgrad.study.plots import plot
 from actgrad.study.propagation import Propagation, propagation
 
-_GOOD, _BAD = "#1a7f37", "#c62828"
+_GOOD, _BAD = "#2a8f41", "#e5484d"  # to be read on white and on black
+_LABEL = 22  # columns, in the text of the propagation numbers
 _DECIMALS = re.compile(r"\d+\.\d{6,}(?![\de])")
 
 
@@ -34,7 +35,9 @@ def card(activation: Any) -> str:
     program: Program = activation.program
     lines = [*_formulas(program)]
     if program.on_host:
-        lines.append(_line("runs on the host: <code>.check()</code> and <code>.plot()</code> run it"))
+        lines.append(
+            _line("runs on the host: <code>.check()</code> and <code>.plot()</code> run it")
+        )
         return _box(lines)
     measured, found = _tried(lambda: check(activation))
     lines.append(_verdict(measured) if measured is not None else _left_out("not checked", found))
@@ -44,7 +47,7 @@ def card(activation: Any) -> str:
     left = image or _left_out("no picture", lacking)
     lines.append(
         '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start">'
-        f"<div>{left}</div><div>{right}</div></div>"
+        f'<div style="max-width:100%">{left}</div><div style="flex:1 1 18em">{right}</div></div>'
     )
     return _box(lines)
 
@@ -82,15 +85,17 @@ def _verdict(found: Check) -> str:
     first, *rest = str(found).splitlines()
     verdict = f'<b style="color:{color}">{escape(first.partition(": ")[2])}</b>'
     details = escape("\n".join(line[2:] for line in rest))
-    return _line(f'{verdict}<pre style="margin:.2em 0;font-size:85%;opacity:.8">{details}</pre>')
+    style = "margin:.2em 0;font-size:85%;opacity:.8;white-space:pre-wrap"
+    return _line(f'{verdict}<pre style="{style}">{details}</pre>')
 
 
 def _numbers(found: Propagation) -> str:
-    rows = [line.strip() for line in str(found).splitlines()[1:]]
+    rows = [line[2:] for line in str(found).splitlines()[1:]]
     cells = "".join(
-        f'<tr><td style="text-align:left">{escape(label)}</td>'
-        f'<td style="text-align:right">{escape(value)}</td></tr>'
-        for label, value in (re.split(r"\s+(?=\S+$)", row) for row in rows)
+        f'<tr><td style="text-align:left;vertical-align:top;white-space:nowrap">'
+        f"{escape(row[:_LABEL].strip())}</td>"
+        f'<td style="text-align:left">{escape(row[_LABEL:].strip())}</td></tr>'
+        for row in rows
     )
     notes = "".join(f'<p style="max-width:28em">{escape(text)}</p>' for text in found.warnings())
     return f'<table style="font-size:90%">{cells}</table>{notes}'
@@ -102,7 +107,7 @@ def _picture(activation: Any) -> str:
     figure.savefig(buffer, format="png", dpi=72)
     data = base64.b64encode(buffer.getvalue()).decode()
     about = escape(f"{activation.name} and its derivative", quote=True)
-    return f'<img alt="{about}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{about}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
 def _code(text: str, bold: bool = False) -> str:

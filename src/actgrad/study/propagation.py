@@ -90,8 +90,9 @@ class Propagation:
             ("escape threshold", self.escape_threshold),
             ("share without slope", self.dead),
         ]
-        lines = [f"{label:22}{value:12.6g}" for label, value in rows]
-        lines.append("Hermite coefficients  " + " ".join(f"{a + 0:.4g}" for a in self.hermite))
+        lines = [f"{label:22}{_seen(value):12.6g}" for label, value in rows]
+        hermite = " ".join(f"{_seen(a):.4g}" for a in self.hermite)
+        lines.append(f"{'Hermite coefficients':22}{hermite}")
         return "\n".join([self.name, *("  " + line for line in lines)])
 
     def warnings(self, depth: int = 10) -> list[str]:
@@ -192,6 +193,11 @@ class Propagation:
         return forecast(
             self.program, self.gain, depth, width, weight_scale, bias_scale, input_moment
         )
+
+
+def _seen(value: float) -> float:
+    """A number as it is shown: what is only rounding is zero."""
+    return 0.0 if abs(value) < 1e-12 else value
 
 
 def propagation(activation: Any, **parameters: Any) -> Propagation:
