@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ pytest.importorskip("typer")
 
 from typer.testing import CliRunner
 
-import actgrad
+import actgrad as actgrad_package
 from actgrad import activation
 from actgrad.errors import ActgradWarning, ExportError, InputError
 from actgrad.study.targets import ASPECTS, TARGETS
@@ -101,13 +104,18 @@ def test_source_for(framework: str, functions: Path, tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith(f'"""gate for {framework}')
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    keras = pytest.importorskip("keras")
+def saved(path: Path) -> Path:
+    import keras
+
     layers = [keras.layers.Dense(4, activation=step), keras.layers.Dense(2)]
-    path = tmp_path_factory.mktemp("model") / "model.keras"
     keras.Sequential([keras.Input((3,)), *layers]).save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("keras")
+    return saved(tmp_path_factory.mktemp("model") / "model.keras")
 
 
 @pytest.mark.parametrize("target", ["saved_model", "tflite", "onnx"])
@@ -121,6 +129,34 @@ def test_a_keras_model(target: str, functions: Path, tmp_path: Path, model: Path
     assert found["value"] < 1e-5
     assert (found["gradient"] is not None) == (target == "saved_model")
     assert path.exists()
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_keras_model_of_any_backend_goes_to_onnx(
+    backend: str, functions: Path, tmp_path: Path, actgrad
+) -> None:
+    """The command opens it on PyTorch, whatever it was saved under."""
+    for name in ("keras", backend, *NEEDS["onnx"]):
+        pytest.importorskip(name)
+    path, out = tmp_path / "model.keras", tmp_path / "model.onnx"
+    here = str(Path(__file__).parent)
+    script = (
+        f"import sys; sys.path.insert(0, {here!r}); import keras, test_export as t, pathlib\n"
+        f"assert keras.config.backend() == {backend!r}; t.saved(pathlib.Path({str(path)!r}))"
+    )
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": str(Path(actgrad_package.__file__).parents[1]),
+    }
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=300)
+    done = actgrad(
+        "export", f"{functions}:step", "--to", "onnx", "--model", path, "-o", out, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["value"] < 1e-5
+    assert out.exists()
 
 
 # What cannot be.
@@ -202,7 +238,7 @@ def test_dry_run_writes_nothing(functions: Path, tmp_path: Path, monkeypatch: An
     monkeypatch.chdir(tmp_path)
     result = run(f"{functions}:gelu", "--to", "tflite", "--dry-run")
     assert result.exit_code == 0, result.output
-    assert result.stdout.strip() == str(actgrad.activation(
+    assert result.stdout.strip() == str(activation(
         lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))), name="gelu"
     ).supports())  # fmt: skip
     assert sorted(p.name for p in tmp_path.iterdir()) == ["functions.py"]

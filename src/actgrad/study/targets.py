@@ -89,7 +89,7 @@ TARGETS = (
     Target(
         "onnx",
         "torch.onnx.export(dynamo=True), Keras on PyTorch: model.export(format='onnx'), actgrad export "
-        "--to onnx",
+        "--to onnx (--model: saved under any backend)",
         "onnxruntime",
         _INFERENCE,
         "standard operations of opset 20; float16, float32 and float64",

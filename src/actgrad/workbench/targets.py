@@ -23,7 +23,12 @@ _TAIL = f"""
 - An exact derivative aside, what was exported under `torch.no_grad()` refuses to be trained.
 - TFLite has no {_NAMES(sorted(TFLITE_LACKS))} of its own. `%` and `//` have Python's signs.
 - onnxruntime has no float64 kernel for {_NAMES(sorted(ONNX_FLOAT64_LACKS))}, and no arithmetic in
-  bfloat16 on the CPU. float16 computes in float32 inside, as everywhere.
+  bfloat16 on the CPU: export in float32 or float16. float16 computes in float32 inside, as everywhere.
+- A Keras model on TensorFlow or JAX goes to ONNX by `actgrad export --to onnx --model M.keras`, which opens
+  it on PyTorch. Keras' own `model.export(format="onnx")` needs tf2onnx or jax2onnx there; neither is tested.
+- Keras empties the file of `model.save` before it asks its layers what they are, so a refusal, that of a
+  `host=True` activation included, leaves an empty file where an older model was. `actgrad` is not asked
+  before that and cannot prevent it: save such a model's weights (`model.save_weights`), or under a new name.
 
 `actgrad export` writes vectors of any length in float32, opens what it wrote in a fresh process (without
 actgrad, where none is needed), compares values and gradients with the program in NumPy float64, and
