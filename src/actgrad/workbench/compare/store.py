@@ -1,0 +1,193 @@
+"""The results of a comparison: one SQLite file, one row per run, that any tool can read.
+
+A run is known by its key (stage, activation, network, data, optimiser, rate, seed). Only the process that
+began the comparison writes, and each row is on disk before the next one is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from actgrad.errors import InputError
+
+FILE = "runs.sqlite"
+OK, FAILED = "ok", "failed"
+TUNE, FINAL = "tune", "final"
+
+Key = tuple[str, str, str, str, str, float, int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run."""
+
+    stage: str
+    """`tune`: chooses an optimiser and a rate, on a part of the training data. `final`: counts."""
+    activation: str
+    """The label: the name, with the parameters of a grid: `spiky`, `spiky(slope=5)`."""
+    network: str
+    data: str
+    optimizer: str
+    rate: float
+    seed: int
+    hash: str
+    """Of the program: the same for equal activations."""
+    status: str
+    """`ok` or `failed`."""
+    cause: str | None = None
+    """Why it failed, in words."""
+    accuracy: float | None = None
+    """After the last epoch: of the test data, or, when tuning, of the validation data."""
+    loss: float | None = None
+    curve: list[float] = field(default_factory=list)
+    """That accuracy, epoch by epoch."""
+    losses: list[float] = field(default_factory=list)
+    """The loss of the training data, epoch by epoch; nan where it was nan."""
+    seconds: float = 0.0
+    """Of the training itself: building, compiling, epochs, testing."""
+    attempts: int = 1
+    versions: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Epochs, batch size, process, when."""
+
+    @property
+    def key(self) -> Key:
+        return (
+            self.stage,
+            self.activation,
+            self.network,
+            self.data,
+            self.optimizer,
+            self.rate,
+            self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Study:
+    """A comparison as it was stored: what was asked, and what came out so far."""
+
+    path: Path
+    design: dict[str, Any]
+    """As in `design.Design.as_dict()`. `activations` has label, target, parameters, hash, program, source."""
+    rows: list[Row]
+
+    def activation(self, label: str) -> dict[str, Any]:
+        return next(a for a in self.design["activations"] if a["label"] == label)
+
+
+JSON = ("curve", "losses", "versions", "settings")
+COLUMNS = [f.name for f in fields(Row)]
+TYPES = {"rate": "REAL", "seed": "INTEGER", "accuracy": "REAL", "loss": "REAL", "seconds": "REAL"}
+TYPES["attempts"] = "INTEGER"
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS design (json TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    {", ".join(f"{name} {TYPES.get(name, 'TEXT')}" for name in COLUMNS)},
+    PRIMARY KEY (stage, activation, network, data, optimizer, rate, seed)
+);
+"""
+
+
+def find(path: Path) -> Path:
+    """The file of a comparison, given the file or its folder. Raises `InputError` if there is none."""
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"no comparison in {path}: `actgrad compare` writes {FILE} there")
+    return file
+
+
+def read(path: Path) -> Study:
+    """Everything that is stored, in the order in which it was stored. Changes nothing."""
+    file = find(path)
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            design = json.loads(db.execute("SELECT json FROM design").fetchone()[0])
+            found = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY rowid").fetchall()
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise InputError(f"{file} is not the file of a comparison ({error})") from error
+    return Study(file, design, [_row(values) for values in found])
+
+
+class Store:
+    """The open file of a comparison that goes on. Close it, or use it with `with`."""
+
+    def __init__(self, file: Path, design: dict[str, Any]) -> None:
+        """Begin, or go on with the same design. Raises `InputError` for another one, and changes nothing."""
+        self.file = file
+        if file.exists():
+            _check_same(file, read(file).design, design)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(file)
+        with self._db:
+            self._db.executescript(SCHEMA)
+            if not self._db.execute("SELECT 1 FROM design").fetchone():
+                self._db.execute("INSERT INTO design VALUES (?)", [json.dumps(design)])
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add(self, row: Row) -> bool:
+        """Write a run, at once and for good. False if that run was there: it is never counted twice."""
+        values = [getattr(row, name) for name in COLUMNS]
+        values = [json.dumps(v) if n in JSON else v for n, v in zip(COLUMNS, values, strict=True)]
+        marks = ", ".join("?" * len(COLUMNS))
+        with self._db:
+            done = self._db.execute(f"INSERT OR IGNORE INTO runs VALUES ({marks})", values)
+        return done.rowcount == 1
+
+    def rows(self) -> list[Row]:
+        found = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY rowid")
+        return [_row(values) for values in found]
+
+
+def write(path: Path, design: dict[str, Any], rows: Iterable[Row]) -> Path:
+    """A whole store at once, in a folder. For tests, and for runs that were made elsewhere."""
+    with Store(path / FILE, design) as store:
+        for row in rows:
+            store.add(row)
+        return store.file
+
+
+def _row(values: Iterable[Any]) -> Row:
+    found = dict(zip(COLUMNS, values, strict=True))
+    for name in JSON:
+        found[name] = json.loads(found[name])
+    for name in ("accuracy", "loss"):  # SQLite keeps nan as NULL, and so does a run without one
+        if found[name] is not None and math.isnan(found[name]):
+            found[name] = None
+    return Row(**found)
+
+
+def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    now = json.loads(json.dumps(now))
+    different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if not different:
+        return
+    lines = [
+        f"{key.replace('_', ' ')}: {_short(key, before)} then, {_short(key, now)} now"
+        for key in different
+    ]
+    raise InputError(
+        f"{file.parent} has a comparison with another design\n  "
+        + "\n  ".join(lines)
+        + "\n  Choose another --output, or ask for the same again to go on with it."
+    )
+
+
+def _short(key: str, design: dict[str, Any]) -> str:
+    value = design.get(key)
+    if key == "activations":
+        value = [f"{a['label']} [{a['hash'][:8]}]" for a in value or []]
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) < 90 else f"{text[:80]}…"
