@@ -281,3 +281,12 @@ def test_points_are_many_and_in_float32() -> None:
     (x,) = room._points(1)
     assert x.dtype == np.float32
     assert len(set(x.tolist())) == 400
+
+
+def test_an_error_of_keras_is_told_with_its_cause():
+    told = "Exception encountered when calling Dense.call().\n\n\x1b[1mno such kernel\x1b[0m\n\nArguments"
+    with pytest.raises(
+        ExportError, match=r"ValueError: Exception .* Dense.call\(\)\. no such kernel$"
+    ):
+        with room._telling("onnx"):
+            raise ValueError(told)

@@ -112,7 +112,9 @@ def _telling(target: str) -> Iterator[None]:
     except (InputError, ExportError):
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
+        # Keras says where in the first line, and what, in bold, in the next.
+        lines = re.sub(r"\x1b\[\d*m", "", str(error)).split("\n")
+        reason = " ".join([line.strip() for line in lines if line.strip()][:2])
         raise ExportError(
             f"it could not be written as {target}: {type(error).__name__}: {reason:.300}"
         ) from error
