@@ -6,6 +6,7 @@ program reads is on stdout, everything else on stderr.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import math
@@ -28,8 +29,26 @@ import actgrad
 from actgrad.errors import ActgradError, InputError
 from actgrad.workbench.load import load
 
+
+class _Group(typer.core.TyperGroup):
+    """Says of a wrong choice which one was meant."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            text = getattr(error, "message", "")
+            if isinstance(text, str) and " is not one of " in text:
+                text = text.removeprefix("Value error, ")
+                given, *choices = re.findall(r"'([^']*)'", text)
+                near = difflib.get_close_matches(given, choices, 1)
+                error.message = text + "".join(f" Did you mean {name!r}?" for name in near)  # type: ignore[attr-defined]
+            raise
+
+
 app = typer.Typer(
     name="actgrad",
+    cls=_Group,
     help="Check, draw and train your own activation function, written in plain Python.",
     epilog="Begin with:\n\n"
     "[cyan]actgrad check examples/spiky.py:spiky[/cyan]\n\n"
@@ -238,6 +257,50 @@ def export(
     print(f"  largest difference of the value: {found.value:.2g}")
     kept = f"{found.gradient:.2g}" if found.gradient is not None else "none is kept there"
     print(f"  largest difference of the gradient: {kept}")
+
+
+@command(
+    """actgrad report spiky.py:spiky
+actgrad report spiky.py:spiky --training runs/spiky --output spiky.html
+actgrad report runs/comparison"""
+)
+def report(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE:NAME|STUDY",
+            help="An activation, as for `check`; or what `actgrad compare` made.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path(
+        "report.html"
+    ),
+    training: Annotated[
+        Path | None,
+        typer.Option(help="The folder of an `actgrad train` run: its curves, beside ReLU's."),
+    ] = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Make a short training on the digits for the page.")
+    ] = False,
+    bench: Annotated[
+        bool, typer.Option(help="Measure the speed beside the frameworks' own ReLU.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """One page to show to others, complete in one file: what is known of an activation, or a comparison."""
+    from actgrad.workbench.report import command as room
+
+    console = Console(stderr=True)
+    if room.is_study(target):
+        if training or train:
+            raise InputError(
+                "--training and --train are for one activation, and this is a comparison"
+            )
+        found = room.study(Path(target), output)
+    else:
+        found = room.one(target, output, training, train, bench, console, _warn)
+    print(json.dumps(found, indent=2, allow_nan=False) if as_json else output)
 
 
 @command(

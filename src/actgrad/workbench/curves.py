@@ -14,14 +14,19 @@ COLOURS = {"own": "#0072B2", "relu": "#777777"}
 
 
 def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
+    with atomically(path) as temporary:
+        figure(runs, title).savefig(temporary, dpi=130, format="png")
+
+
+def figure(runs: dict[str, list[Run]], title: str) -> Any:
     """Test data as a full line, training data dashed, the seeds' range as a band, a cross where one broke."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    drawn = Figure(figsize=(10, 4.2), layout="constrained")
+    FigureCanvasAgg(drawn)
+    left, right = drawn.subplots(1, 2)
     for axes, key, label in ((left, "loss", "loss"), (right, "accuracy", "accuracy")):
         for who, group in runs.items():
             _lines(axes, group, key, COLOURS[who])
@@ -40,9 +45,8 @@ def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
     right.legend(*right.get_legend_handles_labels(), frameon=False, loc="best", fontsize=9)
     seeds = len(next(iter(runs.values())))
     many = f" (mean and range of {seeds} seeds)" if seeds > 1 else ""
-    figure.suptitle(title + many, fontsize=12)
-    with atomically(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png")
+    drawn.suptitle(title + many, fontsize=12)
+    return drawn
 
 
 def _is_wide(runs: dict[str, list[Run]]) -> bool:

@@ -13,7 +13,7 @@ from rich.table import Table
 from actgrad.activation import Activation
 from actgrad.errors import InputError
 
-_MEANING = {
+MEANING = {
     "mean": ("E f", "mean of the output, for a standard normal input"),
     "second_moment": ("E f²", "its mean square"),
     "gain": ("g_f", "weights of g_f / √fan_in keep the signal's size"),
@@ -78,14 +78,14 @@ def _table(numbers: Any) -> Table:
     table.add_column("number")
     table.add_column("value", justify="right")
     table.add_column("what it says")
-    for name, (symbol, meaning) in _MEANING.items():
-        table.add_row(symbol, _short(getattr(numbers, name)), meaning)
+    for name, (symbol, meaning) in MEANING.items():
+        table.add_row(symbol, short(getattr(numbers, name)), meaning)
     hermite = " ".join(f"{a if abs(a) > 1e-9 else 0:.4g}" for a in numbers.hermite)
     table.caption = f"Hermite coefficients: {hermite}"
     return table
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     return f"{0.0 if abs(value) < 1e-12 else value:.6g}"
 
 

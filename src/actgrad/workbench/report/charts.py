@@ -1,0 +1,96 @@
+"""The drawings of a comparison: what each activation reached, and how it got there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# As in picture.py; what follows the fourth begins again with another dash.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+DASHES = ("-", "--", ":", "-.")
+
+
+def style(i: int) -> dict[str, Any]:
+    return {"color": COLOURS[i % 4], "linestyle": DASHES[i // 4 % 4]}
+
+
+def ranking(lines: list[Any]) -> Any:
+    """A row for each activation, best first: its seeds as points, its mean with the interval."""
+    figure, axes = _axes((5.4, 1.1 + 0.5 * len(lines)))
+    places = range(len(lines) - 1, -1, -1)
+    for y, line in zip(places, lines, strict=True):
+        seeds = list(line.values.values())
+        axes.plot(seeds, _spread(len(seeds), y), "o", ms=4.5, mfc="none", mec="#777777", zorder=2)
+        if line.mean is None:
+            continue
+        colour = "#777777" if line.is_reference else "#0072B2"
+        if line.low is not None and line.high is not None:
+            axes.plot([line.low, line.high], [y, y], color=colour, lw=3, zorder=3)
+        axes.plot(line.mean, y, "o", ms=9, mfc=colour, mec="#ffffff", mew=1.2, zorder=4)
+        if line.is_reference:
+            axes.axvline(line.mean, color="#888888", lw=1, ls=(0, (2, 2)), zorder=1)
+    axes.set_yticks(list(places), [line.activation for line in lines])
+    axes.set_ylim(-0.6, len(lines) - 0.4)
+    axes.set_xlabel("test accuracy")
+    axes.xaxis.set_major_formatter(_percent())
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
+def curves(rows_by_activation: dict[str, list[Any]], field: str, label: str) -> Any:
+    """By epoch: the mean over the seeds as a line, each seed thin."""
+    figure, axes = _axes((5.4, 3.7))
+    for i, (name, rows) in enumerate(rows_by_activation.items()):
+        found = [getattr(row, field) for row in rows if getattr(row, field)]
+        if not found:
+            continue
+        table = np.full((len(found), max(map(len, found))), np.nan)
+        for j, values in enumerate(found):
+            table[j, : len(values)] = [np.nan if v is None else v for v in values]
+        table[~np.isfinite(table)] = np.nan
+        epochs = np.arange(1, table.shape[1] + 1)
+        for values in table:
+            axes.plot(epochs, values, lw=0.7, alpha=0.35, **style(i))
+        known = np.isfinite(table).any(axis=0)
+        middle = np.nanmean(table[:, known], axis=0)
+        marker = "o" if known.sum() == 1 else None
+        axes.plot(epochs[known], middle, lw=2.2, label=name, marker=marker, **style(i))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(label)
+    axes.xaxis.set_major_locator(_whole())
+    if field == "curve":
+        axes.yaxis.set_major_formatter(_percent())
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=9.5
+    )
+    return figure
+
+
+def _spread(count: int, y: float) -> list[float]:
+    """Points of equal value beside each other instead of upon each other."""
+    return [y] if count == 1 else (y + np.linspace(-0.22, 0.22, count)).tolist()
+
+
+def _axes(size: tuple[float, float]) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#E4E4E4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _percent() -> Any:
+    from matplotlib.ticker import PercentFormatter
+
+    return PercentFormatter(1.0)
+
+
+def _whole() -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True)

@@ -1,0 +1,69 @@
+"""`actgrad report`, from beginning to end: first all that can be refused, then the work, then the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from actgrad.errors import InputError
+from actgrad.workbench.load import load
+from actgrad.workbench.report import page
+
+
+def one(
+    target: str,
+    output: Path,
+    folder: Path | None,
+    train: bool,
+    measure: bool,
+    console: Console,
+    warn: Callable[[str], None],
+) -> dict[str, Any]:
+    """Writes the page of one activation. Returns what a program wants to know of it."""
+    if folder and train:
+        raise InputError(
+            "--training shows a run that there is, --train makes one: give one of them"
+        )
+    page.check_output(output)
+    warned: list[str] = []
+
+    def keep(text: str) -> None:
+        warned.append(text)
+        warn(text)
+
+    f = load(target, keep)
+    from actgrad.workbench.report import training as trainings
+    from actgrad.workbench.report.bench import bench
+    from actgrad.workbench.report.one import facts, report
+
+    training = trainings.read(folder, f) if folder else None
+    found = facts(f, warned=warned)
+    speed = bench(f) if measure else None
+    if train:
+        training = trainings.short(f, console)
+    page.write(output, report(f, found, speed, training, target))
+    return {
+        "activation": f.name,
+        "report": str(output),
+        "verdict": found.check.verdict if found.check is not None else None,
+        "warnings": found.warnings,
+        "left_out": found.left_out,
+        "bench": [asdict(row) for row in speed.rows] if speed else None,
+    }
+
+
+def is_study(target: str) -> bool:
+    """Whether it is what `actgrad compare` made: a folder, or the file of its results."""
+    path = Path(target)
+    return path.is_dir() or path.suffix in (".sqlite", ".sqlite3", ".db", ".parquet")
+
+
+def study(path: Path, output: Path) -> dict[str, Any]:
+    from actgrad.workbench.report import study as room
+
+    page.check_output(output)
+    return room.write(path, output)

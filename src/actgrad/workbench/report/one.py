@@ -1,0 +1,192 @@
+"""`actgrad report FILE:NAME`: everything that is known of one activation, on one page."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from actgrad.activation import Activation
+from actgrad.errors import ActgradError
+from actgrad.language.program import Program
+from actgrad.study.targets import ASPECTS
+from actgrad.workbench.quiet import quiet
+from actgrad.workbench.report.bench import Bench
+from actgrad.workbench.report.code import highlighted
+from actgrad.workbench.report.page import number, render
+from actgrad.workbench.report.picture import Picture, panels, picture
+from actgrad.workbench.report.training import Training
+from actgrad.workbench.study import MEANING, short
+
+FRAMEWORKS = {
+    "numpy": "NumPy",
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "torch": "PyTorch",
+    "jax": "JAX",
+}
+_DECIMALS = re.compile(r"\d+\.\d{6,}(?![\de])")
+
+
+@dataclass
+class Facts:
+    """What can be said of an activation; `left_out` has the reason for what cannot."""
+
+    f: Activation
+    check: Any = None
+    propagation: Any = None
+    supports: Any = None
+    warnings: list[str] = field(default_factory=list)
+    function: Picture | None = None
+    forecast: list[Picture] = field(default_factory=list)
+    sources: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> list[tuple[str, str, str]]:
+        """Symbol, value, meaning."""
+        rows = MEANING.items() if self.propagation else ()
+        return [
+            (
+                sign,
+                short(getattr(self.propagation, name)).replace("-", "−").replace("inf", "∞"),
+                says,
+            )
+            for name, (sign, says) in rows
+        ]
+
+    @property
+    def formulas(self) -> list[tuple[str, Any]]:
+        """What it is, as code: the function, and its derivatives in force."""
+        program = self.f.program
+        found = [("function", f"{_head(program)} = {program}")]
+        if not program.on_host:
+            given = {"exact": "", "derivative": ", as given"}.get(program.kind, ", a surrogate")
+            for i, name in enumerate(program.inputs):
+                if program.gradient:
+                    rule = Program("", (), (), program.gradient[i])
+                    found.append((f"gradient by {name}, whole, as given", str(rule)))
+                else:
+                    found.append((f"derivative by {name}{given}", str(program.partial(name))))
+        return [
+            (label, highlighted(_DECIMALS.sub(lambda n: f"{float(n[0]):.6g}", text)))
+            for label, text in found
+        ]
+
+    @property
+    def written(self) -> Any:
+        """The user's own lines, if this process has them."""
+        if self.f.function is None:
+            return None
+        try:
+            return highlighted(textwrap.dedent(inspect.getsource(inspect.unwrap(self.f.function))))
+        except (OSError, TypeError, ActgradError):
+            return None
+
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        return ASPECTS
+
+    @property
+    def framework_names(self) -> dict[str, str]:
+        return FRAMEWORKS
+
+
+def facts(
+    f: Activation, prefix: str = "f", warned: list[str] | None = None, *, sources: bool = True
+) -> Facts:
+    """Measured and drawn. `prefix` is another one for each activation of a page."""
+    found = Facts(f, warnings=list(warned or ()))
+
+    def tried(what: str, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except Exception as error:
+            found.left_out[what] = str(error).partition("\n")[0] or type(error).__name__
+            return None
+
+    found.check = tried("check", f.check)
+    found.function = tried("function", lambda: _function(f, found.check, prefix))
+    found.propagation = tried("propagation", f.propagation)
+    found.supports = tried("supports", f.supports)
+    if found.propagation:
+        found.warnings += [w for w in found.propagation.warnings() if w not in found.warnings]
+        found.forecast = tried("forecast", lambda: _forecast(found.propagation, prefix)) or []
+    for name in FRAMEWORKS if sources else ():
+        with quiet():
+            text = tried(name, partial(f.source, name))
+        if text is not None:
+            found.sources[name] = highlighted(text)
+    return found
+
+
+def report(
+    f: Activation,
+    found: Facts,
+    speed: Bench | None,
+    training: Training | None,
+    target: str,
+) -> str:
+    return render("activation.html", it=found, f=f, bench=speed, training=training, target=target)
+
+
+def _head(program: Program) -> str:
+    values = (f"{n}={v:g}" if isinstance(v, float) else f"{n}=[...]" for n, v in program.parameters)
+    return f"{program.name}({', '.join([*program.inputs, *values])})"
+
+
+def _function(f: Activation, check: Any, prefix: str) -> Picture:
+    figure = f.plot()
+    about = f"Graph of {f.name} and its derivative for inputs from −4 to 4."
+    if check is not None:
+        for word, places in (("kinks", check.kinks), ("jumps", check.jumps)):
+            inside = [x for x in places if abs(x) <= 4]
+            if inside:
+                shown = ", ".join(number(x) for x in inside[:8])
+                about += f" It {word[:-1]}s at {shown}{' and more' if len(inside) > 8 else ''}."
+    caption = "The function, the derivative in force and, where it is another, the exact one."
+    if len(f.inputs) > 1:
+        return picture(figure, f"{prefix}-function", about, caption, size=None)
+    axes = figure.axes[0]
+    axes.set_title("", loc="left")  # the page has it
+    legend = axes.get_legend()
+    axes.legend(
+        legend.legend_handles,
+        [text.get_text() for text in legend.get_texts()],
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),
+        ncols=2,
+        frameon=False,
+        fontsize=10,
+    )
+    return picture(figure, f"{prefix}-function", about, caption)
+
+
+def _forecast(numbers: Any, prefix: str) -> list[Picture]:
+    ahead = numbers.forecast()
+    variance = [
+        10 ** (v / 2.302585092994046) for v in (ahead.log_variance[0], ahead.log_variance[-1])
+    ]
+    layers = f"{ahead.depth} layers of {ahead.width} units"
+    about = (
+        f"The variance of the next layer over the variance of a layer, on logarithmic axes, with "
+        f"{len(ahead.fixed_points)} fixed point{'s' * (len(ahead.fixed_points) != 1)}.",
+        f"By layer, in {layers}: the variance goes from {number(variance[0])} to "
+        f"{number(variance[1])}, the gradient's size is {number(ahead.gradient_rms[0])} in the first "
+        f"layer and {number(ahead.gradient_rms[-1])} in the last.",
+    )
+    caption = (
+        "The variance map: how one layer changes the variance, and where it stays.",
+        f"Forecast for {layers}; the band is one standard deviation of networks.",
+    )
+    figures = panels(ahead.plot)
+    for figure in figures:
+        figure.axes[0].set_title("", loc="left")
+    return [
+        picture(figure, f"{prefix}-forecast-{i}", about[i], caption[i])
+        for i, figure in enumerate(figures)
+    ]

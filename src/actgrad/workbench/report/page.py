@@ -1,0 +1,83 @@
+"""A template and what it shows -> one HTML file, with nothing fetched and nothing left half."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import actgrad
+from actgrad.errors import InputError, MissingFrameworkError
+from actgrad.workbench.folder import atomically
+
+_LIBRARIES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "torch", "jax")
+
+
+def check_output(path: Path) -> None:
+    """Raises `InputError` for a place to which no page can be written. Changes nothing."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--output {path}: a page ends in .html")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"--output {path}: it should be a file in a folder that exists")
+
+
+def write(path: Path, text: str) -> None:
+    with atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def render(template: str, **content: Any) -> str:
+    """The page. Text is escaped; only what is `Markup` already goes in as it is."""
+    from actgrad.workbench.report.code import STYLE
+
+    return str(
+        _environment()
+        .get_template(template)
+        .render(**content, actgrad_version=actgrad.__version__, versions=versions(), code_css=STYLE)
+    )
+
+
+@cache
+def _environment() -> Any:
+    try:
+        import jinja2
+    except ModuleNotFoundError:
+        raise MissingFrameworkError(
+            "a report needs jinja2, which is not installed\n  pip install 'actgrad[workbench]'"
+        ) from None
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("actgrad.workbench.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"number": number, "percent": percent}
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that are installed; none of them is loaded for it."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name.removesuffix("-cpu")] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for a reader: short, with a real minus sign."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    value = 0.0 if abs(value) < 1e-12 else value
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f} %".replace("-", "−")

@@ -1,0 +1,144 @@
+"""`actgrad report STUDY`: a whole comparison on one page, with a part for each activation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from actgrad.activation import from_json
+from actgrad.errors import InputError
+from actgrad.workbench.compare import statistics, store
+from actgrad.workbench.report import charts, page
+from actgrad.workbench.report.code import highlighted
+from actgrad.workbench.report.one import Facts, facts
+from actgrad.workbench.report.picture import Picture, picture
+
+
+@dataclass
+class Place:
+    """One network on one data set: the ranking there."""
+
+    network: str
+    data: str
+    key: str
+    lines: list[Any]
+    pictures: list[Picture]
+    """The ranking, then curves."""
+
+
+@dataclass
+class One:
+    """What the page says of one activation."""
+
+    label: str
+    key: str
+    target: str
+    source: Any
+    facts: Facts | None
+    why_not: str
+    rows: list[Any]
+
+
+def write(path: Path, output: Path) -> dict[str, Any]:
+    """Raises `InputError` for what is no comparison, before anything is written."""
+    found = store.read(path)
+    final = [row for row in found.rows if row.stage == store.FINAL]
+    if not final:
+        raise InputError(
+            f"{path}: no run has been finished in this comparison\n  `actgrad compare` goes on with it"
+        )
+    lines = statistics.summarise(found)
+    failed = [row for row in found.rows if row.status == store.FAILED]
+    places = _places(lines, final)
+    page.write(
+        output,
+        page.render(
+            "study.html",
+            design=found.design,
+            budget=statistics.budget(found.design),
+            places=places,
+            failed=failed,
+            causes=Counter(row.cause or "unknown" for row in failed),
+            ones=[
+                _one(i, chosen, [row for row in final if row.activation == chosen["label"]])
+                for i, chosen in enumerate(found.design["activations"])
+            ],
+            runs=len(final),
+            tuning=sum(row.stage == store.TUNE for row in found.rows),
+            minutes=sum(row.seconds for row in found.rows) / 60,
+            with_versions=final[0].versions,
+            target=path,
+        ),
+    )
+    return {
+        "study": str(path),
+        "report": str(output),
+        "runs": len(final),
+        "failed": len([row for row in final if row.status == store.FAILED]),
+        "ranking": [
+            {"network": p.network, "data": p.data, "activations": [x.activation for x in p.lines]}
+            for p in places
+        ],
+    }
+
+
+def _places(lines: list[Any], final: list[Any]) -> list[Place]:
+    found = []
+    for i, (network, data) in enumerate(dict.fromkeys((x.network, x.data) for x in lines)):
+        here = [x for x in lines if (x.network, x.data) == (network, data)]
+        here.sort(key=lambda x: (x.mean is None, -(x.mean or 0.0)))
+        runs: dict[str, list[Any]] = {
+            x.activation: [
+                row
+                for row in final
+                if (row.activation, row.network, row.data) == (x.activation, network, data)
+            ]
+            for x in here
+        }
+        found.append(Place(network, data, f"place-{i}", here, _pictures(here, runs, f"p{i}")))
+    return found
+
+
+def _pictures(lines: list[Any], runs: dict[str, list[Any]], prefix: str) -> list[Picture]:
+    reached = "; ".join(f"{x.activation} {page.percent(x.mean)}" for x in lines)
+    return [
+        picture(
+            charts.ranking(lines),
+            f"{prefix}-ranking",
+            f"Mean test accuracy, best first: {reached}.",
+            "Each ring is a seed, the dot their mean, the bar its 95 % confidence interval; "
+            "grey and dotted is the reference.",
+            size=None,
+        ),
+        picture(
+            charts.curves(runs, "curve", "test accuracy"),
+            f"{prefix}-accuracy",
+            f"Test accuracy by epoch of {len(runs)} activations. At the end: {reached}.",
+            "Test accuracy by epoch: the mean thick, each seed thin.",
+            size=None,
+        ),
+        picture(
+            charts.curves(runs, "losses", "training loss"),
+            f"{prefix}-loss",
+            f"Training loss by epoch of {', '.join(runs)}.",
+            "Training loss by epoch; a line ends where the loss became nan.",
+            size=None,
+        ),
+    ]
+
+
+def _one(i: int, chosen: dict[str, Any], rows: list[Any]) -> One:
+    found, why = None, ""
+    if chosen.get("program"):
+        try:
+            found = facts(from_json(chosen["program"]), prefix=f"a{i}", sources=False)
+        except Exception as error:  # of one activation: the page has the others
+            why = str(error).partition("\n")[0] or type(error).__name__
+    else:
+        why = "it runs on the host, as Python code that the comparison does not hold"
+    source = highlighted(chosen["source"]) if chosen.get("source") else None
+    return One(
+        chosen["label"], f"activation-{i}", chosen.get("target", ""), source, found, why, rows
+    )

@@ -1,0 +1,208 @@
+"""What the page of one activation says, against the objects that it is made from."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from actgrad import activation
+from actgrad.workbench.report import one
+from actgrad.workbench.report.bench import bench
+from actgrad.workbench.report.page import number, write
+from actgrad.workbench.report.training import read
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+
+class Text(HTMLParser):
+    """What a reader sees, section by section; and every address and id."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.sections: dict[str, str] = {}
+        self.here = ""
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.tags.append(tag)
+        if tag == "section":
+            self.here = given["aria-labelledby"] or ""
+        self.addresses += [v or "" for k, v in attributes if k in ("src", "href", "xlink:href")]
+        self.ids += [v or "" for k, v in attributes if k == "id"]
+
+    def handle_data(self, data: str) -> None:
+        self.sections[self.here] = self.sections.get(self.here, "") + data
+
+
+@pytest.fixture(scope="module")
+def leaky():
+    @activation(derivative=lambda x: 1.0 if x > 0 else 0.1)
+    def leaky(x):
+        return x if x > 0 else 0.1 * x
+
+    return leaky
+
+
+@pytest.fixture(scope="module")
+def facts(leaky):
+    return one.facts(leaky, warned=["a sentence <b>that</b> was said when it was defined"])
+
+
+@pytest.fixture(scope="module")
+def html(leaky, facts) -> str:
+    return one.report(leaky, facts, bench(leaky, ["numpy"], 4096, 5), None, "leaky.py:leaky")
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Text:
+    return Text(html)
+
+
+def test_nothing_is_left_out(facts) -> None:
+    assert facts.left_out == {}
+
+
+def test_the_formula_is_the_program(page: Text, leaky) -> None:
+    assert f"leaky(x) = {leaky.program}" in page.sections[""]
+    assert str(leaky.program.partial("x")) in page.sections[""]
+
+
+def test_the_function_is_shown_as_written(page: Text) -> None:
+    assert "return x if x > 0 else 0.1 * x" in page.sections["function"]
+
+
+def test_the_verdict_is_that_of_check(page: Text, leaky) -> None:
+    found = leaky.check()
+    assert found.verdict in page.sections["verdict"]
+    assert f"{found.inputs[0].compared} points" in page.sections["verdict"]
+
+
+@pytest.mark.parametrize("name", ["gain", "chi", "eta", "slope_moment", "dead"])
+def test_a_propagation_number(page: Text, leaky, name: str) -> None:
+    value = f"{getattr(leaky.propagation(), name):.6g}".replace("-", "−")
+    assert value in page.sections["propagation"]
+
+
+def test_a_warning_is_there_and_escaped(page: Text, html: str) -> None:
+    assert "a sentence <b>that</b> was said" in page.sections["warnings"]
+    assert "<b>that</b>" not in html
+
+
+@pytest.mark.parametrize("framework", list(one.FRAMEWORKS))
+def test_the_source_of_a_framework_is_whole(page: Text, leaky, framework: str) -> None:
+    assert leaky.source(framework).strip() in page.sections["source"]
+
+
+def test_the_source_is_coloured(html: str) -> None:
+    assert '<span class="k">def</span>' in html
+
+
+def test_a_target_and_its_reason(page: Text, leaky) -> None:
+    row = leaky.supports()["onnx"]
+    assert row.reason("derivative") in page.sections["targets"]
+    assert row.target.opened in page.sections["targets"]
+
+
+def test_the_speed_is_measured(leaky) -> None:
+    (row,) = bench(leaky, ["numpy"], 4096, 5).rows
+    assert row.ours > 0
+    assert row.low <= row.high
+    assert row.ratio == pytest.approx(row.ours / row.builtin)
+
+
+def test_a_framework_that_is_not_here_is_named(leaky, monkeypatch: pytest.MonkeyPatch) -> None:
+    from actgrad.workbench.report import bench as room
+
+    monkeypatch.setitem(room.CASES, "nowhere_to_be_found", room.CASES["numpy"])
+    found = bench(leaky, ["nowhere_to_be_found"], 16, 2)
+    assert found.missing == {"nowhere_to_be_found": "not installed"}
+
+
+def test_without_a_training_it_says_how_to_get_one(page: Text) -> None:
+    assert "actgrad report leaky.py:leaky --training run" in page.sections["training"]
+
+
+def test_every_link_leads_into_the_page(page: Text) -> None:
+    outside = [a for a in page.addresses if not a.startswith(("#", "data:"))]
+    assert outside == []
+    assert {a[1:] for a in page.addresses if a.startswith("#")} <= set(page.ids)
+
+
+def test_no_id_is_there_twice(page: Text) -> None:
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_no_script(page: Text) -> None:
+    assert "script" not in page.tags
+
+
+def test_the_same_page_twice(leaky, facts, html: str) -> None:
+    """But for the speed, which is measured."""
+    first, second = (one.report(leaky, one.facts(leaky), None, None, "f") for _ in range(2))
+    assert first == second
+
+
+def test_each_picture_says_what_it_shows(html: str) -> None:
+    labels = re.findall(r'<svg role="img" aria-label="([^"]+)"', html)
+    assert len(labels) == html.count("<svg") == 3
+    assert "kinks at 0" in labels[0]
+
+
+def test_a_training_beside_relu(training: Path) -> None:
+    spiky = activation(lambda x: x % 1, name="spiky")
+    found = read(training, spiky)
+    assert found.summary["own"]["broke"] == 1
+    assert found.summary["relu"]["accuracy"]["mean"] == pytest.approx(1 - 0.4 / 6)
+    html = one.report(spiky, one.facts(spiky), None, found, "f")
+    shown = Text(html).sections["training"]
+    assert "93.3 %" in shown
+    assert "1 of 2" in shown
+    assert "the loss became nan in epoch 4, step 7 of 45" in shown
+
+
+@pytest.mark.parametrize(
+    ("f", "what", "why"),
+    [
+        (activation(lambda a, b: a * b, name="product"), "propagation", "one input"),
+        (activation(lambda x: x + 1, name="unread", host=True), "torch", "host"),
+    ],
+    ids=["two inputs", "on the host"],
+)
+def test_what_cannot_be_said_is_left_out_with_its_reason(f, what: str, why: str) -> None:
+    found = one.facts(f)
+    assert why in found.left_out[what]
+    shown = Text(one.report(f, found, None, None, "f")).sections
+    assert found.left_out[what] in shown["propagation" if what == "propagation" else "source"]
+
+
+def test_a_wrong_derivative_is_red_and_has_its_places() -> None:
+    with pytest.warns(UserWarning, match="wrong"):
+        f = activation(lambda x: x * x, derivative=lambda x: x, name="wrong")
+    found = one.facts(f)
+    html = one.report(f, found, None, None, "f")
+    assert '<p class="verdict bad">' in html
+    assert number(found.check.worst[0].claimed) in Text(html).sections["verdict"]
+
+
+def test_a_surrogate_is_called_one() -> None:
+    f = activation(lambda x: 1 if x > 0 else 0, surrogate=lambda x: max(0, 1 - abs(x)), name="step")
+    shown = Text(one.report(f, one.facts(f), None, None, "f")).sections
+    assert "surrogate (declared)" in shown["verdict"]
+    assert "derivative by x, a surrogate" in shown[""]
+
+
+def test_a_page_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("the old one")
+    with pytest.raises(UnicodeEncodeError):
+        write(path, "half \ud800")
+    assert path.read_text() == "the old one"
+    assert list(tmp_path.iterdir()) == [path]
