@@ -97,7 +97,7 @@ def train(
     variables = [*model.variables, *model.optimizer.variables]
     _restore(variables, run, path)
     while not run.is_done(options.epochs):
-        row, step = _epoch(keras, model, run, data, options, watch)
+        row, step = one_epoch(keras, model, run, data, options, watch)
         run.history.append(row)
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
             run.broke = {"epoch": len(run.history), "step": step}
@@ -115,7 +115,7 @@ def _restore(variables: list[Any], run: Run, path: Path) -> None:
         run.history, run.broke = progress["history"], progress["broke"]
 
 
-def _epoch(
+def one_epoch(
     keras: Any, model: Any, run: Run, data: Data, options: Options, watch: Watch
 ) -> tuple[dict[str, float], int]:
     epoch = len(run.history)

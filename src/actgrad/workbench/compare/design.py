@@ -74,18 +74,6 @@ class Design:
         return [(network, data) for data in self.data for network in self.networks]
 
     @property
-    def budget(self) -> str:
-        """The tuning that each activation gets, in a sentence."""
-        if len(self.tries) == 1:
-            return f"No tuning: every activation trains with {self.tries[0]}."
-        each = "1 seed" if self.tuning_seeds == 1 else f"{self.tuning_seeds} seeds"
-        listed = ", ".join(map(str, self.tries))
-        return (
-            f"Equal tuning: for each activation, network and data {len(self.tries)} tries ({listed}), "
-            f"{each} each, {self.epochs} epochs, judged on a fifth of the training data."
-        )
-
-    @property
     def size(self) -> int:
         """Of all runs."""
         tuning = len(self.tries) * self.tuning_seeds if len(self.tries) > 1 else 0

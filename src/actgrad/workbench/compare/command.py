@@ -1,0 +1,80 @@
+"""From the arguments of `actgrad compare` to a design, and on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from actgrad.errors import InputError
+from actgrad.workbench.compare import design, job, show, store
+from actgrad.workbench.compare.engine import engine as make_engine
+from actgrad.workbench.folder import _check_writable
+from actgrad.workbench.quiet import choose_backend, quiet
+
+DEFAULT = Path("runs/compare")
+
+
+def compare(
+    activations: list[str],
+    flags: dict[str, Any],
+    engine: str,
+    address: str | None,
+    workers: int | None,
+    backend: str | None,
+    output: Path | None,
+    console: Console,
+    warn: Callable[[str], None],
+) -> str:
+    """Train what is still to be trained. Returns the results as JSON."""
+    choose_backend(backend)
+    lists = {n: tuple(v) if isinstance(v, list) else v for n, v in flags.items()}
+    asked, folder = _asked(activations, lists)
+    folder = output or folder
+    with quiet():
+        plan = design.make(asked, _backend(backend), warn)
+    _check_writable(folder)
+    study = job.run(plan, folder, lambda: make_engine(engine, address, workers), console)
+    return show.as_json(study)
+
+
+def table(activations: list[str], flags: dict[str, Any], console: Console) -> str:
+    """The table of what is stored. Trains nothing, and writes nothing."""
+    if len(activations) != 1 or flags:
+        raise InputError("--table shows a comparison that there is: actgrad compare STUDY --table")
+    study = store.read(Path(activations[0]))
+    show.tell(console, study)
+    return show.as_json(study)
+
+
+def _asked(activations: list[str], flags: dict[str, Any]) -> tuple[design.Asked, Path]:
+    first = Path(activations[0])
+    if first.suffix != ".toml":
+        if len(activations) == 1 and first.is_dir():
+            raise InputError(
+                f"{first} is a folder\n  actgrad compare {first} --table shows its results."
+            )
+        return design.Asked(tuple(activations), **flags), DEFAULT
+    if len(activations) > 1 or flags:
+        also = [*activations[1:], *(f"--{name.replace('_', '-')}" for name in flags)]
+        raise InputError(f"{first} says what is compared, so leave out {', '.join(also)}")
+    if not first.is_file():
+        raise InputError(f"no such file: {first}")
+    return design.read_toml(first), Path("runs") / first.stem
+
+
+def _backend(backend: str | None) -> str:
+    """Keras' own choice, asked of it without its framework: a parent that trains nothing loads none."""
+    if backend or os.environ.get("KERAS_BACKEND"):
+        return str(backend or os.environ["KERAS_BACKEND"])
+
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    try:
+        found = json.loads((home / "keras.json").read_text(encoding="utf-8"))
+        return str(found["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
