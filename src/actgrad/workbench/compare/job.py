@@ -14,7 +14,18 @@ from actgrad.workbench.compare.design import Choice, Design, Try
 from actgrad.workbench.compare.engine import Engine
 from actgrad.workbench.compare.run import Task
 from actgrad.workbench.compare.statistics import best_try, budget
-from actgrad.workbench.compare.store import FAILED, FILE, FINAL, TUNE, Key, Row, Store, Study, read
+from actgrad.workbench.compare.store import (
+    FAILED,
+    FILE,
+    FINAL,
+    TUNE,
+    Key,
+    Row,
+    Store,
+    Study,
+    read,
+    stored,
+)
 
 TUNING_SEED = 1_000_000  # away from the seeds of the final runs
 NO_TRY = "no try of the tuning ended well"
@@ -23,11 +34,10 @@ NO_TRY = "no try of the tuning ended well"
 def run(design: Design, folder: Path, make_engine: Callable[[], Engine], console: Console) -> Study:
     """Do what is still to do, and tell. Raises `InputError` before anything is written."""
     file = folder / FILE
-    with Store(file, design.as_dict()) as store:
-        done = {row.key for row in store.rows()}
-        if len(done) < design.size:
-            with make_engine() as engine:
-                _work(design, store, done, engine, console)
+    done = {row.key for row in stored(file, design.as_dict())}
+    if len(done) < design.size:
+        with make_engine() as engine, Store(file, design.as_dict()) as store:
+            _work(design, store, done, engine, console)
     study = read(file)
     show.tell(console, study)
     made = [p.name for p in plots.draw(study, folder)]

@@ -87,7 +87,7 @@ def tell(console: Console, study: Study) -> None:
     for data in study.design["data"]:
         for network in study.design["networks"]:
             some = [x for x in lines if (x.network, x.data) == (network, data)]
-            console.print(table(some, f"{network} on {data}, {study.design['epochs']} epochs"))
+            console.print(table(some, f"{network} on {data}"))
 
     def say(text: str, style: str | None = None) -> None:
         console.print(
@@ -96,7 +96,7 @@ def tell(console: Console, study: Study) -> None:
 
     tests = sum(line.p is not None for line in lines)
     say(
-        f"Test accuracy after the last epoch: mean, and its 95 % interval. Differences are paired by seed, "
+        f"Test accuracy after the last epoch: mean ± 95 % interval. Differences are paired by seed, "
         f"minus {study.design['reference']}; p is of the paired t-test, corrected by Holm for {tests} "
         f"tests."
     )
@@ -109,19 +109,18 @@ def tell(console: Console, study: Study) -> None:
 def table(lines: list[Line], title: str) -> Table:
     found = Table(title=title, title_justify="left")
     for name, justify in (
-        ("activation", "left"), ("accuracy %", "right"), ("95 %", "right"), ("runs", "right"),
-        ("difference", "right"), ("95 %", "right"), ("p", "right"), ("trained with", "left"),
+        ("activation", "left"), ("accuracy %", "right"), ("runs", "right"), ("difference", "right"),
+        ("p", "right"), ("trained with", "left"),
     ):  # fmt: skip
-        found.add_column(name, justify=justify)  # type: ignore[arg-type]
+        found.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for line in lines:
         runs = f"{line.n}" if not line.failed else f"{line.n}, {line.failed} failed"
+        difference = _around(line.difference, line.difference_high, "+")
         found.add_row(
             Text(line.activation),
-            _number(line.mean),
-            _range(line.low, line.high),
+            _around(line.mean, line.high),
             runs,
-            "reference" if line.is_reference else _number(line.difference, "+"),
-            _range(line.difference_low, line.difference_high, "+"),
+            "reference" if line.is_reference else difference,
             _p(line.p_holm),
             line.chosen,
         )
@@ -136,8 +135,10 @@ def _percent(value: float | None) -> str:
     return f"{_number(value)} %"
 
 
-def _range(low: float | None, high: float | None, sign: str = "") -> str:
-    return f"{_number(low, sign)} to {_number(high, sign)}" if low is not None else ""
+def _around(mean: float | None, high: float | None, sign: str = "") -> str:
+    """The mean and half of its interval, which is symmetric."""
+    half = f" ± {_number(high - mean)}" if mean is not None and high is not None else ""
+    return _number(mean, sign) + half
 
 
 def _p(p: float | None) -> str:

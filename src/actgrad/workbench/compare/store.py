@@ -116,14 +116,22 @@ def read(path: Path) -> Study:
     return Study(file, design, [_row(values) for values in found])
 
 
+def stored(file: Path, design: dict[str, Any]) -> list[Row]:
+    """The runs of this design that are there already. Raises `InputError` for another design."""
+    if not file.exists():
+        return []
+    found = read(file)
+    _check_same(file, found.design, design)
+    return found.rows
+
+
 class Store:
     """The open file of a comparison that goes on. Close it, or use it with `with`."""
 
     def __init__(self, file: Path, design: dict[str, Any]) -> None:
         """Begin, or go on with the same design. Raises `InputError` for another one, and changes nothing."""
         self.file = file
-        if file.exists():
-            _check_same(file, read(file).design, design)
+        stored(file, design)
         file.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(file)
         with self._db:
