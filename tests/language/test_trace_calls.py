@@ -151,6 +151,13 @@ class Curve:
     def uses_property(self, x):
         return self.doubled * x
 
+    @functools.cached_property
+    def kept(self):
+        return 3 * math.sqrt(self.a)
+
+    def uses_cached_property(self, x):
+        return self.kept * x + self.kept
+
     @staticmethod
     def static(x):
         return math.sin(x)
@@ -336,6 +343,7 @@ CASES = {
     "immediate lambda": lambda x: (lambda y: y * math.sin(y))(x),
     "bound method": Curve(0.3).method,
     "property": Curve(0.3).uses_property,
+    "cached property": Curve(0.3).uses_cached_property,
     "static method": Curve.static,
     "class method": Curve.of_class,
     "inherited": Steeper(0.3).method,

@@ -41,6 +41,9 @@ def endless(x):
 def two(a, b):
     return a * b
 
+def comma(x):
+    return x,
+
 print("hello from the file")
 wrong = activation(cube, derivative=lambda x: 2 * x**2, name="wrong")
 """
@@ -161,13 +164,25 @@ def test_the_nearest_file_is_suggested(functions: Path) -> None:
     refuses(run("check", f"{functions.parent}/function.py:cube"), "Did you mean", "functions.py")
 
 
+@pytest.mark.parametrize("target", ["", " ", ":cube"])
+def test_no_file_at_all(target: str) -> None:
+    refuses(run("check", target), "names no file", "Give FILE:NAME")
+
+
+def test_the_nearest_choice_is_suggested(functions: Path) -> None:
+    result = run("source", f"{functions}:cube", "--framework", "torhc")
+    refuses(result, "'torhc' is not one of", "Did you mean 'torch'?")
+    assert "Value error" not in said(result)
+
+
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
         ("cub", ["has no 'cub'; did you mean cube?"]),
-        ("nothing_like_it", ["has no 'nothing_like_it'; it has cube, endless, two, wrong"]),
+        ("nothing_like_it", ["has no 'nothing_like_it'; it has cube, endless, two, comma, wrong"]),
         ("alpha", ["'alpha'", "is 3 (int), and should be a function"]),
         ("Kind", ["is a class, and should be a function"]),
+        ("comma", ["returns a tuple with one number", "is there a comma after it?"]),
         ("endless", ["'endless' cannot be read", "line 11", "while x > 0"]),
     ],
 )

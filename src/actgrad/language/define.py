@@ -150,9 +150,16 @@ def _read_function(
         return Program(own.name, own.inputs, tuple(own.parameters.items()), value), False
     reading = _read(function, own, own.inputs, pinned)
     if reading.several:
+        n = len(reading.outputs)
+        given = "a tuple with one number" if n == 1 else f"{n} numbers"
+        cure = (
+            "Return the number itself: is there a comma after it?"
+            if n == 1
+            else "Make an activation of each, or return one number made of them."
+        )
         raise TraceError(
-            f"{own.name!r} returns {len(reading.outputs)} numbers; an activation returns one\n"
-            f"{definition(function)}"
+            f"{own.name!r} returns {given}; an activation returns one number\n"
+            f"{definition(function)}\n  {cure}"
         )
     pinned |= reading.fixed
     parameters = tuple((n, v) for n, v in own.parameters.items() if n not in pinned)

@@ -47,7 +47,18 @@ _IMPURE_PATHS = frozenset(
     {"numpy.random", "jax.random", "keras.random", "tensorflow.random", "tf.random"}
 )
 _IMPURE_NAMES = frozenset(
-    ["rand", "randn", "randint", "rand_like", "randn_like", "normal", "bernoulli", "save", "load", "print"]
+    [
+        "rand",
+        "randn",
+        "randint",
+        "rand_like",
+        "randn_like",
+        "normal",
+        "bernoulli",
+        "save",
+        "load",
+        "print",
+    ]
 )
 
 
@@ -243,7 +254,11 @@ class Environment:
             return known
         if kind in _CLOCKS:
             return _Clock(kind)
-        if _is_library(kind) or type(kind) not in (type, abc.ABCMeta) or _path(kind).startswith(_OWN):
+        if (
+            _is_library(kind)
+            or type(kind) not in (type, abc.ABCMeta)
+            or _path(kind).startswith(_OWN)
+        ):
             return kind
         bases = tuple(base if _is_library(base) else self.copy(base) for base in kind.__bases__)
         body = {
@@ -270,6 +285,8 @@ class Environment:
             return property(
                 *(accessor and self.copy(accessor) for accessor in (item.fget, item.fset))
             )
+        if isinstance(item, functools.cached_property):
+            return _Cached(self.copy(item.func))
         copy = self.copy(item)
         # `act = math.tanh` in a class body is no method, so what stands in for it must not be one.
         binds = isinstance(copy, types.FunctionType) and not isinstance(item, types.FunctionType)
@@ -344,7 +361,7 @@ class Environment:
         return call
 
 
-_METHODS = (types.FunctionType, staticmethod, classmethod, property)
+_METHODS = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
 _FILLED: dict[type, Callable[..., Any]] = {
     tuple: tuple.__init__,
     list: list.extend,
@@ -367,6 +384,17 @@ def _is_library(kind: type) -> bool:
 
 def _own_names(kind: type) -> dict[str, Any]:
     return {name: item for name, item in vars(kind).items() if not name.startswith(("__", "_abc_"))}
+
+
+class _Cached:
+    """A `functools.cached_property` while a function is read: what was kept before is used, and nothing
+    is kept."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else self.function(instance)
 
 
 def _attributes(value: Any) -> dict[str, Any]:
@@ -507,7 +535,11 @@ class _Clock:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._kind, name)
-        return _impure(f"{self._kind.__name__}.{name}") if name in {"now", "today", "utcnow"} else found
+        return (
+            _impure(f"{self._kind.__name__}.{name}")
+            if name in {"now", "today", "utcnow"}
+            else found
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._kind(*args, **kwargs)

@@ -27,6 +27,10 @@ def load(target: str, warn: Callable[[str], None]) -> Activation:
     activation. What the file prints goes to stderr, and actgrad's warnings go to `warn`.
     """
     file, name = _split(target)
+    if not file.strip():
+        raise InputError(
+            f"{target!r} names no file\n  Give FILE:NAME, as in examples/spiky.py:spiky"
+        )
     path = Path(file)
     if not path.exists():
         raise InputError(f"no such file: {file}{_nearest_file(path)}")
@@ -39,7 +43,10 @@ def load(target: str, warn: Callable[[str], None]) -> Activation:
             raise InputError(f"{file} holds one saved activation: give the file without :{name}")
         return actgrad.load(path)
     if path.suffix != ".py":
-        raise InputError(f"{file} is not a Python file (.py) nor a saved activation (.json)")
+        raise InputError(
+            f"{file} is not a Python file (.py) nor a saved activation (.json)\n"
+            f"  Give FILE:NAME, as in examples/spiky.py:spiky"
+        )
     with _actgrad_warnings(warn), contextlib.redirect_stdout(sys.stderr), quiet():
         module = _run(path)
         found = _find(module, file, name)
@@ -62,9 +69,11 @@ def _nearest_file(path: Path) -> str:
     try:
         names = [p.name for p in path.parent.iterdir() if p.suffix in {".py", ".json"}]
     except OSError:
-        return ""
+        names = []
     near = difflib.get_close_matches(path.name, names, 1)
-    return f"\n  Did you mean {path.parent / near[0]}?" if near else ""
+    if near:
+        return f"\n  Did you mean {path.parent / near[0]}?"
+    return "\n  Give FILE:NAME, with the path of a file from here on."
 
 
 def _run(path: Path) -> ModuleType:

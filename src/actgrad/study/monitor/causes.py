@@ -90,10 +90,11 @@ class Judge:
 
     def loss(self, step: int, value: float) -> list[Finding]:
         """After each step: the loss of its batch."""
-        before = list(self.losses)
         self.losses.append((step, value))
         if not math.isfinite(value):
-            return self._new([self._broke(step, before)]) if not self._fatal() else []
+            if self._fatal():
+                return []
+            return self._new([self._broke(step, list(self.losses)[:-1])])
         if math.isnan(self.base):
             self.base = value  # of the first weights
         self.high = self.high + 1 if value > GREW * self.base else 0

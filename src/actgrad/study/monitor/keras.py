@@ -67,7 +67,9 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
         if self.failed and self.on_failure == "stop":
             self.model.stop_training = True
         elif self.on_failure == "roll back":
+            start = time.perf_counter()
             self._keep_or_roll_back(due)
+            self._spent += time.perf_counter() - start
 
     def _keep_or_roll_back(self, due: bool) -> None:
         model = self.model

@@ -14,7 +14,7 @@ from actgrad.errors import ActgradError
 
 Array = np.ndarray[Any, Any]
 QUANTILES = (0.01, 0.5, 0.99)
-_SAMPLES, _UNITS = 64, 512
+_SAMPLES, _UNITS = 64, 128
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def measure(place: Place, values: Any, gradient: Any = None) -> LayerSample:
         return LayerSample(
             place.name,
             _rms(known),
-            tuple(map(float, np.quantile(known, QUANTILES))) if known.size else (math.nan,) * 3,
+            _quantiles(known),
             float(np.mean(square > place.threshold)),
             _dead(place, h),
-            _rms(np.asarray(gradient, np.float64)) if gradient is not None else math.nan,
+            _rms(_thin(gradient).astype(np.float64)) if gradient is not None else math.nan,
             int(np.sum(~finite)),
         )
 
@@ -114,6 +114,12 @@ def _thin(values: Any) -> Array:
     h = np.asarray(values)[:_SAMPLES]
     h = h.reshape(len(h), -1)
     return h[:, :: max(1, h.shape[1] // _UNITS)]
+
+
+def _quantiles(values: Array) -> tuple[float, ...]:
+    if not values.size:
+        return (math.nan,) * len(QUANTILES)
+    return tuple(map(float, np.quantile(values, QUANTILES)))
 
 
 def _rms(values: Array) -> float:

@@ -50,9 +50,9 @@ class TorchMonitor(Watch):
 
     def step(self, loss: Any) -> list[Finding]:
         """After `optimizer.step()`, with the loss of that step."""
-        start = time.perf_counter()
         step, self.steps = self.steps, self.steps + 1
         value = float(loss.detach()) if isinstance(loss, torch.Tensor) else float(loss)
+        start = time.perf_counter()
         values = {name: h.float().cpu().numpy() for name, h in self.values.items()}
         gradients = {name: g.float().cpu().numpy() for name, g in self.gradients.items()}
         self.values, self.gradients = {}, {}
@@ -60,7 +60,9 @@ class TorchMonitor(Watch):
             self.check_data(self.inputs.detach().float().cpu().numpy(), "the batch", step)
         found = self.observe(step, value, values, gradients, time.perf_counter() - start)
         if self.on_failure == "roll back":
+            start = time.perf_counter()
             self._keep_or_roll_back(bool(values))
+            self._spent += time.perf_counter() - start
         return found
 
     def close(self) -> None:
@@ -79,9 +81,11 @@ class TorchMonitor(Watch):
     def _record(self, name: str, h: Any) -> None:
         if not self.module.training or not self.due(self.steps) or name in self.values:
             return
+        start = time.perf_counter()
         self.values[name] = h.detach()[:64].clone()  # the activation may work in place
         if h.requires_grad:
             h.register_hook(lambda g: self.gradients.__setitem__(name, g.detach()[:64] * len(g)))
+        self._spent += time.perf_counter() - start
 
     def _keep_or_roll_back(self, measured: bool) -> None:
         if self.failed and self.state is not None:
