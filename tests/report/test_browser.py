@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from actgrad import activation
-from actgrad.workbench.report import one, page
+from actgrad.workbench.report import one, page, study
 from actgrad.workbench.report.bench import bench
 from actgrad.workbench.report.training import read
+from tests.compare.synthetic import write_synthetic_study
 
 PHONE, DESKTOP = (360, 740), (1280, 900)
 
@@ -39,7 +40,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory, training: Path) -> dict[str,
     )
     with pytest.warns(UserWarning, match="wrong_product"):
         wrong = activation(lambda a, b: a * b, derivative=lambda a, b: (b, b), name="wrong_product")
-    return {"one": made(spiky, training=read(training, spiky)), "two inputs": made(wrong)}
+    comparison = folder / "comparison.html"
+    study.write(write_synthetic_study(folder / "study"), comparison)
+    return {
+        "one": made(spiky, training=read(training, spiky)),
+        "two inputs": made(wrong),
+        "comparison": comparison,
+    }
 
 
 @dataclass
@@ -72,11 +79,10 @@ def look(browser: Any, pages: dict[str, Path]) -> Iterator[Callable[..., Seen]]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("name", ["one", "two inputs"])
+@pytest.mark.parametrize("name", ["one", "two inputs", "comparison"])
 def test_a_page(
     look: Callable[..., Seen], pages: dict[str, Path], name: str, size: Any, scheme: str
 ) -> None:
-    axe = pytest.importorskip("axe_core_python")
     seen = look(name, size, scheme)
     for summary in seen.page.query_selector_all("details:not([open]) > summary"):
         summary.click()
@@ -84,6 +90,16 @@ def test_a_page(
     assert [url for url in seen.requests if not url.startswith("data:")] == [pages[name].as_uri()]
     width = seen.page.evaluate("document.documentElement.scrollWidth")
     assert width <= size[0], f"the page is {width} wide on a screen of {size[0]}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["one", "comparison"])
+def test_accessible(look: Callable[..., Seen], name: str, scheme: str) -> None:
+    """What axe-core finds, contrast among it: nothing, with every part open."""
+    axe = pytest.importorskip("axe_core_python")
+    seen = look(name, PHONE, scheme)
+    for summary in seen.page.query_selector_all("details:not([open]) > summary"):
+        summary.click()
     script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     found = seen.page.evaluate(script + "\naxe.run(document, {resultTypes: ['violations']})")
     wrong = [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]]
@@ -105,9 +121,10 @@ def test_light_and_dark(look: Callable[..., Seen], scheme: str, dark: bool, what
     assert (color < 128) is (dark if key == "backgroundColor" else not dark)
 
 
-def test_nothing_in_a_picture_keeps_its_own_colour(pages: dict[str, Path]) -> None:
+@pytest.mark.parametrize("name", ["one", "comparison"])
+def test_nothing_in_a_picture_keeps_its_own_colour(pages: dict[str, Path], name: str) -> None:
     """A colour that is not the style sheet's would not follow the reader into the dark."""
-    text = pages["one"].read_text(encoding="utf-8")
+    text = pages[name].read_text(encoding="utf-8")
     drawings = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
     assert set(re.findall(r"#[0-9a-f]{6}\b", drawings)) == set()
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-# As in picture.py; what follows the fourth begins again with another dash.
+# As in picture.py. Each has its own dashes too, so that nothing is told by colour alone.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-DASHES = ("-", "--", ":", "-.")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 
 
 def style(i: int) -> dict[str, Any]:
-    return {"color": COLOURS[i % 4], "linestyle": DASHES[i // 4 % 4]}
+    return {"color": COLOURS[i % 4], "linestyle": DASHES[(i + i // 4) % 4]}
 
 
 def ranking(lines: list[Any]) -> Any:
@@ -21,7 +21,9 @@ def ranking(lines: list[Any]) -> Any:
     places = range(len(lines) - 1, -1, -1)
     for y, line in zip(places, lines, strict=True):
         seeds = list(line.values.values())
-        axes.plot(seeds, _spread(len(seeds), y), "o", ms=4.5, mfc="none", mec="#777777", zorder=2)
+        axes.plot(
+            seeds, _spread(len(seeds), y - 0.22), "o", ms=4.5, mfc="none", mec="#777777", zorder=2
+        )
         if line.mean is None:
             continue
         colour = "#777777" if line.is_reference else "#0072B2"
@@ -40,23 +42,29 @@ def ranking(lines: list[Any]) -> Any:
 
 
 def curves(rows_by_activation: dict[str, list[Any]], field: str, label: str) -> Any:
-    """By epoch: the mean over the seeds as a line, each seed thin."""
+    """By epoch: the mean over the seeds that came to an end as a line, each seed thin, a cross where one
+    failed."""
     figure, axes = _axes((5.4, 3.7))
     for i, (name, rows) in enumerate(rows_by_activation.items()):
-        found = [getattr(row, field) for row in rows if getattr(row, field)]
-        if not found:
-            continue
-        table = np.full((len(found), max(map(len, found))), np.nan)
-        for j, values in enumerate(found):
-            table[j, : len(values)] = [np.nan if v is None else v for v in values]
-        table[~np.isfinite(table)] = np.nan
-        epochs = np.arange(1, table.shape[1] + 1)
-        for values in table:
-            axes.plot(epochs, values, lw=0.7, alpha=0.35, **style(i))
-        known = np.isfinite(table).any(axis=0)
-        middle = np.nanmean(table[:, known], axis=0)
-        marker = "o" if known.sum() == 1 else None
-        axes.plot(epochs[known], middle, lw=2.2, label=name, marker=marker, **style(i))
+        look = style(i)
+        whole = []
+        for row in rows:
+            y = np.array(getattr(row, field), dtype=float)  # None is nan
+            known = np.flatnonzero(np.isfinite(y))
+            axes.plot(np.arange(1, len(y) + 1), y, color=look["color"], lw=0.7, alpha=0.4)
+            if row.status == "ok":
+                whole.append(y)
+            elif len(known):
+                last = known[-1]
+                axes.plot(last + 1, y[last], "x", color=look["color"], ms=8, mew=1.8, zorder=5)
+        if whole:
+            middle = np.mean([y[: min(map(len, whole))] for y in whole], axis=0)
+            marker = "o" if len(middle) == 1 else None
+            axes.plot(
+                np.arange(1, len(middle) + 1), middle, lw=2.2, label=name, marker=marker, **look
+            )
+        else:
+            axes.plot([], [], "x", color=look["color"], label=f"{name}: every run failed")
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.xaxis.set_major_locator(_whole())
@@ -70,7 +78,7 @@ def curves(rows_by_activation: dict[str, list[Any]], field: str, label: str) -> 
 
 def _spread(count: int, y: float) -> list[float]:
     """Points of equal value beside each other instead of upon each other."""
-    return [y] if count == 1 else (y + np.linspace(-0.22, 0.22, count)).tolist()
+    return [y] if count == 1 else (y + np.linspace(-0.1, 0.1, count)).tolist()
 
 
 def _axes(size: tuple[float, float]) -> tuple[Any, Any]:

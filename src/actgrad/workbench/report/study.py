@@ -67,7 +67,7 @@ def write(path: Path, output: Path) -> dict[str, Any]:
             ],
             runs=len(final),
             tuning=sum(row.stage == store.TUNE for row in found.rows),
-            minutes=sum(row.seconds for row in found.rows) / 60,
+            took=_time(sum(row.seconds for row in found.rows)),
             with_versions=final[0].versions,
             target=path,
         ),
@@ -82,6 +82,12 @@ def write(path: Path, output: Path) -> dict[str, Any]:
             for p in places
         ],
     }
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
 
 
 def _places(lines: list[Any], final: list[Any]) -> list[Place]:
@@ -116,14 +122,14 @@ def _pictures(lines: list[Any], runs: dict[str, list[Any]], prefix: str) -> list
             charts.curves(runs, "curve", "test accuracy"),
             f"{prefix}-accuracy",
             f"Test accuracy by epoch of {len(runs)} activations. At the end: {reached}.",
-            "Test accuracy by epoch: the mean thick, each seed thin.",
+            "Test accuracy by epoch: the mean thick, each seed thin, a cross where one failed.",
             size=None,
         ),
         picture(
             charts.curves(runs, "losses", "training loss"),
             f"{prefix}-loss",
             f"Training loss by epoch of {', '.join(runs)}.",
-            "Training loss by epoch; a line ends where the loss became nan.",
+            "Training loss by epoch, likewise.",
             size=None,
         ),
     ]
