@@ -23,7 +23,7 @@ help:
 	@echo "make test    all tests                    (TEST_ARGS='-k name' chooses)"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure the speed"
-	@echo "make trainings   train on MNIST and Fashion-MNIST; hours    (DATA=folder, TRAININGS_ARGS=...)"
+	@echo "make trainings   train on MNIST and Fashion-MNIST; an hour   (DATA=folder, TRAININGS_ARGS=...)"
 	@echo "make fuzz    random programs against Python  (FUZZ=20000 sets how many)"
 	@echo "make modes   run every mode of every framework, and write docs/modes.md"
 	@echo "make docs    build the documentation into site/"
