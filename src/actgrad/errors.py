@@ -132,3 +132,11 @@ class UnreachedWarning(ActgradWarning):
 
     There the activation is called as a function, not held by a layer. Make it a layer to reach it.
     """
+
+
+class UnfusedWarning(ActgradWarning):
+    """PyTorch could not compile an activation, so in eager mode it runs operation by operation.
+
+    The values are the same, the time is several times longer. Mostly there is no C++ compiler:
+    install one, or set `TORCH_COMPILE_DISABLE=1` to not try. Given once in a process.
+    """

@@ -26,6 +26,13 @@ def _framework(kind: type[Any]) -> str:
     return "jax" if hasattr(kind, "__jax_array__") else "numpy"
 
 
+@cache
+def _room(framework: str) -> ModuleType:
+    # PyTorch's table stands apart from how it is called.
+    file = "torch_rule" if framework == "torch" else framework
+    return importlib.import_module(f"actgrad.frameworks.{file}")
+
+
 def room(arguments: tuple[Any, ...]) -> ModuleType:
     """The room of the first argument that belongs to a framework; NumPy's otherwise."""
     torch = sys.modules.get("torch")
@@ -38,5 +45,5 @@ def room(arguments: tuple[Any, ...]) -> ModuleType:
     for x in arguments:
         found = _framework(type(x))  # type: ignore[arg-type]
         if found != "numpy":
-            return importlib.import_module(f"actgrad.frameworks.{found}")
-    return importlib.import_module("actgrad.frameworks.numpy")
+            return _room(found)
+    return _room("numpy")

@@ -18,6 +18,7 @@ import torch
 from torch.autograd import forward_ad
 
 from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
+from actgrad.frameworks import torch_fused
 from actgrad.frameworks.source import Dialect, kernel
 from actgrad.frameworks.torch import DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch_host import host
@@ -25,10 +26,28 @@ from actgrad.language.program import Program
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HALVES = (torch.float16, torch.bfloat16)
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+def _keys() -> Any:
+    """What PyTorch knows a plain tensor by. One that is batched, lazily negated, zero without memory,
+    sparse or elsewhere has other keys."""
+    return torch._C._dispatch_keys(torch.empty(0, device="cpu")).raw_repr()
+
+
+with torch.inference_mode():
+    _KEYS = {_keys()}
+with torch.inference_mode(False):
+    _KEYS.add(_keys())
 
 
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
+    if not torch.compiler.is_dynamo_compiling() and not parameters and len(inputs) == 1:
+        (x,) = inputs
+        closed = program.closed
+        if _plain(inputs) and x.dtype in _FLOATS and not closed.parameters:
+            return _bound_to_plain(closed, x.dtype, inputs)
     like, dtype = _kind(program, inputs)
     working = torch.float32 if dtype in _HALVES else dtype
     kept = tuple(name for name, _ in program.parameters if name in parameters)
@@ -97,7 +116,40 @@ def apply(program: Program, kept: Sequence[str], *tensors: Any) -> Any:
             return _as_series(program, dtype, tensors)
         value = _exported_value(program, dtype, tensors)
         return value if program.kind == "exact" else _untrainable(value, tensors)
-    return Rule.apply(program, dtype, *tensors)
+    return _applied(program, dtype, tensors)
+
+
+def _applied(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    """`Rule` in every mode, and what costs less where nothing but plain tensors on the CPU is about."""
+    if not _plain(tensors):
+        return Rule.apply(program, dtype, *tensors)
+    return _bound_to_plain(program, dtype, tensors)
+
+
+def _bound_to_plain(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    if forward_ad._current_level < 0 and not (
+        torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+    ):
+        return _fused_value(program, dtype, tensors)
+    return _bind(program, dtype, *tensors)
+
+
+def _plain(tensors: Sequence[Any]) -> bool:
+    """Whether these are dense tensors on the CPU that hold their numbers, and nobody is watching."""
+    for t in tensors:
+        if type(t) not in _PLAIN or torch._C._dispatch_keys(t).raw_repr() not in _KEYS:
+            return False
+    return not (
+        torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack()
+        or torch.compiler.is_compiling()
+        or torch._C._get_tracing_state()
+    )
+
+
+def _fused_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    value = torch_fused.run(program, dtype, tensors)
+    return _value(program, dtype, tensors) if value is None else value
 
 
 class Rule(torch.autograd.Function):
@@ -155,6 +207,24 @@ class Rule(torch.autograd.Function):
         return Rule.apply(program, dtype, *tensors), 0
 
 
+class Eager(torch.autograd.Function):
+    """`Rule` for plain tensors: bound in one step, which costs less, and fused."""
+
+    @staticmethod
+    def forward(ctx: Any, program: Program, dtype: Any, *tensors: Any) -> Any:
+        ctx.program, ctx.dtype = program, dtype
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        return _fused_value(program, dtype, tensors)
+
+    backward = Rule.backward
+    jvp = Rule.jvp
+
+
+_bind = super(torch.autograd.Function, Eager).apply  # without looking for transforms once more
+
+
 def _batch_first(tensor: Any, dim: int, rank: int) -> Any:
     """The mapped dimension before as many others as the widest tensor has."""
     tensor = tensor.movedim(dim, 0)
@@ -167,6 +237,8 @@ def gradients(
 ) -> tuple[Any, ...]:
     """The gradients by the tensors that need one."""
     size = len(program.inputs)
+    if _plain((upstream, tensors[0])) and not torch.is_grad_enabled():
+        upstream = torch_fused.in_order_of(tensors[0], upstream)
     arguments = (*tensors[:size], upstream, *tensors[size:])
     return tuple(
         _gradient(program.vjp(name), arguments, tensor)
@@ -178,18 +250,19 @@ def gradients(
 def _gradient(rule: Program, arguments: Sequence[Any], tensor: Any) -> Any:
     """The gradient by one tensor, added up over the dimensions in which it was broadcast."""
     if tensor.shape == arguments[len(rule.inputs) - 1].shape:
-        return Rule.apply(rule, tensor.dtype, *arguments)
+        return _applied(rule, tensor.dtype, arguments)
     wide = torch.promote_types(tensor.dtype, torch.float32)
-    return Rule.apply(rule, wide, *arguments).sum_to_size(tensor.shape).to(tensor.dtype)
+    return _applied(rule, wide, arguments).sum_to_size(tensor.shape).to(tensor.dtype)
 
 
 def _value(program: Program, dtype: Any, tensors: Sequence[Any], dialect: Dialect = DIALECT) -> Any:
     """The program's value; half types compute in float32 inside."""
-    wide = [t.to(torch.promote_types(t.dtype, torch.float32)) for t in tensors]
+    wide = [t.float() if t.dtype in _HALVES else t for t in tensors]
     result = kernel(program, dialect, host)(*wide)
     if not program.spans_inputs:
         result = result.expand(torch.broadcast_shapes(*(t.shape for t in wide))).clone()
-    result = result.to(dtype)
+    if result.dtype != dtype:
+        result = result.to(dtype)
     return result.clone() if any(result is tensor for tensor in tensors) else result
 
 

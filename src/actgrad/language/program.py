@@ -80,6 +80,11 @@ class Program:
         """The program with its parameters' values put in, but for those kept as arguments."""
         return _bound(self, kept)
 
+    @cached_property
+    def closed(self) -> Program:
+        """With every number among its parameters put in."""
+        return self.bound()
+
     def partial(self, name: str) -> Program:
         """The derivative in force by one input or parameter, as a program of the same arguments."""
         if self.gradient and name in self.inputs:

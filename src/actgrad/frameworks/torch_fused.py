@@ -1,0 +1,224 @@
+"""PyTorch's eager mode at the speed of memory: one loop in the place of one for each operation.
+
+Inductor compiles the loop, without Dynamo, whose guards cost more than a small call. It runs over flat
+memory of any length, so shapes never compile anew: there is one kernel for each program and dtype.
+
+A small call never waits for a compiler. It runs unfused for good: there operations cost little, and
+starting the threads of a loop costs much where the machine is busy. Which of the two runs depends on the
+size alone, so a number never depends on what ran before it. Inductor keeps kernels on disk, so the next
+process only loads them. CPU only, so far.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from actgrad.errors import UnfusedWarning
+from actgrad.frameworks.source import kernel
+from actgrad.frameworks.torch import DIALECT
+from actgrad.frameworks.torch_host import host
+from actgrad.language.program import Program
+
+LARGE = 1 << 15
+"""From this many elements on a loop pays; so many PyTorch gives to one thread."""
+
+_PATIENCE = 1.0
+"""After so many seconds a compilation says what it is doing."""
+
+# The same text as under torch.compile: some of Inductor's own functions are wrong near zero.
+_DIALECT = replace(
+    DIALECT,
+    helpers={
+        name: text.replace("torch.compiler.is_compiling()", "True")
+        for name, text in DIALECT.helpers.items()
+    },
+)
+
+Kernel = Callable[[list[Any]], Any]
+
+_kernels: dict[tuple[Any, ...], Kernel | None] = {}
+"""By program, dtypes, and which arguments are single numbers; None where none can be had."""
+
+_compiling = threading.Lock()
+_off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
+_said = False
+
+
+def run(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    """The program's value, or None where it has to run unfused.
+
+    Takes plain CPU tensors, and must be called where nothing is recorded for autograd.
+    """
+    if _off or all(t.numel() < LARGE for t in tensors):
+        return None
+    like: Any = None
+    signature: list[Any] = [program, dtype]
+    for tensor in tensors:
+        whole = tensor.dim() > 0
+        if whole and like is None:
+            like = tensor
+        signature += (tensor.dtype, whole)
+    if not _same_memory(like, tensors) or program.on_host:
+        return None
+    key = tuple(signature)
+    found = _kernels.get(key)
+    if found is None and key not in _kernels:
+        found = _compiled(key, program, dtype, tensors)
+    if found is None:
+        return None
+    out = torch.empty_like(like, dtype=dtype, requires_grad=False)
+    # The kernel sees memory only, and is compiled without checks of the shape.
+    found([like.numel(), out, *tensors])
+    return out
+
+
+def in_order_of(like: Any, tensor: Any) -> Any:
+    """The tensor, copied into the memory order of another if it has its own, or is expanded."""
+    if tensor.numel() < LARGE or tensor.shape != like.shape or _same_memory(like, (tensor,)):
+        return tensor
+    return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
+
+
+def _same_memory(like: Any, tensors: Sequence[Any]) -> bool:
+    """Whether all tensors, but for single numbers, are dense and have their elements in one order."""
+    shape = like.shape
+    if like.is_contiguous():
+        return all(t.dim() == 0 or (t.shape == shape and t.is_contiguous()) for t in tensors)
+    strides = like.stride()
+    return _is_dense(shape, strides) and all(
+        t.dim() == 0 or (t.shape == shape and t.stride() == strides) for t in tensors
+    )
+
+
+def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    expected = 1
+    for stride, size in sorted(zip(strides, shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
+
+
+def _compiled(
+    key: tuple[Any, ...], program: Program, dtype: Any, tensors: Sequence[Any]
+) -> Kernel | None:
+    """The kernel, unless another thread is compiling: then this call runs unfused."""
+    global _off
+    if not _compiling.acquire(blocking=False):
+        return None
+    try:
+        if key not in _kernels:
+            _kernels[key] = None
+            with _saying(program.name):
+                _kernels[key] = _compile(program, dtype, tensors)
+    except Exception as error:
+        _off = True
+        reason = str(error).strip().partition("\n")[0]
+        warnings.warn(
+            f"PyTorch could not compile {program.name!r}, so activations run unfused in eager mode: right, "
+            f"and several times slower\n  {type(error).__name__}: {reason}\n"
+            f"  Install a C++ compiler, or set TORCH_COMPILE_DISABLE=1 to not try.",
+            UnfusedWarning,
+            stacklevel=2,
+        )
+    finally:
+        _compiling.release()
+    return _kernels[key]
+
+
+@contextlib.contextmanager
+def _saying(name: str) -> Iterator[None]:
+    """A compilation that takes long says so, once in a process."""
+
+    def say() -> None:
+        global _said
+        if not _said:
+            _said = True
+            logging.getLogger("actgrad").warning(
+                "actgrad: PyTorch compiles %r for the CPU, once; the next process finds it on disk",
+                name,
+            )
+
+    timer = threading.Timer(_PATIENCE, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
+    """A callable of [length, out, *tensors] that writes the value to `out`."""
+    from torch._inductor import config
+
+    # Threads as many as torch.set_num_threads says when it runs; compiled here, in no other process.
+    options = {"cpp.dynamic_threads": True, "size_asserts": False, "compile_threads": 1}
+    with (
+        config.patch(options),
+        torch.inference_mode(False),
+        torch.no_grad(),
+        torch.autocast("cpu", enabled=False),
+    ):
+        from torch._dynamo.source import ConstantSource
+        from torch._inductor.compile_fx import compile_fx_inner
+        from torch._inductor.decomposition import select_decomp_table
+        from torch._subclasses import FakeTensorMode
+        from torch.fx.experimental.proxy_tensor import make_fx
+        from torch.fx.experimental.symbolic_shapes import (
+            DimDynamic,
+            ShapeEnv,
+            StatelessSymbolicContext,
+        )
+
+        function = kernel(program, _DIALECT, host)
+
+        def flat(_length: int, out: Any, *arguments: Any) -> tuple[()]:
+            wide = (a.to(torch.promote_types(a.dtype, torch.float32)) for a in arguments)
+            out.copy_(function(*wide))
+            return ()
+
+        fake = FakeTensorMode(shape_env=ShapeEnv())
+        any_length = StatelessSymbolicContext(
+            dynamic_sizes=[DimDynamic.DYNAMIC], constraint_sizes=[None]
+        )
+        out = fake.from_tensor(
+            torch.empty(1 << 20, dtype=dtype, device="cpu"),
+            symbolic_context=any_length,
+            source=ConstantSource("out"),
+        )
+        length = out.shape[0]
+        with fake, torch._guards.tracing(torch._guards.TracingContext(fake)):
+            arguments = [
+                torch.empty((length,) if t.dim() else (), dtype=t.dtype, device="cpu")
+                for t in tensors
+            ]
+            graph = make_fx(
+                flat,
+                decomposition_table=select_decomp_table(),
+                tracing_mode="symbolic",
+                _allow_non_fake_inputs=True,
+            )(length, out, *arguments)
+            examples = [n.meta["val"] for n in graph.graph.nodes if n.op == "placeholder"]
+            compiled = compile_fx_inner(graph, examples)
+    return compiled.current_callable
+
+
+def _after_fork() -> None:
+    """A thread that was compiling does not live on in the child."""
+    global _compiling
+    _compiling = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

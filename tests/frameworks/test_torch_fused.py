@@ -1,0 +1,279 @@
+"""In PyTorch's eager mode a large call is one loop over memory: told by counting kernels, not by a clock."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from actgrad import activation
+from actgrad.errors import UnfusedWarning
+from actgrad.frameworks import torch_fused
+
+LARGE = torch_fused.LARGE
+bump = activation(lambda x: math.tanh(x) * math.exp(-x * x), name="fused_bump")
+shifted = activation(lambda x, a=2.0: x * x + a if x > 0 else a * x, name="fused_shifted")
+product = activation(lambda x, y: x * y + x, name="fused_product")
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the kernels that were asked for. They run unfused, so that no test waits for a compiler."""
+    names: list[str] = []
+
+    def stand_in(program: Any, dtype: Any, tensors: Any) -> Any:
+        names.append(program.name)
+        function = torch_fused.kernel(program, torch_fused.DIALECT, torch_fused.host)
+
+        def run(arguments: list[Any]) -> None:
+            length, out, *rest = arguments
+            assert length == out.numel()
+            flat = [t.as_strided((length,), (1,)) if t.dim() else t for t in (out, *rest)]
+            flat[0].copy_(function(*(t.float() for t in flat[1:])))
+
+        return run
+
+    monkeypatch.setattr(torch_fused, "_compile", stand_in)
+    monkeypatch.setattr(torch_fused, "_kernels", {})
+    monkeypatch.setattr(torch_fused, "_off", False)
+    return names
+
+
+def in_pieces(f: Any, *inputs: Any, **parameters: Any) -> Any:
+    """The same, element by element too small to be fused."""
+    pieces = [x.reshape(-1).split(LARGE // 2) for x in inputs]
+    found = [f(*piece, **parameters) for piece in zip(*pieces, strict=True)]
+    return torch.cat(found).reshape(inputs[0].shape)
+
+
+def gradient(f: Any, x: Any, upstream: Any, **parameters: Any) -> Any:
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(f(x, **parameters), x, upstream)[0]
+
+
+# With the compiler.
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_value_and_gradient_are_one_kernel_each_whatever_the_shape(
+    dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_fused, "_kernels", {})
+    for shape in ((LARGE,), (LARGE + 17,), (40, 1001), (3, 5, 64, 64)):
+        x, upstream = torch.randn(shape).to(dtype), torch.randn(shape).to(dtype)
+        exact = x.double().numpy()
+        slope = bump.derivative.program.evaluate(exact) * upstream.double().numpy()
+        tolerance = {"rtol": 2e-6, "atol": 1e-6} if dtype == torch.float32 else {"rtol": 5e-3}
+        value, found = bump(x), gradient(bump, x, upstream)
+        assert value.dtype == found.dtype == dtype
+        np.testing.assert_allclose(
+            value.double().numpy(), bump.program.evaluate(exact), **tolerance
+        )
+        np.testing.assert_allclose(found.double().numpy(), slope, **({"atol": 1e-2} | tolerance))
+    kernels = torch_fused._kernels
+    assert [key[0].name for key in kernels] == ["fused_bump", "fused_bump_gradient"]
+    assert None not in kernels.values()
+
+
+def test_small_numbers_are_right_although_the_compilers_own_functions_are_not() -> None:
+    f = activation(lambda x: math.expm1(x), name="fused_expm1")
+    x = torch.logspace(-8, 0, LARGE)
+    torch.testing.assert_close(f(x), torch.expm1(x.double()).float(), rtol=1e-6, atol=0.0)
+
+
+# Which calls are fused.
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        lambda x: x,
+        lambda x: x.t(),
+        lambda x: x.reshape(4, 8, -1, 16).contiguous(memory_format=torch.channels_last),
+        lambda x: x.reshape(8, -1, 32).permute(2, 0, 1),
+        lambda x: x.reshape(-1)[1 : LARGE + 1],
+    ],
+    ids=["contiguous", "transposed", "channels_last", "permuted", "offset"],
+)
+def test_dense_memory_in_any_order_is_fused_and_kept(arrange: Any, compiled: list[str]) -> None:
+    x = arrange(torch.randn(64, LARGE // 32))
+    upstream = torch.randn(x.shape)  # contiguous, whatever x is
+    got = bump(x)
+    assert got.stride() == x.stride()
+    torch.testing.assert_close(got, in_pieces(bump, x), rtol=0, atol=0)
+    expected = in_pieces(lambda x, u: gradient(bump, x, u), x, upstream)
+    torch.testing.assert_close(gradient(bump, x, upstream), expected, rtol=0, atol=0)
+    assert compiled == ["fused_bump", "fused_bump_gradient"]
+
+
+def test_gaps_in_memory_run_unfused(compiled: list[str]) -> None:
+    x = torch.randn(4 * LARGE)[::2]
+    torch.testing.assert_close(bump(x), in_pieces(bump, x), rtol=0, atol=0)
+    assert compiled == []
+
+
+def test_an_expanded_upstream_is_fused(compiled: list[str]) -> None:
+    x = torch.randn(LARGE, requires_grad=True)
+    bump(x).sum().backward()
+    assert compiled == ["fused_bump", "fused_bump_gradient"]
+    torch.testing.assert_close(x.grad, bump.derivative(x.detach()))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (LARGE - 1,)], ids=str)
+def test_a_small_call_never_asks_for_a_compiler(shape: Any, compiled: list[str]) -> None:
+    x = torch.randn(shape)
+    bump(x), gradient(bump, x, x)
+    assert compiled == []
+
+
+def test_a_parameter_given_for_a_call_is_an_argument_of_the_one_kernel(compiled: list[str]) -> None:
+    x = torch.randn(LARGE)
+    for a in (1.0, 2.5, torch.tensor(3.0)):
+        got = shifted(x, a=a)
+        torch.testing.assert_close(got, torch.where(x > 0, x * x + a, a * x))
+    assert compiled == ["fused_shifted"]
+
+
+def test_several_inputs(compiled: list[str]) -> None:
+    x, y = (torch.randn(LARGE, requires_grad=True) for _ in range(2))
+    upstream = torch.randn(LARGE)
+    product(x, y).backward(upstream)
+    torch.testing.assert_close((x.grad, y.grad), (upstream * (y + 1), upstream * x))
+    assert compiled == ["fused_product", "fused_product_gradient_x", "fused_product_gradient_y"]
+    product(x, y[0])  # broadcast: a number is an argument too
+    product(x.reshape(2, -1), y[: LARGE // 2])  # so much is not
+    assert len(compiled) == 4
+
+
+def test_switched_off(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_fused, "_off", True)
+    bump(torch.randn(LARGE))
+    assert compiled == []
+
+
+# What must not change.
+
+
+def test_one_tensor_is_kept_and_nothing_where_nothing_is_learnt(compiled: list[str]) -> None:
+    kept: list[Any] = []
+    x = torch.randn(LARGE, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        bump(x)
+        assert [t.data_ptr() for t in kept] == [x.data_ptr()]
+        with torch.no_grad():
+            assert bump(x).grad_fn is None
+        assert bump(x.detach()).grad_fn is None
+    assert len(kept) == 1
+    assert compiled == ["fused_bump"]
+
+
+def test_second_order(compiled: list[str]) -> None:
+    x = torch.randn(LARGE, requires_grad=True)
+    (first,) = torch.autograd.grad(bump(x).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    torch.testing.assert_close(second, bump.derivative.derivative(x.detach()))
+
+
+def test_forward_mode_and_transforms(compiled: list[str]) -> None:
+    x, tangent = torch.randn(LARGE), torch.randn(LARGE)
+    expected = bump.derivative(x) * tangent
+    with torch.autograd.forward_ad.dual_level():
+        dual = bump(torch.autograd.forward_ad.make_dual(x, tangent))
+        got = torch.autograd.forward_ad.unpack_dual(dual).tangent
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(torch.func.jvp(bump, (x,), (tangent,))[1], expected)
+    torch.testing.assert_close(torch.vmap(torch.func.grad(bump))(x), bump.derivative(x))
+    torch.testing.assert_close(
+        torch.autograd.grad(
+            bump(y := x.clone().requires_grad_()),
+            y,
+            torch.stack([tangent, tangent]),
+            is_grads_batched=True,
+        )[0][1],
+        expected,
+    )
+
+
+def test_the_result_may_be_changed_in_place(compiled: list[str]) -> None:
+    x = torch.randn(LARGE, requires_grad=True)
+    bump(x).mul_(3.0).backward(torch.ones(LARGE))
+    torch.testing.assert_close(x.grad, 3.0 * bump.derivative(x.detach()))
+
+
+def test_what_has_no_numbers_in_its_memory_runs_unfused(compiled: list[str]) -> None:
+    x = torch.randn(LARGE)
+    negated = torch.complex(x, x).conj().imag  # to be negated when it is read
+    assert negated.is_neg()
+    torch.testing.assert_close(bump(negated.contiguous()), bump(-x))
+    compiled.clear()
+    torch.testing.assert_close(bump(negated), in_pieces(bump, -x), rtol=0, atol=0)
+    bump(torch._efficientzerotensor(LARGE))
+    bump(torch.empty(LARGE, device="meta"))
+    with torch._subclasses.FakeTensorMode():
+        bump(torch.empty(LARGE))
+    assert compiled == []
+
+
+# The compiler.
+
+
+def test_threads_that_call_at_once_compile_once(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = torch_fused._compile
+    monkeypatch.setattr(
+        torch_fused, "_compile", lambda *arguments: time.sleep(0.2) or stand_in(*arguments)
+    )
+    x, found = torch.randn(LARGE), []
+    threads = [threading.Thread(target=lambda: found.append(bump(x))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert compiled == ["fused_bump"]
+    assert len(found) == 4
+    for got in found:
+        torch.testing.assert_close(got, in_pieces(bump, x), rtol=0, atol=0)
+
+
+def test_without_a_compiler_it_runs_unfused_with_one_notice(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("No working C++ compiler found")
+
+    monkeypatch.setattr(torch_fused, "_compile", fails)
+    x = torch.randn(LARGE)
+    with pytest.warns(UnfusedWarning, match="fused_bump.*\n.*No working C") as said:
+        got = bump(x)
+    assert len(said) == 1
+    torch.testing.assert_close(got, in_pieces(bump, x), rtol=0, atol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        product(x, x)
+
+
+def test_a_long_compilation_says_so_once(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand_in, patience = torch_fused._compile, threading.Event()
+    monkeypatch.setattr(torch_fused, "_PATIENCE", 0.01)
+    monkeypatch.setattr(torch_fused, "_said", False)
+
+    def slow(*arguments: Any) -> Any:
+        while not caplog.messages and not patience.wait(0.01):
+            pass
+        return stand_in(*arguments)
+
+    monkeypatch.setattr(torch_fused, "_compile", slow)
+    bump(torch.randn(LARGE))
+    gradient(bump, torch.randn(LARGE), torch.randn(LARGE))
+    assert len(caplog.messages) == 1
+    assert "'fused_bump'" in caplog.text
