@@ -115,7 +115,9 @@ def test_a_killed_comparison_goes_on_and_repeats_nothing(
     again = compare(*asked)
     assert read(folder / "killed").rows == after
     assert json.loads(again.stdout) == told
-    assert {"seeds.png", "curves.png"} <= {p.name for p in (folder / "killed").iterdir()}
+    assert {"seeds.png", "curves.png", "report.html"} <= {
+        p.name for p in (folder / "killed").iterdir()
+    }
 
     other = compare("relu", "tanh", *SMALL, "--seeds", 2, "-o", "killed")
     assert other.returncode == 2

@@ -20,10 +20,14 @@ PINNED = {
     if "==" in line
 }
 TRIED = {
-    extra for key in runpy.run_path(str(ROOT / ".ci" / "package"))["USE"] for extra in key.split(",")
+    extra
+    for key in runpy.run_path(str(ROOT / ".ci" / "package"))["USE"]
+    for extra in key.split(",")
 }
 NOT_TRIED = {
     "onnx": "what PyTorch writes ONNX with, and nothing of actgrad; tests/saved uses it",
+    "dask": "a cluster's side of the command; tests/compare uses it",
+    "ray": "a cluster's side of the command; tests/compare uses it where it is installed",
     "tensorflow": "the same as tensorflow-cpu, but for the build",
     "all": "the union of the others",
     "test": "what `make test` installs",

@@ -15,6 +15,7 @@ from typing import Any
 
 from actgrad.activation import Activation
 from actgrad.catalogue.activations import ENTRIES as ACTIVATIONS
+from actgrad.catalogue.entry import Entry
 from actgrad.catalogue.surrogates import ENTRIES as SURROGATES
 from actgrad.errors import ActgradError, HostError, InputError
 from actgrad.workbench import data as data_files
@@ -22,7 +23,7 @@ from actgrad.workbench.load import load
 from actgrad.workbench.networks import NETWORKS, check_shape
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "lion")
-CATALOGUE = {**SURROGATES, **ACTIVATIONS}
+CATALOGUE: dict[str, Entry] = {**SURROGATES, **ACTIVATIONS}
 Warn = Callable[[str], None]
 
 

@@ -26,7 +26,9 @@ from actgrad.workbench.compare.store import (
     read,
     stored,
 )
+from actgrad.workbench.report import study as report
 
+PAGE = "report.html"
 TUNING_SEED = 1_000_000  # away from the seeds of the final runs
 NO_TRY = "no try of the tuning ended well"
 
@@ -41,6 +43,8 @@ def run(design: Design, folder: Path, make_engine: Callable[[], Engine], console
     study = read(file)
     show.tell(console, study)
     made = [p.name for p in plots.draw(study, folder)]
+    report.write(folder, folder / PAGE)
+    made.append(PAGE)
     console.print(
         f"In {folder}: {', '.join([FILE, *made])}", markup=False, highlight=False, soft_wrap=True
     )
