@@ -22,9 +22,11 @@ def ranking(lines: list[Any]) -> Any:
     for y, line in zip(places, lines, strict=True):
         seeds = list(line.values.values())
         axes.plot(
-            seeds, _spread(len(seeds), y - 0.22), "o", ms=4.5, mfc="none", mec="#777777", zorder=2
+            seeds, _spread(len(seeds), y - 0.27), "o", ms=4.5, mfc="none", mec="#777777", zorder=2
         )
         if line.mean is None:
+            where = axes.get_yaxis_transform()  # beside the axis, wherever the others are
+            axes.text(0.02, y, "every run failed", transform=where, va="center", fontsize=9.5)
             continue
         colour = "#777777" if line.is_reference else "#0072B2"
         if line.low is not None and line.high is not None:
@@ -78,7 +80,7 @@ def curves(rows_by_activation: dict[str, list[Any]], field: str, label: str) -> 
 
 def _spread(count: int, y: float) -> list[float]:
     """Points of equal value beside each other instead of upon each other."""
-    return [y] if count == 1 else (y + np.linspace(-0.1, 0.1, count)).tolist()
+    return [y] if count == 1 else (y + np.linspace(-0.08, 0.08, count)).tolist()
 
 
 def _axes(size: tuple[float, float]) -> tuple[Any, Any]:

@@ -80,4 +80,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %".replace("-", "−")
+    if value is None:
+        return "–"
+    shown = round(100 * value, digits) + 0.0  # no minus sign for what is shown as zero
+    return f"{shown:.{digits}f} %".replace("-", "−")

@@ -23,6 +23,7 @@ class Place:
     network: str
     data: str
     key: str
+    title: str
     lines: list[Any]
     pictures: list[Picture]
     """The ranking, then curves."""
@@ -103,7 +104,9 @@ def _places(lines: list[Any], final: list[Any]) -> list[Place]:
             ]
             for x in here
         }
-        found.append(Place(network, data, f"place-{i}", here, _pictures(here, runs, f"p{i}")))
+        pictures = _pictures(here, runs, f"p{i}")
+        title = f"{network} on {Path(data).name}"
+        found.append(Place(network, data, f"place-{i}", title, here, pictures))
     return found
 
 
