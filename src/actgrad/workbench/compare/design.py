@@ -15,7 +15,6 @@ from typing import Any
 
 from actgrad.activation import Activation
 from actgrad.catalogue.activations import ENTRIES as ACTIVATIONS
-from actgrad.catalogue.entry import Entry
 from actgrad.catalogue.surrogates import ENTRIES as SURROGATES
 from actgrad.errors import ActgradError, HostError, InputError
 from actgrad.workbench import data as data_files
@@ -23,7 +22,7 @@ from actgrad.workbench.load import load
 from actgrad.workbench.networks import NETWORKS, check_shape
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "lion")
-CATALOGUE: dict[str, Entry] = {**SURROGATES, **ACTIVATIONS}
+CATALOGUE: dict[str, Any] = {**SURROGATES, **ACTIVATIONS}
 Warn = Callable[[str], None]
 
 
