@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 
 import numpy as np
@@ -22,6 +22,8 @@ from tests.fuzz import compare
 from tests.fuzz.programs import Generated, programs
 
 FUZZ = int(os.environ.get("ACTGRAD_FUZZ", "300"))
+PARTS = min(20, max(1, FUZZ // 300))
+"""So that many programs are shared out to the cores."""
 
 
 def each(limit: int, check: Callable[[Generated], None], same: bool = True) -> None:
@@ -63,18 +65,21 @@ def mismatches(generated: Generated, count: compare.Count) -> list[str]:
     return found
 
 
-def test_programs_are_what_python_computes(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_programs_are_what_python_computes(
+    part: int, record_property: Callable[[str, object], None]
+) -> None:
     count = compare.Count()
+    limit = -(-FUZZ // PARTS)
 
     def check(generated: Generated) -> None:
         assert mismatches(generated, count) == []
 
-    each(FUZZ, check, same="ACTGRAD_FUZZ" not in os.environ)
-    with capsys.disabled():
-        print(f"\nfuzz: {count}: no mismatch")
-    assert count.programs >= FUZZ
-    assert count.values > 10 * FUZZ
-    assert count.slopes > 5 * FUZZ
+    each(limit, check, same="ACTGRAD_FUZZ" not in os.environ)
+    record_property("compared with Python", asdict(count))
+    assert count.programs >= limit
+    assert count.values > 10 * limit
+    assert count.slopes > 5 * limit
 
 
 @cache
