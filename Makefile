@@ -89,7 +89,7 @@ trainings: $(READY)-test
 	$(BIN)/python benchmarks/trainings.py --data $(DATA) --output runs/trainings $(TRAININGS_ARGS)
 
 fuzz: $(READY)-test
-	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz tests/agreement $(TEST_ARGS)
+	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/fuzz tests/agreement $(TEST_ARGS)
 
 modes: $(READY)-test
 	@mkdir -p build && rm -f build/modes
