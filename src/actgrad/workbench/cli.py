@@ -428,9 +428,16 @@ def compare(
             activations, {**given, **({"output": output} if output else {})}, console
         )
     else:
-        found = room.compare(
-            activations, given, engine, address, workers, backend, output, console, _warn
-        )
+        try:
+            found = room.compare(
+                activations, given, engine, address, workers, backend, output, console, _warn
+            )
+        except KeyboardInterrupt:
+            again = f"actgrad {shlex.join(sys.argv[1:])}"
+            _complain(
+                f"\nStopped. Every finished run is kept. To go on, the same again:\n  {again}"
+            )
+            raise typer.Exit(130) from None
     if as_json:
         print(found)
 
