@@ -83,13 +83,18 @@ take the gradient's scale away by itself.""",
     "d": """spiky, beside ReLU
 
 One hidden layer of 128, and a small CNN (two convolutions with stride 2, two dense layers). All with Adam
-at 0.003. Why plain spiky learns nothing: at pre-activations of variance 1 it is a hash. The linear part
-of its variance, h₁²/Var f from `f.propagation().hermite`, is 3e-16, its chi is 12, and its Stein gap is
--0.5: the declared slope says 0.5 on average where the mean output does not move at all. For
-`spiky(0.25 * x + 0.25)` that share is 0.09, for `spiky(0.1 * x + 0.1)` 0.94 and the Stein gap -7e-5. So
-"range" is a batch normalisation with the fixed scale 0.1 and shift 0.1: then no step of the weights
-leaves the one period. A scale that is learnt leaves it again, and so did a lower rate alone (0.0001:
-about 20% after two epochs of 20,000 pictures).""",
+at 0.003. Why plain spiky learns nothing: it has period 1, and with wide pre-activations it is a hash. The
+linear part of its variance, h₁²/Var f from `f.propagation().hermite`, is 0.12 at deviation 0.3, 0.01 at
+0.4 and 3e-16 at 1; there the Stein gap is -0.5: the declared slope says 0.5 on average where the mean
+output does not move at all. The MLP begins at a deviation of 0.45 and is at 4.5 after 50 steps. The CNN
+begins at 0.16, 0.08 and 0.07, is right for 40% after 10 steps, and after 50 steps, at 0.84, 0.69 and
+1.18, for 12%.
+
+"range" is a batch normalisation with the fixed scale 0.1 and shift 0.1, which keeps pre-activations in one
+period however the weights move: for `spiky(0.1 * x + 0.1)` the linear part is 0.94 and the Stein gap -7e-5.
+On 20,000 pictures, one seed, two epochs, the fixed scale reached 88.7% (MLP) and 94.3% (CNN), a learnt one
+that begins there 73.0% and 69.4%, both falling. A lower rate alone (0.0001) left the plain MLP at 21.1%.
+The ReLU beside it has no normalisation. In the MLP the repaired spiky stays behind ReLU.""",
 }
 
 
@@ -262,6 +267,8 @@ def train(job: Job, seed: int, data: tuple[torch.Tensor, ...], epochs: int, devi
     for epoch in range(epochs):
         for i in torch.randperm(len(x), device=device).split(batch):
             step += 1
+            if len(i) < 2:  # too few for a batch normalisation
+                continue
             pictures = x[i]
             if job.shifts:
                 moves = np.random.default_rng([seed, epoch, int(i[0])]).integers(
@@ -399,9 +406,9 @@ def main(arguments: list[str] | None = None) -> None:
         accuracy = f"{100 * row['accuracy']:.2f} %"
         print(f"({job.table}) {job.data}, {job.row}, seed {run['seed']}: {accuracy}")
     command = "make trainings DATA=" + ("digits" if given.data == "digits" else "FOLDER")
-    text = (
-        f"# Trainings\n\nMade by `{command}` ({Path(__file__).name}); one thread.\n\n{tables(rows)}"
-    )
+    text = f"# Trainings\n\nMade by `{command}`; one thread.\n\n{tables(rows)}"
+    missing = [key for key in sorted(TEXTS) if key not in {row["table"] for row in rows}]
+    text += "".join(f"\nTable ({key}) is not run yet.\n" for key in missing)
     (given.output / "README.md").write_text(text, encoding="utf-8")
     for table in sorted({row["table"] for row in rows}):
         draw(rows, table, given.output / f"table_{table}.png")
