@@ -4,8 +4,8 @@
     python benchmarks/monitor.py torch keras/jax    these alone
 
 Two numbers make up the cost. What every step pays (hooks, a callback, a look at the loss): rounds of steps
-without a monitor and with one that never measures take turns, and the fastest rounds of each are compared,
-because whatever else a machine does only makes rounds slower. What measuring takes: the monitor's own
+without a monitor and with one that never measures take turns, and their quick steps (the first tenth) are
+compared: whatever else a machine does only makes steps slower. What measuring takes: the monitor's own
 account, over the time of its rounds. MLPs with 2 and 8 hidden layers of 256 units, batches of 128. The first
 measurement, which compiles, is before the rounds, as the first step is; in a training, the next one waits
 until it is paid.
@@ -23,7 +23,7 @@ import numpy as np
 
 ROOMS = ("torch", "keras/tensorflow", "keras/torch", "keras/jax", "jax")
 DEPTHS = (2, 8)
-WIDTH, INPUTS, BATCH, STEPS, ROUNDS = 256, 64, 128, 40, 12
+WIDTH, INPUTS, BATCH, STEPS, ROUNDS = 256, 64, 128, 40, 16
 
 
 def data():
@@ -55,7 +55,9 @@ def of_torch(depth):
         monitor = Monitor(model, terminal=False, every=every) if watched else None
 
         def run():
+            stamps = []
             for i in range(0, len(x), BATCH):
+                stamps.append(time.perf_counter())
                 loss = torch.nn.functional.cross_entropy(model(x[i : i + BATCH]), y[i : i + BATCH])
                 optimizer.zero_grad()
                 loss.backward()
@@ -64,7 +66,7 @@ def of_torch(depth):
                     monitor.step(loss)
                 else:
                     float(loss.detach())  # a loop that looks at its loss, as all do
-            return monitor
+            return monitor, np.diff(stamps)
 
         return run
 
@@ -87,9 +89,13 @@ def of_keras(depth):
         monitor = Monitor(model, x, y, terminal=False, every=every) if watched else None
 
         def run():
-            callbacks = [monitor] if watched else []
+            stamps = []
+            stamp = keras.callbacks.LambdaCallback(
+                on_train_batch_begin=lambda batch, logs=None: stamps.append(time.perf_counter())
+            )
+            callbacks = [stamp, monitor] if watched else [stamp]
             model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=callbacks)
-            return monitor
+            return monitor, np.diff(stamps)
 
         return run
 
@@ -143,7 +149,9 @@ def of_jax(depth):
         state = {"weights": weights, "step": 0}
 
         def run():
+            stamps = []
             for i in range(0, len(x), BATCH):
+                stamps.append(time.perf_counter())
                 a, b = x[i : i + BATCH], y[i : i + BATCH]
                 loss, state["weights"] = step(state["weights"], a, b)
                 float(loss)  # a loop that looks at its loss, as all do
@@ -155,7 +163,7 @@ def of_jax(depth):
                         state["step"], loss, values, slopes, time.perf_counter() - start
                     )
                 state["step"] += 1
-            return monitor
+            return monitor, np.diff(stamps)
 
         return run
 
@@ -166,7 +174,7 @@ def cost(room, depth):
     """Of a step's time: what every step pays, and what measuring takes."""
     plain, idle, watched = {"torch": of_torch, "jax": of_jax}.get(room, of_keras)(depth)
     plain(), idle()  # compiled
-    monitor = watched()
+    monitor, _ = watched()
     monitor.every = STEPS  # once more, compiled: what one measurement costs
     watched()
     monitor.every, monitor._spent, elapsed = None, 1e-9, 0.0
@@ -174,15 +182,13 @@ def cost(room, depth):
     times = {plain: [], idle: []}
     for i in range(ROUNDS):
         for run in (plain, idle) if i % 2 else (idle, plain):
-            start = time.perf_counter()
-            run()
-            times[run].append(time.perf_counter() - start)
+            times[run] += list(run()[1])
         start = time.perf_counter()
         monitor._began = start - elapsed  # the other rounds are not its time
         watched()
         elapsed += time.perf_counter() - start
-    fastest = min(times[plain]) / STEPS
-    each, measuring = min(times[idle]) / STEPS / fastest - 1, monitor._spent / elapsed
+    fastest, with_it = (np.quantile(times[run], 0.1) for run in (plain, idle))
+    each, measuring = with_it / fastest - 1, monitor._spent / elapsed
     print(
         f"{room:18}{depth:2} layers, {1e3 * fastest:6.2f} ms a step: each step {each:+.1%}, "
         f"measuring {measuring:+.1%} ({len(monitor.samples) - before} times in {ROUNDS * STEPS} "
