@@ -10,6 +10,7 @@ import pytest
 
 from actgrad.workbench.compare.store import OK, read
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("ray")
 
 

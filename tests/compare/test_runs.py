@@ -14,6 +14,8 @@ import pytest
 from actgrad.workbench.compare.store import FAILED, FINAL, OK, TUNE, Row, Study, read
 from tests.compare.conftest import start, until_rows
 
+pytestmark = pytest.mark.slow
+
 Compare = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = ("--data", "small.npz", "--epochs", 2, "--workers", 2)
 
