@@ -64,8 +64,8 @@ RANGE = 0.1
 
 BROKE = "not finite at step"
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
-CHOSEN = """Rates, epochs and the range of spiky were chosen on one or two seeds by these same test images, there is
-no third set. Small differences between rows mean little."""
+CHOSEN = """Rates, epochs and the range of spiky were chosen on one or two seeds by these same test images;
+there is no third set. Small differences between rows mean little."""
 TEXTS = {
     "a": """The square in CryptoNets' network
 
