@@ -2,6 +2,7 @@
 
     python benchmarks/run.py                      every installed framework, three sizes
     python benchmarks/run.py --framework numpy --sizes 131072 --repeats 20
+    python benchmarks/run.py --write docs/performance.md    the table of that page, from this run
 
 Forward and backward (NumPy: forward), float32, all cores. A cell is `ours / built-in` with the
 interquartile range of the single ratios; a ratio needs no quiet machine, but it likes one.
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,6 +140,18 @@ def _on(function: Callable[[Any], Any], x: Any) -> Callable[[], Any]:
     return lambda: function(x)
 
 
+SIZES = (131_072, 1_048_576, 16_777_216)
+# What we want at these sizes; NumPy's with a compiler of its own, which is not built yet.
+BAR = {
+    ("numpy", "eager"): (2.0, 1.25, 1.25),
+    ("tensorflow", "eager"): (2.5, 2.0, 1.5),
+    ("tensorflow", "tf.function"): (1.25, 1.25, 1.25),
+    ("tensorflow", "XLA"): (1.1, 1.1, 1.1),
+    ("jax", "jit"): (1.1, 1.1, 1.1),
+    ("jax", "eager"): (2.5, 2.0, 1.5),
+    ("torch", "eager"): (2.0, 1.25, 1.15),
+    ("torch", "compile"): (1.1, 1.1, 1.1),
+}
 CASES = {
     "numpy": numpy_cases,
     "tensorflow": tensorflow_cases,
@@ -161,17 +175,88 @@ def measure(case: Case, repeats: int) -> tuple[float, float, float, list[float]]
     return a, b, a / b, statistics.quantiles(ratios, n=4)
 
 
+@dataclass(frozen=True)
+class Cell:
+    case: Case
+    size: int
+    ours: float
+    builtin: float
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def text(self) -> str:
+        return f"{self.ratio:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def rich_table(cells: list[Cell], title: str) -> Table:
+    table = Table(title=title)
+    for column in (
+        "framework",
+        "mode",
+        "activation",
+        "built-in",
+        "n",
+        "ours ms",
+        "built-in ms",
+        "ratio",
+    ):
+        table.add_column(
+            column, justify="right" if column in {"n", "ours ms", "built-in ms"} else "left"
+        )
+    for cell in cells:
+        case = cell.case
+        names = (case.framework, case.mode, case.ours, case.builtin)
+        table.add_row(
+            *names, f"{cell.size:,}", f"{cell.ours:.3f}", f"{cell.builtin:.3f}", cell.text
+        )
+    return table
+
+
+def markdown(cells: list[Cell], title: str) -> str:
+    """A row for each activation in each mode, bold where it is over the bar."""
+    sizes = sorted({cell.size for cell in cells})
+    rows: dict[tuple[str, ...], dict[int, str]] = {}
+    for cell in cells:
+        case = cell.case
+        bars = dict(zip(SIZES, BAR[case.framework, case.mode], strict=True))
+        bar = bars.get(cell.size)
+        text = cell.text if bar is None else f"{cell.text} / {bar}"
+        over = bar is not None and cell.ratio > bar
+        key = (case.framework, case.mode, case.ours, case.builtin)
+        rows.setdefault(key, {})[cell.size] = f"**{text}**" if over else text
+    heads = ["framework", "mode", "activation", "built-in", *(f"n = {size:,}" for size in sizes)]
+    lines = [title, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines += [
+        "| " + " | ".join([*names, *(found.get(size, "") for size in sizes)]) + " |"
+        for names, found in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+BEGIN, END = "<!-- from benchmarks/run.py -->", "<!-- to here -->"
+
+
+def write(path: Path, text: str) -> None:
+    """Put the text between the page's two marks."""
+    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--framework", choices=CASES, action="append")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[131_072, 1_048_576, 16_777_216])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--write", type=Path, metavar="PAGE")
     options = parser.parse_args()
     frameworks = options.framework or [name for name in CASES if importlib.util.find_spec(name)]
 
-    table = Table(title=f"ours / built-in, float32, {os.cpu_count()} cores, {options.repeats} runs")
-    for column in ("framework", "mode", "activation", "built-in", "n", "ours ms", "built-in ms", "ratio"):
-        table.add_column(column, justify="right" if column in {"n", "ours ms", "built-in ms"} else "left")
+    cells = []
     console = Console(width=None if sys.stdout.isatty() else 130)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=len(frameworks) * len(options.sizes))
@@ -180,18 +265,12 @@ def main() -> None:
                 progress.update(task, description=f"{framework}, n = {size:,}")
                 for case in CASES[framework](size):
                     ours, builtin, ratio, (low, _, high) = measure(case, options.repeats)
-                    table.add_row(
-                        case.framework,
-                        case.mode,
-                        case.ours,
-                        case.builtin,
-                        f"{size:,}",
-                        f"{ours:.3f}",
-                        f"{builtin:.3f}",
-                        f"{ratio:.2f} ({low:.2f} to {high:.2f})",
-                    )
+                    cells.append(Cell(case, size, ours, builtin, ratio, low, high))
                 progress.advance(task)
-    console.print(table)
+    title = f"ours / built-in, float32, {os.cpu_count()} cores, {options.repeats} runs"
+    console.print(rich_table(cells, title))
+    if options.write:
+        write(options.write, markdown(cells, title))
 
 
 if __name__ == "__main__":
