@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from actgrad.errors import InputError
 from actgrad.workbench import data, folder, results
 from actgrad.workbench.folder import Folder, load_state, save_state
 from actgrad.workbench.quiet import quiet
-from actgrad.workbench.train import Run
+from actgrad.workbench.train import Run, ctrl_c
 
 from .conftest import samples
 
@@ -283,3 +284,19 @@ def test_the_error_stream_is_restored_after_an_error(capfd: pytest.CaptureFixtur
         fail()
     os.write(2, NOISE)
     assert capfd.readouterr().err == "before it failed\n" + NOISE.decode()
+
+
+class PressesCtrlC:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_in_a_destructor_is_not_lost() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with ctrl_c() as heed:
+        heed()
+        PressesCtrlC()
+        with pytest.raises(KeyboardInterrupt):
+            heed()
+    assert signal.getsignal(signal.SIGINT) is before

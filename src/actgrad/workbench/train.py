@@ -7,8 +7,11 @@ resumed gives what an uninterrupted one gives.
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,14 +99,41 @@ def train(
     """Train until the last epoch, from the checkpoint at `path` if there is one; keep one there."""
     variables = [*model.variables, *model.optimizer.variables]
     _restore(variables, run, path)
-    while not run.is_done(options.epochs):
-        row, step = one_epoch(keras, model, run, data, options, watch)
-        run.history.append(row)
-        if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
-            run.broke = {"epoch": len(run.history), "step": step}
-        progress = {"history": run.history, "broke": run.broke}
-        save_state(path, [keras.ops.convert_to_numpy(v) for v in variables], progress)
+    with ctrl_c() as heed:
+        while not run.is_done(options.epochs):
+            row, step = one_epoch(keras, model, run, data, options, watch)
+            run.history.append(row)
+            if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
+                run.broke = {"epoch": len(run.history), "step": step}
+            progress = {"history": run.history, "broke": run.broke}
+            save_state(path, [keras.ops.convert_to_numpy(v) for v in variables], progress)
+            heed()
     _look_for_constant(model, run, data)
+
+
+@contextmanager
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """Ctrl-C as ever, and remembered: in a destructor Python drops it, and then `heed()` raises it."""
+    pressed = False
+
+    def handler(*_: Any) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
+    def heed() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield heed
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield heed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _restore(variables: list[Any], run: Run, path: Path) -> None:
