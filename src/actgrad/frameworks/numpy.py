@@ -66,12 +66,12 @@ TABLE: dict[str, str] = {
 
 _ERROR_FUNCTION = """
 try:
-    from scipy.special import {0} as _{0}
+    from scipy.special import erf as _erf
 except ImportError:  # exact too, one number at a time
     import math
 
-    def _{0}(x):
-        return np.vectorize(math.{0}, otypes=[x.dtype])(x)
+    def _erf(x):
+        return np.vectorize(math.erf, otypes=[x.dtype])(x)
 """
 
 DIALECT = Dialect(
@@ -85,8 +85,27 @@ def _sigmoid(x):
     small = np.exp(-np.abs(x))
     return np.where(x < 0.0, small, x.dtype.type(1.0)) / (1.0 + small)
 """,
-        "_erf": _ERROR_FUNCTION.format("erf"),
-        "_erfc": _ERROR_FUNCTION.format("erfc"),
+        "_erf": _ERROR_FUNCTION,
+        # SciPy takes exp(-x²) of the rounded x². `lost` is what the rounding took: near² is exact.
+        "_erfc": """
+try:
+    from scipy.special import erfc as _library_erfc
+except ImportError:
+    _library_erfc = None
+
+
+def _erfc(x):
+    if _library_erfc is None:  # exact too, one number at a time
+        import math
+
+        return np.vectorize(math.erfc, otypes=[x.dtype])(x)
+    if x.dtype != np.float64:  # SciPy computes it in float64
+        return _library_erfc(x)
+    y = np.clip(x, 0.0, 28.0)
+    near = np.rint(y * 16.0) / 16.0
+    lost = (y - near) * (y + near) - (y * y - near * near)
+    return _library_erfc(x) * (1.0 - lost)
+""",
     },
     binding='''
 def {name}({signature}):
