@@ -15,7 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, overload
 
-from actgrad.errors import CallError, DefinitionError, MissingFrameworkError, ProgramError
+from actgrad.errors import (
+    CallError,
+    DefinitionError,
+    MissingFrameworkError,
+    ProgramError,
+    TraceError,
+)
 from actgrad.frameworks import dispatch
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.trainable import Trainable
@@ -430,8 +436,23 @@ def activation(
         if rule is not None:
             program = with_rule(program, _as_rule(rule), kind)  # type: ignore[arg-type]
         return Activation(program, function.function, given)
+    rewritten = [f for f in (function, rule) if "__autograph_generated_file" in _file(f)]
+    if rewritten:
+        written = getattr(rewritten[0], "__name__", "?")
+        raise TraceError(
+            f"{written!r} is written inside of a tf.function, where AutoGraph has rewritten it: "
+            f"it is no longer your Python\n"
+            f"  Define it outside, and call it inside; or use `tf.function(..., autograph=False)`."
+        )
     program = define(function, _as_rule(rule), kind, name, host)  # type: ignore[arg-type]
     return Activation(program, function, given)
+
+
+activation.autograph_info__ = {}  # type: ignore[attr-defined]  # called in a tf.function, as it is
+
+
+def _file(function: Any) -> str:
+    return getattr(getattr(function, "__code__", None), "co_filename", "")
 
 
 def _as_rule(rule: Rule) -> Rule:

@@ -16,7 +16,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from actgrad import activation
-from actgrad.errors import CallError, DtypeError, NoDerivativeError
+from actgrad.errors import CallError, DtypeError, NoDerivativeError, TraceError
 from actgrad.frameworks import tensorflow as room
 from actgrad.frameworks.source import kernel
 from actgrad.language.expression import const, make, var
@@ -343,6 +343,21 @@ def test_vectorized_map_over_several_inputs_and_parameters(around):
 def test_a_gradient_rule_has_no_forward_mode(around):
     with pytest.raises(NoDerivativeError, match="reverse mode only"):
         AROUND[around](jvp(_guided()))(tf.constant([1.0]))
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("nested", [False, True], ids=["", "nested"])
+def test_a_gradient_rule_is_refused_in_forward_mode_around_a_function(compiled, nested):
+    x, upstream = tf.constant([1.0, 2.0, -1.0]), tf.constant([1.0, -1.0, 1.0])
+    within = tf.function(_guided(), jit_compile=compiled)
+    run = tf.function(lambda x: within(x), autograph=False) if nested else within
+    np.testing.assert_array_equal(gradient(run, x), [1.0, 1.0, 0.0])
+    with (
+        pytest.raises(NoDerivativeError, match="reverse mode only"),
+        tf.autodiff.ForwardAccumulator(x, upstream),
+    ):
+        run(x)
+    np.testing.assert_array_equal(gradient(run, x), [1.0, 1.0, 0.0])
 
 
 # Several inputs and parameters.
@@ -692,6 +707,31 @@ def test_autograph_has_nothing_to_convert(case, caplog):
         tf.function(case.activation)(tf.constant([1.0]))
         tf.function(case.activation.native("tensorflow"))(tf.constant([1.0]))
     assert "AutoGraph" not in caplog.text
+
+
+def _branch(x):
+    return x * x if x > 0 else 0.0
+
+
+def _seven(x):
+    return 7.0
+
+
+def test_an_activation_is_made_inside_of_a_function():
+    make_and_call = tf.function(lambda x: activation(_branch, surrogate=_seven)(x))
+    assert gradient(make_and_call, tf.constant([2.0, -2.0])).numpy().tolist() == [7.0, 7.0]
+
+
+def test_a_function_that_autograph_rewrote_is_refused():
+    @tf.function
+    def run(x):
+        def inner(x):
+            return x * x if x > 0 else 0.0
+
+        return activation(inner)(x)
+
+    with pytest.raises(TraceError, match="Define it outside"):
+        run(tf.constant([1.0]))
 
 
 # What is kept for the backward pass.

@@ -3,19 +3,18 @@
 `tf.custom_gradient` carries reverse mode. Its backward function is itself such a function, made when
 it is first needed, so every order follows the same rule. Forward accumulators get a forward rule, and
 `tf.vectorized_map`, which loses custom gradients, gets the derivatives as data flow (`_taylor`).
-
-One mode cannot be told from within: a forward accumulator around a compiled tf.function transposes
-the function's backward half, a `gradient=` rule (which has no forward mode) included.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
 from itertools import combinations_with_replacement
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -381,6 +380,8 @@ def native_rule(
     def backward_at(tensors: Sequence[Any]) -> Callable[..., list[Any]]:
         def backward(upstream: Any) -> list[Any]:
             upstream = tf.convert_to_tensor(upstream)
+            if program.gradient and _transposed():
+                upstream = reverse_only(upstream)
             return [
                 _sum_to(rule_at(i, tensors, upstream), tensor) if learnt[i] else None
                 for i, tensor in enumerate(tensors)
@@ -400,6 +401,10 @@ def native_rule(
             return [tf.add_n(moved)]
 
         return forward
+
+    @tf.custom_gradient
+    def reverse_only(upstream: Any) -> tuple[Any, Callable[..., Any]]:
+        return tf.identity(upstream), lambda _: program.partial(program.inputs[0])  # raises
 
     @tf.custom_gradient
     def in_graph(*tensors: Any) -> tuple[Any, Callable[..., list[Any]]]:
@@ -437,6 +442,17 @@ _PFOR = "loop_body"
 _ORDERS = 3
 # In a SavedModel this is above the gradient, so that derivatives up to the third are there.
 _SAVED_ORDERS = 2
+
+
+def _transposed() -> bool:
+    """Whether TensorFlow writes the backward half of a tf.function for a forward accumulator around it,
+    which differentiates this half by its upstream gradient. Only the caller knows (TensorFlow 2.21)."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "_build_functions_for_outputs":
+            return bool(frame.f_locals.get("input_tangents"))
+        frame = frame.f_back
+    return False
 
 
 def _saving() -> bool:
