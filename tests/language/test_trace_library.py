@@ -253,3 +253,16 @@ def test_where_python_raises_the_answer_is_that_of_ieee(function, x, value):
         float(function(x))
     result = define(function).evaluate(x)
     assert result == value or (math.isnan(result) and math.isnan(value))
+
+
+@pytest.mark.parametrize("step", [math.trunc, round, int, float, abs])
+def test_an_array_without_dimensions_is_a_number_to_a_path_as_to_an_input(step):
+    """Python refuses some of these, on a path that no number may take."""
+
+    def never(x):
+        if x > 1 and 1 / x > 2:
+            return x * step(np.where(2 > 1, 1.7, 2.0))
+        return 3 * x
+
+    program = define(never)
+    assert [program.evaluate(x) for x in (-2.0, 0.5, 4.0)] == [-6.0, 1.5, 12.0]

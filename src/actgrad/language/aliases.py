@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
+import numpy as np
+
 from actgrad.language import functions
 from actgrad.language.symbol import Symbol, is_symbolic
 
@@ -284,6 +286,10 @@ def _wrapped(original: Any, meant: Meaning, root: str) -> Meaning:
             return original(*args, **kwargs)
         except ArithmeticError:
             return tolerant(*args, **kwargs)
+        except TypeError:  # `math.trunc(np.where(True, 1.0, 2.0))`: of an input it is a number
+            if any(isinstance(arg, np.ndarray) and not arg.ndim for arg in args):
+                return tolerant(*args, **kwargs)
+            raise
         except ValueError as error:
             if "math domain" in str(error) or "cannot convert float NaN" in str(error):
                 return tolerant(*args, **kwargs)
