@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from actgrad import activation
-from actgrad.errors import ActgradError, DefinitionError, DerivativeMismatchWarning, TraceError
+from actgrad.errors import (
+    ActgradError,
+    DefinitionError,
+    DerivativeMismatchWarning,
+    ImpureError,
+    TraceError,
+)
 from actgrad.language.define import define
 
 
@@ -236,6 +242,23 @@ def test_a_default_that_is_used_as_a_sequence_is_read_as_it_is(function, reads_a
 def test_amplified_rounding_is_not_a_misreading():
     """An ulp of sinh(31.7), on which NumPy and math differ, is thousandths after the remainder."""
     activation(lambda x: math.sinh(-x) % 0.4, name="f")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: math.ceil(math.cbrt(math.tanh(x))) + x,
+        lambda x: x + np.arctan2(x, np.minimum(-0.0, x)),
+    ],
+    ids=["the last digit before a step", "which of two zeros"],
+)
+def test_where_libraries_differ_is_not_a_misreading(function):
+    activation(function, name="f")
+
+
+def test_a_misreading_of_a_step_is_found():
+    with pytest.raises(ImpureError, match="Python returns 5, and its reading"):
+        activation(lambda x: 5.0 if x.__class__ is float else math.ceil(math.tanh(x)), name="f")
 
 
 def test_a_rule_shares_a_list_of_the_function():

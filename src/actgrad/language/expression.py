@@ -180,13 +180,22 @@ def variables(*roots: Expr) -> set[str]:
     return {str(node.value) for node in walk(*roots) if node.op == "var"}
 
 
-def evaluate(root: Expr, values: Mapping[str, Any]) -> Any:
+def evaluate(
+    root: Expr, values: Mapping[str, Any], after: Callable[[Expr, Any], Any] | None = None
+) -> Any:
     """The value in NumPy float64: the oracle of generated code, and the folder of constants."""
-    return evaluate_all([root], values)[0]
+    return evaluate_all([root], values, after)[0]
 
 
-def evaluate_all(roots: Iterable[Expr], values: Mapping[str, Any]) -> list[Any]:
-    """The values of several expressions, with what they share computed once."""
+def evaluate_all(
+    roots: Iterable[Expr],
+    values: Mapping[str, Any],
+    after: Callable[[Expr, Any], Any] | None = None,
+) -> list[Any]:
+    """The values of several expressions, with what they share computed once.
+
+    `after(node, value)` may put another value in the place of each operation's.
+    """
     results: dict[Expr, Any] = {}
     roots = [plain(root) for root in roots]
     with np.errstate(all="ignore"):
@@ -200,6 +209,8 @@ def evaluate_all(roots: Iterable[Expr], values: Mapping[str, Any]) -> list[Any]:
                 results[node] = np.vectorize(node.value, otypes=[np.float64])(*args)  # type: ignore[arg-type]
             else:
                 results[node] = OPS[node.op].numpy(*args)
+            if after is not None and node.args:
+                results[node] = after(node, results[node])
     return [results[root] for root in roots]
 
 
