@@ -9,14 +9,14 @@ import os
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before the group begins: its functions keep one that they find
 from digits import digits, heaviside
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 
-def main():
+def train():
     cuda = torch.cuda.is_available()
-    dist.init_process_group("nccl" if cuda else "gloo")
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
     torch.manual_seed(0)
     layers = [torch.nn.Linear(64, 64), heaviside.module(), torch.nn.Linear(64, 64)]
@@ -48,7 +48,11 @@ def main():
         accuracy = (answers == t_test).float().mean()
         count = dist.get_world_size()
         print(f"{count} devices, replicas equal, test accuracy {accuracy:.3f}")
-    dist.barrier()  # nobody leaves while another still needs the group
+
+
+def main():
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    train()  # a model that is still there would keep the group's threads
     dist.destroy_process_group()
 
 

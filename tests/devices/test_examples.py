@@ -54,6 +54,29 @@ def test_two_devices_learn_and_agree(name: str, tmp_path: Path) -> None:
     assert float(found[1]) > 0.85
 
 
+ENDED = """
+import os, runpy, sys
+
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+runpy.run_path(sys.argv[1], run_name="__main__")
+names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+print(sorted(name.strip() for name in names if "gloo" in name))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no list of threads here")
+def test_no_thread_of_the_group_outlives_it(tmp_path: Path) -> None:
+    """One that lets go of a tensor while Python ends aborts the process."""
+    pytest.importorskip("torch")
+    (tmp_path / "ended.py").write_text(ENDED)
+    for name in ("digits.py", "torch_ddp.py"):
+        (tmp_path / name).write_text((FOLDER / name).read_text().replace("range(20)", "range(1)"))
+    alone = [*TORCHRUN[:-1], "1", str(tmp_path / "ended.py")]
+    done = run(tmp_path / "torch_ddp.py", alone, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize("without", ["the derivative", "the exchange"])
 def test_what_the_examples_verify(without: str, tmp_path: Path) -> None:
     """Weights that have not learnt, and processes that have not exchanged gradients, are found."""

@@ -247,7 +247,7 @@ def test_amplified_rounding_is_not_a_misreading():
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: math.ceil(math.cbrt(math.tanh(x))) + x,
+        lambda x: math.ceil(math.cbrt(math.tanh(2 * x))) + x,
         lambda x: x + np.arctan2(x, np.minimum(-0.0, x)),
     ],
     ids=["the last digit before a step", "which of two zeros"],
