@@ -17,7 +17,6 @@ from actgrad.study.propagation import Propagation, propagation
 
 _GOOD, _BAD = "#2a8f41", "#e5484d"  # to be read on white and on black
 _LABEL = 22  # columns, in the text of the propagation numbers
-_DECIMALS = re.compile(r"\d+\.\d{6,}(?![\de])")
 
 
 def card(activation: Any) -> str:
@@ -110,8 +109,13 @@ def _picture(activation: Any) -> str:
     return f'<img alt="{about}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
+def shortened(formula: str) -> str:
+    """Six digits of each long constant."""
+    return re.sub(r"\d+\.\d{6,}(?![\de])", lambda number: f"{float(number[0]):.6g}", formula)
+
+
 def _code(text: str, bold: bool = False) -> str:
-    text = _DECIMALS.sub(lambda number: f"{float(number[0]):.6g}", text)
+    text = shortened(text)
     weight = "font-weight:bold;" * bold
     return f'<div><code style="{weight}white-space:pre-wrap">{escape(text)}</code></div>'
 

@@ -42,7 +42,7 @@ class Folder:
 
     def check(self, settings: Settings, resume: bool, overwrite: bool) -> None:
         """Raises `InputError` if this training cannot go into the folder. Changes nothing."""
-        _check_writable(self.path)
+        check_writable(self.path)
         before = self._settings()
         if resume:
             self._check_resume(before, settings)
@@ -110,7 +110,7 @@ def _short(value: Any) -> str:
     return text if len(text) < 70 else f"{text[:60]}…"
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     there = path
     while not there.exists() and there != there.parent:
         there = there.parent

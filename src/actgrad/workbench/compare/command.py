@@ -13,7 +13,7 @@ from rich.console import Console
 from actgrad.errors import InputError
 from actgrad.workbench.compare import design, job, show, store
 from actgrad.workbench.compare.engine import engine as make_engine
-from actgrad.workbench.folder import _check_writable
+from actgrad.workbench.folder import check_writable
 from actgrad.workbench.quiet import choose_backend, quiet
 
 DEFAULT = Path("runs/compare")
@@ -37,7 +37,7 @@ def compare(
     folder = output or folder
     with quiet():
         plan = design.make(asked, _backend(backend), warn)
-    _check_writable(folder)
+    check_writable(folder)
     study = job.run(plan, folder, lambda: make_engine(engine, address, workers), console)
     return show.as_json(study)
 

@@ -59,7 +59,7 @@ def one(
 def is_study(target: str) -> bool:
     """Whether it is what `actgrad compare` made: a folder, or the file of its results."""
     path = Path(target)
-    return path.is_dir() or path.suffix in (".sqlite", ".sqlite3", ".db", ".parquet")
+    return path.is_dir() or path.suffix == ".sqlite"
 
 
 def study(path: Path, output: Path) -> dict[str, Any]:

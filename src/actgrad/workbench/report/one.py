@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from actgrad.activation import Activation
 from actgrad.errors import ActgradError
 from actgrad.language.program import Program
+from actgrad.study.card import shortened
 from actgrad.study.targets import ASPECTS
 from actgrad.workbench.quiet import quiet
 from actgrad.workbench.report.bench import Bench
@@ -29,7 +29,6 @@ FRAMEWORKS = {
     "torch": "PyTorch",
     "jax": "JAX",
 }
-_DECIMALS = re.compile(r"\d+\.\d{6,}(?![\de])")
 
 
 @dataclass
@@ -72,10 +71,7 @@ class Facts:
                     found.append((f"gradient by {name}, whole, as given", str(rule)))
                 else:
                     found.append((f"derivative by {name}{given}", str(program.partial(name))))
-        return [
-            (label, highlighted(_DECIMALS.sub(lambda n: f"{float(n[0]):.6g}", text)))
-            for label, text in found
-        ]
+        return [(label, highlighted(shortened(text))) for label, text in found]
 
     @property
     def written(self) -> Any:

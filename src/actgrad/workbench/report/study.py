@@ -95,7 +95,6 @@ def _places(lines: list[Any], final: list[Any]) -> list[Place]:
     found = []
     for i, (network, data) in enumerate(dict.fromkeys((x.network, x.data) for x in lines)):
         here = [x for x in lines if (x.network, x.data) == (network, data)]
-        here.sort(key=lambda x: (x.mean is None, -(x.mean or 0.0)))
         runs: dict[str, list[Any]] = {
             x.activation: [
                 row
