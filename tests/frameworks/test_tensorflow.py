@@ -22,6 +22,7 @@ from actgrad.frameworks.source import kernel
 from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
+from tests.frameworks.conftest import CASES
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -279,10 +280,31 @@ def test_second_derivative_half_in_a_function(case, points, mode):
     np.testing.assert_allclose(found, case.expected(2, points), rtol=1e-4, atol=1e-5)
 
 
+THIRD = {
+    "reverse over reverse over reverse": lambda f: grad(grad(grad(f))),
+    "gradient of the second of vectorized_map": lambda f: grad(grad(grad(vectorized(f)))),
+    "second of the jacobian": lambda f: grad(grad(lambda x: diagonal(jacobian(f, x)))),
+}
+
+
+def vectorized(function):
+    return lambda x: tf.vectorized_map(function, x)
+
+
 @pytest.mark.parametrize("around", AROUND)
-def test_third_derivative(case, points, around):
-    found = AROUND[around](grad(grad(grad(case))))(tf.constant(points))
+@pytest.mark.parametrize("mode", THIRD)
+def test_third_derivative(case, points, mode, around):
+    found = AROUND[around](THIRD[mode](case))(tf.constant(points))
     np.testing.assert_allclose(found, case.expected(3, points), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_a_fourth_derivative_that_is_not_kept_is_no_number(around):
+    fourth = lambda f: AROUND[around](grad(grad(grad(grad(vectorized(f))))))
+    x = tf.constant([-0.7, 0.2])
+    assert not np.isfinite(fourth(CASES["heaviside"])(x)).any()
+    cube = activation(lambda x: x * x * x, name="cube")
+    np.testing.assert_array_equal(fourth(lambda x: cube(x) + x**4)(x), [24.0, 24.0])
 
 
 # Rules that are a whole gradient.

@@ -432,6 +432,17 @@ def test_an_exported_model_trains_on_with_the_same_derivative() -> None:
     torch.testing.assert_close(*hessians)
 
 
+def test_a_third_derivative_that_an_export_does_not_keep_is_no_number() -> None:
+    x = torch.tensor([-0.7, 0.2])
+
+    def third(f: Any) -> Any:
+        return torch.func.jacrev(torch.func.jacrev(torch.func.jacrev(lambda x: f(x).sum())))(x)
+
+    found = torch.einsum("iii->i", third(exported(STEP.module(slope=2.0), x)))
+    assert not torch.isfinite(found).any()
+    assert not third(exported(SEVEN.module(), x)).any()
+
+
 def test_an_exported_value_is_right_where_derivative_or_input_is_infinite() -> None:
     root = activation(lambda x: math.sqrt(x) if x >= 0 else -1.0, name="root")
     x = torch.tensor([0.0, 4.0, math.inf, -math.inf])

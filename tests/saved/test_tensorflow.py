@@ -111,6 +111,16 @@ with tf.GradientTape(persistent=True) as outer:
 for n in y:
     found[n] = [y[n], first[n], outer.gradient(first[n], x)]
 
+def gradient(f):
+    def of(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = f(x)
+        return tape.gradient(y, x)
+    return of
+third = gradient(gradient(gradient(model.step)))
+found["step"] += [third(x), np.isfinite(gradient(third)(x)).tolist()]
+
 model = tf.saved_model.load(sys.argv[1] + "/keras")
 data = np.load(sys.argv[1] + "/keras.npz")
 with tf.GradientTape() as tape:
@@ -204,6 +214,12 @@ SECOND = {
     ),
     "seven": (lambda x: x * x, lambda x: 7.0, lambda x: 0.0),
 }
+
+
+def test_up_to_the_third_derivative_and_no_number_beyond(opened: Any) -> None:
+    wanted = [16 * (12 * x * x - 1) / (1 + 4 * x * x) ** 3 for x in X.astype(float)]
+    np.testing.assert_allclose(opened["step"][3], wanted, rtol=1e-4)
+    assert opened["step"][4] == [False] * len(X)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])

@@ -473,7 +473,8 @@ def _taylor(
     """The same value, and the same derivatives up to an order, as plain data flow.
 
     With z = x - stop(x), which is zero with derivative one: stop(f) + stop(d) z + stop(d') z² / 2 + ...
-    Slower, as all derivatives are computed with the value, but there is no rule that could be lost.
+    Slower, as all derivatives are computed with the value, but there is no rule that could be lost. Beyond
+    the last order the derivative is inf or nan, not a zero that looks right.
     """
     import tensorflow as tf
 
@@ -486,15 +487,19 @@ def _taylor(
     }
     working = stopped[0].dtype
     total = tf.stop_gradient(_value(program, stopped, working.name))
+    goes_on = False
     for order in range(1, orders + 1):
         for names in combinations_with_replacement(moves, order):
             derived = reduce(Program.partial, names, program)
+            goes_on |= order == orders and derived.value.op != "const"
             slope = tf.stop_gradient(_value(derived, stopped, working.name))
             slope = tf.where(tf.math.is_nan(slope), tf.zeros_like(slope), slope)
             slope = tf.clip_by_value(slope, working.min, working.max)  # inf times zero is nan
             for name in names:
                 slope *= moves[name]
             total += slope / math.prod(math.factorial(n) for n in Counter(names).values())
+    if goes_on:  # zero, with its derivatives up to the last order; the next one is infinite
+        total += tf.pow(sum(moves.values()), orders + 0.5)
     return tf.cast(total, dtype)
 
 

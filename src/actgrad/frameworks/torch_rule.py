@@ -294,7 +294,8 @@ def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     """Value and derivatives to second order as data flow: f + z d + z^2 d' / 2, where z = x - stop(x) is
     zero and has the derivative one. Of f, d and d' only the values are there.
 
-    What is not finite is left out, so that it cannot spoil the value: there the gradient is zero.
+    What is not finite is left out, so that it cannot spoil the value: there the gradient is zero. A third
+    derivative is inf or nan, not a zero that looks right.
     """
     value = _exported_value(program, dtype, [t.detach() for t in tensors])
     if program.gradient:
@@ -316,12 +317,16 @@ def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
             torch.isfinite(still), still, 0.0
         )
         steps[name] = step.to(wide)
-    total = None
+    total, goes_on = None, False
     for one in program.arguments:
         slope = program.partial(one)
         factor = finite(slope)
         for other in program.arguments:
-            factor = factor + 0.5 * steps[other] * finite(slope.partial(other))
+            bend = slope.partial(other)
+            goes_on |= bend.value.op != "const"
+            factor = factor + 0.5 * steps[other] * finite(bend)
         term = steps[one] * factor
         total = term if total is None else total + term
+    if goes_on:  # zero, as are its first two derivatives; the third is infinite
+        total = total + sum(steps.values()) ** 2.5
     return value + total.to(dtype)  # type: ignore[union-attr]
