@@ -99,6 +99,7 @@ DIALECT = Dialect(
     "import jax\nimport jax.numpy as jnp",
     TABLE,
     typed="jnp.array({0}, like.dtype)",
+    compiled=True,
     helpers={
         "_mod": """
 def _mod(x, y):

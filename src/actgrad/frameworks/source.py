@@ -20,6 +20,7 @@ from typing import Any
 from actgrad.errors import HostError
 from actgrad.language.expression import Expr, const, is_const, make, plain, rebuild, transform, walk
 from actgrad.language.program import Program, Value
+from actgrad.language.rewrite import build
 
 _WIDTH = 72
 _LINE = 86
@@ -42,12 +43,14 @@ class Dialect:
     """Whether a constant in a call needs a dtype even beside a tensor."""
     typed_everywhere: bool = False
     """Whether every constant needs one."""
+    compiled: bool = False
+    """Whether a compiler makes one loop of the text: then `exp` costs, and what is shared does not."""
     binding: str = ""
     """The part of a standalone file that joins value and gradients into one function: a template of
     `{name}`, `{signature}`, `{arguments}`, `{size}`, `{doc}`, `{value}` and `{gradients}`."""
 
 
-def lower(root: Expr) -> Expr:
+def lower(root: Expr, compiled: bool = False) -> Expr:
     """The cheapest operations with the same value, for a framework to run."""
 
     def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
@@ -60,14 +63,77 @@ def lower(root: Expr) -> Expr:
                 rest = make("sub", args[0], make("mul", whole, args[1]))
                 # A negative x so small that x / divisor is zero; Python rounds divisor + x.
                 return make("select", make("lt", rest, const(0.0)), args[1], rest)
+        if compiled and node.op in _OVER_EXP:
+            return _OVER_EXP[node.op](args[0])
         return rebuild(node, args)
 
-    return transform([plain(root)], visit)[0]
+    root = plain(root)
+    if compiled:
+        root = transform([root], _without_softplus)[0]
+    return transform([root], visit)[0]
+
+
+def _without_softplus(node: Expr, args: tuple[Expr, ...]) -> Expr:
+    """tanh(s) and sigmoid(±2 s), which is in its derivative, of s = softplus(x): mish without a log.
+
+    exp(-s) is sigmoid(-x), and no difference is taken that could lose digits.
+    """
+    factor, inner = _factor(args[0]) if node.op == "sigmoid" else (1.0, args[0] if args else node)
+    if inner.op == "softplus" and (node.op, factor) in _OF_SOFTPLUS:
+        yes, no = (make("sigmoid", x) for x in (inner.args[0], make("neg", inner.args[0])))
+        square = make("mul", no, no)
+        return _quotient(_OF_SOFTPLUS[node.op, factor](yes, no, square), square)
+    return rebuild(node, args)
+
+
+_OF_SOFTPLUS: dict[tuple[str, float], Callable[[Expr, Expr, Expr], Expr]] = {
+    ("tanh", 1.0): lambda yes, no, square: make("mul", yes, make("add", const(1.0), no)),
+    ("sigmoid", 2.0): lambda yes, no, square: const(1.0),
+    ("sigmoid", -2.0): lambda yes, no, square: square,
+}
+
+
+def _sigmoid(x: Expr) -> Expr:
+    less = _exp_of_minus_size(x)
+    return _quotient(make("select", make("lt", x, const(0.0)), less, const(1.0)), less)
+
+
+def _quotient(part: Expr, rest: Expr) -> Expr:
+    """part / (1 + rest). XLA makes another loop for each quotient that it needs twice."""
+    return build("mul", part, make("div", const(1.0), make("add", const(1.0), rest)))
+
+
+def _softplus(x: Expr) -> Expr:
+    positive = make("select", make("lt", const(0.0), x), x, const(0.0))
+    return make("add", positive, make("log1p", _exp_of_minus_size(x)))
+
+
+def _exp_of_minus_size(x: Expr) -> Expr:
+    """exp(-|x|), one and the same expression for x and -x."""
+    factor, x = _factor(x)
+    size = make("abs", x)
+    factor = -abs(factor)
+    return make("exp", make("neg", size) if factor == -1.0 else make("mul", const(factor), size))
+
+
+def _factor(x: Expr) -> tuple[float, Expr]:
+    """x as a number times the rest."""
+    if x.op == "neg":
+        factor, rest = _factor(x.args[0])
+        return -factor, rest
+    if x.op == "mul":
+        for number, rest in (x.args, x.args[::-1]):
+            if number.op == "const":
+                return float(number.value), rest  # type: ignore[arg-type]
+    return 1.0, x
+
+
+_OVER_EXP = {"sigmoid": _sigmoid, "softplus": _softplus}
 
 
 def function_text(program: Program, dialect: Dialect, name: str) -> str:
     """The program's value as a Python function of its arguments."""
-    body, result = _statements(lower(program.value), program, dialect)
+    body, result = _statements(lower(program.value, dialect.compiled), program, dialect)
     arguments = ", ".join(_local(argument, dialect) for argument in program.arguments)
     lines = [f"def {name}({arguments}):", f'    """{_docstring(program)}"""']
     return "\n".join([*lines, *(f"    {line}" for line in body), f"    return {result}"])

@@ -1,0 +1,81 @@
+"""What a compiler is given is the same function, with fewer exponentials, and becomes one loop."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from actgrad import Activation, activation
+from actgrad.frameworks.source import lower
+from actgrad.language.expression import evaluate, walk
+
+
+@activation
+def mish(x):
+    return x * math.tanh(math.log(1 + math.exp(x)))
+
+
+@activation
+def swish(x):
+    return x / (1 + math.exp(-3 * x))
+
+
+@activation
+def negative_softplus(x):
+    return math.log(1 + math.exp(-2 * x))
+
+
+def logistic(x):
+    return 1 / (1 + math.exp(-25 * x))
+
+
+@activation(surrogate=lambda x: 25 * logistic(x) * (1 - logistic(x)))
+def sigmoid_spike(x):
+    return 1.0 if x >= 0 else 0.0
+
+
+@activation(derivative=lambda x: 1.0 if x % 1 <= 0.5 else 0.0)
+def spiky(x):
+    r = x % 1
+    return r if r <= 0.5 else 0
+
+
+FUNCTIONS = [mish, swish, negative_softplus, sigmoid_spike, spiky]
+named = pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.name)
+X = np.concatenate([[0.0, -0.0, np.inf, -np.inf, np.nan], np.linspace(-60, 60, 4001)])
+
+
+@named
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_the_lowered_form_has_the_same_value(f: Activation, order: int) -> None:
+    program = f.program
+    for _ in range(order):
+        program = program.partial("x")
+    found = evaluate(lower(program.value, compiled=True), {"x": X})
+    expected = program.evaluate(X)
+    np.testing.assert_allclose(found, expected, rtol=2e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("f", [mish, swish, sigmoid_spike], ids=lambda f: f.name)
+def test_one_exponential_is_shared(f: Activation) -> None:
+    lowered = lower(f.program.vjp("x").value, compiled=True)
+    operations = [node.op for node in walk(lowered)]
+    assert operations.count("exp") == 1
+    assert not {"log1p", "tanh", "sigmoid", "softplus"} & set(operations)
+
+
+@named
+@pytest.mark.parametrize("part", ["value", "gradient"])
+def test_jax_makes_one_loop_of_it(f: Activation, part: str) -> None:
+    jax = pytest.importorskip("jax")
+
+    def gradient(x):
+        return jax.vjp(f, x)[1](x)[0]
+
+    step = jax.jit(gradient if part == "gradient" else f)
+    text = step.lower(np.ones(1 << 16, np.float32)).compile().as_text()
+    _, _, main = text.partition("ENTRY")
+    assert re.findall(r" = \S+ (\w+)\(", main) == ["parameter", "fusion"]
