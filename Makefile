@@ -57,7 +57,7 @@ $(READY)-torch: $(NEEDS)
 
 $(READY)-test: $(READY)-torch $(NEEDS)
 	@echo "Installing the other frameworks and the test tools (once; some minutes)."
-	$(PIP) install -q -c constraints.txt -e '.[tensorflow-cpu,torch,jax,keras,onnx,workbench,dask,test]'
+	$(PIP) install -q -c constraints.txt -e '.[tensorflow-cpu,torch,jax,keras,numba,onnx,workbench,dask,test]'
 	@touch $@
 
 $(READY)-lint: $(NEEDS)

@@ -135,8 +135,9 @@ class UnreachedWarning(ActgradWarning):
 
 
 class UnfusedWarning(ActgradWarning):
-    """PyTorch could not compile an activation, so in eager mode it runs operation by operation.
+    """An activation could not be compiled, so PyTorch's eager mode, or NumPy, runs it operation by operation.
 
-    The values are the same, the time is several times longer. Mostly there is no C++ compiler:
-    install one, or set `TORCH_COMPILE_DISABLE=1` to not try. Given once in a process.
+    The values are the same, the time is several times longer. With PyTorch, mostly there is no C++
+    compiler: install one, or set `TORCH_COMPILE_DISABLE=1` to not try; given once in a process. With
+    NumPy, Numba failed: the message has its reason; `NUMBA_DISABLE_JIT=1` does not try.
     """

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from actgrad import activation
 from actgrad.errors import UnfusedWarning
-from actgrad.frameworks import torch_fused
+from actgrad.frameworks import patience, torch_fused
 
 LARGE = torch_fused.LARGE
 bump = activation(lambda x: math.tanh(x) * math.exp(-x * x), name="fused_bump")
@@ -263,12 +263,12 @@ def test_without_a_compiler_it_runs_unfused_with_one_notice(
 def test_a_long_compilation_says_so_once(
     compiled: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stand_in, patience = torch_fused._compile, threading.Event()
-    monkeypatch.setattr(torch_fused, "_PATIENCE", 0.01)
-    monkeypatch.setattr(torch_fused, "_said", False)
+    stand_in, pause = torch_fused._compile, threading.Event()
+    monkeypatch.setattr(patience, "SECONDS", 0.01)
+    monkeypatch.setattr(patience, "_said", set())
 
     def slow(*arguments: Any) -> Any:
-        while not caplog.messages and not patience.wait(0.01):
+        while not caplog.messages and not pause.wait(0.01):
             pass
         return stand_in(*arguments)
 

@@ -51,6 +51,7 @@ FRAMEWORKS = {
     "tensorflow": {"tensorflow"},
     "torch": {"torch"},
     "keras": {"keras"},
+    "numpy": {"numba"},
 }
 
 

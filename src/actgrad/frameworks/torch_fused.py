@@ -11,18 +11,17 @@ process only loads them. CPU only, so far.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from actgrad.errors import UnfusedWarning
+from actgrad.frameworks.patience import saying
 from actgrad.frameworks.source import kernel
 from actgrad.frameworks.torch import DIALECT
 from actgrad.frameworks.torch_host import host
@@ -30,9 +29,6 @@ from actgrad.language.program import Program
 
 LARGE = 1 << 15
 """From this many elements on a loop pays; so many PyTorch gives to one thread."""
-
-_PATIENCE = 1.0
-"""After so many seconds a compilation says what it is doing."""
 
 # The same text as under torch.compile: some of Inductor's own functions are wrong near zero.
 _DIALECT = replace(
@@ -50,7 +46,6 @@ _kernels: dict[tuple[Any, ...], Kernel | None] = {}
 
 _compiling = threading.Lock()
 _off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
-_said = False
 
 
 def run(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
@@ -119,7 +114,7 @@ def _compiled(
     try:
         if key not in _kernels:
             _kernels[key] = None
-            with _saying(program.name):
+            with saying("PyTorch", program.name):
                 _kernels[key] = _compile(program, dtype, tensors)
     except Exception as error:
         _off = True
@@ -134,28 +129,6 @@ def _compiled(
     finally:
         _compiling.release()
     return _kernels[key]
-
-
-@contextlib.contextmanager
-def _saying(name: str) -> Iterator[None]:
-    """A compilation that takes long says so, once in a process."""
-
-    def say() -> None:
-        global _said
-        if not _said:
-            _said = True
-            logging.getLogger("actgrad").warning(
-                "actgrad: PyTorch compiles %r for the CPU, once; the next process finds it on disk",
-                name,
-            )
-
-    timer = threading.Timer(_PATIENCE, say)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
