@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from actgrad import activation
 from actgrad.workbench.report import one, page, study
@@ -30,7 +31,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, training: Path) -> dict[str,
     def made(f: Any, **options: Any) -> Path:
         path = folder / f"{f.name}.html"
         speed = bench(f, ["numpy"], 1024, 3)
-        page.write(path, one.report(f, one.facts(f), speed, options.get("training"), "file.py:f"))
+        trainings = [options["training"]] if options else []
+        page.write(path, one.report(f, one.facts(f), speed, trainings, "file.py:f"))
         return path
 
     spiky = activation(
@@ -41,11 +43,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory, training: Path) -> dict[str,
     with pytest.warns(UserWarning, match="wrong_product"):
         wrong = activation(lambda a, b: a * b, derivative=lambda a, b: (b, b), name="wrong_product")
     comparison = folder / "comparison.html"
-    study.write(write_synthetic_study(folder / "study"), comparison)
+    study.write(write_synthetic_study(folder / "study"), comparison, Console(stderr=True))
     return {
         "one": made(spiky, training=read(training, spiky)),
         "two inputs": made(wrong),
         "comparison": comparison,
+        "its activation": folder / "comparison" / "gelu.html",
     }
 
 
@@ -79,7 +82,7 @@ def look(browser: Any, pages: dict[str, Path]) -> Iterator[Callable[..., Seen]]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("name", ["one", "two inputs", "comparison"])
+@pytest.mark.parametrize("name", ["one", "two inputs", "comparison", "its activation"])
 def test_a_page(
     look: Callable[..., Seen], pages: dict[str, Path], name: str, size: Any, scheme: str
 ) -> None:
@@ -93,7 +96,7 @@ def test_a_page(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["one", "comparison"])
+@pytest.mark.parametrize("name", ["one", "comparison", "its activation"])
 def test_accessible(look: Callable[..., Seen], name: str, scheme: str) -> None:
     """What axe-core finds, contrast among it: nothing, with every part open."""
     axe = pytest.importorskip("axe_core_python")
@@ -121,7 +124,7 @@ def test_light_and_dark(look: Callable[..., Seen], scheme: str, dark: bool, what
     assert (color < 128) is (dark if key == "backgroundColor" else not dark)
 
 
-@pytest.mark.parametrize("name", ["one", "comparison"])
+@pytest.mark.parametrize("name", ["one", "comparison", "its activation"])
 def test_nothing_in_a_picture_keeps_its_own_colour(pages: dict[str, Path], name: str) -> None:
     """A colour that is not the style sheet's would not follow the reader into the dark."""
     text = pages[name].read_text(encoding="utf-8")
@@ -138,6 +141,15 @@ def test_by_keyboard(look: Callable[..., Seen]) -> None:
     page.focus("details:nth-of-type(2) > summary")
     page.keyboard.press("Enter")
     assert page.evaluate("document.querySelector('details:nth-of-type(2)').open")
+
+
+def test_from_the_comparison_to_an_activation_and_back(look: Callable[..., Seen]) -> None:
+    seen = look("comparison")
+    seen.page.click("text=The page of gelu")
+    assert seen.page.inner_text("h1") == "gelu"
+    seen.page.click("text=Comparison of 3 activations")
+    assert seen.page.inner_text("h1") == "relu, gelu, tanh"
+    assert seen.messages == []
 
 
 def test_headings_are_in_order(look: Callable[..., Seen]) -> None:

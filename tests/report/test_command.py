@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from typer.testing import CliRunner
 
 from actgrad.workbench.cli import app
 from actgrad.workbench.folder import RESULTS
+from actgrad.workbench.report import training as training_room
+from tests.report.test_one import Text
 
 FILE = """
 from actgrad import activation
@@ -72,6 +76,18 @@ def test_json(here: Path, training: Path) -> None:
     assert (found["activation"], found["report"]) == ("spiky", "a.html")
     assert found["verdict"] == "exact except at kinks"
     assert "Loss by epoch" in (here / "a.html").read_text(encoding="utf-8")
+
+
+def test_a_short_training_is_made_for_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_room, "SHORT", replace(training_room.SHORT, epochs=1, seeds=1))
+    ended = CliRunner().invoke(app, ["report", "mine.py:leaky", "--no-bench", "--train"])
+    assert ended.exit_code == 0, ended.output
+    text = Text((here / "report.html").read_text(encoding="utf-8")).sections["training"]
+    assert "mlp on digits, 1 epoch, 1 seed, Adam" in text
+    assert re.search(r"leaky\s+\d+\.\d %", text)
+    assert re.search(r"ReLU\s+\d+\.\d %", text)
+    assert {p.name for p in here.iterdir()} >= {"report.html"}
+    assert not (here / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def facts(leaky):
 
 @pytest.fixture(scope="module")
 def html(leaky, facts) -> str:
-    return one.report(leaky, facts, bench(leaky, ["numpy"], 4096, 5), None, "leaky.py:leaky")
+    return one.report(leaky, facts, bench(leaky, ["numpy"], 4096, 5), [], "leaky.py:leaky")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_no_script(page: Text) -> None:
 
 def test_the_same_page_twice(leaky, facts, html: str) -> None:
     """But for the speed, which is measured."""
-    first, second = (one.report(leaky, one.facts(leaky), None, None, "f") for _ in range(2))
+    first, second = (one.report(leaky, one.facts(leaky), None, [], "f") for _ in range(2))
     assert first == second
 
 
@@ -161,7 +161,7 @@ def test_a_training_beside_relu(training: Path) -> None:
     found = read(training, spiky)
     assert found.summary["own"]["broke"] == 1
     assert found.summary["relu"]["accuracy"]["mean"] == pytest.approx(1 - 0.4 / 6)
-    html = one.report(spiky, one.facts(spiky), None, found, "f")
+    html = one.report(spiky, one.facts(spiky), None, [found], "f")
     shown = Text(html).sections["training"]
     assert "93.3 %" in shown
     assert "1 of 2" in shown
@@ -179,7 +179,7 @@ def test_a_training_beside_relu(training: Path) -> None:
 def test_what_cannot_be_said_is_left_out_with_its_reason(f, what: str, why: str) -> None:
     found = one.facts(f)
     assert why in found.left_out[what]
-    shown = Text(one.report(f, found, None, None, "f")).sections
+    shown = Text(one.report(f, found, None, [], "f")).sections
     assert found.left_out[what] in shown["propagation" if what == "propagation" else "source"]
 
 
@@ -187,14 +187,14 @@ def test_a_wrong_derivative_is_red_and_has_its_places() -> None:
     with pytest.warns(UserWarning, match="wrong"):
         f = activation(lambda x: x * x, derivative=lambda x: x, name="wrong")
     found = one.facts(f)
-    html = one.report(f, found, None, None, "f")
+    html = one.report(f, found, None, [], "f")
     assert '<p class="verdict bad">' in html
     assert number(found.check.worst[0].claimed) in Text(html).sections["verdict"]
 
 
 def test_a_surrogate_is_called_one() -> None:
     f = activation(lambda x: 1 if x > 0 else 0, surrogate=lambda x: max(0, 1 - abs(x)), name="step")
-    shown = Text(one.report(f, one.facts(f), None, None, "f")).sections
+    shown = Text(one.report(f, one.facts(f), None, [], "f")).sections
     assert "surrogate (declared)" in shown["verdict"]
     assert "derivative by x, a surrogate" in shown[""]
 

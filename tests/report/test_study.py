@@ -10,14 +10,16 @@ import pytest
 
 pytest.importorskip("jinja2")
 pytest.importorskip("typer")
+from rich.console import Console
 from typer.testing import CliRunner
 
 from actgrad.activation import from_json
 from actgrad.workbench.cli import app
 from actgrad.workbench.compare import statistics, store
-from actgrad.workbench.report import charts, study
+from actgrad.workbench.report import charts, one, study
+from actgrad.workbench.report.member import file_names
 from actgrad.workbench.report.page import percent
-from tests.compare.synthetic import write_synthetic_study
+from tests.compare.synthetic import design, synthetic_rows, write_synthetic_study
 from tests.report.test_one import Text
 
 
@@ -32,15 +34,15 @@ def found(folder: Path) -> store.Study:
 
 
 @pytest.fixture(scope="module")
-def html(folder: Path) -> str:
+def path(folder: Path) -> Path:
     path = folder.parent / "report.html"
-    study.write(folder, path)
-    return path.read_text(encoding="utf-8")
+    study.write(folder, path, Console(stderr=True))
+    return path
 
 
 @pytest.fixture(scope="module")
-def page(html: str) -> Text:
-    return Text(html)
+def page(path: Path) -> Text:
+    return Text(path.read_text(encoding="utf-8"))
 
 
 def test_the_best_is_first(page: Text, found: store.Study) -> None:
@@ -100,21 +102,124 @@ def test_the_mean_curve_is_of_the_seeds_that_ended(found: store.Study) -> None:
     assert sum(line.get_marker() == "x" for line in axes.lines) == 1
 
 
-def test_nothing_is_fetched_and_no_id_is_there_twice(page: Text) -> None:
-    assert [a for a in page.addresses if not a.startswith(("#", "data:"))] == []
+@pytest.mark.parametrize(
+    ("name", "links"),
+    [
+        ("report.html", {"relu.html", "gelu.html", "tanh.html"}),
+        ("report/relu.html", {"report.html"}),
+        ("report/gelu.html", {"report.html"}),
+        ("report/tanh.html", {"report.html"}),
+    ],
+)
+def test_only_the_pages_are_linked_and_no_id_is_there_twice(
+    path: Path, name: str, links: set[str]
+) -> None:
+    file = path.parent / name
+    page = Text(file.read_text(encoding="utf-8"))
+    outside = [a for a in page.addresses if not a.startswith(("#", "data:"))]
+    assert {Path(a).name for a in outside} == links
+    assert all((file.parent / a).is_file() for a in outside)
     assert {a[1:] for a in page.addresses if a.startswith("#")} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
+
+
+def shown(path: Path, label: str) -> dict[str, str]:
+    return Text((path.parent / "report" / f"{label}.html").read_text(encoding="utf-8")).sections
+
+
+@pytest.mark.parametrize("label", ["relu", "gelu", "tanh"])
+def test_the_page_of_an_activation(path: Path, found: store.Study, label: str) -> None:
+    f = from_json(found.activation(label)["program"])
+    sections = shown(path, label)
+    assert "Comparison of 3 activations" in sections[""]
+    assert shortened(f"{label}(x) = {f.program}") in sections[""]
+    assert f.check().verdict in sections["verdict"]
+    assert f"{f.propagation().chi:.6g}" in sections["propagation"]
+    assert "saved_model" in sections["targets"]
+    assert all(f.source(name).strip() in sections["source"] for name in one.FRAMEWORKS)
+    assert "Not measured" in sections["speed"]
+    (line,) = (x for x in statistics.summarise(found) if x.activation == label)
+    assert f"mlp on digits, 5 seeds, {line.chosen}" in sections["training"]
+    assert percent(line.mean) in sections["training"]
+
+
+def test_what_the_difference_is_worth(path: Path, found: store.Study) -> None:
+    (line,) = (x for x in statistics.summarise(found) if x.activation == "gelu")
+    text = shown(path, "gelu")["training"]
+    assert f": +{percent(line.difference, 2)} beside relu, seed by seed" in text
+    assert f"{percent(line.difference_low, 2)} to {percent(line.difference_high, 2)}" in text
+    assert "1 of 5" in text
+    assert "seed 4: the loss became nan in epoch 2, step 7 of 45" in text
+
+
+def test_the_reference_is_beside_nothing(path: Path) -> None:
+    assert shown(path, "relu")["training"].lstrip().startswith("Training\n")
+    assert shown(path, "tanh")["training"].lstrip().startswith("Training beside relu\n")
+
+
+HOST = """
+from actgrad import activation
+
+@activation(host=True, derivative=lambda x: 1.0)
+def mine(x):
+    return x + 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda file: None, None),
+        (lambda file: file.write_text(HOST.replace("x + 1", "x + 2")), "another one than when"),
+        (lambda file: file.unlink(), "no such file"),
+    ],
+    ids=["as it was", "changed", "gone"],
+)
+def test_a_host_activation_is_found_again_in_its_file(tmp_path: Path, change, why) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(HOST)
+    plan = design(activations=("relu", f"{file}:mine"))
+    rows = [row for row in synthetic_rows(design()) if row.activation == "relu"]
+    store.write(tmp_path / "study", plan.as_dict(), rows)
+    change(file)
+    output = tmp_path / "page.html"
+    pages = study.write(tmp_path / "study", output, Console(stderr=True))["pages"]
+    own = Text(output.read_text(encoding="utf-8")).sections["activation-1"]
+    assert (set(pages) == {"relu", "mine"}) is (why is None)
+    assert "return x + 1" in own
+    if why is None:
+        text = Text(Path(pages["mine"]).read_text(encoding="utf-8")).sections
+        assert "No run of it has ended." in text["training"]
+        assert "host" in text["source"]
+    else:
+        assert why in own
+
+
+@pytest.mark.parametrize(
+    ("labels", "files"),
+    [
+        (["relu", "spiky(slope=0.5)"], ["relu.html", "spiky_slope_0.5.html"]),
+        (["a b", "a_b", "A_B"], ["a_b.html", "a_b-2.html", "A_B-3.html"]),
+        (["../x", "..", "σ"], ["x.html", "activation.html", "σ.html"]),
+    ],
+)
+def test_a_file_for_each(labels: list[str], files: list[str]) -> None:
+    assert file_names(labels) == files
 
 
 def test_the_command(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     before = (folder / store.FILE).read_bytes()
-    ended = CliRunner().invoke(app, ["report", str(folder), "--json", "--output", str(path)])
+    ended = CliRunner().invoke(
+        app, ["report", str(folder), "--no-bench", "--json", "--output", str(path)]
+    )
     assert ended.exit_code == 0, ended.output
     told = json.loads(ended.stdout)
     assert (told["runs"], told["failed"]) == (15, 1)
     assert told["ranking"][0]["activations"][0] == "gelu"
     assert path.exists()
+    assert told["pages"]["gelu"] == str(tmp_path / "page" / "gelu.html")
+    assert all(Path(file).exists() for file in told["pages"].values())
     assert (folder / store.FILE).read_bytes() == before
 
 
@@ -129,13 +234,21 @@ def test_a_comparison_without_a_finished_run(found: store.Study, tmp_path: Path)
     assert not (tmp_path / "a.html").exists()
 
 
+def test_a_file_where_the_pages_should_be(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("mine")
+    ended = CliRunner().invoke(app, ["report", str(folder), "-o", str(tmp_path / "a.html")])
+    assert ended.exit_code == 2
+    assert "a file" in ended.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
 def test_a_program_that_cannot_be_read_leaves_the_others(
     found: store.Study, tmp_path: Path
 ) -> None:
     design = json.loads(json.dumps(found.design))
     design["activations"][0]["program"] = "{}"
     store.write(tmp_path / "s", design, found.rows)
-    study.write(tmp_path / "s", tmp_path / "a.html")
+    study.write(tmp_path / "s", tmp_path / "a.html", Console(stderr=True))
     sections = Text((tmp_path / "a.html").read_text(encoding="utf-8")).sections
     assert "Its formula and numbers are not here" in sections["activation-0"]
     other = from_json(design["activations"][1]["program"])

@@ -300,7 +300,7 @@ def report(
             raise InputError(
                 "--training and --train are for one activation, and this is a comparison"
             )
-        found = room.study(Path(target), output)
+        found = room.study(Path(target), output, bench, console)
     else:
         found = room.one(target, output, training, train, bench, console, _warn)
     print(json.dumps(found, indent=2, allow_nan=False) if as_json else output)

@@ -258,12 +258,15 @@ def with_parameters(f: Activation, parameters: dict[str, Any]) -> Activation:
 
 
 def rebuild(choice: Choice) -> Activation:
-    """The activation in a worker: from the program, which is data, or from its file."""
+    """The activation elsewhere: from the program, which is data, or from its file as it was."""
     if choice.program is not None:
         import actgrad
 
         return actgrad.from_json(choice.program)
-    return with_parameters(_activation(choice.target, lambda _: None), choice.parameters)
+    f = _activation(choice.target, lambda _: None)
+    if _choice(f, choice.target, choice.parameters).hash != choice.hash:
+        raise InputError(f"{choice.target} is another one than when the comparison began")
+    return with_parameters(f, choice.parameters)
 
 
 def _choice(f: Activation, target: str, parameters: dict[str, Any]) -> Choice:

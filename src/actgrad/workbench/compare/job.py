@@ -43,8 +43,8 @@ def run(design: Design, folder: Path, make_engine: Callable[[], Engine], console
     study = read(file)
     show.tell(console, study)
     made = [p.name for p in plots.draw(study, folder)]
-    report.write(folder, folder / PAGE)
-    made.append(PAGE)
+    pages = report.write(folder, folder / PAGE, console)["pages"]
+    made += [PAGE, *([f"{report.pages_folder(Path(PAGE))}/"] if pages else [])]
     console.print(
         f"In {folder}: {', '.join([FILE, *made])}", markup=False, highlight=False, soft_wrap=True
     )

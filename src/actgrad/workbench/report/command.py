@@ -45,7 +45,7 @@ def one(
     speed = bench(f) if measure else None
     if train:
         training = trainings.short(f, console)
-    page.write(output, report(f, found, speed, training, target))
+    page.write(output, report(f, found, speed, [training] if training else [], target))
     return {
         "activation": f.name,
         "report": str(output),
@@ -62,8 +62,8 @@ def is_study(target: str) -> bool:
     return path.is_dir() or path.suffix == ".sqlite"
 
 
-def study(path: Path, output: Path) -> dict[str, Any]:
+def study(path: Path, output: Path, measure: bool, console: Console) -> dict[str, Any]:
     from actgrad.workbench.report import study as room
 
-    page.check_output(output)
-    return room.write(path, output)
+    room.check_output(output)
+    return room.write(path, output, console, measure)

@@ -92,9 +92,7 @@ class Facts:
         return FRAMEWORKS
 
 
-def facts(
-    f: Activation, prefix: str = "f", warned: list[str] | None = None, *, sources: bool = True
-) -> Facts:
+def facts(f: Activation, prefix: str = "f", warned: list[str] | None = None) -> Facts:
     """Measured and drawn. `prefix` is another one for each activation of a page."""
     found = Facts(f, warnings=list(warned or ()))
 
@@ -112,7 +110,7 @@ def facts(
     if found.propagation:
         found.warnings += [w for w in found.propagation.warnings() if w not in found.warnings]
         found.forecast = tried("forecast", lambda: _forecast(found.propagation, prefix)) or []
-    for name in FRAMEWORKS if sources else ():
+    for name in FRAMEWORKS:
         with quiet():
             text = tried(name, partial(f.source, name))
         if text is not None:
@@ -120,14 +118,36 @@ def facts(
     return found
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison that an activation is part of, for its page."""
+
+    href: str
+    title: str
+    label: str
+    """What the activation is called there."""
+    source: Any
+    """As it was written then."""
+    reference: str
+
+
 def report(
     f: Activation,
     found: Facts,
     speed: Bench | None,
-    training: Training | None,
+    trainings: list[Training],
     target: str,
+    comparison: Comparison | None = None,
 ) -> str:
-    return render("activation.html", it=found, f=f, bench=speed, training=training, target=target)
+    return render(
+        "activation.html",
+        it=found,
+        name=comparison.label if comparison else f.name,
+        bench=speed,
+        trainings=trainings,
+        target=target,
+        comparison=comparison,
+    )
 
 
 def _head(program: Program) -> str:

@@ -1,4 +1,4 @@
-"""`actgrad report STUDY`: a whole comparison on one page, with a part for each activation."""
+"""`actgrad report STUDY`: a whole comparison on one page, and a page for each activation beside it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from actgrad.activation import from_json
+from rich.console import Console
+from rich.markup import escape
+
 from actgrad.errors import InputError
 from actgrad.workbench.compare import statistics, store
 from actgrad.workbench.report import charts, page
-from actgrad.workbench.report.code import highlighted
-from actgrad.workbench.report.one import Facts, facts
+from actgrad.workbench.report.member import file_names, member, own_page
 from actgrad.workbench.report.picture import Picture, picture
 
 
@@ -29,20 +31,20 @@ class Place:
     """The ranking, then curves."""
 
 
-@dataclass
-class One:
-    """What the page says of one activation."""
-
-    label: str
-    key: str
-    target: str
-    source: Any
-    facts: Facts | None
-    why_not: str
-    rows: list[Any]
+def check_output(output: Path) -> None:
+    """As `page.check_output`, for the folder of the activations' pages too."""
+    page.check_output(output)
+    folder = pages_folder(output)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--output {output}: the pages of the activations go in {folder}, a file")
 
 
-def write(path: Path, output: Path) -> dict[str, Any]:
+def pages_folder(output: Path) -> Path:
+    """`report.html` has them in `report`."""
+    return output.with_suffix("")
+
+
+def write(path: Path, output: Path, console: Console, measure: bool = False) -> dict[str, Any]:
     """Raises `InputError` for what is no comparison, before anything is written."""
     found = store.read(path)
     final = [row for row in found.rows if row.stage == store.FINAL]
@@ -53,6 +55,19 @@ def write(path: Path, output: Path) -> dict[str, Any]:
     lines = statistics.summarise(found)
     failed = [row for row in found.rows if row.status == store.FAILED]
     places = _places(lines, final)
+    activations = found.design["activations"]
+    files = file_names([chosen["label"] for chosen in activations])
+    folder, back = pages_folder(output), quote(f"../{output.name}")
+    members, pages = [], {}
+    for i, (chosen, file) in enumerate(zip(activations, files, strict=True)):
+        with console.status(f"The page of {escape(chosen['label'])}"):
+            one = member(i, chosen, [row for row in final if row.activation == chosen["label"]])
+            members.append(one)
+            if one.facts is not None:
+                text = own_page(one, lines, found, back, str(path), measure)
+                folder.mkdir(exist_ok=True)
+                page.write(folder / file, text)
+                pages[one.label] = folder / file
     page.write(
         output,
         page.render(
@@ -62,10 +77,8 @@ def write(path: Path, output: Path) -> dict[str, Any]:
             places=places,
             failed=failed,
             causes=Counter(row.cause or "unknown" for row in failed),
-            ones=[
-                _one(i, chosen, [row for row in final if row.activation == chosen["label"]])
-                for i, chosen in enumerate(found.design["activations"])
-            ],
+            ones=members,
+            pages={label: quote(f"{folder.name}/{file.name}") for label, file in pages.items()},
             runs=len(final),
             tuning=sum(row.stage == store.TUNE for row in found.rows),
             took=_time(sum(row.seconds for row in found.rows)),
@@ -76,6 +89,7 @@ def write(path: Path, output: Path) -> dict[str, Any]:
     return {
         "study": str(path),
         "report": str(output),
+        "pages": {label: str(file) for label, file in pages.items()},
         "runs": len(final),
         "failed": len([row for row in final if row.status == store.FAILED]),
         "ranking": [
@@ -135,18 +149,3 @@ def _pictures(lines: list[Any], runs: dict[str, list[Any]], prefix: str) -> list
             size=None,
         ),
     ]
-
-
-def _one(i: int, chosen: dict[str, Any], rows: list[Any]) -> One:
-    found, why = None, ""
-    if chosen.get("program"):
-        try:
-            found = facts(from_json(chosen["program"]), prefix=f"a{i}", sources=False)
-        except Exception as error:  # of one activation: the page has the others
-            why = str(error).partition("\n")[0] or type(error).__name__
-    else:
-        why = "it runs on the host, as Python code that the comparison does not hold"
-    source = highlighted(chosen["source"]) if chosen.get("source") else None
-    return One(
-        chosen["label"], f"activation-{i}", chosen.get("target", ""), source, found, why, rows
-    )

@@ -54,7 +54,8 @@ def read(folder: Path, f: Activation) -> Training:
         if not all(runs.values()) or not all(run.history for g in runs.values() for run in g):
             raise ValueError("no runs")
         title = (
-            f"{options['network']} on {settings['data']}, {options['epochs']} epochs, "
+            f"{options['network']} on {settings['data']}, "
+            f"{options['epochs']} epoch{'s' * (options['epochs'] != 1)}, "
             f"{options['seeds']} seed{'s' * (options['seeds'] != 1)}, Adam at "
             f"{number(options['learning_rate'])}, Keras on {settings['backend']}"
         )
