@@ -140,6 +140,7 @@ def test_the_page_of_an_activation(path: Path, found: store.Study, label: str) -
     assert "Not measured" in sections["speed"]
     (line,) = (x for x in statistics.summarise(found) if x.activation == label)
     assert f"mlp on digits, 5 seeds, {line.chosen}" in sections["training"]
+    assert sections["training"].count("mlp on digits") == 1
     assert percent(line.mean) in sections["training"]
 
 
