@@ -1,25 +1,19 @@
-"""How fast it is beside the framework's own ReLU: a short measurement, in the frameworks that are here.
-
-The ratio of two medians, taken in turns: what else the machine does hits both.
-"""
+"""How fast it is beside the framework's own ReLU: a short measurement, in the frameworks that are here."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import statistics
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from actgrad.activation import Activation
 from actgrad.workbench.quiet import quiet
+from actgrad.workbench.timing import in_turns, step, tensor
 
 SIZE = 131_072
-Pair = tuple[str, Callable[[], Any], Callable[[], Any]]
+MODES = {"numpy": "forward", "tensorflow": "tf.function", "torch": "eager", "jax": "jit"}
 
 
 @dataclass(frozen=True)
@@ -49,86 +43,39 @@ def bench(
 ) -> Bench:
     """Forward and backward (NumPy: forward) of `size` float32, compiled where the framework compiles."""
     rows, missing = [], {}
-    for name in frameworks or CASES:
+    for name in frameworks or MODES:
         if importlib.util.find_spec(name) is None:
             missing[name] = "not installed"
             continue
         try:
             with quiet():
-                mode, ours, builtin = CASES[name](f, size)
-                rows.append(_measured(name, mode, ours, builtin, repeats))
+                rows.append(_measured(f, name, size, repeats))
         except Exception as error:  # whatever a framework raises: the page has the other ones
             missing[name] = str(error).partition("\n")[0] or type(error).__name__
     return Bench(rows, missing, size=size)
 
 
-def _measured(
-    framework: str, mode: str, ours: Callable[[], Any], builtin: Callable[[], Any], repeats: int
-) -> Speed:
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(3):
-        ours(), builtin()
-    for _ in range(repeats):
-        for run, found in zip((ours, builtin), times, strict=True):
-            start = time.perf_counter()
-            run()
-            found.append(1e3 * (time.perf_counter() - start))
-    a, b = (statistics.median(found) for found in times)
-    low, _, high = statistics.quantiles([x / y for x, y in zip(*times, strict=True)], n=4)
-    return Speed(framework, mode, a, b, a / b, low, high)
+def _measured(f: Activation, framework: str, size: int, repeats: int) -> Speed:
+    x, mode = tensor(framework, size), MODES[framework]
+    ours = step(framework, mode, lambda x: f(*(x,) * len(f.inputs)), x)
+    found = in_turns(ours, step(framework, mode, relu(framework), x), repeats)
+    return Speed(framework, mode, found.ours, found.other, found.ratio, found.low, found.high)
 
 
-def _numpy(f: Activation, size: int) -> Pair:
-    x = np.random.default_rng(0).normal(size=size).astype(np.float32)
-    inputs = (x,) * len(f.inputs)
-    return "forward", lambda: f(*inputs), lambda: np.maximum(x, 0)
+def relu(framework: str) -> Callable[[Any], Any]:
+    """The framework's own."""
+    if framework == "tensorflow":
+        import tensorflow as tf
 
+        return tf.nn.relu
+    if framework == "torch":
+        import torch
 
-def _tensorflow(f: Activation, size: int) -> Pair:
-    import tensorflow as tf
+        return torch.relu
+    if framework == "jax":
+        import jax
 
-    x = tf.random.stateless_normal([size], [0, 0])
+        return jax.nn.relu
+    import numpy as np
 
-    def step(function: Callable[..., Any], count: int) -> Callable[[], Any]:
-        @tf.function
-        def forward_backward(tensor: Any) -> Any:
-            with tf.GradientTape() as tape:
-                tape.watch(tensor)
-                value = function(*(tensor,) * count)
-            return tape.gradient(value, tensor)
-
-        return lambda: forward_backward(x)
-
-    return "tf.function", step(f, len(f.inputs)), step(tf.nn.relu, 1)
-
-
-def _torch(f: Activation, size: int) -> Pair:
-    import torch
-
-    x = torch.randn(size, requires_grad=True)
-    upstream = torch.ones(size)
-
-    def step(function: Callable[..., Any], count: int) -> Callable[[], Any]:
-        return lambda: torch.autograd.grad(function(*(x,) * count), x, upstream)[0]
-
-    return "eager", step(f, len(f.inputs)), step(torch.relu, 1)
-
-
-def _jax(f: Activation, size: int) -> Pair:
-    import jax
-
-    x = jax.random.normal(jax.random.key(0), (size,))
-
-    def step(function: Callable[..., Any], count: int) -> Callable[[], Any]:
-        run = jax.jit(lambda t: jax.vjp(lambda u: function(*(u,) * count), t)[1](t)[0])
-        return lambda: run(x).block_until_ready()
-
-    return "jit", step(f, len(f.inputs)), step(jax.nn.relu, 1)
-
-
-CASES: dict[str, Callable[[Activation, int], Pair]] = {
-    "numpy": _numpy,
-    "tensorflow": _tensorflow,
-    "torch": _torch,
-    "jax": _jax,
-}
+    return lambda x: np.maximum(x, 0)

@@ -1,0 +1,124 @@
+"""Two things timed in turns, and one step of an activation in each framework, ready to be timed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Run = Callable[[], Any]
+Function = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What else the machine does hits both, so a ratio needs no quiet machine; but it likes one."""
+
+    ours: float
+    """Milliseconds, the median"""
+    other: float
+    ratio: float
+    """of the medians"""
+    low: float
+    """Quartiles of the single ratios"""
+    high: float
+    runs: int
+
+
+def in_turns(ours: Run, other: Run, runs: int = 21, seconds: float = 60.0) -> Ratio:
+    """So many runs of each; fewer, but five, when they have taken so many seconds."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(3):
+        ours(), other()
+    end = time.perf_counter() + seconds
+    while len(times[0]) < runs and (len(times[0]) < 5 or time.perf_counter() < end):
+        for run, found in zip((ours, other), times, strict=True):
+            start = time.perf_counter()
+            run()
+            found.append(1e3 * (time.perf_counter() - start))
+    a, b = (statistics.median(found) for found in times)
+    low, _, high = statistics.quantiles([x / y for x, y in zip(*times, strict=True)], n=4)
+    return Ratio(a, b, a / b, low, high, len(times[0]))
+
+
+def tensor(framework: str, size: int, dtype: str = "float32") -> Any:
+    """Numbers from a normal distribution."""
+    x = np.random.default_rng(0).standard_normal(size, np.float32)
+    if framework == "tensorflow":
+        import tensorflow as tf
+
+        return tf.cast(tf.constant(x), dtype)
+    if framework == "torch":
+        import torch
+
+        return torch.tensor(x).to(getattr(torch, dtype)).requires_grad_()
+    if framework == "jax":
+        import jax.numpy as jnp
+
+        return jnp.asarray(x, dtype)
+    return x.astype(dtype)
+
+
+def step(framework: str, mode: str, function: Function, x: Any) -> Run:
+    """Forward and backward (NumPy: forward) of a function, in one of the framework's modes."""
+    return STEPS[framework][mode](function, x)
+
+
+def _numpy(function: Function, x: Any) -> Run:
+    return lambda: function(x)
+
+
+def _tensorflow(graph: bool, **options: Any) -> Callable[[Function, Any], Run]:
+    def prepared(function: Function, x: Any) -> Run:
+        import tensorflow as tf
+
+        def gradient(x: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = function(x)
+            return tape.gradient(value, x)
+
+        run = tf.function(gradient, **options) if graph else gradient
+        return lambda: run(x)
+
+    return prepared
+
+
+def _torch(compiled: bool) -> Callable[[Function, Any], Run]:
+    def prepared(function: Function, x: Any) -> Run:
+        import torch
+
+        upstream = torch.ones_like(x)
+        forward = torch.compile(function) if compiled else function
+        return lambda: torch.autograd.grad(forward(x), x, upstream)[0]
+
+    return prepared
+
+
+def _jax(compiled: bool) -> Callable[[Function, Any], Run]:
+    def prepared(function: Function, x: Any) -> Run:
+        import jax
+
+        def gradient(x: Any) -> Any:
+            return jax.vjp(function, x)[1](x)[0]
+
+        run = jax.jit(gradient) if compiled else gradient
+        return lambda: run(x).block_until_ready()
+
+    return prepared
+
+
+STEPS: dict[str, dict[str, Callable[[Function, Any], Run]]] = {
+    "numpy": {"forward": _numpy},
+    "tensorflow": {
+        "eager": _tensorflow(False),
+        "tf.function": _tensorflow(True),
+        "XLA": _tensorflow(True, jit_compile=True),
+    },
+    "jax": {"jit": _jax(True), "eager": _jax(False)},
+    "torch": {"eager": _torch(False), "compile": _torch(True)},
+}
