@@ -1,0 +1,115 @@
+"""How the command speaks, and what its subcommands share: arguments, examples, errors and how they end."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
+
+import actgrad
+from actgrad.errors import ActgradError
+
+ORDER = ("check", "plot", "study", "source", "export", "report", "compare", "train")
+
+
+class _Group(TyperGroup):
+    """Says of a wrong choice which one was meant."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            text = getattr(error, "message", "")
+            if isinstance(text, str) and " is not one of " in text:
+                text = text.removeprefix("Value error, ")
+                given, *choices = re.findall(r"'([^']*)'", text)
+                near = difflib.get_close_matches(given, choices, 1)
+                error.message = text + "".join(f" Did you mean {name!r}?" for name in near)  # type: ignore[attr-defined]
+            raise
+
+
+app = typer.Typer(
+    name="actgrad",
+    cls=_Group,
+    help="Check, draw and train your own activation function, written in plain Python.",
+    epilog="Begin with:\n\n"
+    "[cyan]actgrad check examples/spiky.py:spiky[/cyan]\n\n"
+    "[cyan]actgrad train examples/spiky.py:spiky[/cyan]\n\n"
+    "Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C. "
+    "NO_COLOR=1 switches colours off.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE:NAME",
+        help="A Python file and a function or activation in it, or a saved activation (FILE.json).",
+        show_default=False,
+    ),
+]
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(actgrad.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _actgrad(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def command(
+    examples: str, cls: type[TyperCommand] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A command whose errors are one message and an exit code."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def guarded(*args: Any, **options: Any) -> None:
+            try:
+                function(*args, **options)
+            except ActgradError as error:
+                complain(f"actgrad: {error}")
+                raise typer.Exit(2) from None
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                complain(f"actgrad: {where}{error.strerror or error}")
+                raise typer.Exit(2) from None
+            except KeyboardInterrupt:
+                complain("actgrad: stopped")
+                raise typer.Exit(130) from None
+
+        lines = "\n\n".join(f"[cyan]{line}[/cyan]" for line in examples.strip().splitlines())
+        return app.command(cls=cls, epilog=f"Examples:\n\n{lines}")(guarded)
+
+    return decorate
+
+
+def warn(text: str) -> None:
+    complain(f"warning: {text}", style="yellow")
+
+
+def complain(text: str, style: str | None = None) -> None:
+    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
