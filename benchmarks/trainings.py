@@ -81,8 +81,8 @@ Repaired (`actgrad.study.stabilise.plan`): a normalisation of each sample before
 gain, the gradient's norm clipped, the same Adam.""",
     "c": """Heaviside with surrogates, scaled by c and not
 
-Three hidden layers of 128 with batch normalisation, SGD with momentum at 0.05, few epochs. Adam would
-take the gradient's scale away by itself.""",
+Three hidden layers of 512 with batch normalisation, SGD with momentum at 0.05, which falls to 0. Adam
+would take the gradient's scale away by itself.""",
     "d": """spiky, beside ReLU
 
 One hidden layer of 128, and a small CNN (two convolutions with stride 2, two dense layers). All with Adam
@@ -162,9 +162,8 @@ def jobs() -> list[Job]:
         for name in SURROGATES:
             for scale in ("scaled", "unscaled"):
                 row, step = f"{name}, {scale}", f"{name}/{scale}"
-                found.append(
-                    Job("c", row, data, "mlp 3", step, "batch", "momentum", 0.05, 3, 1, 128)
-                )
+                job = Job("c", row, data, "mlp 3", step, "batch", "momentum", 0.05, 8, 1, 128)
+                found.append(replace(job, width=512))
     for shape in ("mlp 1", "cnn"):
         for name, repair in (("spiky", "plain"), ("spiky", "range"), ("relu", "plain")):
             row = f"{shape}, {name}, {repair}"
