@@ -20,8 +20,12 @@ class NotNeeded(Exception):
     """The exact arithmetic has no answer here."""
 
 
-def ieee() -> dict[str, Any]:
-    """Names under which a function computes with NumPy's float64: inf and nan, no exception."""
+def ieee(*, first_zero: bool = False) -> dict[str, Any]:
+    """Names under which a function computes with NumPy's float64: inf and nan, no exception.
+
+    Which of 0.0 and -0.0 is the larger, IEEE leaves open. NumPy's maximum and minimum take the second that
+    they are given, with `first_zero` the first.
+    """
     names = {
         "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
         "atan2": "arctan2", "atanh": "arctanh", "pow": "power", "fabs": "abs",
@@ -40,11 +44,17 @@ def ieee() -> dict[str, Any]:
     functions["erfc"] = lambda x: np.float64(math.erfc(x))
     return {
         "math": SimpleNamespace(**functions),
-        "np": np,
+        "np": SimpleNamespace(**{**vars(np), **_FIRST}) if first_zero else np,
         "int": lambda x: np.trunc(np.float64(x)),
         "float": np.float64,
         "round": lambda x, digits=0: np.rint(np.float64(x) * 10.0**digits) / 10.0**digits,
     }
+
+
+_FIRST: dict[str, Any] = {
+    "maximum": lambda x, y: x if x == y else np.maximum(x, y),
+    "minimum": lambda x, y: x if x == y else np.minimum(x, y),
+}
 
 
 class Exact:

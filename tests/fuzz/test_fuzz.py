@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -205,3 +206,13 @@ def test_a_wrong_table_is_caught(
 ) -> None:
     monkeypatch.setitem(numpy.TABLE, op, text)
     assert caught(_kernel, named)
+
+
+@pytest.mark.parametrize(("text", "right"), [("np.maximum(-x, x)", -math.pi), ("np.minimum(x, -x)", math.pi)])
+def test_which_of_two_zeros_is_the_larger_is_left_open(text: str, right: float) -> None:
+    generated = Generated(f"def f(x):\n    return math.atan2({text}, -1 - x)", ("x",), ())
+    program = compare.read(generated)
+    assert program.evaluate(np.zeros(1)).tolist() == [right]
+    assert compare.python_value(generated, (0.0,)) == -right
+    assert mismatches(generated, compare.Count()) == []
+    assert compare.ieee_value(generated, (0.0,), first_zero=True) == right
