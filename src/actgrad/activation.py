@@ -24,6 +24,7 @@ from actgrad.errors import (
 )
 from actgrad.frameworks import dispatch
 from actgrad.frameworks.hook import when_imported
+from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.define import as_value, define, is_number, with_rule
@@ -182,8 +183,12 @@ class Activation:
     # In frameworks.
 
     def source(self, framework: str) -> str:
-        """The generated code for a framework: a file that stands alone. Needs no framework installed."""
-        return str(_room(framework).source(self.program))
+        """The generated code for a framework: a file that stands alone. Needs no framework installed.
+
+        For Keras it is the code of its backend.
+        """
+        room = _room(keras_backend() if framework == "keras" else framework)
+        return str(room.source(self.program))
 
     def native(self, framework: str) -> Callable[..., Any]:
         """The framework's own function: inputs by position, parameters by keyword."""

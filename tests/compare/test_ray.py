@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actgrad.workbench.compare.store import OK, read
+from tests.compare.conftest import how
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ray")
@@ -21,6 +22,6 @@ def test_ray_does_the_runs(
         "relu", "gelu", "--data", "small.npz", "--seeds", 1, "--epochs", 1, "--rates", "1e-3",
         "--engine", "ray", "--address", "local", "--workers", 2, "-o", tmp_path / "study",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, how(done)
     rows = read(tmp_path / "study").rows
     assert sorted((r.activation, r.status) for r in rows) == [("gelu", OK), ("relu", OK)]

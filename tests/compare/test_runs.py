@@ -6,18 +6,28 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from actgrad.workbench.compare.store import FAILED, FINAL, OK, TUNE, Row, Study, read
-from tests.compare.conftest import start, until_rows
+from tests.compare.conftest import how, start, until_rows
 
 pytestmark = pytest.mark.slow
 
 Compare = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = ("--data", "small.npz", "--epochs", 2, "--workers", 2)
+
+# The command; at its very end it writes down what it has loaded.
+WATCHED = """
+import atexit, pathlib, sys
+atexit.register(lambda: pathlib.Path("loaded").write_text("\\n".join(sys.modules)))
+from actgrad.workbench.cli import main
+sys.argv.insert(1, "compare")
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +35,8 @@ def troubled(folder: Path, compare: Compare) -> tuple[subprocess.CompletedProces
     """relu and a grid of two, beside all that can go wrong."""
     names = ("explodes", "raises", "greedy", "dies", "leaky?slope=0.1,0.3")
     done = compare(
-        "relu", *(f"mine.py:{n}" for n in names), *SMALL, "--seeds", 1, "--rates", "1e-3", "-o", "troubled"
+        "relu", *(f"mine.py:{n}" for n in names), *SMALL, "--seeds", 1, "--rates", "1e-3", "-o", "troubled",
+        command=[sys.executable, "-c", WATCHED],
     )  # fmt: skip
     return done, read(folder / "troubled")
 
@@ -69,8 +80,34 @@ def test_the_others_go_on(
 
 
 def test_it_ends_well(troubled: tuple[subprocess.CompletedProcess[str], Study]) -> None:
-    assert troubled[0].returncode == 0, troubled[0].stderr
+    assert troubled[0].returncode == 0, how(troubled[0])
     assert len(troubled[1].rows) == 7
+
+
+def test_it_loads_no_framework(
+    folder: Path, troubled: tuple[subprocess.CompletedProcess[str], Study]
+) -> None:
+    loaded = set((folder / "loaded").read_text().splitlines())
+    assert "joblib" in loaded
+    assert loaded & {"tensorflow", "keras", "torch", "jax"} == set()
+
+
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [
+        ("raises", None),
+        ("greedy", None),
+        ("dies", "its worker died, so it is not called in this process"),
+    ],
+)
+def test_each_has_its_page_except_what_would_kill(
+    folder: Path,
+    troubled: tuple[subprocess.CompletedProcess[str], Study],
+    label: str,
+    why: str | None,
+) -> None:
+    assert (folder / "troubled" / "report" / f"{label}.html").exists() is (why is None)
+    assert (why or label) in (folder / "troubled" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_killed_comparison_goes_on_and_repeats_nothing(
@@ -98,7 +135,7 @@ def test_a_killed_comparison_goes_on_and_repeats_nothing(
     assert 2 <= len(before) < 8
 
     done = compare(*asked)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, how(done)
     after = read(folder / "killed").rows
     assert after[: len(before)] == before
     assert len({row.key for row in after}) == len(after) == 8

@@ -39,10 +39,6 @@ def native(program: Program) -> Callable[..., Any]:
     return lambda *inputs, **parameters: call(program, inputs, parameters)
 
 
-def source(program: Program) -> str:
-    return str(_backend().source(program))
-
-
 def _listed(value: Any) -> Any:
     return list(map(_listed, value)) if isinstance(value, tuple) else value
 

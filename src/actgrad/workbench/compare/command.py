@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from actgrad.errors import InputError
+from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.workbench.compare import design, job, show, store
 from actgrad.workbench.compare.engine import engine as make_engine
 from actgrad.workbench.folder import check_writable
@@ -36,7 +35,7 @@ def compare(
     asked, folder = _asked(activations, lists)
     folder = output or folder
     with quiet():
-        plan = design.make(asked, _backend(backend), warn)
+        plan = design.make(asked, backend or keras_backend(), warn)
     check_writable(folder)
     study = job.run(plan, folder, lambda: make_engine(engine, address, workers), console)
     return show.as_json(study)
@@ -65,16 +64,3 @@ def _asked(activations: list[str], flags: dict[str, Any]) -> tuple[design.Asked,
     if not first.is_file():
         raise InputError(f"no such file: {first}")
     return design.read_toml(first), Path("runs") / first.stem
-
-
-def _backend(backend: str | None) -> str:
-    """Keras' own choice, asked of it without its framework: a parent that trains nothing loads none."""
-    if backend or os.environ.get("KERAS_BACKEND"):
-        return str(backend or os.environ["KERAS_BACKEND"])
-
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    try:
-        found = json.loads((home / "keras.json").read_text(encoding="utf-8"))
-        return str(found["backend"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "tensorflow"

@@ -55,7 +55,7 @@ class Engine(AbstractContextManager["Engine"]):
         from joblib.externals.loky import get_reusable_executor
 
         if type(self) is Engine:
-            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
         shutil.rmtree(self.marks, ignore_errors=True)
 
     def deaths(self) -> tuple[type[BaseException], ...]:

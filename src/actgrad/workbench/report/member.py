@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from actgrad.workbench.compare.design import Choice, rebuild
+from actgrad.workbench.compare.run import DIED
 from actgrad.workbench.compare.statistics import Line
 from actgrad.workbench.compare.store import FINAL, OK, Row, Study
 from actgrad.workbench.report import charts, page
@@ -36,7 +37,11 @@ class Member:
 def member(i: int, chosen: dict[str, Any], rows: list[Row]) -> Member:
     found, why = None, ""
     try:
-        found = facts(rebuild(Choice(**chosen)), prefix=f"a{i}")
+        f = rebuild(Choice(**chosen))
+        if f.program.on_host and any(DIED in (row.cause or "") for row in rows):
+            why = "its worker died, so it is not called in this process"
+        else:
+            found = facts(f, prefix=f"a{i}")
     except Exception as error:  # of one activation: the page has the others
         why = str(error).partition("\n")[0] or type(error).__name__
     source = highlighted(chosen["source"]) if chosen.get("source") else None

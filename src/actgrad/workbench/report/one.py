@@ -14,7 +14,6 @@ from actgrad.errors import ActgradError
 from actgrad.language.program import Program
 from actgrad.study.card import shortened
 from actgrad.study.targets import ASPECTS
-from actgrad.workbench.quiet import quiet
 from actgrad.workbench.report.bench import Bench
 from actgrad.workbench.report.code import highlighted
 from actgrad.workbench.report.page import number, render
@@ -111,8 +110,7 @@ def facts(f: Activation, prefix: str = "f", warned: list[str] | None = None) -> 
         found.warnings += [w for w in found.propagation.warnings() if w not in found.warnings]
         found.forecast = tried("forecast", lambda: _forecast(found.propagation, prefix)) or []
     for name in FRAMEWORKS:
-        with quiet():
-            text = tried(name, partial(f.source, name))
+        text = tried(name, partial(f.source, name))
         if text is not None:
             found.sources[name] = highlighted(text)
     return found
