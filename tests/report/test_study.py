@@ -87,7 +87,7 @@ def test_each_activation_has_its_part(page: Text, found: store.Study, i: int) ->
 
 def test_each_seed_is_a_point(found: store.Study) -> None:
     lines = statistics.summarise(found)
-    drawn = charts.ranking(lines).axes[0].lines
+    drawn = charts.ranking([lines]).axes[0].lines
     points = [x for line in drawn if line.get_markerfacecolor() == "none" for x in line.get_xdata()]
     finished = [r.accuracy for r in found.rows if r.stage == store.FINAL and r.status == store.OK]
     assert sorted(points) == pytest.approx(sorted(finished))
@@ -95,11 +95,22 @@ def test_each_seed_is_a_point(found: store.Study) -> None:
 
 def test_the_mean_curve_is_of_the_seeds_that_ended(found: store.Study) -> None:
     rows = [r for r in found.rows if r.stage == store.FINAL and r.activation == "gelu"]
-    axes = charts.curves({"gelu": rows}, "curve", "").axes[0]
+    axes = charts.curves([{"gelu": rows}], "curve", "").axes[0]
     (thick,) = (line for line in axes.lines if line.get_label() == "gelu")
     last = sum(r.accuracy for r in rows if r.status == store.OK) / 4
     assert thick.get_ydata()[-1] == pytest.approx(last)
     assert sum(line.get_marker() == "x" for line in axes.lines) == 1
+
+
+def test_many_long_names_leave_room_for_the_curves(found: store.Study) -> None:
+    rows = [r for r in found.rows if r.stage == store.FINAL and r.activation == "gelu"]
+    broken = [r for r in rows if r.status == store.FAILED]
+    place = {f"leaky(slope={i}.123)": broken if i % 2 else rows for i in range(8)}
+    figure = charts.curves([place], "curve", "test accuracy")
+    figure.draw_without_rendering()
+    box = figure.axes[0].get_position()
+    assert box.width > 0.7
+    assert box.height > 0.4
 
 
 @pytest.mark.parametrize(

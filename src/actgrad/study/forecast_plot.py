@@ -11,6 +11,8 @@ from actgrad.study.forecast import Forecast
 from actgrad.study.plots import EXACT, FUNCTION, IN_FORCE, _figure
 
 _TEN = np.log(10)
+_FEW = 3  # powers of ten
+_VISIBLE = 0.1  # of a power of ten, beside the width of a line
 
 
 def plot(forecast: Forecast, path: str | os.PathLike[str] | None = None) -> Any:
@@ -30,7 +32,7 @@ def plot(forecast: Forecast, path: str | os.PathLike[str] | None = None) -> Any:
 
 def _map(axes: Any, forecast: Forecast) -> None:
     q, h = np.array(forecast.log_map).T / _TEN
-    seen = np.abs(q) <= 4
+    seen = np.abs(q) <= 5  # to beyond the edge
     axes.plot(q[seen], q[seen], label="kept", **EXACT)
     axes.plot(q[seen], h[seen], label="one layer", **FUNCTION)
     for point in forecast.fixed_points:
@@ -43,12 +45,14 @@ def _map(axes: Any, forecast: Forecast) -> None:
     if forecast.keeps_every:
         axes.plot([], [], " ", label="every variance is kept")
     walk = np.clip(np.array(forecast.log_variance) / _TEN, -300, 300)
-    stairs = np.repeat(walk, 2)
-    axes.plot(stairs[:-1], stairs[1:], color="#009E73", lw=1.2, label="the layers' way", zorder=5)
+    if np.ptp(walk) > _VISIBLE:
+        stairs = np.repeat(walk, 2)
+        axes.plot(
+            stairs[:-1], stairs[1:], color="#009E73", lw=1.2, label="layer by layer", zorder=5
+        )
     axes.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="variance q", ylabel="variance of the next layer")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(_whole())
-        axis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")
+        _numbers(axis, -4, 4)
     axes.set_title("variance map", loc="left", fontsize=10)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     _plain(axes)
@@ -69,12 +73,23 @@ def _layers(axes: Any, forecast: Forecast) -> None:
     axes.set_ylim(min(low, -1), max(high, 1))
     axes.set_xlabel("layer")
     axes.xaxis.set_major_locator(_whole())
-    axes.yaxis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")
+    _numbers(axes.yaxis, *axes.get_ylim())
     axes.set_title(
         "forecast by layer (band: one standard deviation of networks)", loc="left", fontsize=10
     )
     axes.legend(frameon=False, fontsize=9)
     _plain(axes)
+
+
+def _numbers(axis: Any, low: float, high: float) -> None:
+    """Ticks for logarithms to base 10: powers of ten, and within few of them 1, 2, 5 as well."""
+    if high - low > _FEW:
+        axis.set_major_locator(_whole())
+        axis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")
+        return
+    tens = 10.0 ** np.arange(np.floor(low), np.ceil(high) + 1)
+    axis.set_ticks([t for t in np.log10(np.outer(tens, (1, 2, 5))).ravel() if low <= t <= high])
+    axis.set_major_formatter(lambda value, _: f"{10**value:.3g}")
 
 
 def _whole() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,19 @@ def style(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % 4], "linestyle": DASHES[(i + i // 4) % 4]}
 
 
-def ranking(lines: list[Any]) -> Any:
-    """A row for each activation, best first: its seeds as points, its mean with the interval."""
-    figure, axes = _axes((5.4, 1.1 + 0.5 * len(lines)))
+WIDTH = 5.4  # inches
+
+
+def ranking(places: list[list[Any]]) -> Any:
+    """For each place a drawing with a row for each activation, best first: its seeds as points, its mean
+    with the interval."""
+    figure, drawings = _axes(len(places), 1.1 + 0.5 * max(map(len, places)))
+    for axes, lines in zip(drawings, places, strict=True):
+        _ranking(axes, lines)
+    return figure
+
+
+def _ranking(axes: Any, lines: list[Any]) -> None:
     places = range(len(lines) - 1, -1, -1)
     for y, line in zip(places, lines, strict=True):
         seeds = list(line.values.values())
@@ -37,17 +48,36 @@ def ranking(lines: list[Any]) -> Any:
     axes.set_yticks(list(places), [line.activation for line in lines])
     axes.set_ylim(-0.6, len(lines) - 0.4)
     axes.set_xlabel("test accuracy")
+    axes.set_xlim(right=_top(axes.get_xlim()))
     axes.xaxis.set_major_formatter(_percent())
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
+
+
+def curves(places: list[dict[str, list[Any]]], field: str, label: str) -> Any:
+    """For each place the rows of each activation by epoch: the mean over the seeds that came to an end as a
+    line, each seed thin, a cross where one failed."""
+    names = [_named(name, rows) for place in places for name, rows in place.items()]
+    columns = max(1, min(3, int(WIDTH / (0.6 + 0.08 * max(map(len, names))))))
+    figure, drawings = _axes(len(places), 3.3 + 0.22 * math.ceil(len(places[0]) / columns))
+    for axes, place in zip(drawings, places, strict=True):
+        _curves(axes, place, field, label)
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.18),
+            ncols=columns,
+            frameon=False,
+            fontsize=9.5,
+        )
     return figure
 
 
-def curves(rows_by_activation: dict[str, list[Any]], field: str, label: str) -> Any:
-    """By epoch: the mean over the seeds that came to an end as a line, each seed thin, a cross where one
-    failed."""
-    figure, axes = _axes((5.4, 3.7))
-    for i, (name, rows) in enumerate(rows_by_activation.items()):
+def _named(name: str, rows: list[Any]) -> str:
+    return name if any(row.status == "ok" for row in rows) else f"{name}: every run failed"
+
+
+def _curves(axes: Any, place: dict[str, list[Any]], field: str, label: str) -> None:
+    for i, (name, rows) in enumerate(place.items()):
         look = style(i)
         whole = []
         for row in rows:
@@ -66,16 +96,19 @@ def curves(rows_by_activation: dict[str, list[Any]], field: str, label: str) -> 
                 np.arange(1, len(middle) + 1), middle, lw=2.2, label=name, marker=marker, **look
             )
         else:
-            axes.plot([], [], "x", color=look["color"], label=f"{name}: every run failed")
+            axes.plot([], [], "x", color=look["color"], label=_named(name, rows))
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.xaxis.set_major_locator(_whole())
     if field == "curve":
+        axes.set_ylim(top=_top(axes.get_ylim()))
         axes.yaxis.set_major_formatter(_percent())
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=9.5
-    )
-    return figure
+
+
+def _top(limits: tuple[float, float]) -> float:
+    """Where an axis of accuracies ends: there is none above 100 %."""
+    low, high = limits
+    return min(high, 1 + 0.05 * (1 - low))
 
 
 def _spread(count: int, y: float) -> list[float]:
@@ -83,15 +116,16 @@ def _spread(count: int, y: float) -> list[float]:
     return [y] if count == 1 else (y + np.linspace(-0.08, 0.08, count)).tolist()
 
 
-def _axes(size: tuple[float, float]) -> tuple[Any, Any]:
+def _axes(count: int, height: float) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#E4E4E4", linewidth=0.8)
-    axes.set_axisbelow(True)
-    return figure, axes
+    figure = Figure(figsize=(WIDTH * count, height), layout="constrained")
+    drawings = list(figure.subplots(1, count, squeeze=False)[0])
+    for axes in drawings:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#E4E4E4", linewidth=0.8)
+        axes.set_axisbelow(True)
+    return figure, drawings
 
 
 def _percent() -> Any:

@@ -73,7 +73,7 @@ def _training(line: Line, study: Study, prefix: str) -> Training:
     notes = [f"seed {r.seed}: {r.cause}" for r in groups[line.activation] if r.status != OK]
     pictures = [
         picture(
-            charts.curves(groups, field, label),
+            charts.curves([groups], field, label),
             f"{prefix}-{field}",
             f"{label.capitalize()} by epoch of {' and '.join(groups)}.",
             f"{label.capitalize()} by epoch: the mean thick, each seed thin, a cross where one failed.",
@@ -97,7 +97,10 @@ def _finals(study: Study, line: Line, name: str) -> list[Row]:
 
 def _said(line: Line, reference: str) -> str:
     """Where, how it was tuned, and what the difference is worth."""
-    text = f"{line.network} on {Path(line.data).name}, {line.n + line.failed} seeds, {line.chosen}"
+    seeds = line.n + line.failed
+    text = (
+        f"{line.network} on {Path(line.data).name}, {seeds} seed{'s' * (seeds > 1)}, {line.chosen}"
+    )
     if line.difference is None:
         return text
     plus = "+" if line.difference > 0 else ""

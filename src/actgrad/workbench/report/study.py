@@ -127,7 +127,7 @@ def _pictures(lines: list[Any], runs: dict[str, list[Any]], prefix: str) -> list
     reached = "; ".join(f"{x.activation} {page.percent(x.mean)}" for x in lines)
     return [
         picture(
-            charts.ranking(lines),
+            charts.ranking([lines]),
             f"{prefix}-ranking",
             f"Mean test accuracy, best first: {reached}.",
             "Each ring is a seed, the dot their mean, the bar its 95 % confidence interval; "
@@ -135,14 +135,14 @@ def _pictures(lines: list[Any], runs: dict[str, list[Any]], prefix: str) -> list
             size=None,
         ),
         picture(
-            charts.curves(runs, "curve", "test accuracy"),
+            charts.curves([runs], "curve", "test accuracy"),
             f"{prefix}-accuracy",
             f"Test accuracy by epoch of {len(runs)} activations. At the end: {reached}.",
             "Test accuracy by epoch: the mean thick, each seed thin, a cross where one failed.",
             size=None,
         ),
         picture(
-            charts.curves(runs, "losses", "training loss"),
+            charts.curves([runs], "losses", "training loss"),
             f"{prefix}-loss",
             f"Training loss by epoch of {', '.join(runs)}.",
             "Training loss by epoch, likewise.",
