@@ -9,6 +9,7 @@ DATA ?= ../shared/data
 TRAININGS_ARGS ?=
 EXTRAS ?=
 TEST_ARGS ?=
+BENCH_ARGS ?=
 DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrite
 
 .DEFAULT_GOAL := help
@@ -22,7 +23,7 @@ help:
 	@echo "make demo    train a network on real images with an activation of your own"
 	@echo "make test    all tests                    (TEST_ARGS='-k name' chooses)"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   measure the speed"
+	@echo "make bench   measure speed and memory; 20 minutes   (BENCH_ARGS=--quick, or '--only torch builtins')"
 	@echo "make trainings   train on MNIST and Fashion-MNIST; an hour   (DATA=folder, TRAININGS_ARGS=...)"
 	@echo "make fuzz    random programs against Python  (FUZZ=20000 sets how many)"
 	@echo "make modes   run every mode of every framework, and write docs/modes.md"
@@ -81,8 +82,14 @@ lint: $(READY)-lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY)-test
-	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/run.py
+# Other libraries to measure beside, without what they ask for: that would be another PyTorch. They lie
+# beside the environment's own packages, not among them.
+$(READY)-peers: $(READY)-test
+	@$(PIP) install -q --no-deps --upgrade -c constraints.txt --target .venv/peers snntorch spikingjelly \
+	  && touch $@ || echo "actgrad: no snnTorch and SpikingJelly; measuring without them" >&2
+
+bench: $(READY)-test $(READY)-peers
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 # What is finished is kept: started again, it goes on.
 trainings: $(READY)-test

@@ -1,277 +1,189 @@
-"""Ours beside the framework's built-in, in one process: the ratio of medians, interleaved.
+"""How fast, and in how much memory: ours beside the frameworks' own, and beside what people write today.
 
-    python benchmarks/run.py                      every installed framework, three sizes
-    python benchmarks/run.py --framework numpy --sizes 131072 --repeats 20
-    python benchmarks/run.py --write docs/performance.md    the table of that page, from this run
+    python benchmarks/run.py                                  everything; 20 minutes on two quiet cores
+    python benchmarks/run.py --write docs/performance.md      and put the tables into that page
+    python benchmarks/run.py --only torch builtins training   some frameworks, some sections
+    python benchmarks/run.py --resume                         only what is missing or has failed
+    python benchmarks/run.py --quick                          every section, with few runs and small tensors
 
-Forward and backward (NumPy: forward), float32, all cores. A cell is `ours / built-in` with the
-interquartile range of the single ratios; a ratio needs no quiet machine, but it likes one.
+A cell is `ratio (quartiles; runs) / bar`: the ratio of the medians of two things timed in turns in one
+process, the quartiles of the single ratios, and how many there were. `✓`: the bar holds; `~`: the ratio is
+over it, its spread is not; `✗`: over it. Every section of every framework has a process of its own; what
+it finds is kept in a file (--results), so that later runs replace or complete it.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
-import math
-import os
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
-import numpy as np
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from actgrad import activation
+sys.path.insert(0, str(Path(__file__).parent))
+from speed import process
+from speed.cells import HOLDS, NEAR, OVER, Cell
+from speed.results import Entry, Results, rows, where
+from speed.tables import markdown, rich_table
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-@activation(derivative=lambda x: 1.0 if x % 1 <= 0.5 else 0.0)
-def spiky(x):
-    r = x % 1
-    return r if r <= 0.5 else 0
-
-
-@activation(surrogate=lambda x: max(0, 1 - abs(x)))
-def heaviside(x):
-    return 1.0 if x >= 0 else 0.0
-
-
-@activation
-def mish(x):
-    return x * math.tanh(math.log(1 + math.exp(x)))
-
-
-PAIRS = ((spiky, "relu"), (heaviside, "relu"), (mish, "mish"))
-
-
-@dataclass(frozen=True)
-class Case:
-    framework: str
-    mode: str
-    ours: str
-    builtin: str
-    run_ours: Callable[[], Any]
-    run_builtin: Callable[[], Any]
-
-
-def numpy_cases(size: int) -> Iterator[Case]:
-    x = np.random.default_rng(0).normal(size=size).astype(np.float32)
-    builtins = {
-        "relu": lambda: np.maximum(x, 0),
-        "mish": lambda: x * np.tanh(np.logaddexp(x, np.float32(0))),
-    }
-    for ours, builtin in PAIRS:
-        yield Case("numpy", "eager", ours.name, builtin, lambda f=ours: f(x), builtins[builtin])
-
-
-def tensorflow_cases(size: int) -> Iterator[Case]:
-    import keras
-    import tensorflow as tf
-
-    x = tf.random.stateless_normal([size], [0, 0])
-
-    def step(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def forward_backward(tensor: Any) -> Any:
-            with tf.GradientTape() as tape:
-                tape.watch(tensor)
-                value = function(tensor)
-            return tape.gradient(value, tensor)
-
-        return forward_backward
-
-    modes: dict[str, Callable[[Any], Any]] = {
-        "eager": lambda f: f,
-        "tf.function": tf.function,
-        "XLA": lambda f: tf.function(f, jit_compile=True),
-    }
-    for mode, wrap in modes.items():
-        for ours, builtin in PAIRS:
-            reference = tf.nn.relu if builtin == "relu" else keras.activations.mish
-            a, b = wrap(step(ours)), wrap(step(reference))
-            yield Case("tensorflow", mode, ours.name, builtin, _on(a, x), _on(b, x))
-
-
-def jax_cases(size: int) -> Iterator[Case]:
-    import jax
-
-    x = jax.random.normal(jax.random.key(0), (size,))
-
-    def step(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return lambda tensor: jax.vjp(function, tensor)[1](tensor)[0]
-
-    for mode, wrap in (("jit", jax.jit), ("eager", lambda f: f)):
-        for ours, builtin in PAIRS:
-            reference = {"relu": jax.nn.relu, "mish": jax.nn.mish}[builtin]
-            a, b = wrap(step(ours)), wrap(step(reference))
-            yield Case(
-                "jax",
-                mode,
-                ours.name,
-                builtin,
-                lambda f=a: f(x).block_until_ready(),
-                lambda f=b: f(x).block_until_ready(),
-            )
-
-
-def torch_cases(size: int) -> Iterator[Case]:
-    import torch
-
-    x = torch.randn(size, requires_grad=True)
-    upstream = torch.ones(size)
-
-    def step(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return lambda tensor: torch.autograd.grad(function(tensor), tensor, upstream)[0]
-
-    for mode, wrap in (("eager", lambda f: f), ("compile", torch.compile)):
-        for ours, builtin in PAIRS:
-            reference = {"relu": torch.relu, "mish": torch.nn.functional.mish}[builtin]
-            a, b = step(wrap(ours)), step(wrap(reference))
-            yield Case("torch", mode, ours.name, builtin, _on(a, x), _on(b, x))
-
-
-def _on(function: Callable[[Any], Any], x: Any) -> Callable[[], Any]:
-    return lambda: function(x)
-
-
-SIZES = (131_072, 1_048_576, 16_777_216)
-# What we want at these sizes; NumPy's with a compiler of its own, which is not built yet.
-BAR = {
-    ("numpy", "eager"): (2.0, 1.25, 1.25),
-    ("tensorflow", "eager"): (2.5, 2.0, 1.5),
-    ("tensorflow", "tf.function"): (1.25, 1.25, 1.25),
-    ("tensorflow", "XLA"): (1.1, 1.1, 1.1),
-    ("jax", "jit"): (1.1, 1.1, 1.1),
-    ("jax", "eager"): (2.5, 2.0, 1.5),
-    ("torch", "eager"): (2.0, 1.25, 1.15),
-    ("torch", "compile"): (1.1, 1.1, 1.1),
+SECTIONS = {
+    name: importlib.import_module(f"speed.{name}")
+    for name in (
+        "builtins", "training", "handwritten", "libraries", "halves", "orders", "memory", "latency",
+        "scaling", "compiling", "starting",
+    )
+}  # fmt: skip
+NEEDS = {
+    "python": (),
+    "numpy": (),
+    "tensorflow": ("tensorflow", "keras"),
+    "jax": ("jax",),
+    "torch": ("torch",),
+    "keras on tensorflow": ("keras", "tensorflow"),
+    "keras on jax": ("keras", "jax"),
+    "keras on torch": ("keras", "torch"),
 }
-CASES = {
-    "numpy": numpy_cases,
-    "tensorflow": tensorflow_cases,
-    "jax": jax_cases,
-    "torch": torch_cases,
-}
+SILENCE = 150.0
+"""Seconds without an answer after which a process counts as hung"""
 
 
-def measure(case: Case, repeats: int) -> tuple[float, float, float, list[float]]:
-    """Medians of both in milliseconds, their ratio, and the quartiles of the single ratios."""
-    for _ in range(3):
-        case.run_ours(), case.run_builtin()
-    ours, builtin = [], []
-    for _ in range(repeats):
-        for run, times in ((case.run_ours, ours), (case.run_builtin, builtin)):
-            start = time.perf_counter()
-            run()
-            times.append(1e3 * (time.perf_counter() - start))
-    ratios = [a / b for a, b in zip(ours, builtin, strict=True)]
-    a, b = statistics.median(ours), statistics.median(builtin)
-    return a, b, a / b, statistics.quantiles(ratios, n=4)
-
-
-@dataclass(frozen=True)
-class Cell:
-    case: Case
-    size: int
-    ours: float
-    builtin: float
-    ratio: float
-    low: float
-    high: float
-
-    @property
-    def text(self) -> str:
-        return f"{self.ratio:.2f} ({self.low:.2f} to {self.high:.2f})"
-
-
-def rich_table(cells: list[Cell], title: str) -> Table:
-    table = Table(title=title)
-    for column in (
-        "framework",
-        "mode",
-        "activation",
-        "built-in",
-        "n",
-        "ours ms",
-        "built-in ms",
-        "ratio",
-    ):
-        table.add_column(
-            column, justify="right" if column in {"n", "ours ms", "built-in ms"} else "left"
-        )
-    for cell in cells:
-        case = cell.case
-        names = (case.framework, case.mode, case.ours, case.builtin)
-        table.add_row(
-            *names, f"{cell.size:,}", f"{cell.ours:.3f}", f"{cell.builtin:.3f}", cell.text
-        )
-    return table
-
-
-def markdown(cells: list[Cell], title: str) -> str:
-    """A row for each activation in each mode, bold where it is over the bar."""
-    sizes = sorted({cell.size for cell in cells})
-    rows: dict[tuple[str, ...], dict[int, str]] = {}
-    for cell in cells:
-        case = cell.case
-        bars = dict(zip(SIZES, BAR[case.framework, case.mode], strict=True))
-        bar = bars.get(cell.size)
-        text = cell.text if bar is None else f"{cell.text} / {bar}"
-        over = bar is not None and cell.ratio > bar
-        key = (case.framework, case.mode, case.ours, case.builtin)
-        rows.setdefault(key, {})[cell.size] = f"**{text}**" if over else text
-    heads = ["framework", "mode", "activation", "built-in", *(f"n = {size:,}" for size in sizes)]
-    lines = [title, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    lines += [
-        "| " + " | ".join([*names, *(found.get(size, "") for size in sizes)]) + " |"
-        for names, found in rows.items()
+def plan(only: Iterable[str]) -> list[tuple[str, str]]:
+    """Each section with each of its frameworks, as far as they were named."""
+    names = set(only)
+    sections = [name for name in SECTIONS if name in names] or list(SECTIONS)
+    frameworks = names & set(NEEDS) or set(NEEDS)
+    return [
+        (section, framework)
+        for section in sections
+        for framework in SECTIONS[section].FRAMEWORKS
+        if framework in frameworks
     ]
-    return "\n".join(lines)
+
+
+def measure(section: str, framework: str, quick: bool, tell: Progress, silence: float) -> Entry:
+    entry = Entry(where=where())
+    missing = [name for name in NEEDS[framework] if importlib.util.find_spec(name) is None]
+    if missing:
+        entry.failed = f"{missing[0]} is not installed"
+        return entry
+    start = time.perf_counter()
+    task = tell.tasks[0].id
+    tell.update(task, description=f"{section}, {framework}")
+    for said in process.answers(SECTIONS[section].__name__, framework, quick, silence):
+        if "failed" in said:
+            entry.failed = said["failed"]
+        else:
+            cell = Cell(tuple(said["cell"].pop("labels")), **said["cell"])
+            entry.cells.append(cell)
+            tell.update(task, description=f"{section}, {' '.join(cell.labels)}, {cell.column}")
+    entry.seconds = round(time.perf_counter() - start, 1)
+    return entry
+
+
+def tables(results: Results, chosen: Iterable[str]) -> list[tuple[list[ModuleType], list[Cell]]]:
+    """For each title its sections and their cells."""
+    found: dict[str, tuple[list[ModuleType], list[Cell]]] = {}
+    for name in chosen:
+        section = SECTIONS[name]
+        sections, cells = found.setdefault(section.TITLE, ([], []))
+        sections.append(section)
+        entries = [
+            (framework, results.entries[name, framework])
+            for framework in section.FRAMEWORKS
+            if (name, framework) in results.entries
+        ]
+        cells += rows(entries, len(section.HEADS))
+    return [(sections, cells) for sections, cells in found.values() if cells]
+
+
+def summary(cells: Iterable[Cell]) -> str:
+    count = Counter(cell.verdict for cell in cells)
+    return f"{HOLDS} {count[HOLDS]}, {NEAR} {count[NEAR]}, {OVER} {count[OVER]}"
+
+
+def about(results: Results) -> str:
+    entries = results.entries.values()
+    days = sorted({entry.day for entry in entries})
+    minutes = sum(entry.seconds for entry in entries) / 60
+    machines = "; ".join(dict.fromkeys(entry.where for entry in entries))
+    return f"{machines}; {' to '.join(dict.fromkeys([days[0], days[-1]]))}, {minutes:.0f} minutes."
 
 
 BEGIN, END = "<!-- from benchmarks/run.py -->", "<!-- to here -->"
 
 
-def write(path: Path, text: str) -> None:
-    """Put the text between the page's two marks."""
-    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+def write(page: Path, results: Results) -> None:
+    """Put everything that was found between the page's two marks."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    found = tables(results, SECTIONS)
+    texts = [about(results), f"All bars: {summary(cell for _, cells in found for cell in cells)}."]
+    for sections, cells in found:
+        first, notes = sections[0], " ".join(section.NOTE for section in sections)
+        texts.append(markdown(first.TITLE, notes, first.HEADS, cells))
+    text = "\n\n".join(texts)
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--framework", choices=CASES, action="append")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--repeats", type=int, default=30)
+    known = [*SECTIONS, *NEEDS]
+    parser.add_argument("--only", nargs="+", choices=known, default=[], metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="few runs of small tensors")
+    parser.add_argument("--resume", action="store_true", help="keep what --results has already")
+    parser.add_argument("--results", type=Path, help="default: build/bench.json, bench-quick.json")
     parser.add_argument("--write", type=Path, metavar="PAGE")
-    options = parser.parse_args()
-    frameworks = options.framework or [name for name in CASES if importlib.util.find_spec(name)]
+    parser.add_argument("--silence", type=float, default=SILENCE, help="seconds; then it has hung")
+    options = parser.parse_args(arguments)
+    name = "bench-quick.json" if options.quick else "bench.json"
+    results = Results(options.results or Path(__file__).parents[1] / "build" / name)
+    chosen = plan(options.only)
+    todo = [
+        key
+        for key in chosen
+        if not (options.resume and key in results.entries and not results.entries[key].failed)
+    ]
 
-    cells = []
-    console = Console(width=None if sys.stdout.isatty() else 130)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("measuring", total=len(frameworks) * len(options.sizes))
-        for framework in frameworks:
-            for size in options.sizes:
-                progress.update(task, description=f"{framework}, n = {size:,}")
-                for case in CASES[framework](size):
-                    ours, builtin, ratio, (low, _, high) = measure(case, options.repeats)
-                    cells.append(Cell(case, size, ours, builtin, ratio, low, high))
-                progress.advance(task)
-    title = f"ours / built-in, float32, {os.cpu_count()} cores, {options.repeats} runs"
-    console.print(rich_table(cells, title))
+    console = Console(width=None if sys.stdout.isatty() else 190)
+    columns = (
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=len(todo))
+        for section, framework in todo:
+            entry = measure(section, framework, options.quick, progress, options.silence)
+            results.put(section, framework, entry)
+            progress.advance(task)
+            outcome = (entry.failed and f"not measured: {entry.failed}") or summary(entry.cells)
+            progress.console.print(
+                f"{section}, {framework}: {entry.seconds:.0f} s, {outcome}",
+                markup=False,
+                highlight=False,
+            )
+    for sections, cells in tables(results, dict.fromkeys(section for section, _ in chosen)):
+        first = sections[0]
+        console.print()
+        console.print(rich_table(first.TITLE, first.HEADS, cells))
+        for section in sections:
+            console.print(section.NOTE, markup=False, highlight=False)
+    if results.entries:
+        console.print(f"\n{about(results)}", markup=False, highlight=False)
     if options.write:
-        write(options.write, markdown(cells, title))
+        write(options.write, results)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

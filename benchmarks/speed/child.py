@@ -1,0 +1,38 @@
+"""A process that measures one section in one framework, and writes a line for each cell.
+
+python -m speed.child MODULE FRAMEWORK QUICK ANSWERS
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+
+def main(module: str, framework: str, quick: str, answers: str) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if framework.startswith("keras on "):
+        os.environ["KERAS_BACKEND"] = framework.removeprefix("keras on ")
+    elif framework == "tensorflow":
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # `mish` is Keras's
+    warnings.simplefilter("ignore")
+    with Path(answers).open("w", encoding="utf-8") as file:
+
+        def answer(**said: object) -> None:
+            print(json.dumps(said), file=file, flush=True)
+
+        try:
+            for cell in importlib.import_module(module).cells(framework, quick == "1"):
+                answer(cell=asdict(cell))
+        except Exception as error:  # whatever a framework raises
+            cause = str(error).strip().partition("\n")[0][:200]
+            answer(failed=f"{type(error).__name__}: {cause}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

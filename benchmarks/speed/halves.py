@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from actgrad.workbench.timing import STEPS, step, tensor
+from speed.cells import Cell, compared, forget_compiled
+from speed.functions import mish, spiky
+
+TITLE = "Half types beside float32"
+NOTE = "Ours beside ours: the time in bfloat16 and float16, in units of float32's."
+HEADS = ("framework", "mode", "activation")
+FRAMEWORKS = ("tensorflow", "jax", "torch")
+SIZES = (1_048_576, 16_777_216)
+BAR = 1.0
+
+
+def cells(framework: str, quick: bool) -> Iterator[Cell]:
+    for size in (4096,) if quick else SIZES:
+        whole = tensor(framework, size)
+        halves = {dtype: tensor(framework, size, dtype) for dtype in ("bfloat16", "float16")}
+        for mode in STEPS[framework]:
+            for f in (spiky, mish):
+                for dtype, half in halves.items():
+                    forget_compiled()
+                    a, b = (step(framework, mode, f, x) for x in (half, whole))
+                    labels = (framework, mode, f.name)
+                    yield compared(labels, f"{dtype}, n = {size:,}", a, b, BAR, quick)
