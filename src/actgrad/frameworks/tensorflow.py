@@ -413,7 +413,7 @@ def native_rule(
         return _value(program, tensors, dtype), backward_at(tensors)
 
     def rule(*tensors: Any) -> Any:
-        vectorised = not tf.executing_eagerly() and _PFOR in tf.get_current_name_scope().split("/")
+        vectorised = not tf.executing_eagerly() and bool(_PFOR.search(tf.get_current_name_scope()))
         if vectorised and not (program.gradient or program.on_host):
             return _taylor(program, tensors, dtype, learnt)
         # Recorded as one operation, for tapes and forward accumulators alike: left to themselves, tapes
@@ -436,9 +436,10 @@ def native_rule(
     return rule
 
 
-# The name of the scope in which `tf.vectorized_map` and the jacobians trace what they vectorise. They
-# rebuild it operation by operation, and what tf.custom_gradient said of the whole is lost.
-_PFOR = "loop_body"
+# The name of the scope in which `tf.vectorized_map` and the jacobians trace what they vectorise; the
+# second one in a graph has a number. They rebuild it operation by operation, and what
+# tf.custom_gradient said of the whole is lost.
+_PFOR = re.compile(r"(^|/)loop_body(_\d+)?(/|$)")
 _ORDERS = 3
 # In a SavedModel this is above the gradient, so that derivatives up to the third are there.
 _SAVED_ORDERS = 2
