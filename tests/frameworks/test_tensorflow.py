@@ -209,6 +209,9 @@ FIRST = {
     "gradient of vectorized_map in tf.function": lambda f, x: compiled(
         grad(lambda x: tf.vectorized_map(f, x))
     )(x),
+    "gradient of the second vectorized_map in tf.function": lambda f, x: compiled(
+        lambda x: [gradient(lambda x: tf.vectorized_map(f, x), x) for _ in range(2)][1]
+    )(x),
     "forward around vectorized_map": lambda f, x: forward(lambda x: tf.vectorized_map(f, x), x),
     "gradient of map_fn": lambda f, x: gradient(lambda x: tf.map_fn(f, x), x),
     "recompute_grad": lambda f, x: gradient(tf.recompute_grad(f), x),

@@ -13,14 +13,15 @@ _said: set[str] = set()
 
 
 @contextlib.contextmanager
-def saying(compiler: str, name: str) -> Iterator[None]:
+def saying(compiler: str, name: str, *, on_disk: bool = True) -> Iterator[None]:
     def say() -> None:
         if compiler not in _said:
             _said.add(compiler)
             logging.getLogger("actgrad").warning(
-                "actgrad: %s compiles %r for the CPU, once; the next process finds it on disk",
+                "actgrad: %s compiles %r for the CPU, once%s",
                 compiler,
                 name,
+                "; the next process finds it on disk" if on_disk else " in each process",
             )
 
     timer = threading.Timer(SECONDS, say)

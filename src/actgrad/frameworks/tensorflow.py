@@ -12,6 +12,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, reduce
 from itertools import combinations_with_replacement
 from types import FrameType
@@ -20,8 +21,10 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import CallError, DtypeError, HostError
+from actgrad.frameworks import tensorflow_fused as fused
 from actgrad.frameworks.source import Dialect, kernel, standalone
 from actgrad.language.define import is_number
+from actgrad.language.expression import plain
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {
@@ -243,6 +246,9 @@ def _sum_to(gradient, tensor):
 ''',
 )
 
+# The text for XLA.
+_COMPILED = replace(DIALECT, compiled=True)
+
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _HALVES = ("float16", "bfloat16")
 
@@ -275,6 +281,11 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     """The activation of tensors, in their dtype."""
     import tensorflow as tf
 
+    x = inputs[0]
+    if not parameters and type(x) is _eager_tensor() and tf.executing_eagerly():
+        rule = _plain_rule(program, x.dtype)
+        if rule and all(type(y) is type(x) and y.dtype == x.dtype for y in inputs[1:]):
+            return rule(*inputs)
     if any(isinstance(x, tf.RaggedTensor) for x in inputs):
         return tf.ragged.map_flat_values(lambda *flat: call(program, flat, parameters), *inputs)
     tensors, dtype = _tensors(program, inputs)
@@ -291,6 +302,22 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
             tensors.append(_parameter(program, name, value, working))
     with tf.name_scope(_scope(program.name)):
         return native_rule(program, dtype.name, frozenset(numbers))(*tensors)
+
+
+@cache
+def _eager_tensor() -> Any:
+    import tensorflow as tf
+
+    return tf.__internal__.EagerTensor
+
+
+@cache
+def _plain_rule(program: Program, dtype: Any) -> Callable[..., Any] | None:
+    """The rule for inputs of this dtype alone; None where there are other arguments to make tensors of."""
+    program = program.bound()
+    if program.parameters or dtype.name not in _FLOATS:
+        return None
+    return native_rule(program, dtype.name)
 
 
 def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]:
@@ -364,8 +391,12 @@ def native_rule(
     named = program.inputs if program.on_host else program.arguments
     learnt = [name in named and name not in numbers for name in program.arguments]
 
+    @cache
+    def gradient_at(i: int) -> Program:
+        return program.vjp(program.arguments[i])
+
     def rule_at(i: int, tensors: Sequence[Any], upstream: Any) -> Any:
-        gradient = program.vjp(program.arguments[i])
+        gradient = gradient_at(i)
         arguments = (*tensors[:size], upstream, *tensors[size:])
         if _saving():
             if program.on_host:
@@ -410,10 +441,35 @@ def native_rule(
     def in_graph(*tensors: Any) -> tuple[Any, Callable[..., list[Any]]]:
         # The gradient may be built in another graph, which can reach tensors of this one only.
         tensors = tuple(map(tf.identity, tensors))
-        return _value(program, tensors, dtype), backward_at(tensors)
+        if program.on_host or _saving():
+            return _value(program, tensors, dtype), backward_at(tensors)
+        with fused.marked(tensors) as compiled:
+            dialect = _COMPILED if compiled else DIALECT
+            return _value(program, tensors, dtype, dialect), backward_at(tensors)
+
+    loop = fused.Loop(program.name, lambda *tensors: _value(program, tensors, dtype, _COMPILED))
+    function = kernel(program, DIALECT, host)
+    # Tensors of this dtype only, and a new one in their shape: it needs nothing around it.
+    alone = (
+        not program.parameters
+        and dtype not in _HALVES
+        and program.spans_inputs
+        and plain(program.value).op != "var"
+    )
+
+    def eager(tensors: Sequence[Any]) -> Any:
+        for tensor in tensors:
+            if tensor._num_elements() >= fused.LARGE and not program.on_host:
+                found = loop(tensors)
+                if found is not None:
+                    return found
+                break
+        return function(*tensors) if alone else _value(program, tensors, dtype)
 
     def rule(*tensors: Any) -> Any:
-        vectorised = not tf.executing_eagerly() and _PFOR in tf.get_current_name_scope().split("/")
+        if tf.executing_eagerly() and not record.could_possibly_record():
+            return eager(tensors)
+        vectorised = not tf.executing_eagerly() and bool(_PFOR.search(tf.get_current_name_scope()))
         if vectorised and not (program.gradient or program.on_host):
             return _taylor(program, tensors, dtype, learnt)
         # Recorded as one operation, for tapes and forward accumulators alike: left to themselves, tapes
@@ -421,9 +477,7 @@ def native_rule(
         # differentiate the operations inside. TensorFlow has no public name for this; it is used here
         # and nowhere else.
         with record.stop_recording():
-            result = (
-                _value(program, tensors, dtype) if tf.executing_eagerly() else in_graph(*tensors)
-            )
+            result = eager(tensors) if tf.executing_eagerly() else in_graph(*tensors)
             if vectorised:
                 message = f"{program.name}: a gradient= rule or a host function is lost around it"
                 result = tf.raw_ops.PreventGradient(input=result, message=message)
@@ -436,9 +490,10 @@ def native_rule(
     return rule
 
 
-# The name of the scope in which `tf.vectorized_map` and the jacobians trace what they vectorise. They
-# rebuild it operation by operation, and what tf.custom_gradient said of the whole is lost.
-_PFOR = "loop_body"
+# The name of the scope in which `tf.vectorized_map` and the jacobians trace what they vectorise; the
+# second one in a graph has a number. They rebuild it operation by operation, and what
+# tf.custom_gradient said of the whole is lost.
+_PFOR = re.compile(r"(^|/)loop_body(_\d+)?(/|$)")
 _ORDERS = 3
 # In a SavedModel this is above the gradient, so that derivatives up to the third are there.
 _SAVED_ORDERS = 2
@@ -503,12 +558,12 @@ def _taylor(
     return tf.cast(total, dtype)
 
 
-def _value(program: Program, tensors: Sequence[Any], dtype: str) -> Any:
+def _value(program: Program, tensors: Sequence[Any], dtype: str, dialect: Dialect = DIALECT) -> Any:
     """The program's value; half types compute in float32 inside."""
     import tensorflow as tf
 
     tensors = [tf.cast(t, tf.float32) if t.dtype.name in _HALVES else t for t in tensors]
-    result = kernel(program, DIALECT, host)(*tensors)
+    result = kernel(program, dialect, host)(*tensors)
     if not program.spans_inputs:
         result = _spread(result, tensors)
     if result.dtype.name != dtype:
