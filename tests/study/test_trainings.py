@@ -37,6 +37,6 @@ def test_every_job_has_a_network():
 
     jobs = trainings.jobs()
     assert {job.table for job in jobs} == set("abcd")
-    assert len([job for job in jobs if job.table == "c"]) == 20
+    assert len([job for job in jobs if job.table == "c"]) == 25
     shapes = {trainings.network(job).__class__.__name__ for job in jobs}
     assert shapes == {"Sequential"}
