@@ -3,12 +3,12 @@
     python benchmarks/monitor.py                    PyTorch, Keras on each backend, JAX
     python benchmarks/monitor.py torch keras/jax    these alone
 
-Two numbers make up the cost. What every step pays (hooks, a callback, a look at the loss): rounds of steps
-without a monitor and with one that never measures take turns, and their quick steps (the first tenth) are
-compared: whatever else a machine does only makes steps slower. What measuring takes: the monitor's own
-account, over the time of its rounds. MLPs with 2 and 8 hidden layers of 256 units, batches of 128. The first
-measurement, which compiles, is before the rounds, as the first step is; in a training, the next one waits
-until it is paid.
+Two numbers make up the cost. What every step pays (hooks, a callback, a look at the loss): steps without a
+monitor and with one that never measures take turns, one by one, on one core and in processor time, to which
+other programs add nothing; the difference is the median over all pairs, with the standard error of a median.
+What measuring takes: the monitor's own account, over the time of its steps. MLPs with 2 and 8 hidden layers
+of 256 units, batches of 128. The first measurement, which compiles, is before that, as the first step is; in
+a training, the next one waits until it is paid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import numpy as np
 
 ROOMS = ("torch", "keras/tensorflow", "keras/torch", "keras/jax", "jax")
 DEPTHS = (2, 8)
-WIDTH, INPUTS, BATCH, STEPS, ROUNDS = 256, 64, 128, 40, 16
+WIDTH, INPUTS, BATCH, STEPS, ROUNDS = 256, 64, 128, 40, 20
+NEVER = 10**9
 
 
 def data():
@@ -39,7 +40,7 @@ def of_torch(depth):
 
     x, y = map(torch.tensor, data())
 
-    def make():
+    def stepper(**options):
         torch.manual_seed(0)
         widths = [INPUTS] + [WIDTH] * depth
         layers = [
@@ -48,59 +49,23 @@ def of_torch(depth):
             for part in (torch.nn.Linear(n, m), torch.nn.ReLU())
         ]
         model = torch.nn.Sequential(*layers, torch.nn.Linear(WIDTH, 10))
-        return model, torch.optim.Adam(model.parameters(), 1e-3)
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+        monitor = Monitor(model, terminal=False, **options) if options else None
 
-    def runner(watched, every=None):
-        model, optimizer = make()
-        monitor = Monitor(model, terminal=False, every=every) if watched else None
+        def step(i):
+            part = slice(i * BATCH, i * BATCH + BATCH)
+            loss = torch.nn.functional.cross_entropy(model(x[part]), y[part])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if monitor is not None:
+                monitor.step(loss)
+            else:
+                float(loss.detach())  # a loop that looks at its loss, as all do
 
-        def run():
-            stamps = []
-            for i in range(0, len(x), BATCH):
-                stamps.append(time.perf_counter())
-                loss = torch.nn.functional.cross_entropy(model(x[i : i + BATCH]), y[i : i + BATCH])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                if monitor is not None:
-                    monitor.step(loss)
-                else:
-                    float(loss.detach())  # a loop that looks at its loss, as all do
-            return monitor, np.diff(stamps)
+        return monitor, step
 
-        return run
-
-    return runner(False), runner(True, every=10**9), runner(True)
-
-
-def of_keras(depth):
-    import keras
-
-    from actgrad import Monitor
-
-    x, y = data()
-
-    def runner(watched, every=None):
-        keras.utils.set_random_seed(0)
-        hidden = [keras.layers.Dense(WIDTH, activation="relu") for _ in range(depth)]
-        model = keras.Sequential([keras.Input((INPUTS,)), *hidden, keras.layers.Dense(10)])
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.Adam(1e-3), loss)
-        monitor = Monitor(model, x, y, terminal=False, every=every) if watched else None
-
-        def run():
-            stamps = []
-            stamp = keras.callbacks.LambdaCallback(
-                on_train_batch_begin=lambda batch, logs=None: stamps.append(time.perf_counter()),
-                on_train_batch_end=lambda batch, logs=None: float(logs["loss"]),  # as others do
-            )
-            callbacks = [stamp, monitor] if watched else [stamp]
-            model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=callbacks)
-            return monitor, np.diff(stamps)
-
-        return run
-
-    return runner(False), runner(True, every=10**9), runner(True)
+    return by_steps(stepper)
 
 
 def of_jax(depth):
@@ -124,7 +89,7 @@ def of_jax(depth):
         return -jnp.mean(jax.nn.log_softmax(z)[jnp.arange(len(y)), y]), seen
 
     @jax.jit
-    def step(weights, x, y):
+    def update(weights, x, y):
         none = dict.fromkeys(names, 0.0)
         (loss, _), slope = jax.value_and_grad(loss_of, has_aux=True)(weights, none, x, y)
         return loss, [w - 0.01 * g for w, g in zip(weights, slope, strict=True)]
@@ -135,67 +100,134 @@ def of_jax(depth):
         (_, seen), slope = jax.value_and_grad(loss_of, 1, has_aux=True)(weights, none, x, y)
         return seen, slope
 
-    def runner(watched, every=None):
+    def stepper(**options):
         rng = np.random.default_rng(0)
         widths = [INPUTS] + [WIDTH] * depth + [10]
-        weights = [
+        state = {"step": 0}
+        state["weights"] = [
             jnp.asarray(rng.standard_normal((n, m)) * (2 / n) ** 0.5, jnp.float32)
             for n, m in itertools.pairwise(widths)
         ]
-        monitor = (
-            Monitor({n: activations.relu for n in names}, terminal=False, every=every)
-            if watched
-            else None
-        )
-        state = {"weights": weights, "step": 0}
+        functions = dict.fromkeys(names, activations.relu)
+        monitor = Monitor(functions, terminal=False, **options) if options else None
 
-        def run():
-            stamps = []
-            for i in range(0, len(x), BATCH):
-                stamps.append(time.perf_counter())
-                a, b = x[i : i + BATCH], y[i : i + BATCH]
-                loss, state["weights"] = step(state["weights"], a, b)
-                float(loss)  # a loop that looks at its loss, as all do
-                if monitor is not None:
-                    start, values, slopes = time.perf_counter(), None, None
-                    if monitor.due(state["step"]):
-                        values, slopes = probe(state["weights"], a[:64], b[:64])
-                    monitor.observe(
-                        state["step"], loss, values, slopes, time.perf_counter() - start
-                    )
-                state["step"] += 1
-            return monitor, np.diff(stamps)
+        def step(i):
+            a, b = x[i * BATCH : i * BATCH + BATCH], y[i * BATCH : i * BATCH + BATCH]
+            loss, state["weights"] = update(state["weights"], a, b)
+            float(loss)  # a loop that looks at its loss, as all do
+            if monitor is not None:
+                start, values, slopes = time.perf_counter(), None, None
+                if monitor.due(state["step"]):
+                    values, slopes = probe(state["weights"], a[:64], b[:64])
+                monitor.observe(state["step"], loss, values, slopes, time.perf_counter() - start)
+            state["step"] += 1
 
-        return run
+        return monitor, step
 
-    return runner(False), runner(True, every=10**9), runner(True)
+    return by_steps(stepper)
+
+
+def by_steps(stepper):
+    """Pairs of steps, and a monitor with a round of its own, for a loop that is written out."""
+    (_, plain), (_, idle), (monitor, watched) = stepper(), stepper(every=NEVER), stepper(every=None)
+
+    def taken(step, i):
+        start = time.process_time()
+        step(i)
+        return time.process_time() - start
+
+    def pairs():
+        found = []
+        for i in range(STEPS):
+            if i % 2:
+                found.append([taken(plain, i), taken(idle, i)])
+            else:
+                found.append([taken(idle, i), taken(plain, i)][::-1])
+        return found
+
+    return pairs, monitor, lambda: [watched(i) for i in range(STEPS)]
+
+
+def of_keras(depth):
+    import keras
+
+    from actgrad import Monitor
+
+    x, y = data()
+
+    class EverySecond(keras.callbacks.Callback):
+        """A monitor that never measures, in every second step; and the time of all of them."""
+
+        def __init__(self, model):
+            super().__init__()
+            self.monitor = Monitor(model, x, y, terminal=False, every=NEVER)
+            self.stamps = []
+
+        def set_model(self, model):
+            super().set_model(model)
+            self.monitor.set_model(model)
+
+        def on_train_batch_begin(self, batch, logs=None):
+            self.stamps.append(time.process_time())
+
+        def on_train_batch_end(self, batch, logs=None):
+            float(logs["loss"])  # as other callbacks do
+            if batch % 2:
+                self.monitor.on_train_batch_end(batch, logs)
+
+    def made():
+        keras.utils.set_random_seed(0)
+        hidden = [keras.layers.Dense(WIDTH, activation="relu") for _ in range(depth)]
+        model = keras.Sequential([keras.Input((INPUTS,)), *hidden, keras.layers.Dense(10)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(1e-3), loss)
+        return model
+
+    def fit(model, callback):
+        model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[callback])
+
+    half, whole = made(), made()
+    every_second = EverySecond(half)
+    monitor = Monitor(whole, x, y, terminal=False)
+
+    def pairs():
+        every_second.stamps.clear()
+        fit(half, every_second)
+        times = np.diff(every_second.stamps)[1:]  # from the first odd step on
+        return [[b, a] for a, b in times[: len(times) // 2 * 2].reshape(-1, 2)]
+
+    return pairs, monitor, lambda: fit(whole, monitor)
 
 
 def cost(room, depth):
     """Of a step's time: what every step pays, and what measuring takes."""
-    plain, idle, watched = {"torch": of_torch, "jax": of_jax}.get(room, of_keras)(depth)
-    plain(), idle()  # compiled
-    monitor, _ = watched()
+    pairs, monitor, watched = {"torch": of_torch, "jax": of_jax}.get(room, of_keras)(depth)
+    pairs(), watched()  # compiled
     monitor.every = STEPS  # once more, compiled: what one measurement costs
     watched()
     monitor.every, monitor._spent, elapsed = None, 1e-9, 0.0
-    before = len(monitor.samples)
-    times = {plain: [], idle: []}
-    for i in range(ROUNDS):
-        for run in (plain, idle) if i % 2 else (idle, plain):
-            times[run] += list(run()[1])
+    before, times = len(monitor.samples), []
+    for _ in range(ROUNDS):
+        times += pairs()
         start = time.perf_counter()
-        monitor._began = start - elapsed  # the other rounds are not its time
+        monitor._began = start - elapsed  # the other steps are not its time
         watched()
         elapsed += time.perf_counter() - start
-    fastest, with_it = (np.quantile(times[run], 0.1) for run in (plain, idle))
-    each, measuring = with_it / fastest - 1, monitor._spent / elapsed
+    plain, idle = np.array(times).T
+    step, more = np.median(plain), idle - plain
+    each, error = np.median(more) / step, 1.25 * np.std(_within(more)) / len(more) ** 0.5 / step
+    measuring = monitor._spent / elapsed
     print(
-        f"{room:18}{depth:2} layers, {1e3 * fastest:6.2f} ms a step: each step {each:+.1%}, "
-        f"measuring {measuring:+.1%} ({len(monitor.samples) - before} times in {ROUNDS * STEPS} "
-        f"steps), together {max(each, 0) + measuring:.1%}",
+        f"{room:18}{depth:2} layers, {1e3 * step:6.2f} ms a step: each step {each:+.1%} "
+        f"(± {error:.1%}), measuring {measuring:+.1%} ({len(monitor.samples) - before} times in "
+        f"{ROUNDS * STEPS} steps), together {max(each, 0) + measuring:.1%}",
         flush=True,
     )
+
+
+def _within(values):
+    """Without the tenth at either end, where other things happened."""
+    return np.clip(values, *np.quantile(values, (0.1, 0.9)))
 
 
 def main(rooms):

@@ -39,14 +39,20 @@ def test_warned_fifty_steps_before_in_nine_of_ten():
 
 def test_the_escape_is_named_when_it_comes():
     found = [
-        (f, broke)
+        (run, f, broke)
         for run, monitor, broke in diverged()
         for f in monitor.findings
         if run.depth > 2 and f.fatal
     ]
-    assert {f.cause for f, _ in found} == {"escape"}
-    assert all(broke - 60 <= f.began <= f.step <= broke for f, broke in found), found
-    assert all("class 0" in f.text or "the loss went from" in f.text for f, _ in found)
+    assert {f.cause for _, f, _ in found} == {"escape"}
+    assert all(f.began <= f.step <= broke for _, f, broke in found), found
+    # With Adam the loss rises long before it leaves floating point.
+    assert all(f.began >= broke - 60 for run, f, broke in found if run.optimizer != "adam"), found
+    assert all("class 0" in f.text or "the loss went from" in f.text for _, f, _ in found)
+
+
+def test_adam_is_among_those_that_diverge():
+    assert any(run.optimizer == "adam" for run, *_ in diverged())
 
 
 @pytest.mark.parametrize("run", HEALTHY, ids=lambda run: f"{run.name}")
