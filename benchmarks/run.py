@@ -17,6 +17,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
+import statistics
 import sys
 import time
 from collections import Counter
@@ -84,6 +86,7 @@ def measure(section: str, framework: str, quick: bool, tell: Progress, silence: 
             entry.cells.append(cell)
             tell.update(task, description=f"{section}, {' '.join(cell.labels)}, {cell.column}")
     entry.seconds = round(time.perf_counter() - start, 1)
+    entry.busy = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0
     return entry
 
 
@@ -113,7 +116,9 @@ def about(results: Results) -> str:
     days = sorted({entry.day for entry in entries})
     minutes = sum(entry.seconds for entry in entries) / 60
     machines = "; ".join(dict.fromkeys(entry.where for entry in entries))
-    return f"{machines}; {' to '.join(dict.fromkeys([days[0], days[-1]]))}, {minutes:.0f} minutes."
+    when = " to ".join(dict.fromkeys([days[0], days[-1]]))
+    busy = statistics.median(entry.busy for entry in entries)
+    return f"{machines}; {when}, {minutes:.0f} minutes, load average {busy:.1f}."
 
 
 BEGIN, END = "<!-- from benchmarks/run.py -->", "<!-- to here -->"
