@@ -187,8 +187,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"\n{about(results)}", markup=False, highlight=False)
     if options.write:
         write(options.write, results)
+        lacking = [
+            f"{section} ({framework})"
+            for section, framework in plan([])
+            if (section, framework) not in results.entries
+        ]
+        if lacking:
+            console.print(
+                f"{options.write} lacks, until --resume: {', '.join(lacking)}", markup=False
+            )
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        print("\nStopped. What is finished is kept: --resume goes on.", file=sys.stderr)
+        raise SystemExit(130) from None
