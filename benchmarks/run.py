@@ -52,7 +52,7 @@ NEEDS = {
     "keras on jax": ("keras", "jax"),
     "keras on torch": ("keras", "torch"),
 }
-SILENCE = 150.0
+SILENCE = 180.0
 """Seconds without an answer after which a process counts as hung"""
 
 
