@@ -18,6 +18,7 @@ import argparse
 import importlib
 import importlib.util
 import os
+import signal
 import statistics
 import sys
 import time
@@ -200,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         raise SystemExit(main())
     except KeyboardInterrupt:
