@@ -49,4 +49,6 @@ def cells(framework: str, quick: bool) -> Iterator[Cell]:
     a, b = min(ours), min(other)
     yield Cell((framework, "ReLU"), "seconds, ours", f"{a:.1f} s")
     yield Cell((framework, "ReLU"), "seconds, ReLU", f"{b:.1f} s")
-    yield Cell((framework, "ReLU"), "ratio", f"{a / b:.2f} / {BAR}", HOLDS if a <= BAR * b else OVER)
+    yield Cell(
+        (framework, "ReLU"), "ratio", f"{a / b:.2f} / {BAR}", HOLDS if a <= BAR * b else OVER
+    )
