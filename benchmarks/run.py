@@ -17,6 +17,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
+import signal
+import statistics
 import sys
 import time
 from collections import Counter
@@ -50,7 +53,7 @@ NEEDS = {
     "keras on jax": ("keras", "jax"),
     "keras on torch": ("keras", "torch"),
 }
-SILENCE = 150.0
+SILENCE = 180.0
 """Seconds without an answer after which a process counts as hung"""
 
 
@@ -84,6 +87,7 @@ def measure(section: str, framework: str, quick: bool, tell: Progress, silence: 
             entry.cells.append(cell)
             tell.update(task, description=f"{section}, {' '.join(cell.labels)}, {cell.column}")
     entry.seconds = round(time.perf_counter() - start, 1)
+    entry.busy = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0
     return entry
 
 
@@ -113,7 +117,9 @@ def about(results: Results) -> str:
     days = sorted({entry.day for entry in entries})
     minutes = sum(entry.seconds for entry in entries) / 60
     machines = "; ".join(dict.fromkeys(entry.where for entry in entries))
-    return f"{machines}; {' to '.join(dict.fromkeys([days[0], days[-1]]))}, {minutes:.0f} minutes."
+    when = " to ".join(dict.fromkeys([days[0], days[-1]]))
+    busy = statistics.median(entry.busy for entry in entries)
+    return f"{machines}; {when}, {minutes:.0f} minutes, load average {busy:.1f}."
 
 
 BEGIN, END = "<!-- from benchmarks/run.py -->", "<!-- to here -->"
@@ -182,8 +188,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"\n{about(results)}", markup=False, highlight=False)
     if options.write:
         write(options.write, results)
+        lacking = [
+            f"{section} ({framework})"
+            for section, framework in plan([])
+            if (section, framework) not in results.entries
+        ]
+        if lacking:
+            console.print(
+                f"{options.write} lacks, until --resume: {', '.join(lacking)}", markup=False
+            )
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        print("\nStopped. What is finished is kept: --resume goes on.", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -23,7 +23,10 @@ class Cell:
 
 
 def ratio_cell(labels: tuple[str, ...], column: str, found: Ratio, bar: float | None) -> Cell:
-    text = f"{found.ratio:.2f} ({found.low:.2f} to {found.high:.2f}; {found.runs})"
+    ratio, low, high = (
+        f"{x:.2f}" if x >= 0.1 else f"{x:.1g}" for x in (found.ratio, found.low, found.high)
+    )
+    text = f"{ratio} ({low} to {high}; {found.runs})"
     if bar is None:
         return Cell(labels, column, text)
     verdict = HOLDS if found.ratio <= bar else NEAR if found.low <= bar else OVER

@@ -21,7 +21,7 @@ HEADS = ("framework", "mode")
 FRAMEWORKS = ("numpy", "tensorflow", "jax", "torch")
 MODES = {"numpy": "forward", "tensorflow": "XLA", "jax": "jit", "torch": "eager"}
 BRANCHES = (8, 16, 32, 64)
-MANY = {"numpy": 64, "tensorflow": 64, "jax": 64, "torch": 4}
+MANY = {"numpy": 16, "tensorflow": 64, "jax": 64, "torch": 4}
 LINEAR = 1.5
 """times the least: more is not linear"""
 SIZE = 40_000

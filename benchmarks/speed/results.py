@@ -23,6 +23,8 @@ class Entry:
     day: str = field(default_factory=lambda: datetime.date.today().isoformat())
     where: str = ""
     """The machine and the versions"""
+    busy: float = 0.0
+    """The machine's load average at the end; what is measured makes one of about its cores"""
 
 
 class Results:
