@@ -95,12 +95,14 @@ class Activation:
                 f"({', '.join(program.inputs)}), and got {len(inputs)}\n"
                 f"  Parameters go by keyword: {self.name}({', '.join(program.inputs)}, name=value)."
             )
-        if program.fixed and parameters.keys() & dict(program.fixed).keys():
+        if parameters and program.fixed and parameters.keys() & dict(program.fixed).keys():
             fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
             return self._with(fixed)(*inputs, **parameters)
-        if any(isinstance(x, Symbol) for x in inputs):
-            return self._inline(inputs, parameters)
-        return dispatch.room((*inputs, *parameters.values())).call(program, inputs, parameters)
+        for x in inputs:
+            if isinstance(x, Symbol):
+                return self._inline(inputs, parameters)
+        tensors = (*inputs, *parameters.values()) if parameters else inputs
+        return dispatch.room(tensors).call(program, inputs, parameters)
 
     def _check_parameters(self, parameters: dict[str, Any]) -> None:
         for name in parameters:

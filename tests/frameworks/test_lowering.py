@@ -79,3 +79,9 @@ def test_jax_makes_one_loop_of_it(f: Activation, part: str) -> None:
     text = step.lower(np.ones(1 << 16, np.float32)).compile().as_text()
     _, _, main = text.partition("ENTRY")
     assert re.findall(r" = \S+ (\w+)\(", main) == ["parameter", "fusion"]
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_one_or_zero_is_no_choice_in_an_eager_framework(framework: str) -> None:
+    assert "where" not in spiky.derivative.source(framework)
+    assert "where" in spiky.source(framework).partition("def _spiky_gradient")[0]

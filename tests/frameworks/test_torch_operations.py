@@ -13,6 +13,9 @@ from actgrad.language.program import Program
 
 torch = pytest.importorskip("torch")
 from actgrad.frameworks import torch as room
+from actgrad.frameworks import torch_rule
+from actgrad.frameworks.source import kernel
+from actgrad.frameworks.torch_host import host
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 OPERATIONS = sorted(OPS.keys() - {"given", "host", "select"})
@@ -108,3 +111,27 @@ def test_an_operation_compiled(op: str) -> None:
     torch._dynamo.reset()
     compiled = torch.compile(room.native(program(op)), fullgraph=True)
     compare(compiled, program(op), torch.float32, 0 if op in EXACT else 6)
+
+
+BINARY = [
+    op for op in OPERATIONS if len(OPS[op].arguments.split()) == 2 and op not in ("and", "or")
+]
+
+
+@pytest.mark.parametrize("number", [0.3, -1.5, 2.0, 0.0, -0.0, np.inf, np.nan])
+@pytest.mark.parametrize("op", BINARY)
+def test_a_number_that_is_kept_as_a_tensor_gives_the_same_bits(op: str, number: float) -> None:
+    for arguments in ((var("x"), const(number)), (const(number), var("x"))):
+        value = make(op, *arguments)
+        if OPS[op].boolean:
+            value = make("select", value, const(number), var("x"))
+        lone = Program(op, ("x",), (), value)
+        (x,) = points(1, torch.float32)
+        kept = torch_rule._text_alone(lone, torch.float32)
+        expected = kernel(lone, room.DIALECT, host)(x)
+        assert kept is not None
+        found = kept(x)
+        same = (found.view(torch.int32) == expected.view(torch.int32)) | (
+            found.isnan() & expected.isnan()
+        )
+        assert same.all()

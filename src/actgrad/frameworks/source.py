@@ -35,10 +35,15 @@ class Dialect:
     table: dict[str, str]
     typed: str
     """A constant that must carry a dtype: `{0}` is the number, `like` a tensor that has the dtype."""
+    number: str = ""
+    """A constant beside a tensor, if that is not just the number. In powers and quotients it always is:
+    frameworks have other ways for `x**2` and `0.3 / x`, with other last digits."""
     helpers: dict[str, str] = field(default_factory=dict)
     """Definitions that entries of the table refer to, by name; included where they are used."""
     minus_zero: str = ""
     """-0.0, with its dtype from `like`, where the framework would take the text `-0.0` for 0.0."""
+    step: str = ""
+    """A condition as a number, 1 or 0, where the framework has something cheaper than a choice."""
     typed_in_calls: bool = False
     """Whether a constant in a call needs a dtype even beside a tensor."""
     typed_everywhere: bool = False
@@ -159,7 +164,6 @@ def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[st
     texts: dict[Expr, str] = {}
     lines: list[str] = []
     like = _local(program.inputs[0], dialect)
-    typed = dialect.typed.replace("like", like)
 
     def local(text: str) -> str:
         if text.isidentifier():
@@ -177,16 +181,16 @@ def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[st
         if node.op == "var":
             texts[node] = _local(str(node.value), dialect)
             continue
-        template = _host_template(node) if node.op == "host" else dialect.table[node.op]
-        text = _filled(template, _operands(node, template, texts, dialect, typed))
+        template = _template(node, dialect, like)
+        text = _filled(template, _operands(node, template, texts, dialect, like))
         for arg in sorted(set(node.args), key=lambda arg: len(texts[arg]), reverse=True):
             if arg.args and len(text) > _LINE:
                 texts[arg] = local(texts[arg])
-                text = _filled(template, _operands(node, template, texts, dialect, typed))
+                text = _filled(template, _operands(node, template, texts, dialect, like))
         alone = node is not root and (uses[node] > 1 or len(text) > _WIDTH)
         texts[node] = local(text) if alone else text
     if root.op == "const":
-        return lines, _typed(texts[root], typed)
+        return lines, _typed(texts[root], dialect.typed.replace("like", like))
     return lines, _bare(texts[root])
 
 
@@ -202,8 +206,9 @@ def _typed(number: str, typed: str) -> str:
 
 
 def _operands(
-    node: Expr, template: str, texts: dict[Expr, str], dialect: Dialect, typed: str
+    node: Expr, template: str, texts: dict[Expr, str], dialect: Dialect, like: str
 ) -> list[str]:
+    typed, number = (form.replace("like", like) for form in (dialect.typed, dialect.number))
     tensors = node.args[1:] if node.op == "select" else node.args
     infix = template.startswith(("(", "-"))
     needs_dtype = (
@@ -211,13 +216,22 @@ def _operands(
         or all(is_const(arg) for arg in tensors)
         or (dialect.typed_in_calls and not infix)
     )
+    form = typed if needs_dtype else "" if node.op in ("pow", "div") else number
     operands = [
-        _typed(texts[arg], typed) if needs_dtype and is_const(arg) else texts[arg]
-        for arg in node.args
+        _typed(texts[arg], form) if form and is_const(arg) else texts[arg] for arg in node.args
     ]
     if " ** " in template and operands[0].startswith("-"):  # -x ** y is -(x ** y)
         operands[0] = f"({operands[0]})"
     return operands
+
+
+def _template(node: Expr, dialect: Dialect, like: str) -> str:
+    if node.op == "host":
+        return _host_template(node)
+    step = node.op == "select" and is_const(node.args[1], 1.0) and is_const(node.args[2], 0.0)
+    if step and dialect.step:
+        return dialect.step.replace("like", like)
+    return dialect.table[node.op]
 
 
 def _host_template(node: Expr) -> str:

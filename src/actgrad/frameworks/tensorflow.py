@@ -85,6 +85,7 @@ DIALECT = Dialect(
     "import tensorflow as tf",
     TABLE,
     typed="tf.constant({0}, like.dtype)",
+    step="tf.cast({0}, like.dtype)",
     # Eager TensorFlow keeps scalars by their Python value, to which -0.0 and 0.0 are one.
     minus_zero="(-tf.constant(0.0, like.dtype))",
     typed_in_calls=True,

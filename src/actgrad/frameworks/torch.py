@@ -69,6 +69,7 @@ DIALECT = Dialect(
     "import torch",
     TABLE,
     typed="like.new_full((), {0})",
+    step="{0}.to(like.dtype)",
     typed_in_calls=True,
     helpers={
         # ONNX is given these with a constant in float32, whatever the dtype (PyTorch 2.13).

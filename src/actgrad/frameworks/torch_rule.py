@@ -10,7 +10,9 @@ stands in the graph as one call, which AOTAutograd runs through as eager mode wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from actgrad.frameworks import torch_fused
 from actgrad.frameworks.source import Dialect, kernel
 from actgrad.frameworks.torch import DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch_host import host
+from actgrad.language.expression import plain
 from actgrad.language.program import Program
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -29,10 +32,16 @@ _HALVES = (torch.float16, torch.bfloat16)
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
+_keys_of = torch._C._dispatch_keys
+_transforms = torch._C._are_functorch_transforms_active
+_modes = torch._C._len_torch_dispatch_stack
+_tracing = torch._C._get_tracing_state
+
+
 def _keys() -> Any:
     """What PyTorch knows a plain tensor by. One that is batched, lazily negated, zero without memory,
     sparse or elsewhere has other keys."""
-    return torch._C._dispatch_keys(torch.empty(0, device="cpu")).raw_repr()
+    return _keys_of(torch.empty(0, device="cpu")).raw_repr()
 
 
 with torch.inference_mode():
@@ -127,29 +136,68 @@ def _applied(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
 
 
 def _bound_to_plain(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
-    if forward_ad._current_level < 0 and not (
-        torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    ):
-        return _fused_value(program, dtype, tensors)
-    return _bind(program, dtype, *tensors)
+    if forward_ad._current_level >= 0:
+        return _bind(program, dtype, *tensors)
+    if torch.is_grad_enabled():
+        for t in tensors:
+            if t.requires_grad:
+                return _bind(program, dtype, *tensors)
+    return _fused_value(program, dtype, tensors)
 
 
 def _plain(tensors: Sequence[Any]) -> bool:
     """Whether these are dense tensors on the CPU that hold their numbers, and nobody is watching."""
     for t in tensors:
-        if type(t) not in _PLAIN or torch._C._dispatch_keys(t).raw_repr() not in _KEYS:
+        if type(t) not in _PLAIN or _keys_of(t).raw_repr() not in _KEYS:
             return False
-    return not (
-        torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack()
-        or torch.compiler.is_compiling()
-        or torch._C._get_tracing_state()
-    )
+    return not _watched()
+
+
+def _watched() -> bool:
+    return bool(torch.compiler.is_compiling() or _transforms() or _modes() or _tracing())
 
 
 def _fused_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     value = torch_fused.run(program, dtype, tensors)
-    return _value(program, dtype, tensors) if value is None else value
+    return _unfused_value(program, dtype, tensors) if value is None else value
+
+
+def _unfused_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    one_dtype = True
+    for t in tensors:
+        one_dtype &= t.dtype is dtype
+    function = _text_alone(program, dtype) if one_dtype else None
+    return function(*tensors) if function else _value(program, dtype, tensors)
+
+
+# A number beside a tensor costs as much as the operation, as PyTorch makes a tensor of it each time.
+_EAGER = replace(
+    DIALECT,
+    typed="_number({0}, like.dtype)",
+    number="_number({0}, like.dtype)",
+    minus_zero='(_number("-0.0", like.dtype))',
+    step="{0}.type_as(like)",
+    helpers=DIALECT.helpers
+    | {
+        "_number": """
+import functools
+
+
+@functools.lru_cache(256)
+def _number(value, dtype):
+    with torch.inference_mode(False):
+        return torch.tensor(float(value), dtype=dtype, device="cpu")
+"""
+    },
+)
+
+
+@cache
+def _text_alone(program: Program, dtype: Any) -> Callable[..., Any] | None:
+    """What computes the value of tensors that all have this dtype, if it needs nothing around it."""
+    if dtype in _HALVES or program.on_host or not program.spans_inputs:
+        return None
+    return None if plain(program.value).op == "var" else kernel(program, _EAGER, host)
 
 
 class Rule(torch.autograd.Function):
@@ -168,18 +216,7 @@ class Rule(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Any) -> tuple[Any, ...]:
-        tensors = ctx.saved_tensors
-        if upstream is None:
-            return (None,) * (2 + len(tensors))
-        if torch.compiler.is_dynamo_compiling():  # compiled autograd
-            from actgrad.frameworks import torch_compiled
-
-            run = torch_compiled.gradients
-        else:
-            run = gradients
-        needed = ctx.needs_input_grad[2:]
-        found = iter(run(ctx.program, needed, upstream, *tensors))
-        return (None, None, *(next(found) if need else None for need in needed))
+        return _backward(ctx, upstream, ctx.saved_tensors)
 
     @staticmethod
     def jvp(ctx: Any, _program: None, _dtype: None, *tangents: Any) -> Any:
@@ -215,14 +252,37 @@ class Eager(torch.autograd.Function):
         ctx.program, ctx.dtype = program, dtype
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors)
-        ctx.save_for_forward(*tensors)
+        if forward_ad._current_level >= 0:
+            ctx.save_for_forward(*tensors)
         return _fused_value(program, dtype, tensors)
 
-    backward = Rule.backward
+    @staticmethod
+    def backward(ctx: Any, upstream: Any) -> tuple[Any, ...]:
+        tensors = ctx.saved_tensors
+        if len(tensors) == 1 and type(upstream) is torch.Tensor and not torch.is_grad_enabled():
+            x = tensors[0]
+            if not _watched() and x.numel() < torch_fused.LARGE:
+                return None, None, _unfused_value(ctx.program.only_vjp, x.dtype, (x, upstream))
+        return _backward(ctx, upstream, tensors)
+
     jvp = Rule.jvp
 
 
 _bind = super(torch.autograd.Function, Eager).apply  # without looking for transforms once more
+
+
+def _backward(ctx: Any, upstream: Any, tensors: Sequence[Any]) -> tuple[Any, ...]:
+    if upstream is None:
+        return (None,) * (2 + len(tensors))
+    if torch.compiler.is_dynamo_compiling():  # compiled autograd
+        from actgrad.frameworks import torch_compiled
+
+        run = torch_compiled.gradients
+    else:
+        run = gradients
+    needed = ctx.needs_input_grad[2:]
+    found = iter(run(ctx.program, needed, upstream, *tensors))
+    return (None, None, *(next(found) if need else None for need in needed))
 
 
 def _batch_first(tensor: Any, dim: int, rank: int) -> Any:
