@@ -97,6 +97,7 @@ trainings: $(READY)-test
 
 fuzz: $(READY)-test
 	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/fuzz tests/agreement $(TEST_ARGS)
+	$(BIN)/python benchmarks/ulp.py --print
 
 modes: $(READY)-test
 	@mkdir -p build && rm -f build/modes

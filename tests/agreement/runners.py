@@ -35,12 +35,10 @@ def names(program: Program) -> list[tuple[str, ...]]:
 def of_numpy(program: Program, columns: list[Any], dtype: str) -> Answers:
     from ml_dtypes import bfloat16
 
-    kind = bfloat16 if dtype == "bfloat16" else dtype
-    f = Activation(program)
-    chain = [f, *(Activation(program.partial(n)) for n in program.inputs)]
-    chain += [Activation(program.partial(program.inputs[0]).partial(n)) for n in program.inputs]
-    at = [column.astype(kind) for column in columns]
-    return [np.asarray(one(*at)).astype(np.float64) for one in chain]
+    at = [column.astype(bfloat16 if dtype == "bfloat16" else dtype) for column in columns]
+    first = program.partial(program.inputs[0])
+    chain = [program, *map(program.partial, program.inputs), *map(first.partial, program.inputs)]
+    return [np.asarray(Activation(one)(*at)).astype(np.float64) for one in chain]
 
 
 def of_tensorflow(wrap: Callable[[Any], Any]) -> Runner:
@@ -68,14 +66,15 @@ def of_tensorflow(wrap: Callable[[Any], Any]) -> Runner:
 def of_jax(wrap: Callable[[Any], Any]) -> Runner:
     def run(program: Program, columns: list[Any], dtype: str) -> Answers:
         f = Activation(program)
-        every = tuple(range(len(columns)))
 
         def slopes(*xs: Any) -> Any:
-            return jax.grad(lambda *xs: f(*xs).sum(), every)(*xs)
+            value, pull = jax.vjp(f, *xs)
+            first, *others = pull(jnp.ones_like(value))
+            return first, [value, first, *others]
 
         def all_orders(*xs: Any) -> Any:
-            bends = jax.grad(lambda *xs: slopes(*xs)[0].sum(), every)(*xs)
-            return [f(*xs), *slopes(*xs), *bends]
+            first, pull, found = jax.vjp(slopes, *xs, has_aux=True)
+            return [*found, *pull(jnp.ones_like(first))]
 
         with jax.enable_x64(dtype == "float64"):
             found = wrap(all_orders)(*(jnp.asarray(column, dtype) for column in columns))
@@ -105,13 +104,18 @@ def of_torch_compiled(**options: Any) -> Runner:
 
     def run(program: Program, columns: list[Any], dtype: str) -> Answers:
         f = Activation(program)
-        every = tuple(range(len(columns)))
-        slopes = torch.func.grad(lambda *xs: f(*xs).sum(), every)
-        bends = torch.func.grad(lambda *xs: slopes(*xs)[0].sum(), every)
+
+        def slopes(*xs: Any) -> Any:
+            value, pull = torch.func.vjp(f, *xs)
+            first, *others = pull(torch.ones_like(value))
+            return first, (value, first, *others)
+
+        def all_orders(*xs: Any) -> Any:
+            first, pull, found = torch.func.vjp(slopes, *xs, has_aux=True)
+            return [*found, *pull(torch.ones_like(first))]
+
         torch._dynamo.reset()
-        compiled = torch.compile(
-            lambda *xs: [f(*xs), *slopes(*xs), *bends(*xs)], fullgraph=True, **options
-        )
+        compiled = torch.compile(all_orders, fullgraph=True, **options)
         return _from_torch(compiled(*(_torch_column(c, dtype) for c in columns)), dtype)
 
     return run
@@ -130,24 +134,38 @@ def plainly(function: Any) -> Any:
     return function
 
 
+def with_xla(function: Any) -> Any:
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+def one_by_one(function: Any) -> Any:
+    """Each operation of JAX alone, which compiles it once for all programs."""
+
+    def run(*xs: Any) -> Any:
+        with jax.disable_jit():
+            return function(*xs)
+
+    return run
+
+
 @dataclass(frozen=True)
 class Mode:
-    """A way of running, and of how many programs it takes one: compiling takes seconds."""
+    """A way of running, and of how many programs it takes one in each dtype: compiling takes long, and
+    TensorFlow keeps what XLA has compiled (5 MB for each program)."""
 
     run: Runner
-    one_of: int = 1
-    at_most: int = 20_000
+    sample: int = 1
+    fuzz: int = 1
 
 
 MODES = {
     "NumPy": Mode(of_numpy),
     "TensorFlow eager": Mode(of_tensorflow(plainly)),
-    "TensorFlow jit_compile": Mode(
-        of_tensorflow(lambda f: tf.function(f, jit_compile=True)), 5, 500
-    ),
-    "JAX eager": Mode(of_jax(plainly), 12, 500),
-    "JAX jit": Mode(of_jax(jax.jit), 5, 1000),
+    "TensorFlow jit_compile": Mode(of_tensorflow(with_xla), 8, 400),
+    "JAX operations": Mode(of_jax(one_by_one), 25, 3),
+    "JAX eager": Mode(of_jax(plainly), 25, 250),
+    "JAX jit": Mode(of_jax(jax.jit), 6, 60),
     "PyTorch eager": Mode(of_torch),
-    "PyTorch compile(aot_eager)": Mode(of_torch_compiled(backend="aot_eager"), 8, 200),
-    "PyTorch compile": Mode(of_torch_compiled(), 25, 40),
+    "PyTorch compile(aot_eager)": Mode(of_torch_compiled(backend="aot_eager"), 12, 100),
+    "PyTorch compile": Mode(of_torch_compiled(), 25, 500),
 }

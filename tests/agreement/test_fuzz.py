@@ -1,37 +1,87 @@
 """Random programs in every framework, dtype and way of running, against Python.
 
-`make fuzz` runs as many as `ACTGRAD_FUZZ` says, `make test` 25.
+`make fuzz` draws as many as `ACTGRAD_FUZZ` says, and each runs in every framework: in JAX in one of the
+dtypes, elsewhere in all three. What takes long to compile takes one of many: see `runners.MODES`. `make
+test` draws 25, and the ways of running take turns.
 """
 
 from __future__ import annotations
 
+import linecache
 import os
-from dataclasses import dataclass, field
-from functools import cache, reduce
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
-pytest.importorskip("jax")
+jax = pytest.importorskip("jax")
 pytest.importorskip("tensorflow")
 pytest.importorskip("torch")
 from actgrad.errors import TraceError
+from actgrad.frameworks import jax as jax_room
 from actgrad.frameworks import numpy, source
+from actgrad.frameworks import tensorflow as tensorflow_room
+from actgrad.language import program as language
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
 from tests.agreement import rounding, runners
 from tests.fuzz import arithmetic, compare
-from tests.fuzz.programs import POINTS, Generated
-from tests.fuzz.test_fuzz import each
+from tests.fuzz.programs import POINTS, Generated, programs
 
+SAMPLE = "ACTGRAD_FUZZ" not in os.environ
 FUZZ = int(os.environ.get("ACTGRAD_FUZZ", "25"))
+PART = 100
 DTYPES = ("float32", "float64", "bfloat16")
 # Numbers of bfloat16, so that every dtype has the same points and there is one answer for all: first
 # those on which kinks lie, then others.
 KINKS = [-17.25, -6.0, -1.5, -1.0, -0.25, 0.0, 0.5, 1.0, 2.0, 2.5]
 BETWEEN = (np.float32(POINTS) + np.float32(0.0123)).view(np.uint32) & np.uint32(0xFFFF0000)
 AT = np.concatenate([KINKS, BETWEEN.view(np.float32).astype(np.float64)])
+
+
+class _Enough(Exception):
+    """So many programs were wanted."""
+
+
+@lru_cache(maxsize=1)
+def draw(count: int) -> list[tuple[Generated, Program]]:
+    """Different programs that bend somewhere; for `make test` every time the same."""
+    found: dict[Program, Generated] = {}
+
+    @settings(
+        max_examples=100 * count,
+        derandomize=SAMPLE,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(programs())
+    def run(generated: Generated) -> None:
+        if len(found) == count:
+            raise _Enough
+        with suppress(TraceError):  # it raises for every number
+            program = compare.read(generated)
+            if len(walk(program.value)) < 60 and program not in found:
+                bends = [len(walk(derived(program, by).value)) for by in runners.names(program)[2:]]
+                if 1 < max(bends) < 400:
+                    found[program] = generated
+
+    with suppress(_Enough):
+        run()
+    return [(generated, program) for program, generated in found.items()]
+
+
+def derived(program: Program, by: tuple[str, ...]) -> Program:
+    return reduce(Program.partial, by, program)
 
 
 @dataclass(frozen=True)
@@ -45,73 +95,26 @@ class Question:
     expected: dict[Any, rounding.Expected] = field(default_factory=dict)
 
 
-@cache
-def questions(count: int) -> list[Question]:
-    """That many different programs that bend somewhere; for `make test` every time the same."""
-    found: dict[Program, Question] = {}
-
-    def ask(generated: Generated) -> None:
-        if len(found) == count:
-            return
-        try:
-            program = compare.read(generated)
-        except TraceError:  # it raises for every number
-            return
-        if len(walk(program.value)) < 60 and program not in found:
-            bends = [len(walk(derived(program, by).value)) for by in runners.names(program)[2:]]
-            if 1 < max(bends) < 400:
-                found[program] = question(generated, program)
-
-    each(12 * count, ask, same="ACTGRAD_FUZZ" not in os.environ)
-    return list(found.values())
-
-
-def derived(program: Program, by: tuple[str, ...]) -> Program:
-    return reduce(Program.partial, by, program)
-
-
 def question(generated: Generated, program: Program) -> Question:
+    """The answers are exact where the function's text has one in 60 digits: at kinks it has no slope,
+    beyond its domain no value, and there it is what the operations say in float64."""
     columns = [np.roll(AT, 5 * i) for i in range(len(program.inputs))]
     points = list(zip(*(column.tolist() for column in columns), strict=True))
+    exact = generated.function(arithmetic.exact())
+    values = [compare.exact_value(generated, point) for point in points]
+    slopes = {
+        name: [arithmetic.slopes(exact, list(point), i) for point in points]
+        for i, name in enumerate(program.inputs)
+    }
     answers = []
     for by in runners.names(program):
-        answer = np.broadcast_to(derived(program, by).evaluate(*columns), len(AT))
-        answers.append(_from_python(generated, program, by, points, answer))
+        answer = np.array(np.broadcast_to(derived(program, by).evaluate(*columns), len(AT)))
+        if len(set(by)) < 2:
+            true = values if not by else [both and both[len(by) - 1] for both in slopes[by[0]]]
+            known = [i for i, number in enumerate(true) if number is not None]
+            answer[known] = [true[i] for i in known]
+        answers.append(answer)
     return Question(generated, program, columns, answers)
-
-
-def _from_python(
-    generated: Generated, program: Program, by: tuple[str, ...], points: Any, ours: Any
-) -> Any:
-    """The exact number where the function's text has one in 60 digits: at kinks it has no slope, beyond
-    its domain no value, and there it is what the operations say in float64."""
-    if len(set(by)) > 1:
-        return ours
-    exact = generated.function(arithmetic.exact())
-    found = []
-    for point, own in zip(points, ours, strict=True):
-        if by:
-            true = arithmetic.slope(exact, list(point), program.inputs.index(by[0]), len(by))
-        else:
-            true = compare.exact_value(generated, point)
-        found.append(own if true is None else true)
-    return np.array(found)
-
-
-@dataclass
-class Count:
-    programs: int = 0
-    compared: int = 0
-    special: int = 0
-    left: int = 0
-    worst: float = 0.0
-    wrong: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.programs:,} programs: {self.compared:,} numbers, {self.special:,} nan or inf, "
-            f"{self.left:,} beside a jump or a pole; worst {self.worst:.2f} of what is allowed"
-        )
 
 
 def _expected(asked: Question, by: tuple[str, ...], kind: str, answer: Any) -> rounding.Expected:
@@ -123,8 +126,19 @@ def _expected(asked: Question, by: tuple[str, ...], kind: str, answer: Any) -> r
     return asked.expected[by, kind]
 
 
-def judge(asked: Question, found: list[Any], dtype: str, count: Count) -> None:
+@dataclass
+class Count:
+    programs: int = 0
+    compared: int = 0
+    special: int = 0
+    left: int = 0
+    worst: float = 0.0
+
+
+def judge(asked: Question, found: list[Any], dtype: str, count: Count) -> list[str]:
+    """Counts the numbers that were compared, and tells those that are wrong."""
     kind = rounding.FORMATS["float32" if dtype == "bfloat16" else dtype]
+    wrong = []
     count.programs += 1
     pairs = zip(runners.names(asked.program), asked.answers, found, strict=True)
     for by, answer, got in pairs:
@@ -140,23 +154,55 @@ def judge(asked: Question, found: list[Any], dtype: str, count: Count) -> None:
         count.left += int((~wanted.finite & ~wanted.special).sum())
         count.worst = max(count.worst, float(share.max()))
         for i in np.flatnonzero((share > 1) | other)[:2]:
-            count.wrong.append(
+            wrong.append(
                 f"derivative by {by} at {[float(c[i]) for c in asked.columns]} is {got[i]!r}, and should "
                 f"be {answer[i]!r} (within {tolerance[i]:.2g}) in{asked.generated!r}"
             )
+    return wrong
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", runners.MODES)
-def test_a_random_program(name: str, dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
-    mode, count = runners.MODES[name], Count()
-    for asked in questions(FUZZ)[:: mode.one_of][: mode.at_most]:
-        judge(asked, mode.run(asked.program, asked.columns, dtype), dtype, count)
-    with capsys.disabled():
-        print(f"\nagreement: {name} in {dtype}: {count}")
-    assert count.wrong == []
-    assert count.programs >= min(FUZZ // mode.one_of, mode.at_most)
-    assert count.compared > 30 * count.programs
+def disagreements(number: int, asked: Question, counts: dict[str, Count]) -> list[str]:
+    """Runs a program in each mode whose turn it is."""
+    wrong = []
+    for name, mode in runners.MODES.items():
+        every = mode.sample if SAMPLE else mode.fuzz
+        for turn, dtype in enumerate(DTYPES):
+            if (number + turn * every // 3) % every == 0:
+                where = f"{name} in {dtype}"
+                try:
+                    found = mode.run(asked.program, asked.columns, dtype)
+                except Exception as error:
+                    error.add_note(f"{where}: {asked.generated!r}")
+                    raise
+                wrong += [f"{where}: {one}" for one in judge(asked, found, dtype, counts[where])]
+    return wrong
+
+
+def _forget(part: int) -> None:
+    """What was derived and compiled of earlier programs, which nobody will ask for again."""
+    of_programs = (
+        *(language._partial, language._bound, language._vjp, source.kernel),
+        *(jax_room.native_rule, jax_room._push, jax_room.native, tensorflow_room.native_rule),
+    )
+    for cached in of_programs:
+        cached.cache_clear()
+    linecache.clearcache()
+    if part % 20 == 19:  # with each operation, which take half a minute to compile again
+        jax.clear_caches()
+
+
+@pytest.mark.parametrize("part", range(-(-FUZZ // PART)))
+def test_random_programs(part: int, record_property: Callable[[str, object], None]) -> None:
+    size = min(PART, FUZZ - part * PART)
+    _forget(part)
+    counts: dict[str, Count] = defaultdict(Count)
+    wrong: list[str] = []
+    for number, one in enumerate(draw(size), part * PART):
+        wrong += disagreements(number, question(*one), counts)
+    record_property("agreement", {where: asdict(count) for where, count in counts.items()})
+    assert not wrong, "\n".join(wrong)
+    assert counts["NumPy in float64"].programs == size
+    assert all(count.compared > 30 * count.programs for count in counts.values())
 
 
 @pytest.mark.parametrize(
@@ -164,7 +210,12 @@ def test_a_random_program(name: str, dtype: str, capsys: pytest.CaptureFixture[s
     [
         {"mul": "({0} * {1} * 1.00001)"},
         {"select": "np.where({0}, {2}, {1})"},
-        {"exp": "np.exp2({0})", "sin": "np.cos({0})", "log": "np.log2({0})", "tanh": "np.sinh({0})"},
+        {
+            "exp": "np.exp2({0})",
+            "sin": "np.cos({0})",
+            "log": "np.log2({0})",
+            "tanh": "np.sinh({0})",
+        },
     ],
     ids=["mul", "select", "transcendental"],
 )
@@ -174,8 +225,10 @@ def test_a_wrong_operation_is_caught(
     for op, template in faults.items():
         monkeypatch.setitem(numpy.TABLE, op, template)
     source.kernel.cache_clear()
-    count = Count()
-    for asked in questions(FUZZ)[:25]:
-        judge(asked, runners.of_numpy(asked.program, asked.columns, "float32"), "float32", count)
+    wrong = []
+    for one in draw(25):
+        asked = question(*one)
+        found = runners.of_numpy(asked.program, asked.columns, "float32")
+        wrong += judge(asked, found, "float32", Count())
     source.kernel.cache_clear()
-    assert count.wrong != []
+    assert wrong != []

@@ -215,18 +215,18 @@ def test_a_network_of_snntorch_trains_and_copies() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize("steps", ["s", "m"])
 @pytest.mark.parametrize(
     "kind", ["IFNode", "LIFNode", "ParametricLIFNode", "QIFNode", "EIFNode", "KLIFNode"]
 )
-def test_a_neuron_of_spikingjelly(kind: str, step_mode: str, form: str) -> None:
+def test_a_neuron_of_spikingjelly(kind: str, steps: str, form: str) -> None:
     neurons = library("spikingjelly.activation_based.neuron")
     theirs = library("spikingjelly.activation_based.surrogate")
     found = []
     for f in (FORMS[form](surrogates.atan), theirs.ATan()):
-        neuron = getattr(neurons, kind)(surrogate_function=f, step_mode=step_mode)
+        neuron = getattr(neurons, kind)(surrogate_function=f, step_mode=steps)
         x = inputs()
-        spikes = neuron(2 * x) if step_mode == "m" else torch.stack([neuron(2 * now) for now in x])
+        spikes = neuron(2 * x) if steps == "m" else torch.stack([neuron(2 * now) for now in x])
         assert spikes.mean() < 1
         (gradient,) = torch.autograd.grad(spikes.sum(), x)
         found.append((spikes.detach(), gradient))

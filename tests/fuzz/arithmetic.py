@@ -203,10 +203,8 @@ def _total(values: list[Any]) -> Any:
     return total
 
 
-def slope(
-    function: Callable[..., Any], at: list[float], along: int, order: int = 1
-) -> float | None:
-    """The first or second derivative of an exact function; None at a kink, a jump or beyond its domain."""
+def slopes(function: Callable[..., Any], at: list[float], along: int) -> tuple[float, float] | None:
+    """An exact function's first two derivatives; None at a kink, a jump or beyond its domain."""
     with mp.workdps(DIGITS):
         step = mpmath.mpf(10) ** -14
 
@@ -226,4 +224,4 @@ def slope(
             return None  # a jump, a kink, or too steep to tell
         if any(abs(bend - other) > 1e-6 * (1 + abs(bend)) for other in bends):
             return None  # a kink of the slope
-        return float(bend if order == 2 else (right - left) / (2 * step))
+        return float((right - left) / (2 * step)), float(bend)

@@ -154,9 +154,10 @@ def wrong_slopes(program: Program, generated: Generated, count: Count, order: in
             true_value = exact_value(generated, point)
             if true_value is None or not close(value, true_value, 1e-9):
                 continue
-            true = arithmetic.slope(function, list(point), along, order)
-            if true is None or (math.isnan(ours) and python_value(generated, point) is None):
+            slopes = arithmetic.slopes(function, list(point), along)
+            if slopes is None or (math.isnan(ours) and python_value(generated, point) is None):
                 continue  # where Python overflows, its value is IEEE's and its slope nobody's
+            true = slopes[order - 1]
             if not math.isfinite(ours) and _is_singular(derivative, point):
                 continue  # a vertical tangent on the way, as asin has at 1
             if order == 1:

@@ -116,6 +116,23 @@ def test_a_declared_derivative_holds_inside_another_function() -> None:
     assert outer.exact_derivative(0.25) == 1
 
 
+def test_a_slope_that_is_zero_at_a_point_has_a_slope_of_its_own() -> None:
+    """As 2 - 2x at 1, though it comes from a branch: what it is multiplied by must not be lost."""
+    program = read(lambda x: math.exp(2 * x - max(x, 0.0) ** 2))
+    second = program.partial("x").partial("x")
+    assert program.partial("x").evaluate(1.0) == 0
+    assert second.evaluate(1.0) == pytest.approx(-2 * math.e)
+    assert second.partial("x").evaluate(1.0) == 0
+
+
+@pytest.mark.parametrize("text", ["math.fmod(x, 1.3)", "math.modf(x)[0]"])
+def test_a_remainder_has_its_slope_at_zero_too(text: str) -> None:
+    program = read(eval(f"lambda x: {text}", {"math": math}))
+    at = np.array([-0.3, 0.0, 0.3])
+    assert program.evaluate(at).tolist() == at.tolist()
+    assert np.broadcast_to(program.partial("x").evaluate(at), 3).tolist() == [1, 1, 1]
+
+
 LOOPS = {
     "smooth": lambda x, n: _loop(x, n, lambda v, k: 0.999 * v + math.sin(v) * 0.01 + k),
     "with max": lambda x, n: _loop(x, n, lambda v, k: max(0.5 * v, v - 0.01) + 0.001 * k),

@@ -89,7 +89,9 @@ def _times(outer: Expr, inner: Expr) -> Expr:
         return outer
     product = make("mul", outer, inner)
     if inner.forked and outer.op != "const":
-        return make("select", make("eq", inner, _ZERO), _ZERO, product)
+        # That it is zero says nothing of its own derivative.
+        zero = make("given", _ZERO, inner, outer)
+        return make("select", make("eq", inner, _ZERO), zero, product)
     return product
 
 

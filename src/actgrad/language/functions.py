@@ -288,8 +288,9 @@ def sum_product(x: Iterable[Number], y: Iterable[Number]) -> Number:
 
 
 def fmod(x: Number, y: Number) -> Number:
-    """C's remainder, with the sign of x."""
-    return copysign(mod(absolute(x), absolute(y)), x)
+    """C's remainder, with the sign of x; its slope at zero is one, as beside it."""
+    y = absolute(y)
+    return where(less(absolute(x), y), x, copysign(mod(absolute(x), y), x))
 
 
 def remainder_nearest(x: Number, y: Number) -> Number:
@@ -298,7 +299,7 @@ def remainder_nearest(x: Number, y: Number) -> Number:
 
 def modf(x: Number) -> tuple[Number, Number]:
     whole = trunc(x)
-    return copysign(subtract(x, whole), x), whole
+    return where(less(absolute(x), 1.0), x, copysign(subtract(x, whole), x)), whole
 
 
 def degrees(x: Number) -> Number:
