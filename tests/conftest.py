@@ -12,7 +12,6 @@ import pytest
 
 from tests import modes
 
-
 # A job that a shell starts in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
