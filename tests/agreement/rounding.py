@@ -29,11 +29,10 @@ class Format:
     name: str
     eps: float
     tiny: float
-    largest: float
 
 
 FORMATS = {
-    kind.__name__: Format(kind.__name__, float(i.eps), float(i.tiny), float(i.max))
+    kind.__name__: Format(kind.__name__, float(i.eps), float(i.tiny))
     for kind in (np.float32, np.float64)
     for i in [np.finfo(kind)]
 }
@@ -56,15 +55,17 @@ def runs(program: Program, columns: list[Any], kind: Format) -> Any:
     values |= {name: np.asarray(value) for name, value in program.parameters}
 
     def disturbed(number: Any, off: float) -> Any:
-        noise = rng.choice([-1.0, 1.0], shape) * rng.choice([0.5, 1.0], shape) * off * kind.eps
-        moved = number * (1.0 + noise)
+        noise = rng.choice([-1.0, 0.0, 1.0], shape, p=[0.4, 0.2, 0.4]) * rng.uniform(
+            0.5, 1.0, shape
+        )
+        moved = number * (1.0 + noise * off * kind.eps)
         if kind.name == "float32":  # (elsewhere this is the range in which it is computed)
             moved = np.where(
                 (np.abs(moved) < kind.tiny) & (moved != 0),
                 rng.choice([0, 1, 2], shape) * moved,
                 moved,
             )
-            moved = np.where(np.abs(moved) > kind.largest, np.copysign(np.inf, moved), moved)
+            moved = moved.astype(np.float32).astype(np.float64)
         return moved
 
     with np.errstate(all="ignore"):
@@ -76,7 +77,12 @@ def runs(program: Program, columns: list[Any], kind: Format) -> Any:
             elif node.op == "var":
                 results[node] = values[str(node.value)]
             else:
-                found = OPS[node.op].numpy(*(results[arg] for arg in node.args))
+                args = [results[arg] for arg in node.args]
+                found = OPS[node.op].numpy(*args)
+                if node.op == "copysign":  # the sign of a nan is anybody's
+                    found = np.where(
+                        np.isnan(args[1]), rng.choice([-1.0, 1.0], shape) * found, found
+                    )
                 off = units(node.op)
                 results[node] = disturbed(found, off) if off else found
     return np.broadcast_to(results[node], shape)

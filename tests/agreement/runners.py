@@ -161,11 +161,11 @@ class Mode:
 MODES = {
     "NumPy": Mode(of_numpy),
     "TensorFlow eager": Mode(of_tensorflow(plainly)),
-    "TensorFlow jit_compile": Mode(of_tensorflow(with_xla), 8, 400),
+    "TensorFlow jit_compile": Mode(of_tensorflow(with_xla), 12, 400),
     "JAX operations": Mode(of_jax(one_by_one), 25, 3),
     "JAX eager": Mode(of_jax(plainly), 25, 250),
-    "JAX jit": Mode(of_jax(jax.jit), 6, 60),
+    "JAX jit": Mode(of_jax(jax.jit), 8, 60),
     "PyTorch eager": Mode(of_torch),
-    "PyTorch compile(aot_eager)": Mode(of_torch_compiled(backend="aot_eager"), 12, 100),
+    "PyTorch compile(aot_eager)": Mode(of_torch_compiled(backend="aot_eager"), 25, 100),
     "PyTorch compile": Mode(of_torch_compiled(), 25, 500),
 }

@@ -57,6 +57,15 @@ _FIRST: dict[str, Any] = {
 }
 
 
+_answers: list[bool] = []
+"""What was said to each question that a function asked about a number, in turn: the path that it took."""
+
+
+def _noted(answer: Any) -> bool:
+    _answers.append(bool(answer))
+    return _answers[-1]
+
+
 class Exact:
     """A real number of 60 digits under Python's operators."""
 
@@ -68,7 +77,7 @@ class Exact:
         self.of = mpmath.mpf(of)
 
     def __bool__(self) -> bool:
-        return bool(self.of)
+        return _noted(self.of)
 
     def __neg__(self) -> Exact:
         return Exact(-self.of)
@@ -77,7 +86,7 @@ class Exact:
         return Exact(abs(self.of))
 
     def __eq__(self, other: object) -> bool:
-        return bool(self.of == _real(other))
+        return _noted(self.of == _real(other))
 
 
 def _real(x: Any) -> Any:
@@ -118,7 +127,7 @@ for _name, _operator in _OPERATORS.items():
 for _name, _test in {
     "lt": lambda x, y: x < y, "le": lambda x, y: x <= y, "gt": lambda x, y: x > y, "ge": lambda x, y: x >= y,
 }.items():  # fmt: skip
-    setattr(Exact, f"__{_name}__", lambda x, y, own=_test: bool(own(x.of, _real(y))))
+    setattr(Exact, f"__{_name}__", lambda x, y, own=_test: _noted(own(x.of, _real(y))))
 Exact.__divmod__ = lambda x, y: (x // y, x % y)  # type: ignore[attr-defined]
 
 
@@ -204,18 +213,25 @@ def _total(values: list[Any]) -> Any:
 
 
 def slopes(function: Callable[..., Any], at: list[float], along: int) -> tuple[float, float] | None:
-    """An exact function's first two derivatives; None at a kink, a jump or beyond its domain."""
+    """An exact function's first two derivatives; None at a kink, a jump, beyond its domain, and where a
+    branch is taken at this number alone (`x if x == 1 else x * x` at 1)."""
     with mp.workdps(DIGITS):
         step = mpmath.mpf(10) ** -14
 
         def value(turns: int) -> Any:
+            _answers.clear()
             moved = [Exact(x) for x in at]
             moved[along] = Exact(moved[along].of + turns * step)
-            return _real(function(*moved))
+            number = _real(function(*moved))
+            paths.append(list(_answers))
+            return number
 
+        paths: list[list[bool]] = []
         try:
             left2, left, here, right, right2 = (value(turns) for turns in (-2, -1, 0, 1, 2))
         except (NotNeeded, ArithmeticError):
+            return None
+        if paths[2] != paths[1] and paths[2] != paths[3]:
             return None
         before, after = (here - left) / step, (right - here) / step
         bend = (after - before) / step
