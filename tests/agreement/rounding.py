@@ -18,7 +18,7 @@ from actgrad.language.program import Program
 
 ARITHMETIC, TRANSCENDENTAL = 4, 16
 """Units in the last place."""
-RUNS = 24
+RUNS = 64
 
 _EXACT = {"neg", "abs", "copysign", "floor", "ceil", "trunc", "round", "select", "host"}
 _ARITHMETIC = {"add", "sub", "mul", "div", "floordiv", "mod", "sqrt"}

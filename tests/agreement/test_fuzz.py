@@ -202,7 +202,7 @@ def test_random_programs(part: int, record_property: Callable[[str, object], Non
     record_property("agreement", {where: asdict(count) for where, count in counts.items()})
     assert not wrong, "\n".join(wrong)
     assert counts["NumPy in float64"].programs == size
-    assert all(count.compared > 30 * count.programs for count in counts.values())
+    assert counts["NumPy in float64"].compared > 30 * size
 
 
 @pytest.mark.parametrize(
