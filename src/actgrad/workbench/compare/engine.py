@@ -23,6 +23,9 @@ from actgrad.workbench.compare.store import Row
 
 ENGINES = ("loky", "dask", "ray")
 MOST_CRASHES = 2
+MOST_GROWN = 2 << 30
+"""A worker that has grown by so many bytes is replaced. loky's own 300 MB are the programs that XLA keeps of
+about 50 runs, and a new worker takes seconds to load Keras."""
 
 
 class Call:
@@ -33,6 +36,9 @@ class Call:
         self.__name__ = f"run{task.index}"
 
     def __call__(self) -> Row:
+        from joblib.externals.loky import process_executor
+
+        process_executor._MAX_MEMORY_LEAK_SIZE = MOST_GROWN  # loky has no other way to say it
         return run(self.task)
 
 
