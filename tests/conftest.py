@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 from collections.abc import Generator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests import modes
@@ -23,6 +25,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, A
     if path := os.environ.get("ACTGRAD_MODES"):
         modes.record(item, report, path)
     return report
+
+
+@pytest.fixture(autouse=True)
+def _the_same_random_numbers() -> None:
+    """What a test draws is the same in every run and order; no framework is loaded for it."""
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.random.set_seed(0)
+    if keras := sys.modules.get("keras"):
+        keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(autouse=True)
