@@ -54,8 +54,11 @@ def forget_compiled() -> None:
 
 
 def limit_cell(labels: tuple[str, ...], column: str, number: float, unit: str, bar: float) -> Cell:
-    verdict = HOLDS if number <= bar else OVER
-    return Cell(labels, column, f"{number:.3g} {unit} / {bar:g} {unit}", verdict)
+    return Cell(labels, column, f"{number:.3g} {unit} / {bar:g} {unit}", within(number, bar))
+
+
+def within(number: float, bar: float) -> str:
+    return HOLDS if number <= bar else OVER
 
 
 def size_column(size: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from actgrad import activation
 from actgrad.workbench.timing import step, tensor
-from speed.cells import HOLDS, OVER, Cell
+from speed.cells import Cell, within
 from speed.latency import caches
 
 TITLE = "Compiling many branches"
@@ -59,9 +59,5 @@ def cells(framework: str, quick: bool) -> Iterator[Cell]:
             found = milliseconds(framework, count, seeds)
             least = min(least, found)
             text = f"{found:.1f}" + (f" (of {many})" if "many" in column else "")
-            yield Cell(
-                (framework, MODES[framework]),
-                column,
-                text,
-                HOLDS if found <= LINEAR * least else OVER,
-            )
+            verdict = within(found, LINEAR * least)
+            yield Cell((framework, MODES[framework]), column, text, verdict)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from actgrad.workbench.timing import STEPS, step, tensor
-from speed.cells import Cell, compared, forget_compiled
+from speed.cells import Cell, compared, forget_compiled, size_column
 from speed.functions import mish, spiky
 
 TITLE = "Half types beside float32"
@@ -24,4 +24,4 @@ def cells(framework: str, quick: bool) -> Iterator[Cell]:
                     forget_compiled()
                     a, b = (step(framework, mode, f, x) for x in (half, whole))
                     labels = (framework, mode, f.name)
-                    yield compared(labels, f"{dtype}, n = {size:,}", a, b, BAR, quick)
+                    yield compared(labels, f"{dtype}, {size_column(size)}", a, b, BAR, quick)

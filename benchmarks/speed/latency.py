@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from actgrad import activation
-from actgrad.workbench.timing import tensor
-from speed.cells import Cell, limit_cell
+from actgrad.workbench.timing import Run, in_turns, tensor
+from speed.cells import Cell, limit_cell, size_column
 from speed.functions import builtin, heaviside, spiky
 from speed.process import environment, fresh
 
@@ -126,15 +126,13 @@ def dispatch(framework: str, mode: str, runs: int) -> float:
     x = tensor(framework, 1)
     if framework == "torch":
         x = x.detach()
-    functions = [compiled(framework, mode, f) for f in (magnitude, own_abs(framework))]
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(runs):
-        for function, found in zip(functions, times, strict=True):
-            start = time.perf_counter()
-            for _ in range(100):
-                function(x)
-            found.append(1e4 * (time.perf_counter() - start))
-    return statistics.median(times[0]) - statistics.median(times[1])
+
+    def a_hundred(function: Callable[[Any], Any]) -> Run:
+        run = compiled(framework, mode, function)
+        return lambda: [run(x) for _ in range(100)]
+
+    found = in_turns(a_hundred(magnitude), a_hundred(own_abs(framework)), runs)
+    return 10 * (found.ours - found.other)
 
 
 def cells(framework: str, quick: bool) -> Iterator[Cell]:
@@ -151,5 +149,5 @@ def cells(framework: str, quick: bool) -> Iterator[Cell]:
             for column in ("found",) if quick else ("found", "next process"):
                 found = fresh("speed.latency", "first_calls", framework, mode, **caches(folder))
                 for size, milliseconds in zip((100, 1_048_576), found, strict=True):
-                    labels = (framework, f"first call, {mode}, n = {size:,}")
+                    labels = (framework, f"first call, {mode}, {size_column(size)}")
                     yield Cell(labels, column, f"{milliseconds:,.1f} ms")

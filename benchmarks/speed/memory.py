@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from actgrad.workbench.timing import STEPS, step, tensor
-from speed.cells import HOLDS, OVER, Cell
+from speed.cells import Cell, within
 from speed.functions import builtin, heaviside, mish, spiky
 from speed.process import fresh
 
@@ -77,8 +77,8 @@ def cells(framework: str, quick: bool) -> Iterator[Cell]:
     for name, (ours, other) in FUNCTIONS.items():
         own, theirs = kept(framework, ours), kept(framework, builtin(framework, other))
         if own is not None:
-            text, verdict = f"{own:.2f} ({theirs:.2f}) / 1", HOLDS if own <= 1.001 else OVER
-            yield Cell((framework, "eager", name, other), "kept", text, verdict)
+            labels = (framework, "eager", name, other)
+            yield Cell(labels, "kept", f"{own:.2f} ({theirs:.2f}) / 1", within(own, 1.001))
     if not os.access("/proc/self/clear_refs", os.W_OK):
         return
     size = 1 << 20 if quick else SIZE
@@ -86,6 +86,6 @@ def cells(framework: str, quick: bool) -> Iterator[Cell]:
         for name in PEAKS[: 1 if quick else None]:
             measure = partial(fresh, "speed.memory", "peak") if framework == "tensorflow" else peak
             own, theirs = (measure(framework, mode, name, k, size) for k in (True, False))
-            verdict = HOLDS if own <= theirs + LEAST else OVER
             labels = (framework, mode, name, FUNCTIONS[name][1])
+            verdict = within(own, theirs + LEAST)
             yield Cell(labels, "peak of a step", f"{own:.2f} ({theirs:.2f})", verdict)

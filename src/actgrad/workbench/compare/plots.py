@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actgrad.workbench.compare.statistics import summarise
-from actgrad.workbench.compare.store import FINAL, Study
+from actgrad.workbench.compare.store import Study
 from actgrad.workbench.folder import atomically
 from actgrad.workbench.report import charts
 
@@ -18,10 +18,7 @@ def draw(study: Study, folder: Path) -> list[Path]:
     places = [(n, d) for d in study.design["data"] for n in study.design["networks"]]
     ranked = [[x for x in lines if (x.network, x.data) == place] for place in places]
     rows = [
-        {
-            x.activation: [r for r in study.rows if r.key[:4] == (FINAL, x.activation, *place)]
-            for x in some
-        }
+        {x.activation: study.finals(x.activation, *place) for x in some}
         for place, some in zip(places, ranked, strict=True)
     ]
     made = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.workbench.compare.design import Try
-from actgrad.workbench.compare.store import FINAL, OK, TUNE, Row, Study
+from actgrad.workbench.compare.store import OK, TUNE, Row, Study
 
 LEVEL = 0.95
 
@@ -104,9 +104,7 @@ def summarise(study: Study) -> list[Line]:
     lines = []
     for data in design["data"]:
         for network in design["networks"]:
-            found = [
-                _line(study.rows, design, a["label"], network, data) for a in design["activations"]
-            ]
+            found = [_line(study, a["label"], network, data) for a in design["activations"]]
             reference = next(line for line in found if line.is_reference)
             found = [_against(line, reference) for line in found]
             lines += sorted(found, key=lambda line: math.inf if line.mean is None else -line.mean)
@@ -114,12 +112,8 @@ def summarise(study: Study) -> list[Line]:
     return [replace(line, p_holm=p) for line, p in zip(lines, corrected, strict=True)]
 
 
-def _line(rows: list[Row], design: dict[str, Any], label: str, network: str, data: str) -> Line:
-    own = [
-        r
-        for r in rows
-        if r.stage == FINAL and (r.activation, r.network, r.data) == (label, network, data)
-    ]
+def _line(study: Study, label: str, network: str, data: str) -> Line:
+    own = study.finals(label, network, data)
     values = {
         r.seed: r.accuracy
         for r in sorted(own, key=lambda r: r.seed)
@@ -130,7 +124,7 @@ def _line(rows: list[Row], design: dict[str, Any], label: str, network: str, dat
         activation=label,
         network=network,
         data=data,
-        is_reference=label == design["reference"],
+        is_reference=label == study.design["reference"],
         chosen=str(Try(own[0].optimizer, own[0].rate)) if own and own[0].rate else "",
         n=len(values),
         failed=sum(r.status != OK for r in own),

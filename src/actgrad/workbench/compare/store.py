@@ -82,6 +82,11 @@ class Study:
     def activation(self, label: str) -> dict[str, Any]:
         return next(a for a in self.design["activations"] if a["label"] == label)
 
+    def finals(self, activation: str, network: str, data: str) -> list[Row]:
+        """The runs that count, of one activation in one place."""
+        where = (FINAL, activation, network, data)
+        return [row for row in self.rows if row.key[:4] == where]
+
 
 JSON = ("curve", "losses", "versions", "settings")
 COLUMNS = [f.name for f in fields(Row)]

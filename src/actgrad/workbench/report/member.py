@@ -10,7 +10,7 @@ from typing import Any
 from actgrad.workbench.compare.design import Choice, rebuild
 from actgrad.workbench.compare.run import DIED
 from actgrad.workbench.compare.statistics import Line
-from actgrad.workbench.compare.store import FINAL, OK, Row, Study
+from actgrad.workbench.compare.store import OK, Row, Study
 from actgrad.workbench.report import charts, page
 from actgrad.workbench.report.bench import bench
 from actgrad.workbench.report.code import highlighted
@@ -69,7 +69,7 @@ def own_page(
 def _training(line: Line, study: Study, prefix: str) -> Training:
     """On one network and data, beside the reference."""
     names = dict.fromkeys((line.activation, study.design["reference"]))
-    groups = {name: _finals(study, line, name) for name in names}
+    groups = {name: study.finals(name, line.network, line.data) for name in names}
     notes = [f"seed {r.seed}: {r.cause}" for r in groups[line.activation] if r.status != OK]
     pictures = [
         picture(
@@ -88,11 +88,6 @@ def _training(line: Line, study: Study, prefix: str) -> Training:
         notes,
         pictures,
     )
-
-
-def _finals(study: Study, line: Line, name: str) -> list[Row]:
-    where = (FINAL, name, line.network, line.data)
-    return [row for row in study.rows if row.key[:4] == where]
 
 
 def _said(line: Line, reference: str) -> str:

@@ -54,7 +54,7 @@ def write(path: Path, output: Path, console: Console, measure: bool = False) -> 
         )
     lines = statistics.summarise(found)
     failed = [row for row in found.rows if row.status == store.FAILED]
-    places = _places(lines, final)
+    places = _places(found, lines)
     activations = found.design["activations"]
     files = file_names([chosen["label"] for chosen in activations])
     folder, back = pages_folder(output), quote(f"../{output.name}")
@@ -105,18 +105,11 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
 
 
-def _places(lines: list[Any], final: list[Any]) -> list[Place]:
+def _places(study: store.Study, lines: list[Any]) -> list[Place]:
     found = []
     for i, (network, data) in enumerate(dict.fromkeys((x.network, x.data) for x in lines)):
         here = [x for x in lines if (x.network, x.data) == (network, data)]
-        runs: dict[str, list[Any]] = {
-            x.activation: [
-                row
-                for row in final
-                if (row.activation, row.network, row.data) == (x.activation, network, data)
-            ]
-            for x in here
-        }
+        runs = {x.activation: study.finals(x.activation, network, data) for x in here}
         pictures = _pictures(here, runs, f"p{i}")
         title = f"{network} on {Path(data).name}"
         found.append(Place(network, data, f"place-{i}", title, here, pictures))
