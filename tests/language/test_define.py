@@ -249,8 +249,9 @@ def test_amplified_rounding_is_not_a_misreading():
     [
         lambda x: math.ceil(math.cbrt(math.tanh(2 * x))) + x,
         lambda x: x + np.arctan2(x, np.minimum(-0.0, x)),
+        lambda x, a=-0.8: x - round(a - 0.25, 1),
     ],
-    ids=["the last digit before a step", "which of two zeros"],
+    ids=["the last digit before a step", "which of two zeros", "between two decimals"],
 )
 def test_where_libraries_differ_is_not_a_misreading(function):
     activation(function, name="f")

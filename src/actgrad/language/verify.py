@@ -69,11 +69,13 @@ _EXACT = {
 
 
 def _otherwise(trials: int = 32) -> Callable[[Expr, Any], Any]:
-    """What libraries are free to answer: a function's last digit, the sign of the smaller of two zeros."""
+    """What libraries are free to answer: a function's last digit, the sign of the smaller of two zeros,
+    and where `round(x, n)` goes between two decimals.
+    """
     random = np.random.default_rng(0)
 
     def answer(node: Expr, value: Any) -> Any:
-        if node.op in _EXACT or node.boolean:
+        if (node.op in _EXACT and not _scales(node)) or node.boolean:
             return value
         noise = random.uniform(-1.0, 1.0, trials)
         if node.op == "select":
@@ -81,6 +83,11 @@ def _otherwise(trials: int = 32) -> Callable[[Expr, Any], Any]:
         return value * (1.0 + 1e-15 * noise)
 
     return answer
+
+
+def _scales(node: Expr) -> bool:
+    """Whether it is the product that `round(x, n)` rounds; Python rounds the digits of x."""
+    return node.op == "mul" and any(arg.value in (10.0, 100.0, 1e3, 1e4, 1e5) for arg in node.args)
 
 
 def _answer(function: Callable[..., Any], row: Sequence[float]) -> float:
