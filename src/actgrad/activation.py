@@ -77,6 +77,15 @@ class Activation:
         wrong number of inputs or an unknown parameter, and `DtypeError` for integer tensors.
         """
         program = self.program
+        if parameters or len(inputs) != len(program.inputs):
+            return self._call_with(inputs, parameters)
+        for x in inputs:
+            if isinstance(x, Symbol):
+                return self._inline(inputs, parameters)
+        return dispatch.room(inputs).call(program, inputs, parameters)
+
+    def _call_with(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        program = self.program
         in_scale = False
         if not inputs:  # (torch.compile follows this line, and not `not inputs` within an expression)
             in_scale = "scaled" not in self.parameters and parameters.pop("scaled", False)

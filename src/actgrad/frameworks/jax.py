@@ -241,8 +241,13 @@ def host(function: Callable[..., float]) -> Callable[..., Any]:
 
 def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
     """The activation of arrays, in their dtype."""
+    import jax
     import jax.numpy as jnp
 
+    if len(inputs) == 1 and not parameters and (alone := _alone(program)):
+        (x,) = inputs
+        if isinstance(x, jax.Array) and x.dtype in _dtypes():
+            return alone(x)
     arrays = _arrays(program, inputs)
     program = program.bound(frozenset(parameters))
     working = _working(arrays[0].dtype)
@@ -258,6 +263,20 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
                 f"  Use jax.grad, vjp or jacrev, or give `derivative=` or `surrogate=`."
             ) from error
         raise
+
+
+@cache
+def _dtypes() -> frozenset[Any]:
+    import jax.numpy as jnp
+
+    return frozenset(map(jnp.dtype, _FLOATS))
+
+
+@cache
+def _alone(program: Program) -> Callable[..., Any] | None:
+    """The rule of the only argument, where there is no parameter to make an array of."""
+    alone = len(program.closed.arguments) == 1 and not program.gradient
+    return native_rule(program.closed) if alone else None
 
 
 def _arrays(program: Program, inputs: tuple[Any, ...]) -> list[Any]:

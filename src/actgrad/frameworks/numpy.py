@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import numpy_fused
 from actgrad.frameworks.source import Dialect, kernel, standalone
+from actgrad.language.expression import plain
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {
@@ -146,6 +149,29 @@ def _call(function, *arguments):
 ''',
 )
 
+# For small arrays, where a number beside an array costs more than the operation.
+_SMALL = replace(
+    DIALECT,
+    typed="_number({0}, like.dtype)",
+    number="_number({0}, like.dtype)",
+    step="{0}.astype(like.dtype)",
+    helpers=DIALECT.helpers
+    | {
+        "_number": """
+import functools
+
+
+@functools.lru_cache(256)
+def _number(value, dtype):
+    return np.asarray(value, dtype)
+""",
+        "_select": """
+def _select(condition, yes, no):
+    return np.where(condition, yes, no)
+""",
+    },
+)
+
 
 def host(function: Callable[..., float]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
@@ -160,7 +186,11 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
 
     Masks are kept, and joined where there are several; a matrix stays one.
     """
-    plain = all(type(x) in (float, int, bool) for x in inputs)
+    x = inputs[0]
+    is_small = type(x) is np.ndarray and x.ndim and x.size < numpy_fused.LARGE
+    if is_small and len(inputs) == 1 and not parameters and (small := _small(program, x.dtype)):
+        return small(x)
+    numbers = all(type(x) in (float, int, bool) for x in inputs)
     arrays = [_array(program, x) for x in inputs]
     dtype = _dtype([array.dtype for array in arrays])
     working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
@@ -170,9 +200,22 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
         result = _in_order_of_memory(program, [*arrays, *given], dtype, working)
         if result is None:
             result = _at_once(program, [*arrays, *given], dtype, working)
-    if plain and result.ndim == 0:
+    if numbers and result.ndim == 0:
         return float(result)
     return _dressed(result, inputs) if result.ndim else result[()]
+
+
+@cache
+def _small(program: Program, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
+    """What computes small arrays of this dtype, if it needs nothing around it."""
+    closed = program.closed
+    if closed.parameters or closed.on_host or not closed.spans_inputs:
+        return None
+    if not (dtype.isnative and dtype.kind == "f" and dtype.itemsize in (4, 8)):
+        return None
+    if plain(closed.value).op == "var":
+        return None
+    return np.errstate(all="ignore")(kernel(closed, _SMALL, host))  # type: ignore[no-any-return]
 
 
 def _at_once(
