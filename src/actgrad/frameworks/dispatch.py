@@ -18,12 +18,13 @@ _ROOTS = {
 
 
 @cache
-def _framework(kind: type[Any]) -> str:
+def _room_of(kind: type[Any]) -> ModuleType | None:
+    """The room of a framework's tensors; None for what is NumPy's, or nobody's."""
     for base in kind.__mro__:
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
-            return _ROOTS[root]
-    return "jax" if hasattr(kind, "__jax_array__") else "numpy"
+            return _room(_ROOTS[root])
+    return _room("jax") if hasattr(kind, "__jax_array__") else None
 
 
 @cache
@@ -43,7 +44,6 @@ def room(arguments: tuple[Any, ...]) -> ModuleType:
 
         return compiled
     for x in arguments:
-        found = _framework(type(x))  # type: ignore[arg-type]
-        if found != "numpy":
-            return _room(found)
+        if found := _room_of(type(x)):
+            return found
     return _room("numpy")

@@ -52,11 +52,10 @@ with torch.inference_mode(False):
 
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
-    if not torch.compiler.is_dynamo_compiling() and not parameters and len(inputs) == 1:
+    if len(inputs) == 1 and not parameters and not torch.compiler.is_dynamo_compiling():
         (x,) = inputs
-        closed = program.closed
-        if _plain(inputs) and x.dtype in _FLOATS and not closed.parameters:
-            return _bound_to_plain(closed, x.dtype, inputs)
+        if _is_plain(x) and not _watched() and (alone := _alone(program, x.dtype)):
+            return alone(x)
     like, dtype = _kind(program, inputs)
     working = torch.float32 if dtype in _HALVES else dtype
     kept = tuple(name for name, _ in program.parameters if name in parameters)
@@ -72,6 +71,24 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
 
         return torch_compiled.apply(program, kept, *tensors)
     return apply(program, kept, *tensors)
+
+
+@cache
+def _alone(program: Program, dtype: Any) -> Callable[[Any], Any] | None:
+    """The activation of one plain tensor of this dtype, where there is no parameter to make one of."""
+    program = program.closed
+    if program.parameters or dtype not in _FLOATS:
+        return None
+    small = _text_alone(program, dtype)
+
+    def call(x: Any) -> Any:
+        if forward_ad._current_level >= 0 or (x.requires_grad and torch.is_grad_enabled()):
+            return _bind(program, dtype, x)
+        if small and x.numel() < torch_fused.LARGE:
+            return small(x)
+        return _fused_value(program, dtype, (x,))
+
+    return call
 
 
 def _kind(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
@@ -147,10 +164,11 @@ def _bound_to_plain(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any
 
 def _plain(tensors: Sequence[Any]) -> bool:
     """Whether these are dense tensors on the CPU that hold their numbers, and nobody is watching."""
-    for t in tensors:
-        if type(t) not in _PLAIN or _keys_of(t).raw_repr() not in _KEYS:
-            return False
-    return not _watched()
+    return all(map(_is_plain, tensors)) and not _watched()
+
+
+def _is_plain(x: Any) -> bool:
+    return type(x) in _PLAIN and _keys_of(x).raw_repr() in _KEYS
 
 
 def _watched() -> bool:
