@@ -48,16 +48,18 @@ def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, f
         for i, points in enumerate(grid(len(program.inputs)))
     ]
     read = _values(program, program.value, chosen)
-    for i, row in enumerate(zip(*chosen, strict=True)):
-        own = _answer(function, row)
-        if np.isfinite(own) and not np.isclose(own, read[i], rtol=1e-6, atol=1e-9):
-            near = [_answer(function, [x * (1 + k * 1e-15) for x in row]) for k in (-3, -1, 1, 3)]
-            spread = max(abs(value - own) for value in near)
-            if abs(own - read[i]) < 100 * spread:  # it is rounding, much amplified
-                continue
-            others = _values(program, program.value, row, _otherwise())
-            if not np.isclose(own, others, rtol=1e-6, atol=1e-9).any():
-                return float(row[0]), own, float(read[i])
+    rows = list(zip(*chosen, strict=True))
+    answers = np.array([_answer(function, row) for row in rows])
+    different = np.isfinite(answers) & ~np.isclose(answers, read, rtol=1e-6, atol=1e-9)
+    for i in np.flatnonzero(different):
+        row, own = rows[i], float(answers[i])
+        near = [_answer(function, [x * (1 + k * 1e-15) for x in row]) for k in (-3, -1, 1, 3)]
+        spread = max(abs(value - own) for value in near)
+        if abs(own - read[i]) < 100 * spread:  # it is rounding, much amplified
+            continue
+        others = _values(program, program.value, row, _otherwise())
+        if not np.isclose(own, others, rtol=1e-6, atol=1e-9).any():
+            return float(row[0]), own, float(read[i])
     return None
 
 
