@@ -44,6 +44,6 @@ def room(arguments: tuple[Any, ...]) -> ModuleType:
 
         return compiled
     for x in arguments:
-        if found := _room_of(type(x)):
+        if found := _room_of(type(x)):  # type: ignore[arg-type]
             return found
     return _room("numpy")

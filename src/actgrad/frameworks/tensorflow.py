@@ -250,6 +250,35 @@ def _sum_to(gradient, tensor):
 # The text for XLA.
 _COMPILED = replace(DIALECT, compiled=True)
 
+_RAW = {
+    "neg": "Neg(x={0})",
+    "abs": "Abs(x={0})",
+    "add": "AddV2(x={0}, y={1})",
+    "sub": "Sub(x={0}, y={1})",
+    "mul": "Mul(x={0}, y={1})",
+    "div": "RealDiv(x={0}, y={1})",
+    "floor": "Floor(x={0})",
+    "ceil": "Ceil(x={0})",
+    "sqrt": "Sqrt(x={0})",
+    "exp": "Exp(x={0})",
+    "log": "Log(x={0})",
+    "tanh": "Tanh(x={0})",
+    "sigmoid": "Sigmoid(x={0})",
+    "lt": "Less(x={0}, y={1})",
+    "le": "LessEqual(x={0}, y={1})",
+    "eq": "Equal(x={0}, y={1})",
+    "and": "LogicalAnd(x={0}, y={1})",
+    "or": "LogicalOr(x={0}, y={1})",
+    "not": "LogicalNot(x={0})",
+    "select": "SelectV2(condition={0}, t={1}, e={2})",
+}
+# What `tf.floor` and the operators come to: for a small eager call they cost more than the operation.
+_EAGER = replace(
+    DIALECT,
+    table=TABLE | {op: f"(tf.raw_ops.{call})" for op, call in _RAW.items()},
+    step="tf.raw_ops.Cast(x={0}, DstT=like.dtype)",
+)
+
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _HALVES = ("float16", "bfloat16")
 
@@ -449,7 +478,7 @@ def native_rule(
             return _value(program, tensors, dtype, dialect), backward_at(tensors)
 
     loop = fused.Loop(program.name, lambda *tensors: _value(program, tensors, dtype, _COMPILED))
-    function = kernel(program, DIALECT, host)
+    function = kernel(program, _EAGER, host)
     # Tensors of this dtype only, and a new one in their shape: it needs nothing around it.
     alone = (
         not program.parameters
