@@ -136,22 +136,27 @@ class Count:
 
 
 def judge(asked: Question, found: list[Any], dtype: str, count: Count) -> list[str]:
-    """Counts the numbers that were compared, and tells those that are wrong."""
+    """Counts the numbers that were compared, and tells those that are wrong.
+
+    Where the value is not a number, its derivatives may be anything.
+    """
     kind = rounding.FORMATS["float32" if dtype == "bfloat16" else dtype]
     wrong = []
     count.programs += 1
     pairs = zip(runners.names(asked.program), asked.answers, found, strict=True)
     for by, answer, got in pairs:
         wanted = _expected(asked, by, kind.name, answer)
+        inside = ~np.isnan(asked.answers[0]) if by else True
+        finite, special = wanted.finite & inside, wanted.special & inside
         with np.errstate(all="ignore"):
             rounded = rounding.BFLOAT16 * np.abs(answer) if dtype == "bfloat16" else 0.0
             tolerance = wanted.tolerance + rounded
-            share = np.where(wanted.finite, np.abs(got - answer) / tolerance, 0.0)
-        share = np.where(np.isnan(share) | (wanted.finite & ~np.isfinite(got)), np.inf, share)
-        other = wanted.special & ~((got == answer) | (np.isnan(got) & np.isnan(answer)))
-        count.compared += int(wanted.finite.sum())
-        count.special += int(wanted.special.sum())
-        count.left += int((~wanted.finite & ~wanted.special).sum())
+            share = np.where(finite, np.abs(got - answer) / tolerance, 0.0)
+        share = np.where(np.isnan(share) | (finite & ~np.isfinite(got)), np.inf, share)
+        other = special & ~((got == answer) | (np.isnan(got) & np.isnan(answer)))
+        count.compared += int(finite.sum())
+        count.special += int(special.sum())
+        count.left += int((~finite & ~special).sum())
         count.worst = max(count.worst, float(share.max()))
         for i in np.flatnonzero((share > 1) | other)[:2]:
             wrong.append(
