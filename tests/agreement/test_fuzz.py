@@ -99,7 +99,9 @@ class Question:
 
 def question(generated: Generated, program: Program) -> Question:
     """The answers are exact where the function's text has one in 60 digits: at kinks it has no slope,
-    beyond its domain no value, and there it is what the operations say in float64."""
+    beyond its domain no value, and there it is what the operations say in float64. So it is where a
+    slope of zero goes through a vertical tangent: zero times infinity, which Python need not compute.
+    """
     columns = [np.roll(AT, 5 * i) for i in range(len(program.inputs))]
     points = list(zip(*(column.tolist() for column in columns), strict=True))
     exact = generated.function(arithmetic.exact())
@@ -115,6 +117,9 @@ def question(generated: Generated, program: Program) -> Question:
             true = values if not by else [both and both[len(by) - 1] for both in slopes[by[0]]]
             known = [i for i, number in enumerate(true) if number is not None]
             answer[known] = [true[i] for i in known]
+            if by:
+                said = np.broadcast_to(derived(program.closed, by).evaluate(*columns), len(AT))
+                answer = np.where((answer == 0.0) & np.isnan(said), np.nan, answer)
         answers.append(answer)
     has_value = np.array([value is not None for value in values])
     return Question(generated, program, columns, answers, has_value)

@@ -85,3 +85,28 @@ def test_jax_makes_one_loop_of_it(f: Activation, part: str) -> None:
 def test_one_or_zero_is_no_choice_in_an_eager_framework(framework: str) -> None:
     assert "where" not in spiky.derivative.source(framework)
     assert "where" in spiky.source(framework).partition("def _spiky_gradient")[0]
+
+
+def _jax_jit(f: Activation, x: np.ndarray) -> np.ndarray:
+    jax = pytest.importorskip("jax")
+    return np.asarray(jax.jit(f)(x))
+
+
+def _tensorflow_xla(f: Activation, x: np.ndarray) -> np.ndarray:
+    tf = pytest.importorskip("tensorflow")
+    return tf.function(f, jit_compile=True)(tf.constant(x)).numpy()
+
+
+def _torch_large(f: Activation, x: np.ndarray) -> np.ndarray:
+    torch = pytest.importorskip("torch")
+    return f(torch.tensor(np.resize(x, 40_000)))[: len(x)].numpy()
+
+
+@pytest.mark.parametrize("run", [_jax_jit, _tensorflow_xla, _torch_large])
+@pytest.mark.parametrize("whole", [int, round, math.floor, math.ceil, math.trunc])
+def test_a_whole_number_is_never_minus_zero(run, whole) -> None:
+    """To XLA x + 0.0 is x. Python's integers have one zero, and atan2 tells."""
+    x = np.array([-0.25, -0.75, -0.0, 0.25, -1.5], np.float32)
+    f = activation(lambda x: math.atan2(whole(x), x), name="f")
+    expected = [math.atan2(whole(float(v)), float(v)) for v in x]
+    np.testing.assert_allclose(run(f, x), expected, rtol=1e-6)

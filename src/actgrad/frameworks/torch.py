@@ -194,6 +194,8 @@ def _wide(function, tensors, arguments):
 ''',
 )
 
+COMPILED_DIALECT = replace(DIALECT, compiled=True)
+
 # torch.onnx rounds numbers to float32, those of `new_full` too, whatever the tensor's dtype (2.13).
 ONNX_DIALECT = replace(
     DIALECT, typed="torch.tensor({0}, dtype=like.dtype, device=like.device)", typed_everywhere=True

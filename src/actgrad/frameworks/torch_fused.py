@@ -1,7 +1,8 @@
 """PyTorch's eager mode at the speed of memory: one loop in the place of one for each operation.
 
 Inductor compiles the loop, without Dynamo, whose guards cost more than a small call. It runs over flat
-memory of any length, so shapes never compile anew: there is one kernel for each program and dtype.
+memory of any length, so shapes never compile anew: there is one kernel for each program and dtype. It
+goes by rows of 64: where Inductor knows nothing of a length, it asks for each vector if it is the last.
 
 A small call never waits for a compiler. It runs unfused for good: there operations cost little, and
 starting the threads of a loop costs much where the machine is busy. Which of the two runs depends on the
@@ -23,16 +24,18 @@ import torch
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.patience import saying
 from actgrad.frameworks.source import kernel
-from actgrad.frameworks.torch import DIALECT
+from actgrad.frameworks.torch import COMPILED_DIALECT, DIALECT
 from actgrad.frameworks.torch_host import host
 from actgrad.language.program import Program
+
+ROW = 64
 
 LARGE = 1 << 15
 """From this many elements on a loop pays; so many PyTorch gives to one thread."""
 
 # The same text as under torch.compile: some of Inductor's own functions are wrong near zero.
 _DIALECT = replace(
-    DIALECT,
+    COMPILED_DIALECT,
     helpers={
         name: text.replace("torch.compiler.is_compiling()", "True")
         for name, text in DIALECT.helpers.items()
@@ -77,8 +80,16 @@ def run(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
         return None
     out = torch.empty_like(like, dtype=dtype, requires_grad=False)
     # The kernel sees memory only, and is compiled without checks of the shape.
-    found([like.numel(), out, *tensors])
+    rows, rest = divmod(like.numel(), ROW)
+    found([rows, out, *tensors])
+    if rest:  # the last row's worth again, whole
+        found([1, _end(out), *(_end(t) if t.dim() else t for t in tensors)])
     return out
+
+
+def _end(tensor: Any) -> Any:
+    """The last row's worth of memory."""
+    return tensor.as_strided((ROW,), (1,), tensor.storage_offset() + tensor.numel() - ROW)
 
 
 def in_order_of(like: Any, tensor: Any) -> Any:
@@ -137,7 +148,7 @@ def _compiled(
 
 
 def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
-    """A callable of [length, out, *tensors] that writes the value to `out`."""
+    """A callable of [rows, out, *tensors] that writes the value to `out`."""
     from torch._inductor import config
 
     # Threads as many as torch.set_num_threads says when it runs; compiled here, in no other process.
@@ -161,24 +172,24 @@ def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
 
         function = kernel(program, _DIALECT, host)
 
-        def flat(_length: int, out: Any, *arguments: Any) -> tuple[()]:
+        def flat(_rows: int, out: Any, *arguments: Any) -> tuple[()]:
             wide = (a.to(torch.promote_types(a.dtype, torch.float32)) for a in arguments)
             out.copy_(function(*wide))
             return ()
 
         fake = FakeTensorMode(shape_env=ShapeEnv())
         any_length = StatelessSymbolicContext(
-            dynamic_sizes=[DimDynamic.DYNAMIC], constraint_sizes=[None]
+            dynamic_sizes=[DimDynamic.DYNAMIC, DimDynamic.STATIC], constraint_sizes=[None, None]
         )
         out = fake.from_tensor(
-            torch.empty(1 << 20, dtype=dtype, device="cpu"),
+            torch.empty((1 << 14, ROW), dtype=dtype, device="cpu"),
             symbolic_context=any_length,
             source=ConstantSource("out"),
         )
-        length = out.shape[0]
+        rows = out.shape[0]
         with fake, torch._guards.tracing(torch._guards.TracingContext(fake)):
             arguments = [
-                torch.empty((length,) if t.dim() else (), dtype=t.dtype, device="cpu")
+                torch.empty((rows, ROW) if t.dim() else (), dtype=t.dtype, device="cpu")
                 for t in tensors
             ]
             graph = make_fx(
@@ -186,7 +197,7 @@ def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
                 decomposition_table=select_decomp_table(),
                 tracing_mode="symbolic",
                 _allow_non_fake_inputs=True,
-            )(length, out, *arguments)
+            )(rows, out, *arguments)
             examples = [n.meta["val"] for n in graph.graph.nodes if n.op == "placeholder"]
             compiled = compile_fx_inner(graph, examples)
     return compiled.current_callable

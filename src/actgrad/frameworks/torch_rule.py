@@ -22,7 +22,7 @@ from torch.autograd import forward_ad
 from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
 from actgrad.frameworks import torch_fused
 from actgrad.frameworks.source import Dialect, kernel
-from actgrad.frameworks.torch import DIALECT, ONNX_DIALECT
+from actgrad.frameworks.torch import COMPILED_DIALECT, DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch_host import host
 from actgrad.language.expression import plain
 from actgrad.language.program import Program
@@ -223,7 +223,8 @@ class Rule(torch.autograd.Function):
 
     @staticmethod
     def forward(program: Program, dtype: Any, *tensors: Any) -> Any:
-        return _value(program, dtype, tensors)
+        compiling = torch.compiler.is_compiling()
+        return _value(program, dtype, tensors, COMPILED_DIALECT if compiling else DIALECT)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
