@@ -297,3 +297,8 @@ def test_operation(name, dtype):
     normal = np.isfinite(expected) & (np.abs(expected) > np.finfo(dtype).tiny)
     # SciPy's erfc, in its far tail, is not as good as Python's.
     assert np.max(ulp, where=normal, initial=0) <= (512 if name == "erfc" else 16)
+
+
+def test_both_zeros_are_constants_of_small_arrays():
+    f = activation(lambda x: x + math.atan2(abs(x), 0.0) + math.atan2(abs(x), -0.0), name="f")
+    np.testing.assert_array_equal(f(np.array([0.0, 0.0])), [math.pi, math.pi])

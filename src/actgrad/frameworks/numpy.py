@@ -154,6 +154,7 @@ _SMALL = replace(
     DIALECT,
     typed="_number({0}, like.dtype)",
     number="_number({0}, like.dtype)",
+    minus_zero='(_number("-0.0", like.dtype))',
     step="{0}.astype(like.dtype)",
     helpers=DIALECT.helpers
     | {
@@ -163,7 +164,7 @@ import functools
 
 @functools.lru_cache(256)
 def _number(value, dtype):
-    return np.asarray(value, dtype)
+    return np.asarray(float(value), dtype)
 """,
         "_select": """
 def _select(condition, yes, no):
