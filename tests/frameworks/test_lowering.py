@@ -103,7 +103,9 @@ def _torch_large(f: Activation, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("run", [_jax_jit, _tensorflow_xla, _torch_large])
-@pytest.mark.parametrize("whole", [int, round, math.floor, math.ceil, math.trunc])
+@pytest.mark.parametrize(
+    "whole", [int, round, math.floor, math.ceil, math.trunc, lambda x: sum([np.rint(x)])]
+)
 def test_a_whole_number_is_never_minus_zero(run, whole) -> None:
     """To XLA x + 0.0 is x. Python's integers have one zero, and atan2 tells."""
     x = np.array([-0.25, -0.75, -0.0, 0.25, -1.5], np.float32)

@@ -68,8 +68,10 @@ def lower(root: Expr, compiled: bool = False) -> Expr:
                 rest = make("sub", args[0], make("mul", whole, args[1]))
                 # A negative x so small that x / divisor is zero; Python rounds divisor + x.
                 return make("select", make("lt", rest, const(0.0)), args[1], rest)
-        if compiled and node.op == "add" and is_const(args[1], 0.0):  # to XLA -0.0 + 0.0 is -0.0
-            return make("select", make("eq", args[0], args[1]), args[1], args[0])
+        if compiled and node.op == "add":
+            for x, zero in (args, args[::-1]):
+                if is_const(zero, 0.0):  # to XLA -0.0 + 0.0 is -0.0
+                    return make("select", make("eq", x, zero), zero, x)
         if compiled and node.op in _OVER_EXP:
             return _OVER_EXP[node.op](args[0])
         return rebuild(node, args)
