@@ -104,13 +104,13 @@ class Activation:
                 f"({', '.join(program.inputs)}), and got {len(inputs)}\n"
                 f"  Parameters go by keyword: {self.name}({', '.join(program.inputs)}, name=value)."
             )
-        if parameters and program.fixed and parameters.keys() & dict(program.fixed).keys():
+        if program.fixed and parameters.keys() & dict(program.fixed).keys():
             fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
             return self._with(fixed)(*inputs, **parameters)
         for x in inputs:
             if isinstance(x, Symbol):
                 return self._inline(inputs, parameters)
-        tensors = (*inputs, *parameters.values()) if parameters else inputs
+        tensors = (*inputs, *parameters.values())
         return dispatch.room(tensors).call(program, inputs, parameters)
 
     def _check_parameters(self, parameters: dict[str, Any]) -> None:
