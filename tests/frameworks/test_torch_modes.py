@@ -278,6 +278,17 @@ def test_with_the_code_that_inductor_writes(mode: str) -> None:
     torch.testing.assert_close(got(POINTS), make(STEP)(POINTS))
 
 
+def test_a_compiled_function_keeps_its_input_and_no_bool_for_each_number(case: Any) -> None:
+    kept: list[Any] = []
+    compiled = torch.compile(function(case), backend="aot_eager_decomp_partition", fullgraph=True)
+    x = POINTS.clone().requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        value = compiled(x)
+    assert {t.data_ptr() for t in kept} <= {x.data_ptr()}
+    value.sum().backward()
+    agree(x.grad, case, 1)
+
+
 def test_one_graph_serves_every_length() -> None:
     compiled = aot(lambda x: SEVEN(x), fullgraph=True, dynamic=True)
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]

@@ -316,14 +316,27 @@ def gradients(
 ) -> tuple[Any, ...]:
     """The gradients by the tensors that need one."""
     size = len(program.inputs)
-    if _plain((upstream, tensors[0])) and not torch.is_grad_enabled():
-        upstream = torch_fused.in_order_of(tensors[0], upstream)
-    arguments = (*tensors[:size], upstream, *tensors[size:])
+    read = tensors
+    if not torch.is_grad_enabled():
+        if _plain((upstream, tensors[0])):
+            upstream = torch_fused.in_order_of(tensors[0], upstream)
+        elif torch.compiler.is_compiling() and upstream.device.type == "cpu":
+            read = tuple(_tied(t, upstream) for t in tensors)
+    arguments = (*read[:size], upstream, *read[size:])
     return tuple(
         _gradient(program.vjp(name), arguments, tensor)
         for name, tensor, need in zip(program.arguments, tensors, needed, strict=True)
         if need
     )
+
+
+def _tied(tensor: Any, upstream: Any) -> Any:
+    """The tensor itself, known only once upstream is. Otherwise Inductor takes the gradient's conditions into
+    the forward pass and keeps a bool for each number, which takes its C++ ten times as long as all else.
+    """
+    if tensor.shape != upstream.shape:
+        return tensor
+    return torch.where(upstream == upstream, tensor, tensor)
 
 
 def _gradient(rule: Program, arguments: Sequence[Any], tensor: Any) -> Any:
