@@ -28,9 +28,7 @@ from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.define import as_value, define, is_number, with_rule
-from actgrad.language.expression import substitute
 from actgrad.language.program import Program
-from actgrad.language.symbol import Symbol, number
 
 Rule = Any
 
@@ -79,9 +77,6 @@ class Activation:
         program = self.program
         if parameters or len(inputs) != len(program.inputs):
             return self._call_with(inputs, parameters)
-        for x in inputs:
-            if isinstance(x, Symbol):
-                return self._inline(inputs, parameters)
         return dispatch.room(inputs).call(program, inputs, parameters)
 
     def _call_with(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
@@ -107,9 +102,6 @@ class Activation:
         if program.fixed and parameters.keys() & dict(program.fixed).keys():
             fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
             return self._with(fixed)(*inputs, **parameters)
-        for x in inputs:
-            if isinstance(x, Symbol):
-                return self._inline(inputs, parameters)
         tensors = (*inputs, *parameters.values())
         return dispatch.room(tensors).call(program, inputs, parameters)
 
@@ -160,19 +152,6 @@ class Activation:
 
         rules: dict[str, Any] = {kind: with_values(rule) for kind, rule in self._rules.items()}
         return activation(with_values(function), name=self.name, **rules)
-
-    def _inline(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Symbol:
-        """Inside a function that is being read: this activation with its derivative."""
-        if self.program.gradient:
-            raise DefinitionError(
-                f"{self.name!r} has a `gradient=` rule, which cannot be part of another function\n"
-                f"  Apply it to the tensor, outside of the function."
-            )
-        values = {name: number(x).expr for name, x in zip(self.inputs, inputs, strict=True)}
-        for name, default in self.program.parameters:
-            value = parameters.get(name, default)
-            values[name] = number(value).expr
-        return Symbol(substitute(self.program.value, values))
 
     # Derivatives.
 
@@ -497,4 +476,3 @@ def load(path: str | os.PathLike[str]) -> Activation:
 
 
 when_imported("keras", lambda: _room("keras").register(Activation))
-when_imported("torch", lambda: _room("torch").register(Program))

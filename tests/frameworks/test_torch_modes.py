@@ -323,6 +323,15 @@ def test_an_edited_derivative_takes_effect_in_a_compiled_function() -> None:
     assert compiled(POINTS).tolist() == (POINTS + POINTS).tolist()
 
 
+def test_an_equal_activation_needs_no_other_graph() -> None:
+    compiled = aot(lambda x, f: f(x), fullgraph=True)
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    for _ in range(3):
+        equal = activation(lambda x: x * x * 1.5, name="equal", surrogate=7)
+        assert backward(lambda x, f=equal: compiled(x, f))(POINTS).tolist() == [7.0] * len(POINTS)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before + 1
+
+
 SOURCE = str(Path(__file__).parents[2] / "src")
 TRAIN_ONCE = """
 import sys, torch

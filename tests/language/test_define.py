@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -277,3 +279,25 @@ def test_a_function_that_says_it_wraps_a_library_is_the_users():
 
 def test_numpys_constants_may_overflow():
     activation(lambda x: x if x > 0 else x + np.heaviside(-0.1, 0.5) ** -2.0, name="f")
+
+
+def test_the_same_content_is_the_same_program_in_every_thread():
+    def read(_):
+        start.wait()
+        return activation(lambda x, k=2.0: math.tanh(x * k) + 0.1234, name="once").program
+
+    start = threading.Barrier(8)
+    with ThreadPoolExecutor(8) as pool:
+        (program,) = set(pool.map(read, range(8)))
+    assert activation(lambda x, k=2.0: math.tanh(x * k) + 0.1234, name="twice").program != program
+
+
+@pytest.mark.parametrize("k", [0.0, -0.0, math.nan])
+def test_a_parameter_is_told_by_its_sign_at_zero(k):
+    f = activation(lambda x, k=1.0: math.copysign(x, k), name="signed")
+    for other in (0.0, -0.0):
+        f(k=other)(1.0)
+    assert f(k=k) == f(k=k)
+    if k == 0.0:
+        assert f(k=k)(3.0) == math.copysign(3.0, k)
+        assert f(k=k) != f(k=-k)

@@ -8,6 +8,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from actgrad.language import inline
+from actgrad.language.symbol import Symbol
+
 _ROOTS = {
     "tensorflow": "tensorflow",
     "torch": "torch",
@@ -19,7 +22,9 @@ _ROOTS = {
 
 @cache
 def _room_of(kind: type[Any]) -> ModuleType | None:
-    """The room of a framework's tensors; None for what is NumPy's, or nobody's."""
+    """The room of a framework's tensors, or of symbols; None for what is NumPy's, or nobody's."""
+    if issubclass(kind, Symbol):
+        return inline
     for base in kind.__mro__:
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
@@ -35,7 +40,7 @@ def _room(framework: str) -> ModuleType:
 
 
 def room(arguments: tuple[Any, ...]) -> ModuleType:
-    """The room of the first argument that belongs to a framework; NumPy's otherwise."""
+    """The room of the first argument that belongs to one; NumPy's otherwise."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.compiler.is_dynamo_compiling():
         from actgrad.frameworks import (

@@ -202,15 +202,6 @@ ONNX_DIALECT = replace(
 )
 
 
-def register(kind: type[Program]) -> None:
-    """Let torch.compile take programs for constants, which it compares by content."""
-    from torch.utils import _pytree
-
-    _pytree.register_constant(kind)
-    # Dynamo takes a frozen dataclass apart even where it is registered (PyTorch 2.13).
-    kind.__dataclass_params__.frozen = False  # type: ignore[attr-defined]
-
-
 def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
     from actgrad.frameworks import torch_rule

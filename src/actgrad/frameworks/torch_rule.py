@@ -53,8 +53,13 @@ with torch.inference_mode(False):
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
     if len(inputs) == 1 and not parameters and not torch.compiler.is_dynamo_compiling():
-        (x,) = inputs
-        if _is_plain(x) and not _watched() and (alone := _alone(program, x.dtype)):
+        x = inputs[0]
+        if (
+            type(x) in _PLAIN
+            and _keys_of(x).raw_repr() in _KEYS
+            and not (_transforms() or _modes() or _tracing())
+            and (alone := _alone(program, x.dtype))
+        ):
             return alone(x)
     like, dtype = _kind(program, inputs)
     working = torch.float32 if dtype in _HALVES else dtype
@@ -69,7 +74,7 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
             )
         from actgrad.frameworks import torch_compiled
 
-        return torch_compiled.apply(program, kept, *tensors)
+        return torch_compiled.apply(torch_compiled.text(program), kept, *tensors)
     return apply(program, kept, *tensors)
 
 
@@ -80,11 +85,12 @@ def _alone(program: Program, dtype: Any) -> Callable[[Any], Any] | None:
     if program.parameters or dtype not in _FLOATS:
         return None
     small = _text_alone(program, dtype)
+    large = torch_fused.LARGE
 
     def call(x: Any) -> Any:
         if forward_ad._current_level >= 0 or (x.requires_grad and torch.is_grad_enabled()):
             return _bind(program, dtype, x)
-        if small and x.numel() < torch_fused.LARGE:
+        if small and x.numel() < large:
             return small(x)
         return _fused_value(program, dtype, (x,))
 
@@ -296,11 +302,11 @@ def _backward(ctx: Any, upstream: Any, tensors: Sequence[Any]) -> tuple[Any, ...
     if torch.compiler.is_dynamo_compiling():  # compiled autograd
         from actgrad.frameworks import torch_compiled
 
-        run = torch_compiled.gradients
+        run, program = torch_compiled.gradients, torch_compiled.text(ctx.program)
     else:
-        run = gradients
+        run, program = gradients, ctx.program
     needed = ctx.needs_input_grad[2:]
-    found = iter(run(ctx.program, needed, upstream, *tensors))
+    found = iter(run(program, needed, upstream, *tensors))
     return (None, None, *(next(found) if need else None for need in needed))
 
 

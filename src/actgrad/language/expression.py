@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
@@ -76,6 +77,7 @@ class Expr:
 Operand = Expr | float | int | bool
 
 _nodes: WeakValueDictionary[Any, Expr] = WeakValueDictionary()
+_one_at_a_time = threading.RLock()
 _bits = struct.Struct("<d").pack
 
 
@@ -85,7 +87,8 @@ def _intern(key: Any, op: str, args: tuple[Expr, ...], value: Payload, boolean: 
         node = Expr.__new__(Expr)
         node.op, node.args, node.value, node.boolean = op, args, value, boolean
         node.forked = op == "select" or any(arg.forked for arg in args)
-        node = _nodes.setdefault(key, node)
+        with _one_at_a_time:
+            node = _nodes.setdefault(key, node)
     return node
 
 

@@ -6,9 +6,11 @@ follow it. A `gradient=` rule stands beside it: one expression per input, of the
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -33,8 +35,24 @@ Value = float | tuple[Any, ...]
 """A parameter's value: a number, or nested tuples of them for an array."""
 
 
-@dataclass(frozen=True)
-class Program:
+class _MadeOnce(type):
+    """Programs with the same content are the same object, as expressions are."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__call__(*args, **kwargs)
+        # By their texts 0.0 and -0.0 are two, and every nan is one.
+        numbers = repr((made.parameters, made.fixed))
+        content = (made.name, made.inputs, numbers, made.value, made.kind, made.gradient)
+        with _one_at_a_time:
+            return _programs.setdefault(content, made)
+
+
+_programs: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+_one_at_a_time = threading.RLock()
+
+
+@dataclass(frozen=True, eq=False)
+class Program(metaclass=_MadeOnce):
     name: str
     inputs: tuple[str, ...]
     parameters: tuple[tuple[str, Value], ...]
@@ -43,13 +61,6 @@ class Program:
     gradient: tuple[Expr, ...] = ()
     fixed: tuple[tuple[str, float | bool | str | None], ...] = ()
     """Parameters whose values are part of the expression, such as a loop's length."""
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.name, self.inputs, self.parameters, self.value, self.kind, self.gradient))
 
     @property
     def arguments(self) -> tuple[str, ...]:
