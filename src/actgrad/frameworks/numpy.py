@@ -149,29 +149,19 @@ def _call(function, *arguments):
 ''',
 )
 
-# For small arrays, where a number beside an array costs more than the operation.
-_SMALL = replace(
-    DIALECT,
-    typed="_number({0}, like.dtype)",
-    number="_number({0}, like.dtype)",
-    minus_zero='(_number("-0.0", like.dtype))',
-    step="{0}.astype(like.dtype)",
-    helpers=DIALECT.helpers
-    | {
-        "_number": """
-import functools
 
-
-@functools.lru_cache(256)
-def _number(value, dtype):
-    return np.asarray(float(value), dtype)
-""",
-        "_select": """
-def _select(condition, yes, no):
-    return np.where(condition, yes, no)
-""",
-    },
-)
+@cache
+def _beside_small(dtype: np.dtype[Any]) -> Dialect:
+    """For small arrays, where a number beside an array costs more than the operation."""
+    number = f"np.asarray({{0}}, '{dtype}')"
+    return replace(
+        DIALECT,
+        table=TABLE | {"select": "np.where({0}, {1}, {2})"},
+        typed=number,
+        number=number,
+        made_once=True,
+        step="{0}.astype(like.dtype)",
+    )
 
 
 def host(function: Callable[..., float]) -> Callable[..., Any]:
@@ -216,7 +206,7 @@ def _small(program: Program, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
         return None
     if plain(closed.value).op == "var":
         return None
-    return np.errstate(all="ignore")(kernel(closed, _SMALL, host))  # type: ignore[no-any-return]
+    return np.errstate(all="ignore")(kernel(closed, _beside_small(dtype), host))  # type: ignore[no-any-return]
 
 
 def _at_once(

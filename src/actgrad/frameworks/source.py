@@ -42,8 +42,12 @@ class Dialect:
     """Definitions that entries of the table refer to, by name; included where they are used."""
     minus_zero: str = ""
     """-0.0, with its dtype from `like`, where the framework would take the text `-0.0` for 0.0."""
+    made_once: bool = False
+    """Whether constants beside a tensor are made when the function is defined, as defaults of arguments."""
     step: str = ""
     """A condition as a number, 1 or 0, where the framework has something cheaper than a choice."""
+    reciprocal: str = ""
+    """1 / x, where the framework has something cheaper than a quotient."""
     typed_in_calls: bool = False
     """Whether a constant in a call needs a dtype even beside a tensor."""
     typed_everywhere: bool = False
@@ -142,9 +146,11 @@ _OVER_EXP = {"sigmoid": _sigmoid, "softplus": _softplus}
 
 def function_text(program: Program, dialect: Dialect, name: str) -> str:
     """The program's value as a Python function of its arguments."""
-    body, result = _statements(lower(program.value, dialect.compiled), program, dialect)
-    arguments = ", ".join(_local(argument, dialect) for argument in program.arguments)
-    lines = [f"def {name}({arguments}):", f'    """{_docstring(program)}"""']
+    constants: dict[str, str] = {}
+    body, result = _statements(lower(program.value, dialect.compiled), program, dialect, constants)
+    arguments = [_local(argument, dialect) for argument in program.arguments]
+    arguments += [f"{constant}={text}" for text, constant in constants.items()]
+    lines = [f"def {name}({', '.join(arguments)}):", f'    """{_docstring(program)}"""']
     return "\n".join([*lines, *(f"    {line}" for line in body), f"    return {result}"])
 
 
@@ -153,7 +159,7 @@ def _local(argument: str, dialect: Dialect) -> str:
     called = set(
         re.findall(r"[A-Za-z_]\w*", " ".join([*dialect.table.values(), dialect.imports, "float"]))
     )
-    taken = argument in called or argument in dialect.helpers or re.fullmatch(r"t\d+_*", argument)
+    taken = argument in called or argument in dialect.helpers or re.fullmatch(r"[tc]\d+_*", argument)
     return f"{argument}_input" if taken else argument
 
 
@@ -162,7 +168,9 @@ def _docstring(program: Program) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[str], str]:
+def _statements(
+    root: Expr, program: Program, dialect: Dialect, constants: dict[str, str]
+) -> tuple[list[str], str]:
     nodes = walk(root)
     uses = Counter(arg for node in nodes for arg in node.args)
     texts: dict[Expr, str] = {}
@@ -186,11 +194,12 @@ def _statements(root: Expr, program: Program, dialect: Dialect) -> tuple[list[st
             texts[node] = _local(str(node.value), dialect)
             continue
         template = _template(node, dialect, like)
-        text = _filled(template, _operands(node, template, texts, dialect, like))
+        text = _filled(template, _operands(node, template, texts, dialect, like, constants))
         for arg in sorted(set(node.args), key=lambda arg: len(texts[arg]), reverse=True):
             if arg.args and len(text) > _LINE:
                 texts[arg] = local(texts[arg])
-                text = _filled(template, _operands(node, template, texts, dialect, like))
+                operands = _operands(node, template, texts, dialect, like, constants)
+                text = _filled(template, operands)
         alone = node is not root and (uses[node] > 1 or len(text) > _WIDTH)
         texts[node] = local(text) if alone else text
     if root.op == "const":
@@ -210,7 +219,12 @@ def _typed(number: str, typed: str) -> str:
 
 
 def _operands(
-    node: Expr, template: str, texts: dict[Expr, str], dialect: Dialect, like: str
+    node: Expr,
+    template: str,
+    texts: dict[Expr, str],
+    dialect: Dialect,
+    like: str,
+    constants: dict[str, str],
 ) -> list[str]:
     typed, number = (form.replace("like", like) for form in (dialect.typed, dialect.number))
     tensors = node.args[1:] if node.op == "select" else node.args
@@ -221,9 +235,12 @@ def _operands(
         or (dialect.typed_in_calls and not infix)
     )
     form = typed if needs_dtype else "" if node.op in ("pow", "div") else number
-    operands = [
-        _typed(texts[arg], form) if form and is_const(arg) else texts[arg] for arg in node.args
-    ]
+    operands = [texts[arg] for arg in node.args]
+    for i, arg in enumerate(node.args):
+        if form and is_const(arg):
+            operands[i] = _typed(operands[i], form)
+            if dialect.made_once:
+                operands[i] = constants.setdefault(operands[i], f"c{len(constants)}")
     if " ** " in template and operands[0].startswith("-"):  # -x ** y is -(x ** y)
         operands[0] = f"({operands[0]})"
     return operands
@@ -235,6 +252,8 @@ def _template(node: Expr, dialect: Dialect, like: str) -> str:
     step = node.op == "select" and is_const(node.args[1], 1.0) and is_const(node.args[2], 0.0)
     if step and dialect.step:
         return dialect.step.replace("like", like)
+    if node.op == "div" and is_const(node.args[0], 1.0) and dialect.reciprocal:
+        return dialect.reciprocal
     return dialect.table[node.op]
 
 

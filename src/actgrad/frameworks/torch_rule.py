@@ -182,38 +182,16 @@ def _watched() -> bool:
 
 
 def _fused_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
-    value = torch_fused.run(program, dtype, tensors)
-    return _unfused_value(program, dtype, tensors) if value is None else value
-
-
-def _unfused_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
-    one_dtype = True
+    """The value of plain tensors, where nothing is recorded for autograd."""
+    small = one_dtype = True
     for t in tensors:
         one_dtype &= t.dtype is dtype
+        small &= t.numel() < torch_fused.LARGE
+    value = None if small else torch_fused.run(program, dtype, tensors)
+    if value is not None:
+        return value
     function = _text_alone(program, dtype) if one_dtype else None
     return function(*tensors) if function else _value(program, dtype, tensors)
-
-
-# A number beside a tensor costs as much as the operation, as PyTorch makes a tensor of it each time.
-_EAGER = replace(
-    DIALECT,
-    typed="_number({0}, like.dtype)",
-    number="_number({0}, like.dtype)",
-    minus_zero='(_number("-0.0", like.dtype))',
-    step="{0}.type_as(like)",
-    helpers=DIALECT.helpers
-    | {
-        "_number": """
-import functools
-
-
-@functools.lru_cache(256)
-def _number(value, dtype):
-    with torch.inference_mode(False):
-        return torch.tensor(float(value), dtype=dtype, device="cpu")
-"""
-    },
-)
 
 
 @cache
@@ -221,7 +199,26 @@ def _text_alone(program: Program, dtype: Any) -> Callable[..., Any] | None:
     """What computes the value of tensors that all have this dtype, if it needs nothing around it."""
     if dtype in _HALVES or program.on_host or not program.spans_inputs:
         return None
-    return None if plain(program.value).op == "var" else kernel(program, _EAGER, host)
+    if plain(program.value).op == "var":
+        return None
+    with torch.inference_mode(False):
+        return kernel(program, _small(dtype), host)
+
+
+@cache
+def _small(dtype: Any) -> Dialect:
+    """A number beside a tensor costs as much as the operation, as PyTorch makes a tensor of it each time;
+    and 1 / x is to PyTorch a reciprocal, times 1.
+    """
+    number = f"torch.tensor({{0}}, dtype={dtype}, device='cpu')"
+    return replace(
+        DIALECT,
+        typed=number,
+        number=number,
+        made_once=True,
+        step="{0}.type_as(like)",
+        reciprocal="torch.reciprocal({1})",
+    )
 
 
 class Rule(torch.autograd.Function):
@@ -287,7 +284,7 @@ class Eager(torch.autograd.Function):
         if len(tensors) == 1 and type(upstream) is torch.Tensor and not torch.is_grad_enabled():
             x = tensors[0]
             if not _watched() and x.numel() < torch_fused.LARGE:
-                return None, None, _unfused_value(ctx.program.only_vjp, x.dtype, (x, upstream))
+                return None, None, _fused_value(ctx.program.only_vjp, x.dtype, (x, upstream))
         return _backward(ctx, upstream, tensors)
 
     jvp = Rule.jvp
