@@ -34,7 +34,7 @@ LARGE = 1 << 15
 """From this many elements on a loop pays; so many PyTorch gives to one thread."""
 
 # The same text as under torch.compile: some of Inductor's own functions are wrong near zero.
-_DIALECT = replace(
+LOOP_DIALECT = replace(
     COMPILED_DIALECT,
     helpers={
         name: text.replace("torch.compiler.is_compiling()", "True")
@@ -70,21 +70,26 @@ def run(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     key = tuple(signature)
     found = _kernels.get(key)
     if found is None and key not in _kernels:
-        found = _compiled(key, program, dtype, tensors)
+        found = compiled(key, program.name, lambda: _compile(program, dtype, tensors), wait=False)
     if found is None:
         return None
     out = torch.empty_like(like, dtype=dtype, requires_grad=False)
-    # The kernel sees memory only, and is compiled without checks of the shape.
-    rows, rest = divmod(like.numel(), ROW)
-    found([rows, out, *tensors])
-    if rest:  # the last row's worth again, whole
-        found([1, _end(out), *(_end(t) if t.dim() else t for t in tensors)])
+    by_rows(found, (out, *tensors), (ROW, *(ROW if t.dim() else 0 for t in tensors)))
     return out
 
 
-def _end(tensor: Any) -> Any:
-    """The last row's worth of memory."""
-    return tensor.as_strided((ROW,), (1,), tensor.storage_offset() + tensor.numel() - ROW)
+def by_rows(found: Kernel, tensors: Sequence[Any], widths: Sequence[int]) -> None:
+    """Run a kernel over tensors of so many elements in a row. It sees memory only, and no shapes."""
+    rows, rest = divmod(tensors[0].numel(), widths[0])
+    found([rows, *tensors])
+    if rest:  # the last row's worth again, whole
+        found([1, *map(_end, tensors, widths)])
+
+
+def _end(tensor: Any, width: int) -> Any:
+    if not width:
+        return tensor
+    return tensor.as_strided((width,), (1,), tensor.storage_offset() + tensor.numel() - width)
 
 
 def in_order_of(like: Any, tensor: Any) -> Any:
@@ -100,12 +105,12 @@ def _same_memory(like: Any, tensors: Sequence[Any]) -> bool:
     if like.is_contiguous():
         return all(t.dim() == 0 or (t.shape == shape and t.is_contiguous()) for t in tensors)
     strides = like.stride()
-    return _is_dense(shape, strides) and all(
+    return is_dense(shape, strides) and all(
         t.dim() == 0 or (t.shape == shape and t.stride() == strides) for t in tensors
     )
 
 
-def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     expected = 1
     for stride, size in sorted(zip(strides, shape, strict=True)):
         if size != 1:
@@ -115,23 +120,25 @@ def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     return True
 
 
-def _compiled(
-    key: tuple[Any, ...], program: Program, dtype: Any, tensors: Sequence[Any]
+def compiled(
+    key: tuple[Any, ...], name: str, make: Callable[[], Kernel], wait: bool
 ) -> Kernel | None:
-    """The kernel, unless another thread is compiling: then this call runs unfused."""
+    """The kernel; None if it cannot be had, or another thread is compiling and this one shall not wait."""
     global _off
-    if not _compiling.acquire(blocking=False):
+    if key in _kernels:
+        return _kernels[key]
+    if not _compiling.acquire(blocking=wait):
         return None
     try:
-        if key not in _kernels:
+        if key not in _kernels and not _off:
             _kernels[key] = None
-            with saying("PyTorch", program.name):
-                _kernels[key] = _compile(program, dtype, tensors)
+            with saying("PyTorch", name):
+                _kernels[key] = make()
     except Exception as error:
         _off = True
         reason = str(error).strip().partition("\n")[0]
         warnings.warn(
-            f"PyTorch could not compile {program.name!r}, so activations run unfused in eager mode: right, "
+            f"PyTorch could not compile {name!r}, so activations run unfused in eager mode: right, "
             f"and several times slower\n  {type(error).__name__}: {reason}\n"
             f"  Install a C++ compiler, or set TORCH_COMPILE_DISABLE=1 to not try.",
             UnfusedWarning,
@@ -139,11 +146,23 @@ def _compiled(
         )
     finally:
         _compiling.release()
-    return _kernels[key]
+    return _kernels.get(key)
 
 
 def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
-    """A callable of [rows, out, *tensors] that writes the value to `out`."""
+    """A kernel of [rows, out, *tensors] that writes the value to `out`."""
+    function = kernel(program, LOOP_DIALECT, host)
+
+    def flat(_rows: int, out: Any, *arguments: Any) -> tuple[()]:
+        wide = (a.to(torch.promote_types(a.dtype, torch.float32)) for a in arguments)
+        out.copy_(function(*wide))
+        return ()
+
+    return loop(flat, (ROW, dtype), *((ROW if t.dim() else 0, t.dtype) for t in tensors))
+
+
+def loop(flat: Callable[..., tuple[()]], *likes: tuple[int, Any]) -> Kernel:
+    """A kernel of [rows, *tensors], of so many elements in a row (0: a number) and such dtypes."""
     from torch._inductor import config
 
     # Threads as many as torch.set_num_threads says when it runs; compiled here, in no other process.
@@ -165,37 +184,30 @@ def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
             StatelessSymbolicContext,
         )
 
-        function = kernel(program, _DIALECT, host)
-
-        def flat(_rows: int, out: Any, *arguments: Any) -> tuple[()]:
-            wide = (a.to(torch.promote_types(a.dtype, torch.float32)) for a in arguments)
-            out.copy_(function(*wide))
-            return ()
-
         fake = FakeTensorMode(shape_env=ShapeEnv())
         any_length = StatelessSymbolicContext(
             dynamic_sizes=[DimDynamic.DYNAMIC, DimDynamic.STATIC], constraint_sizes=[None, None]
         )
-        out = fake.from_tensor(
-            torch.empty((1 << 14, ROW), dtype=dtype, device="cpu"),
+        first = fake.from_tensor(
+            torch.empty((1 << 14, likes[0][0]), dtype=likes[0][1], device="cpu"),
             symbolic_context=any_length,
             source=ConstantSource("out"),
         )
-        rows = out.shape[0]
+        rows = first.shape[0]
         with fake, torch._guards.tracing(torch._guards.TracingContext(fake)):
-            arguments = [
-                torch.empty((rows, ROW) if t.dim() else (), dtype=t.dtype, device="cpu")
-                for t in tensors
+            others = [
+                torch.empty((rows, width) if width else (), dtype=dtype, device="cpu")
+                for width, dtype in likes[1:]
             ]
             graph = make_fx(
                 flat,
                 decomposition_table=select_decomp_table(),
                 tracing_mode="symbolic",
                 _allow_non_fake_inputs=True,
-            )(rows, out, *arguments)
+            )(rows, first, *others)
             examples = [n.meta["val"] for n in graph.graph.nodes if n.op == "placeholder"]
-            compiled = compile_fx_inner(graph, examples)
-    return compiled.current_callable
+            made = compile_fx_inner(graph, examples)
+    return made.current_callable
 
 
 def _after_fork() -> None:

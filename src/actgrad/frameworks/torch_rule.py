@@ -20,7 +20,7 @@ import torch
 from torch.autograd import forward_ad
 
 from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
-from actgrad.frameworks import torch_fused
+from actgrad.frameworks import torch_bits, torch_fused
 from actgrad.frameworks.source import Dialect, kernel
 from actgrad.frameworks.torch import COMPILED_DIALECT, DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch_host import host
@@ -88,8 +88,11 @@ def _alone(program: Program, dtype: Any) -> Callable[[Any], Any] | None:
     large = torch_fused.LARGE
 
     def call(x: Any) -> Any:
-        if forward_ad._current_level >= 0 or (x.requires_grad and torch.is_grad_enabled()):
+        if forward_ad._current_level >= 0:
             return _bind(program, dtype, x)
+        if x.requires_grad and torch.is_grad_enabled():
+            loops = torch_bits.loops(program, x) if x.numel() >= torch_bits.LARGE else None
+            return _bind(program, dtype, x) if loops is None else Bits.apply(loops, x, _nothing(x))
         if small and x.numel() < large:
             return small(x)
         return _fused_value(program, dtype, (x,))
@@ -291,6 +294,36 @@ class Eager(torch.autograd.Function):
 
 
 _bind = super(torch.autograd.Function, Eager).apply  # without looking for transforms once more
+
+
+class Bits(torch.autograd.Function):
+    """`Eager` where the derivative takes two values: bits are kept in the place of the input."""
+
+    @staticmethod
+    def forward(ctx: Any, loops: torch_bits.Loops, x: Any, nothing: Any) -> Any:
+        value, words = loops.value(x)
+        ctx.loops, ctx.layout = loops, (x.shape, x.stride())
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(words, nothing)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Any) -> tuple[Any, ...]:
+        if upstream is None:
+            return None, None, None
+        words, nothing = ctx.saved_tensors
+        if not torch.is_grad_enabled() and not torch.compiler.is_compiling() and _plain((upstream,)):
+            return None, ctx.loops.gradient(words, upstream, *ctx.layout), None
+        slope = ctx.loops.slope(words, *ctx.layout)
+        gradient = (upstream.to(slope.dtype) * slope).to(upstream.dtype)
+        if torch.compiler.is_compiling():  # compiled autograd, which cannot add None
+            return None, gradient, torch.zeros_like(nothing)
+        return None, gradient + nothing, None
+
+
+def _nothing(x: Any) -> Any:
+    """Zero, and to autograd made of x: so a second derivative is zero, and not an error."""
+    return x[..., :0].sum()
 
 
 def _backward(ctx: Any, upstream: Any, tensors: Sequence[Any]) -> tuple[Any, ...]:

@@ -1,0 +1,153 @@
+"""What a derivative of two values needs of its input: one bit for each number.
+
+ReLU's is 0 or 1, and so are a box's and that of most straight-through estimators. In the place of the
+input, bits are kept between forward and backward, 1/32 of float32, and the gradient is the same to the
+bit ("few-bit backward", Novikov et al. 2022, https://arxiv.org/abs/2202.00441). For tensors so large that
+this is not slower: where memory is new each time, packing costs what not reading the input again saves.
+
+Each 16 words of 32 bits hold 32 lines of 16 numbers, a line in one bit of each word: so a processor packs
+16 numbers at once. With neighbours in one word it would take four times as long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+import torch
+
+from actgrad.frameworks import torch_fused
+from actgrad.frameworks.source import kernel
+from actgrad.frameworks.torch_host import host
+from actgrad.language.expression import Expr, const, plain
+from actgrad.language.program import Program
+from actgrad.language.rewrite import build
+
+LARGE = 1 << 24
+LINES, WORDS = 32, 16
+ROW = LINES * WORDS
+
+
+@dataclass(frozen=True)
+class TwoValues:
+    """A derivative that is `yes` where the condition holds, and `no` elsewhere."""
+
+    condition: Program
+    yes: float
+    no: float
+
+
+@cache
+def two_values(program: Program) -> TwoValues | None:
+    """The derivative by the only argument, if it takes two values and has no slope of its own."""
+    if program.gradient or program.on_host or len(program.arguments) != 1:
+        return None
+    (name,) = program.arguments
+    derivative = program.partial(name)
+    tree = plain(derivative.value)
+    values = _ends(tree)
+    if values is None or len(values) != 2 or derivative.partial(name).value is not const(0.0):
+        return None
+    yes, no = values
+    condition = replace(derivative, value=_ends_at(tree, yes))
+    return TwoValues(condition, float(yes.value), float(no.value))  # type: ignore[arg-type]
+
+
+def _ends(tree: Expr) -> dict[Expr, None] | None:
+    """The numbers between which a tree of choices chooses, in order; None if it is anything else."""
+    if tree.op == "const":
+        return {tree: None}
+    if tree.op != "select":
+        return None
+    yes, no = map(_ends, tree.args[1:])
+    return None if yes is None or no is None else yes | no
+
+
+def _ends_at(tree: Expr, number: Expr) -> Expr:
+    """Whether the tree chooses this number."""
+    if tree.op == "const":
+        return const(tree is number)
+    condition = tree.args[0]
+    yes, no = (_ends_at(part, number) for part in tree.args[1:])
+    otherwise = build("and", build("not", condition), no)
+    return build("or", build("and", condition, yes), otherwise)
+
+
+@dataclass(frozen=True)
+class Loops:
+    """The two loops of a program and a dtype, over the memory of dense tensors."""
+
+    values: TwoValues
+    dtype: Any
+    forward: torch_fused.Kernel
+    backward: torch_fused.Kernel
+
+    def value(self, x: Any) -> tuple[Any, Any]:
+        """The value, and the words that tell of the derivative."""
+        out = torch.empty_like(x, requires_grad=False)
+        words = torch.empty(-(-x.numel() // ROW) * WORDS, dtype=torch.int32, device="cpu")
+        torch_fused.by_rows(self.forward, (out, words, x), (ROW, WORDS, ROW))
+        return out, words
+
+    def gradient(self, words: Any, upstream: Any, shape: Any, strides: Any) -> Any:
+        out = torch.empty_strided(shape, strides, dtype=self.dtype, device="cpu")
+        upstream = torch_fused.in_order_of(out, upstream)
+        torch_fused.by_rows(self.backward, (out, words, upstream), (ROW, WORDS, ROW))
+        return out
+
+    def slope(self, words: Any, shape: Any, strides: Any) -> Any:
+        """The derivative, unpacked by PyTorch's own operations."""
+        wide = torch.promote_types(self.dtype, torch.float32)
+        slopes = _unpacked(words.view(-1, WORDS), self.values, wide)
+        rows, rest = divmod(shape.numel(), ROW)
+        if rest:
+            slopes = torch.cat([slopes[:rows].flatten(), slopes[rows, ROW - rest :]])
+        return slopes.as_strided(shape, strides)
+
+
+def loops(program: Program, x: Any) -> Loops | None:
+    """For a plain tensor; None where the derivative has other values, or nothing can be compiled."""
+    values = two_values(program)
+    if values is None or x.numel() < LARGE or not torch_fused.is_dense(x.shape, x.stride()):
+        return None
+    found = [
+        torch_fused.compiled(
+            (program, x.dtype, make), program.name, partial(make, program, values, x.dtype), wait=True
+        )
+        for make in (_forward, _backward)
+    ]
+    return Loops(values, x.dtype, *found) if all(found) else None  # type: ignore[arg-type]
+
+
+def _forward(program: Program, values: TwoValues, dtype: Any) -> torch_fused.Kernel:
+    both = (program, values.condition)
+    value, condition = (kernel(p, torch_fused.LOOP_DIALECT, host) for p in both)
+
+    def flat(_rows: int, out: Any, words: Any, x: Any) -> tuple[()]:
+        x = x.to(torch.promote_types(dtype, torch.float32))
+        out.copy_(value(x))
+        chosen = condition(x).view(-1, LINES, WORDS)
+        words.copy_(torch.where(chosen, 1 << _lines(), 0).sum(1, dtype=torch.int32))
+        return ()
+
+    return torch_fused.loop(flat, (ROW, dtype), (WORDS, torch.int32), (ROW, dtype))
+
+
+def _backward(_program: Program, values: TwoValues, dtype: Any) -> torch_fused.Kernel:
+    def flat(_rows: int, out: Any, words: Any, upstream: Any) -> tuple[()]:
+        wide = torch.promote_types(dtype, torch.float32)
+        out.copy_(upstream.to(wide) * _unpacked(words, values, wide))
+        return ()
+
+    return torch_fused.loop(flat, (ROW, dtype), (WORDS, torch.int32), (ROW, dtype))
+
+
+def _lines() -> Any:
+    return torch.arange(LINES, dtype=torch.int32, device="cpu")[:, None]
+
+
+def _unpacked(words: Any, values: TwoValues, dtype: Any) -> Any:
+    chosen = ((words.unsqueeze(1) >> _lines()) & 1).view(-1, ROW)
+    yes, no = (torch.full((), v, dtype=dtype, device="cpu") for v in (values.yes, values.no))
+    return torch.where(chosen != 0, yes, no)
