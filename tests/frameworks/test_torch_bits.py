@@ -80,12 +80,13 @@ def test_the_condition_tells_the_derivative() -> None:
     assert found.isdisjoint({"mish", "linear", "straight_through", "atan", "triangle"})
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("size", [LARGE, SIZE])
 @pytest.mark.parametrize("f", [spiky, two_slopes], ids=lambda f: f.name)
-def test_value_and_gradient_to_the_bit_and_what_is_kept(f: Activation, dtype: Any) -> None:
-    x, upstream = numbers(dtype), numbers(dtype).detach().flip(0)
-    value, size = kept(f, x)
-    assert size <= SIZE / 8 + 4 * torch_bits.WORDS + 8
+def test_value_and_gradient_to_the_bit_and_what_is_kept(f: Activation, size: int) -> None:
+    x = numbers(torch.float32, size)
+    upstream = numbers(torch.float32, size).detach().flip(0)
+    value, remembered = kept(f, x)
+    assert remembered <= size / 8 + 4 * torch_bits.WORDS + 8
     (gradient,) = torch.autograd.grad(value, x, upstream)
     wanted = in_pieces(f, x, upstream)
     for got, want in zip((value, gradient), wanted, strict=True):
@@ -160,6 +161,11 @@ def test_forward_mode_and_transforms_have_the_input() -> None:
 )
 def test_other_derivatives_keep_the_input(f: Activation) -> None:
     assert kept(f, numbers(torch.float32))[1] >= 4 * SIZE
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_other_dtypes_keep_the_input(dtype: Any) -> None:
+    assert kept(spiky, numbers(dtype))[1] == SIZE * dtype.itemsize
 
 
 def test_small_tensors_keep_the_input() -> None:

@@ -2,8 +2,9 @@
 
 ReLU's is 0 or 1, and so are a box's and that of most straight-through estimators. In the place of the
 input, bits are kept between forward and backward, 1/32 of float32, and the gradient is the same to the
-bit ("few-bit backward", Novikov et al. 2022, https://arxiv.org/abs/2202.00441). For tensors so large that
-this is not slower: where memory is new each time, packing costs what not reading the input again saves.
+bit ("few-bit backward", Novikov et al. 2022, https://arxiv.org/abs/2202.00441). For tensors of float32 so
+large that a network is not slower by it: there memory is new each time, and what is not kept is memory
+for the next layer. In other dtypes Inductor packs three times slower.
 
 Each 16 words of 32 bits hold 32 lines of 16 numbers, a line in one bit of each word: so a processor packs
 16 numbers at once. With neighbours in one word it would take four times as long.
@@ -76,10 +77,9 @@ def _ends_at(tree: Expr, number: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class Loops:
-    """The two loops of a program and a dtype, over the memory of dense tensors."""
+    """The two loops of a program, over the memory of dense tensors of float32."""
 
     values: TwoValues
-    dtype: Any
     forward: torch_fused.Kernel
     backward: torch_fused.Kernel
 
@@ -91,15 +91,14 @@ class Loops:
         return out, words
 
     def gradient(self, words: Any, upstream: Any, shape: Any, strides: Any) -> Any:
-        out = torch.empty_strided(shape, strides, dtype=self.dtype, device="cpu")
+        out = torch.empty_strided(shape, strides, dtype=torch.float32, device="cpu")
         upstream = torch_fused.in_order_of(out, upstream)
         torch_fused.by_rows(self.backward, (out, words, upstream), (ROW, WORDS, ROW))
         return out
 
     def slope(self, words: Any, shape: Any, strides: Any) -> Any:
         """The derivative, unpacked by PyTorch's own operations."""
-        wide = torch.promote_types(self.dtype, torch.float32)
-        slopes = _unpacked(words.view(-1, WORDS), self.values, wide)
+        slopes = _unpacked(words.view(-1, WORDS), self.values)
         rows, rest = divmod(shape.numel(), ROW)
         if rest:
             slopes = torch.cat([slopes[:rows].flatten(), slopes[rows, ROW - rest :]])
@@ -108,46 +107,47 @@ class Loops:
 
 def loops(program: Program, x: Any) -> Loops | None:
     """For a plain tensor; None where the derivative has other values, or nothing can be compiled."""
+    if x.dtype is not torch.float32 or x.numel() < LARGE:
+        return None
     values = two_values(program)
-    if values is None or x.numel() < LARGE or not torch_fused.is_dense(x.shape, x.stride()):
+    if values is None or not torch_fused.is_dense(x.shape, x.stride()):
         return None
     found = [
-        torch_fused.compiled(
-            (program, x.dtype, make), program.name, partial(make, program, values, x.dtype), wait=True
-        )
+        torch_fused.compiled((program, make), program.name, partial(make, program, values), wait=True)
         for make in (_forward, _backward)
     ]
-    return Loops(values, x.dtype, *found) if all(found) else None  # type: ignore[arg-type]
+    return Loops(values, *found) if all(found) else None  # type: ignore[arg-type]
 
 
-def _forward(program: Program, values: TwoValues, dtype: Any) -> torch_fused.Kernel:
+_NUMBERS, _PACKED = (ROW, torch.float32), (WORDS, torch.int32)
+
+
+def _forward(program: Program, values: TwoValues) -> torch_fused.Kernel:
     both = (program, values.condition)
     value, condition = (kernel(p, torch_fused.LOOP_DIALECT, host) for p in both)
 
     def flat(_rows: int, out: Any, words: Any, x: Any) -> tuple[()]:
-        x = x.to(torch.promote_types(dtype, torch.float32))
         out.copy_(value(x))
         chosen = condition(x).view(-1, LINES, WORDS)
         words.copy_(torch.where(chosen, 1 << _lines(), 0).sum(1, dtype=torch.int32))
         return ()
 
-    return torch_fused.loop(flat, (ROW, dtype), (WORDS, torch.int32), (ROW, dtype))
+    return torch_fused.loop(flat, _NUMBERS, _PACKED, _NUMBERS)
 
 
-def _backward(_program: Program, values: TwoValues, dtype: Any) -> torch_fused.Kernel:
+def _backward(_program: Program, values: TwoValues) -> torch_fused.Kernel:
     def flat(_rows: int, out: Any, words: Any, upstream: Any) -> tuple[()]:
-        wide = torch.promote_types(dtype, torch.float32)
-        out.copy_(upstream.to(wide) * _unpacked(words, values, wide))
+        out.copy_(upstream * _unpacked(words, values))
         return ()
 
-    return torch_fused.loop(flat, (ROW, dtype), (WORDS, torch.int32), (ROW, dtype))
+    return torch_fused.loop(flat, _NUMBERS, _PACKED, _NUMBERS)
 
 
 def _lines() -> Any:
     return torch.arange(LINES, dtype=torch.int32, device="cpu")[:, None]
 
 
-def _unpacked(words: Any, values: TwoValues, dtype: Any) -> Any:
+def _unpacked(words: Any, values: TwoValues) -> Any:
     chosen = ((words.unsqueeze(1) >> _lines()) & 1).view(-1, ROW)
-    yes, no = (torch.full((), v, dtype=dtype, device="cpu") for v in (values.yes, values.no))
+    yes, no = (torch.full((), v, dtype=torch.float32, device="cpu") for v in (values.yes, values.no))
     return torch.where(chosen != 0, yes, no)

@@ -314,8 +314,7 @@ class Bits(torch.autograd.Function):
         words, nothing = ctx.saved_tensors
         if not torch.is_grad_enabled() and not torch.compiler.is_compiling() and _plain((upstream,)):
             return None, ctx.loops.gradient(words, upstream, *ctx.layout), None
-        slope = ctx.loops.slope(words, *ctx.layout)
-        gradient = (upstream.to(slope.dtype) * slope).to(upstream.dtype)
+        gradient = upstream * ctx.loops.slope(words, *ctx.layout)
         if torch.compiler.is_compiling():  # compiled autograd, which cannot add None
             return None, gradient, torch.zeros_like(nothing)
         return None, gradient + nothing, None
