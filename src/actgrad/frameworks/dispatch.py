@@ -8,9 +8,6 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from actgrad.language import inline
-from actgrad.language.symbol import Symbol
-
 _ROOTS = {
     "tensorflow": "tensorflow",
     "torch": "torch",
@@ -19,13 +16,15 @@ _ROOTS = {
     "keras": "keras",
 }
 
+_SYMBOL = "actgrad.language.symbol"
+
 
 @cache
 def _room_of(kind: type[Any]) -> ModuleType | None:
     """The room of a framework's tensors, or of symbols; None for what is NumPy's, or nobody's."""
-    if issubclass(kind, Symbol):
-        return inline
     for base in kind.__mro__:
+        if base.__module__ == _SYMBOL:
+            return importlib.import_module("actgrad.language.inline")
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
             return _room(_ROOTS[root])
