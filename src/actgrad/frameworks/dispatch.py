@@ -40,8 +40,8 @@ def _room(framework: str) -> ModuleType:
 
 def room(arguments: tuple[Any, ...]) -> ModuleType:
     """The room of the first argument that belongs to one; NumPy's otherwise."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.compiler.is_dynamo_compiling():
+    compiler = sys.modules.get("torch.compiler")
+    if compiler is not None and compiler.is_dynamo_compiling():
         from actgrad.frameworks import (
             torch as compiled,
         )  # which can be followed, unlike what is below

@@ -204,9 +204,9 @@ ONNX_DIALECT = replace(
 
 def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
-    from actgrad.frameworks import torch_rule
+    from actgrad.frameworks.torch_rule import call as of_tensors
 
-    return torch_rule.call(program, inputs, parameters)
+    return of_tensors(program, inputs, parameters)
 
 
 def native(program: Program) -> Callable[..., Any]:

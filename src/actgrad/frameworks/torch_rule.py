@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.autograd import forward_ad
+from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 
 from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
 from actgrad.frameworks import torch_bits, torch_fused
@@ -52,7 +53,7 @@ with torch.inference_mode(False):
 
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
-    if len(inputs) == 1 and not parameters and not torch.compiler.is_dynamo_compiling():
+    if len(inputs) == 1 and not parameters and not is_dynamo_compiling():
         x = inputs[0]
         if (
             type(x) in _PLAIN
@@ -66,8 +67,8 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     kept = tuple(name for name, _ in program.parameters if name in parameters)
     tensors = [_tensor(x, dtype, like) for x in inputs]
     tensors += [_tensor(parameters[name], working, like) for name in kept]
-    if torch.compiler.is_dynamo_compiling():
-        if torch.compiler.is_exporting():
+    if is_dynamo_compiling():
+        if is_exporting():
             raise CallError(
                 f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
                 f"  Leave it out: `torch.export.export(model, args)`."
@@ -128,7 +129,7 @@ def _tensor(x: Any, dtype: Any, like: Any) -> Any:
     if isinstance(x, torch.Tensor):
         return x.to(dtype)
     if isinstance(x, (int, float)):
-        if torch.compiler.is_dynamo_compiling():
+        if is_dynamo_compiling():
             return like.new_ones((), dtype=dtype) * x  # `new_full` would compile anew for every x
         return like.new_full((), x, dtype=dtype)
     return torch.as_tensor(np.asarray(x, np.float64), dtype=dtype, device=like.device)
@@ -146,7 +147,7 @@ def apply(program: Program, kept: Sequence[str], *tensors: Any) -> Any:
     )
     if torch.onnx.is_in_onnx_export():
         return _exported_value(program, dtype, tensors)
-    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+    if is_exporting() or torch.jit.is_tracing():
         if torch.is_grad_enabled():
             return _as_series(program, dtype, tensors)
         value = _exported_value(program, dtype, tensors)
@@ -181,7 +182,7 @@ def _is_plain(x: Any) -> bool:
 
 
 def _watched() -> bool:
-    return bool(torch.compiler.is_compiling() or _transforms() or _modes() or _tracing())
+    return bool(is_compiling() or _transforms() or _modes() or _tracing())
 
 
 def _fused_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
@@ -229,7 +230,7 @@ class Rule(torch.autograd.Function):
 
     @staticmethod
     def forward(program: Program, dtype: Any, *tensors: Any) -> Any:
-        compiling = torch.compiler.is_compiling()
+        compiling = is_compiling()
         return _value(program, dtype, tensors, COMPILED_DIALECT if compiling else DIALECT)
 
     @staticmethod
@@ -312,10 +313,10 @@ class Bits(torch.autograd.Function):
         if upstream is None:
             return None, None, None
         words, nothing = ctx.saved_tensors
-        if not torch.is_grad_enabled() and not torch.compiler.is_compiling() and _plain((upstream,)):
+        if not torch.is_grad_enabled() and not is_compiling() and _plain((upstream,)):
             return None, ctx.loops.gradient(words, upstream, *ctx.layout), None
         gradient = upstream * ctx.loops.slope(words, *ctx.layout)
-        if torch.compiler.is_compiling():  # compiled autograd, which cannot add None
+        if is_compiling():  # compiled autograd, which cannot add None
             return None, gradient, torch.zeros_like(nothing)
         return None, gradient + nothing, None
 
@@ -328,7 +329,7 @@ def _nothing(x: Any) -> Any:
 def _backward(ctx: Any, upstream: Any, tensors: Sequence[Any]) -> tuple[Any, ...]:
     if upstream is None:
         return (None,) * (2 + len(tensors))
-    if torch.compiler.is_dynamo_compiling():  # compiled autograd
+    if is_dynamo_compiling():  # compiled autograd
         from actgrad.frameworks import torch_compiled
 
         run, program = torch_compiled.gradients, torch_compiled.text(ctx.program)
@@ -355,7 +356,7 @@ def gradients(
     if not torch.is_grad_enabled():
         if _plain((upstream, tensors[0])):
             upstream = torch_fused.in_order_of(tensors[0], upstream)
-        elif torch.compiler.is_compiling() and upstream.device.type == "cpu":
+        elif is_compiling() and upstream.device.type == "cpu":
             read = tuple(_tied(t, upstream) for t in tensors)
     arguments = (*read[:size], upstream, *read[size:])
     return tuple(
