@@ -52,9 +52,9 @@ def _status(field: str) -> int:
     raise OSError(f"no {field}")
 
 
-def kept(framework: str, function) -> float | None:
+def kept(framework: str, function, size: int) -> float | None:
     """Inputs' worth of what the forward pass keeps; None where the framework does not say."""
-    x = tensor(framework, 131_072)
+    x = tensor(framework, size)
     if framework == "torch":
         import torch
 
@@ -74,14 +74,14 @@ def kept(framework: str, function) -> float | None:
 
 
 def cells(framework: str, quick: bool) -> Iterator[Cell]:
+    size = 1 << 20 if quick else SIZE
     for name, (ours, other) in FUNCTIONS.items():
-        own, theirs = kept(framework, ours), kept(framework, builtin(framework, other))
+        own, theirs = (kept(framework, f, size) for f in (ours, builtin(framework, other)))
         if own is not None:
             labels = (framework, "eager", name, other)
             yield Cell(labels, "kept", f"{own:.2f} ({theirs:.2f}) / 1", within(own, 1.001))
     if not os.access("/proc/self/clear_refs", os.W_OK):
         return
-    size = 1 << 20 if quick else SIZE
     for mode in list(STEPS[framework])[: 1 if quick else None]:
         for name in PEAKS[: 1 if quick else None]:
             measure = partial(fresh, "speed.memory", "peak") if framework == "tensorflow" else peak
