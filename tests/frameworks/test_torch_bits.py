@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -170,6 +172,22 @@ def test_other_dtypes_keep_the_input(dtype: Any) -> None:
 
 def test_small_tensors_keep_the_input() -> None:
     assert kept(spiky, numbers(torch.float32, LARGE - 1))[1] == 4 * (LARGE - 1)
+
+
+def test_threads_wait_for_one_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, loop = [], torch_fused.loop
+
+    def slow(flat: Any, *likes: Any) -> Any:
+        made.append(flat)
+        time.sleep(0.1)
+        return loop(flat, *likes)
+
+    monkeypatch.setattr(torch_fused, "loop", slow)
+    monkeypatch.setattr(torch_fused, "_kernels", {})
+    with ThreadPoolExecutor(4) as pool:
+        sizes = set(pool.map(lambda _: kept(spiky, numbers(torch.float32))[1], range(4)))
+    assert max(sizes) < SIZE
+    assert len(made) == 2
 
 
 def test_without_a_compiler_the_input_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,8 +125,8 @@ def compiled(
 ) -> Kernel | None:
     """The kernel; None if it cannot be had, or another thread is compiling and this one shall not wait."""
     global _off
-    if key in _kernels:
-        return _kernels[key]
+    if found := _kernels.get(key):
+        return found
     if not _compiling.acquire(blocking=wait):
         return None
     try:
