@@ -82,6 +82,26 @@ def test_the_condition_tells_the_derivative() -> None:
     assert found.isdisjoint({"mish", "linear", "straight_through", "atan", "triangle"})
 
 
+def test_many_conditions_that_meet_again_take_no_time() -> None:
+    def stairs(x):
+        sign = 1.0
+        for edge in range(40):
+            if abs(x) > edge:
+                sign = -sign
+        return sign * x
+
+    def steps(x):
+        slope = 0.0
+        for edge in range(40):
+            if x > edge:
+                slope += 0.5
+        return slope * x
+
+    for function, expected in ((stairs, {1.0, -1.0}), (steps, None)):
+        two = torch_bits.two_values(activation(function).program.closed)
+        assert (two and {two.yes, two.no}) == expected
+
+
 @pytest.mark.parametrize("size", [LARGE, SIZE])
 @pytest.mark.parametrize("f", [spiky, two_slopes], ids=lambda f: f.name)
 def test_value_and_gradient_to_the_bit_and_what_is_kept(f: Activation, size: int) -> None:

@@ -21,7 +21,7 @@ import torch
 from actgrad.frameworks import torch_fused
 from actgrad.frameworks.source import kernel
 from actgrad.frameworks.torch_host import host
-from actgrad.language.expression import Expr, const, plain
+from actgrad.language.expression import Expr, const, plain, walk
 from actgrad.language.program import Program
 from actgrad.language.rewrite import build
 
@@ -47,32 +47,28 @@ def two_values(program: Program) -> TwoValues | None:
     (name,) = program.arguments
     derivative = program.partial(name)
     tree = plain(derivative.value)
-    values = _ends(tree)
-    if values is None or len(values) != 2 or derivative.partial(name).value is not const(0.0):
+    nodes = walk(tree)
+    ends: dict[Expr, tuple[Expr, ...]] = {}  # the numbers that a tree of choices ends at: two at most
+    for node in nodes:
+        if node.op == "const":
+            ends[node] = (node,)
+        elif node.op == "select" and all(part in ends for part in node.args[1:]):
+            numbers = tuple(dict.fromkeys(ends[node.args[1]] + ends[node.args[2]]))
+            if len(numbers) <= 2:
+                ends[node] = numbers
+    if len(ends.get(tree, ())) != 2 or derivative.partial(name).value is not const(0.0):
         return None
-    yes, no = values
-    condition = replace(derivative, value=_ends_at(tree, yes))
-    return TwoValues(condition, float(yes.value), float(no.value))  # type: ignore[arg-type]
-
-
-def _ends(tree: Expr) -> dict[Expr, None] | None:
-    """The numbers between which a tree of choices chooses, in order; None if it is anything else."""
-    if tree.op == "const":
-        return {tree: None}
-    if tree.op != "select":
-        return None
-    yes, no = map(_ends, tree.args[1:])
-    return None if yes is None or no is None else yes | no
-
-
-def _ends_at(tree: Expr, number: Expr) -> Expr:
-    """Whether the tree chooses this number."""
-    if tree.op == "const":
-        return const(tree is number)
-    condition = tree.args[0]
-    yes, no = (_ends_at(part, number) for part in tree.args[1:])
-    otherwise = build("and", build("not", condition), no)
-    return build("or", build("and", condition, yes), otherwise)
+    yes, no = ends[tree]
+    at: dict[Expr, Expr] = {}  # whether a tree chooses `yes`
+    for node in filter(ends.get, nodes):
+        if node.op == "const":
+            at[node] = const(node is yes)
+        else:
+            condition, one, other = node.args
+            otherwise = build("and", build("not", condition), at[other])
+            at[node] = build("or", build("and", condition, at[one]), otherwise)
+    chosen = replace(derivative, value=at[tree])
+    return TwoValues(chosen, float(yes.value), float(no.value))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
