@@ -102,10 +102,8 @@ class Loops:
 
 
 def loops(program: Program, x: Any) -> Loops | None:
-    """For a plain tensor; None where the derivative has other values, or nothing can be compiled."""
-    if x.dtype is not torch.float32 or x.numel() < LARGE:
-        return None
-    values = two_values(program)
+    """For a plain, large tensor; None where the derivative has other values, or nothing can be compiled."""
+    values = two_values(program) if x.dtype is torch.float32 else None
     if values is None or not torch_fused.is_dense(x.shape, x.stride()):
         return None
     found = [

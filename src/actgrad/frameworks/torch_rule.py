@@ -230,8 +230,7 @@ class Rule(torch.autograd.Function):
 
     @staticmethod
     def forward(program: Program, dtype: Any, *tensors: Any) -> Any:
-        compiling = is_compiling()
-        return _value(program, dtype, tensors, COMPILED_DIALECT if compiling else DIALECT)
+        return _value(program, dtype, tensors, COMPILED_DIALECT if is_compiling() else DIALECT)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
