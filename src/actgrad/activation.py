@@ -22,7 +22,7 @@ from actgrad.errors import (
     ProgramError,
     TraceError,
 )
-from actgrad.frameworks.dispatch import room
+from actgrad.frameworks.dispatch import caller
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.frameworks.trainable import Trainable
@@ -77,7 +77,7 @@ class Activation:
         program = self.program
         if parameters or len(inputs) != len(program.inputs):
             return self._call_with(inputs, parameters)
-        return room(inputs).call(program, inputs, parameters)
+        return caller(inputs)(program, inputs, parameters)
 
     def _call_with(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
         program = self.program
@@ -103,7 +103,7 @@ class Activation:
             fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
             return self._with(fixed)(*inputs, **parameters)
         tensors = (*inputs, *parameters.values())
-        return room(tensors).call(program, inputs, parameters)
+        return caller(tensors)(program, inputs, parameters)
 
     def _check_parameters(self, parameters: dict[str, Any]) -> None:
         for name in parameters:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import sys
+from collections.abc import Callable
 from functools import cache
-from types import ModuleType
+from sys import modules
 from typing import Any
 
 _ROOTS = {
@@ -16,38 +16,37 @@ _ROOTS = {
     "keras": "keras",
 }
 
+_ROOMS = {"torch": "actgrad.frameworks.torch_rule", "symbols": "actgrad.language.inline"}
 _SYMBOL = "actgrad.language.symbol"
 
 
 @cache
-def _room_of(kind: type[Any]) -> ModuleType | None:
-    """The room of a framework's tensors, or of symbols; None for what is NumPy's, or nobody's."""
+def _caller_of(kind: type[Any]) -> Callable[..., Any] | None:
+    """For a framework's tensors, and for symbols; None for what is NumPy's, or nobody's."""
     for base in kind.__mro__:
         if base.__module__ == _SYMBOL:
-            return importlib.import_module("actgrad.language.inline")
+            return _caller("symbols")
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
-            return _room(_ROOTS[root])
-    return _room("jax") if hasattr(kind, "__jax_array__") else None
+            return _caller(_ROOTS[root])
+    return _caller("jax") if hasattr(kind, "__jax_array__") else None
 
 
 @cache
-def _room(framework: str) -> ModuleType:
-    # PyTorch's table stands apart from how it is called.
-    file = "torch_rule" if framework == "torch" else framework
-    return importlib.import_module(f"actgrad.frameworks.{file}")
+def _caller(name: str) -> Callable[..., Any]:
+    room = importlib.import_module(_ROOMS.get(name, f"actgrad.frameworks.{name}"))
+    call: Callable[..., Any] = room.call
+    return call
 
 
-def room(arguments: tuple[Any, ...]) -> ModuleType:
-    """The room of the first argument that belongs to one; NumPy's otherwise."""
-    compiler = sys.modules.get("torch.compiler")
+def caller(arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """What calls a program in the room of the first argument that belongs to one; NumPy's otherwise."""
+    compiler = modules.get("torch.compiler")
     if compiler is not None and compiler.is_dynamo_compiling():
-        from actgrad.frameworks import (
-            torch as compiled,
-        )  # which can be followed, unlike what is below
+        from actgrad.frameworks.torch_compiled import call  # it follows this, unlike what is below
 
-        return compiled
+        return call
     for x in arguments:
-        if found := _room_of(type(x)):  # type: ignore[arg-type]
+        if found := _caller_of(type(x)):  # type: ignore[arg-type]
             return found
-    return _room("numpy")
+    return _caller("numpy")

@@ -321,12 +321,16 @@ def native_rule(program: Program) -> Callable[..., Any]:
     """
     import jax
 
+    return jax.jit(_rule(program), inline=True)  # type: ignore[no-any-return]
+
+
+@cache
+def _rule(program: Program) -> Callable[..., Any]:
     def value(*arrays: Any) -> Any:
         return _value(program, arrays)
 
     value.__name__ = value.__qualname__ = identifier(program.name)
-    rule = _with_vjp(program, value) if program.gradient else _with_jvp(program, value)
-    return jax.jit(rule, inline=True)  # type: ignore[no-any-return]
+    return _with_vjp(program, value) if program.gradient else _with_jvp(program, value)
 
 
 def _with_jvp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]:
@@ -336,6 +340,9 @@ def _with_jvp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]
     rule = jax.custom_jvp(value)
 
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+        if len(primals) == 1 and primals[0].dtype.name not in _HALVES:
+            slope = _rule(program.partial(*program.arguments))(*primals)  # as large as the input
+            return rule(*primals), slope * tangents[0]
         moving = tuple(i for i, t in enumerate(tangents) if type(t) is not SymbolicZero)
         return rule(*primals), _push(program, moving)(primals, [tangents[i] for i in moving])
 
@@ -353,12 +360,12 @@ def _push(program: Program, moving: tuple[int, ...]) -> Callable[..., Any]:
         wide = _widen(primals)
         shape = jnp.broadcast_shapes(*(x.shape for x in primals))
         parts = [
-            native_rule(program.partial(program.arguments[i]))(*wide) * tangent
+            _rule(program.partial(program.arguments[i]))(*wide) * tangent
             for i, tangent in zip(moving, _widen(tangents), strict=True)
         ]
         return jnp.broadcast_to(reduce(add, parts), shape).astype(primals[0].dtype)
 
-    return jax.checkpoint(jax.jit(push), prevent_cse=False)  # type: ignore[no-any-return]
+    return jax.checkpoint(push, prevent_cse=False)  # type: ignore[no-any-return]
 
 
 def _with_vjp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]:
@@ -371,7 +378,7 @@ def _with_vjp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]
         wide, (upstream,) = _widen(arrays), _widen([upstream])
         args = (*wide[:size], upstream, *wide[size:])
         return tuple(
-            _sum_to(native_rule(program.vjp(name))(*args), array)
+            _sum_to(_rule(program.vjp(name))(*args), array)
             for name, array in zip(program.arguments, arrays, strict=True)
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from dataclasses import replace
 from functools import cache
 from typing import Any, Literal
@@ -206,7 +207,26 @@ def _small(program: Program, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
         return None
     if plain(closed.value).op == "var":
         return None
-    return np.errstate(all="ignore")(kernel(closed, _beside_small(dtype), host))  # type: ignore[no-any-return]
+    return _quiet(kernel(closed, _beside_small(dtype), host))
+
+
+def _quiet(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Without floating-point warnings: as under `np.errstate`, whose state is made once here."""
+    before, ignoring = copy_context(), copy_context()
+    ignoring.run(np.seterr, all="ignore")
+    states = [item for item in ignoring.items() if before.get(item[0]) is not item[1]]
+    if not states:  # NumPy 1 does not keep it in the context
+        return np.errstate(all="ignore")(function)  # type: ignore[no-any-return]
+    [(variable, state)] = states
+
+    def quiet(x: Any) -> Any:
+        token = variable.set(state)
+        try:
+            return function(x)
+        finally:
+            variable.reset(token)
+
+    return quiet
 
 
 def _at_once(

@@ -3,17 +3,32 @@
 Imported while such a graph is traced, and never before: it loads the compiler. A graph takes texts and
 numbers for constants, so in it a program goes by a text. The compiler compares programs by identity:
 as each different one is made once, an edited function is compiled anew, and an equal one is not.
+
+What is followed on the way here is asked for in every call of the graph: each name, each length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch.compiler import is_exporting
 
+from actgrad.errors import CallError
 from actgrad.frameworks import torch_rule
+from actgrad.frameworks.torch_rule import prepared
 from actgrad.language.program import Program
+
+
+def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+    if is_exporting():
+        raise CallError(
+            f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
+            f"  Leave it out: `torch.export.export(model, args)`."
+        )
+    return apply(text(program), *prepared(program, inputs, parameters))
+
 
 _programs: dict[str, Program] = {}
 

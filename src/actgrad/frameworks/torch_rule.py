@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, strided
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 
@@ -53,7 +54,11 @@ with torch.inference_mode(False):
 
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
-    if len(inputs) == 1 and not parameters and not is_dynamo_compiling():
+    if is_dynamo_compiling():
+        from actgrad.frameworks.torch_compiled import call as compiled
+
+        return compiled(program, inputs, parameters)
+    if len(inputs) == 1 and not parameters:
         x = inputs[0]
         if (
             type(x) in _PLAIN
@@ -62,21 +67,20 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
             and (alone := _alone(program, x.dtype))
         ):
             return alone(x)
-    like, dtype = _kind(program, inputs)
-    working = torch.float32 if dtype in _HALVES else dtype
-    kept = tuple(name for name, _ in program.parameters if name in parameters)
-    tensors = [_tensor(x, dtype, like) for x in inputs]
-    tensors += [_tensor(parameters[name], working, like) for name in kept]
-    if is_dynamo_compiling():
-        if is_exporting():
-            raise CallError(
-                f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
-                f"  Leave it out: `torch.export.export(model, args)`."
-            )
-        from actgrad.frameworks import torch_compiled
+    return apply(program, *prepared(program, inputs, parameters))
 
-        return torch_compiled.apply(torch_compiled.text(program), kept, *tensors)
-    return apply(program, kept, *tensors)
+
+def prepared(
+    program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """The names of the parameters that are given, and the tensors: inputs before parameters."""
+    like, dtype = _kind(program, inputs)
+    tensors = [_tensor(x, dtype, like) for x in inputs]
+    if not parameters:
+        return (), *tensors
+    working = torch.float32 if dtype.itemsize == 2 else dtype
+    kept = tuple(name for name, _ in program.parameters if name in parameters)
+    return kept, *tensors, *(_tensor(parameters[name], working, like) for name in kept)
 
 
 @cache
@@ -105,14 +109,14 @@ def _kind(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
     """A tensor of the inputs' device, and their common dtype."""
     like = dtype = None
     for x in inputs:
-        if not isinstance(x, torch.Tensor):
+        if not isinstance(x, Tensor):
             continue
-        if x.dtype not in _FLOATS:
+        if not x.dtype.is_floating_point or x.dtype.itemsize == 1:
             raise DtypeError(
                 f"{program.name!r} got a tensor of dtype {x.dtype}; it takes float16, bfloat16, "
                 f"float32 and float64\n  Convert it first: `x.float()`."
             )
-        if x.layout is not torch.strided:
+        if x.layout is not strided:
             raise CallError(
                 f"{program.name!r} got a tensor of layout {x.layout}, and takes dense (strided) ones\n"
                 f"  Convert it first: `x.to_dense()`, or apply it to `x.values()` if it keeps zero."
@@ -126,7 +130,7 @@ def _kind(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _tensor(x: Any, dtype: Any, like: Any) -> Any:
-    if isinstance(x, torch.Tensor):
+    if isinstance(x, Tensor):
         return x.to(dtype)
     if isinstance(x, (int, float)):
         if is_dynamo_compiling():
