@@ -61,10 +61,11 @@ def run(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     like: Any = None
     signature: list[Any] = [program, dtype]
     for tensor in tensors:
-        whole = tensor.dim() > 0
-        if whole and like is None:
-            like = tensor
-        signature += (tensor.dtype, whole)
+        if tensor.dim():
+            signature.append(tensor.dtype)
+            like = tensor if like is None else like
+        else:
+            signature += (tensor.dtype, "number")
     if not _same_memory(like, tensors) or program.on_host:
         return None
     key = tuple(signature)
@@ -101,13 +102,13 @@ def in_order_of(like: Any, tensor: Any) -> Any:
 
 def _same_memory(like: Any, tensors: Sequence[Any]) -> bool:
     """Whether all tensors, but for single numbers, are dense and have their elements in one order."""
-    shape = like.shape
-    if like.is_contiguous():
-        return all(t.dim() == 0 or (t.shape == shape and t.is_contiguous()) for t in tensors)
-    strides = like.stride()
-    return is_dense(shape, strides) and all(
-        t.dim() == 0 or (t.shape == shape and t.stride() == strides) for t in tensors
-    )
+    shape, strides, contiguous = like.shape, like.stride(), like.is_contiguous()
+    for t in tensors:
+        if t is like or t.dim() == 0:
+            continue
+        if t.shape != shape or not (t.stride() == strides or (contiguous and t.is_contiguous())):
+            return False
+    return contiguous or is_dense(shape, strides)
 
 
 def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
