@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import warnings
 
 import numpy as np
 import pytest
 
-from actgrad import activation
+from actgrad import activation, activations
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import numpy as room
 from actgrad.frameworks.source import kernel
-from actgrad.language.expression import make, var
+from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
@@ -302,3 +304,42 @@ def test_operation(name, dtype):
 def test_both_zeros_are_constants_of_small_arrays():
     f = activation(lambda x: x + math.atan2(abs(x), 0.0) + math.atan2(abs(x), -0.0), name="f")
     np.testing.assert_array_equal(f(np.array([0.0, 0.0])), [math.pi, math.pi])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", sorted(OPS.keys() - {"given", "host", "select", "and", "or", "not"}))
+def test_one_number_is_computed_as_one_of_many(name, dtype):
+    op = OPS[name]
+    for others in itertools.product([var("x"), const(-1.5), const(0.0), const(2.0)], repeat=op.arity):
+        if var("x") not in others:
+            continue
+        value = make(name, *others)
+        if op.boolean:
+            value = make("select", make("not", value), var("x"), const(-0.0))
+        program = Program("f", ("x",), (), value)
+        points = np.array([0, -0.0, 0.25, -0.25, 1, -1, 1.5, 2, 7.7, -40, 1e30, np.inf, -np.inf, np.nan])
+        for x in points.astype(dtype):
+            many = room.call(program, (np.full((2, 3), x),), {})
+            one = room.call(program, (np.full((1, 1), x),), {})
+            assert (one.dtype, one.shape) == (dtype, (1, 1))
+            np.testing.assert_array_equal(one, many[:1, :1], str(program))
+            if not np.isnan(x):
+                np.testing.assert_array_equal(np.signbit(one), np.signbit(many[:1, :1]), str(program))
+
+
+@pytest.mark.parametrize("name", sorted(activations.ENTRIES))
+def test_one_number_by_an_activation_of_the_catalogue(name):
+    f = getattr(activations, name)
+    if len(f.program.inputs) == 1:
+        x = np.random.default_rng(0).normal(0, 3, 50).astype(np.float32)
+        np.testing.assert_array_equal([f(x[i : i + 1])[0] for i in range(50)], f(x))
+
+
+def test_a_small_call_says_nothing_and_leaves_the_state_as_it_was():
+    f = activation(lambda x: 1 / x, name="f")
+    with np.errstate(all="raise"), pytest.warns(RuntimeWarning, match="own"):
+        for x in (np.zeros(1), np.zeros(3)):
+            np.testing.assert_array_equal(f(x), np.full(x.shape, np.inf))
+        warnings.warn("own", RuntimeWarning, stacklevel=1)
+        with pytest.raises(FloatingPointError):
+            np.ones(1) / np.zeros(1)

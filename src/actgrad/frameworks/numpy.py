@@ -13,7 +13,7 @@ import numpy as np
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import numpy_fused
 from actgrad.frameworks.source import Dialect, kernel, standalone
-from actgrad.language.expression import plain
+from actgrad.language.expression import plain, walk
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {
@@ -165,6 +165,19 @@ def _beside_small(dtype: np.dtype[Any]) -> Dialect:
     )
 
 
+@cache
+def _beside_one(dtype: np.dtype[Any]) -> Dialect:
+    """For one number: what NumPy computes of it as of an array, in a tenth of the time."""
+    alone = {"abs": "abs({0})", "not": "(not {0})", "select": "({1} if {0} else {2})"}
+    return replace(
+        DIALECT,
+        table=TABLE | alone,
+        typed=f"np.dtype('{dtype}').type({{0}})",
+        typed_everywhere=True,
+        made_once=True,
+    )
+
+
 def host(function: Callable[..., float]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         dtype = np.result_type(*args)
@@ -180,8 +193,10 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     """
     x = inputs[0]
     is_small = type(x) is np.ndarray and x.ndim and x.size < numpy_fused.LARGE
-    if is_small and len(inputs) == 1 and not parameters and (small := _small(program, x.dtype)):
-        return small(x)
+    if is_small and len(inputs) == 1 and not parameters:
+        small = _small(program, x.dtype, x.size == 1)
+        if small:
+            return small(x)
     numbers = all(type(x) in (float, int, bool) for x in inputs)
     arrays = [_array(program, x) for x in inputs]
     dtype = _dtype([array.dtype for array in arrays])
@@ -198,8 +213,8 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
 
 
 @cache
-def _small(program: Program, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
-    """What computes small arrays of this dtype, if it needs nothing around it."""
+def _small(program: Program, dtype: np.dtype[Any], one: bool) -> Callable[..., Any] | None:
+    """What computes small arrays of this dtype, or of one element, if it needs nothing around it."""
     closed = program.closed
     if closed.parameters or closed.on_host or not closed.spans_inputs:
         return None
@@ -207,7 +222,16 @@ def _small(program: Program, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
         return None
     if plain(closed.value).op == "var":
         return None
-    return _quiet(kernel(closed, _beside_small(dtype), host))
+    if not one or any(node.op == "pow" for node in walk(closed.value)):  # powers of arrays differ
+        return _quiet(kernel(closed, _beside_small(dtype), host))
+    of_one = kernel(closed, _beside_one(dtype), host)
+
+    def only(x: Any) -> Any:
+        out = np.empty_like(x)
+        out.fill(of_one(x.flat[0]))
+        return out
+
+    return _quiet(only)
 
 
 def _quiet(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -156,11 +156,14 @@ def function_text(program: Program, dialect: Dialect, name: str) -> str:
 
 def _local(argument: str, dialect: Dialect) -> str:
     """The argument's name, changed if the text calls something else by it."""
-    called = set(
-        re.findall(r"[A-Za-z_]\w*", " ".join([*dialect.table.values(), dialect.imports, "float"]))
-    )
-    taken = argument in called or argument in dialect.helpers or re.fullmatch(r"[tc]\d+_*", argument)
+    taken = argument in _called(dialect) or re.fullmatch(r"[tc]\d+_*", argument)
     return f"{argument}_input" if taken else argument
+
+
+@cache
+def _called(dialect: Dialect) -> frozenset[str]:
+    texts = " ".join([*dialect.table.values(), *dialect.helpers, dialect.imports, "float"])
+    return frozenset(re.findall(r"[A-Za-z_]\w*", texts))
 
 
 def _docstring(program: Program) -> str:
