@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -337,9 +336,8 @@ def test_one_number_by_an_activation_of_the_catalogue(name):
 
 def test_a_small_call_says_nothing_and_leaves_the_state_as_it_was():
     f = activation(lambda x: 1 / x, name="f")
-    with np.errstate(all="raise"), pytest.warns(RuntimeWarning, match="own"):
+    with np.errstate(all="raise"):
         for x in (np.zeros(1), np.zeros(3)):
             np.testing.assert_array_equal(f(x), np.full(x.shape, np.inf))
-        warnings.warn("own", RuntimeWarning, stacklevel=1)
-        with pytest.raises(FloatingPointError):
-            np.ones(1) / np.zeros(1)
+            with pytest.raises(FloatingPointError):
+                np.divide(1.0, x)

@@ -1,8 +1,9 @@
 """JAX: native operations with the derivative in force, in every transformation, under XLA.
 
 `jax.custom_jvp` carries both modes. Its rule calls the bound programs of the partial derivatives, made
-when they are first needed, so every order follows the same rule. It is checkpointed: what is kept for
-the backward pass is the inputs, from which the derivative is computed again. A `gradient=` rule has no
+when they are first needed, so every order follows the same rule. Of one argument the slope is kept for
+the backward pass, which is as large. With several, and in half types, whose slope is computed wider, the
+rule is checkpointed: the arguments are kept, and the slopes computed again. A `gradient=` rule has no
 forward mode, so there `jax.custom_vjp` carries reverse mode alone.
 """
 
@@ -326,6 +327,8 @@ def native_rule(program: Program) -> Callable[..., Any]:
 
 @cache
 def _rule(program: Program) -> Callable[..., Any]:
+    """The same within other rules, where everything is traced already."""
+
     def value(*arrays: Any) -> Any:
         return _value(program, arrays)
 
@@ -341,7 +344,7 @@ def _with_jvp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]
 
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
         if len(primals) == 1 and primals[0].dtype.name not in _HALVES:
-            slope = _rule(program.partial(*program.arguments))(*primals)  # as large as the input
+            slope = _rule(program.partial(*program.arguments))(*primals)
             return rule(*primals), slope * tangents[0]
         moving = tuple(i for i, t in enumerate(tangents) if type(t) is not SymbolicZero)
         return rule(*primals), _push(program, moving)(primals, [tangents[i] for i in moving])
