@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -103,6 +104,32 @@ def test_one_tensor_per_input_is_kept() -> None:
 def test_a_trainable_parameter_keeps_no_further_tensor() -> None:
     found = kept(lambda x, b: swish(x + 1, beta=b + 1).sum(), jnp.ones((4, 5)), jnp.ones(()))
     assert [shape for _, shape in found if shape] == [(4, 5)]
+
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("arguments", [1, 2])
+def test_outside_jit_there_is_one_loop_for_the_value_and_few_for_the_gradient(
+    arguments: int, dtype: str
+) -> None:
+    long = activation(lambda x: x * math.tanh(math.log(1 + math.exp(x))) + math.sin(x), name="long")
+    f = long if arguments == 1 else activation(lambda x, y: long(x) * long(y), name="longer")
+    tensors = [jnp.ones((5, 7), dtype)] * arguments
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *_, **__: compiled.append(event)
+    )
+    try:
+        jax.clear_caches()
+        value, backward = jax.vjp(f, *tensors)
+        forward = compiled.count(COMPILED)
+        backward(value)
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert forward == 1
+    assert compiled.count(COMPILED) - forward <= 2
 
 
 # Dtypes.

@@ -282,15 +282,19 @@ def _alone(program: Program) -> Callable[..., Any] | None:
 
 def _arrays(program: Program, inputs: tuple[Any, ...]) -> list[Any]:
     """The inputs as arrays of one floating dtype; Python's numbers take that of the others."""
+    import jax
     import jax.numpy as jnp
 
+    def array(x: Any) -> Any:  # `asarray` would copy what is being differentiated
+        return x if _is_plain(x) or isinstance(x, jax.Array) else jnp.asarray(x)
+
     try:
-        arrays = [x if _is_plain(x) else jnp.asarray(x) for x in inputs]
+        arrays = list(map(array, inputs))
     except (TypeError, ValueError) as error:
         kinds = ", ".join(type(x).__name__ for x in inputs)
         raise CallError(f"{program.name!r} takes arrays, and got {kinds}: {error}") from error
-    for given, array in zip(inputs, arrays, strict=True):
-        dtype = getattr(given, "dtype", getattr(array, "dtype", None))
+    for given, x in zip(inputs, arrays, strict=True):
+        dtype = getattr(given, "dtype", getattr(x, "dtype", None))
         name = getattr(dtype, "name", str(dtype))
         if dtype is not None and name not in _FLOATS:
             raise DtypeError(
@@ -299,10 +303,7 @@ def _arrays(program: Program, inputs: tuple[Any, ...]) -> list[Any]:
             )
     arrays = [float(x) if _is_plain(x) else x for x in arrays]
     dtype = jnp.result_type(*arrays)
-    return [
-        jnp.asarray(x) if getattr(x, "dtype", None) == dtype else jnp.asarray(x, dtype)
-        for x in arrays
-    ]
+    return [x if getattr(x, "dtype", None) == dtype else jnp.asarray(x, dtype) for x in arrays]
 
 
 def _is_plain(x: Any) -> bool:
@@ -368,7 +369,7 @@ def _push(program: Program, moving: tuple[int, ...]) -> Callable[..., Any]:
         ]
         return jnp.broadcast_to(reduce(add, parts), shape).astype(primals[0].dtype)
 
-    return jax.checkpoint(push, prevent_cse=False)  # type: ignore[no-any-return]
+    return jax.checkpoint(jax.jit(push), prevent_cse=False)  # type: ignore[no-any-return]
 
 
 def _with_vjp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]:

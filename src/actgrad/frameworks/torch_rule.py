@@ -290,12 +290,10 @@ class Eager(torch.autograd.Function):
         tensors = ctx.saved_tensors
         if len(tensors) == 1 and type(upstream) is torch.Tensor and not torch.is_grad_enabled():
             x = tensors[0]
-            if not _watched():
-                if x.numel() < torch_fused.LARGE:
-                    return None, None, _fused_value(ctx.program.only_vjp, x.dtype, (x, upstream))
-                if _is_plain(x) and _is_plain(upstream):
-                    upstream = torch_fused.in_order_of(x, upstream)
-                    return None, None, _fused_value(ctx.program.only_vjp, x.dtype, (x, upstream))
+            small = x.numel() < torch_fused.LARGE
+            if not _watched() and (small or (_is_plain(x) and _is_plain(upstream))):
+                upstream = upstream if small else torch_fused.in_order_of(x, upstream)
+                return None, None, _fused_value(ctx.program.only_vjp, x.dtype, (x, upstream))
         return _backward(ctx, upstream, tensors)
 
     jvp = Rule.jvp
