@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.compiler import is_exporting
 
 from actgrad.errors import CallError
@@ -27,6 +28,10 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
             f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
             f"  Leave it out: `torch.export.export(model, args)`."
         )
+    if len(inputs) == 1 and not parameters:
+        x = inputs[0]
+        if isinstance(x, Tensor) and (key := text_for(program, x.dtype, x.layout)):
+            return apply(key, (), x)
     return apply(text(program), *prepared(program, inputs, parameters))
 
 
@@ -38,6 +43,12 @@ def text(program: Program) -> str:
     key = f"{program.name} {id(program)}"
     _programs[key] = program
     return key
+
+
+@torch._dynamo.assume_constant_result
+def text_for(program: Program, dtype: Any, layout: Any) -> str | None:
+    """For tensors that are taken as they are."""
+    return text(program) if torch_rule.takes(dtype, layout) else None
 
 
 @torch.compiler.allow_in_graph

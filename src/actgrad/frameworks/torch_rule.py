@@ -105,6 +105,11 @@ def _alone(program: Program, dtype: Any) -> Callable[[Any], Any] | None:
     return call
 
 
+def takes(dtype: Any, layout: Any) -> bool:
+    """Whether such a tensor is taken; `_kind` says why not."""
+    return dtype in _FLOATS and layout is torch.strided
+
+
 def _kind(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
     """A tensor of the inputs' device, and their common dtype."""
     like = dtype = None
