@@ -23,15 +23,15 @@ from actgrad.language.program import Program
 
 
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+    if len(inputs) == 1 and not parameters:
+        x = inputs[0]
+        if isinstance(x, Tensor) and (key := text_alone(program, x.dtype, x.layout)):
+            return apply(key, (), x)
     if is_exporting():
         raise CallError(
             f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
             f"  Leave it out: `torch.export.export(model, args)`."
         )
-    if len(inputs) == 1 and not parameters:
-        x = inputs[0]
-        if isinstance(x, Tensor) and (key := text_for(program, x.dtype, x.layout)):
-            return apply(key, (), x)
     return apply(text(program), *prepared(program, inputs, parameters))
 
 
@@ -46,9 +46,9 @@ def text(program: Program) -> str:
 
 
 @torch._dynamo.assume_constant_result
-def text_for(program: Program, dtype: Any, layout: Any) -> str | None:
-    """For tensors that are taken as they are."""
-    return text(program) if torch_rule.takes(dtype, layout) else None
+def text_alone(program: Program, dtype: Any, layout: Any) -> str | None:
+    """For a tensor that is taken as it is."""
+    return None if is_exporting() or not torch_rule.takes(dtype, layout) else text(program)
 
 
 @torch.compiler.allow_in_graph
