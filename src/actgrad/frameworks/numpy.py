@@ -151,6 +151,9 @@ def _call(function, *arguments):
 )
 
 
+NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"
+
+
 @cache
 def _beside_small(dtype: np.dtype[Any]) -> Dialect:
     """For small arrays, where a number beside an array costs more than the operation."""
@@ -222,7 +225,8 @@ def _small(program: Program, dtype: np.dtype[Any], one: bool) -> Callable[..., A
         return None
     if plain(closed.value).op == "var":
         return None
-    if not one or any(node.op == "pow" for node in walk(closed.value)):  # powers of arrays differ
+    # Scalars have powers of their own, and in NumPy 1 dtypes of their own.
+    if not one or NUMPY_1 or any(node.op == "pow" for node in walk(closed.value)):
         return _quiet(kernel(closed, _beside_small(dtype), host))
     of_one = kernel(closed, _beside_one(dtype), host)
 
@@ -236,12 +240,11 @@ def _small(program: Program, dtype: np.dtype[Any], one: bool) -> Callable[..., A
 
 def _quiet(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Without floating-point warnings: as under `np.errstate`, whose state is made once here."""
+    if NUMPY_1:  # it does not keep its state in the context
+        return np.errstate(all="ignore")(function)  # type: ignore[no-any-return]
     before, ignoring = copy_context(), copy_context()
     ignoring.run(np.seterr, all="ignore")
-    states = [item for item in ignoring.items() if before.get(item[0]) is not item[1]]
-    if not states:  # NumPy 1 does not keep it in the context
-        return np.errstate(all="ignore")(function)  # type: ignore[no-any-return]
-    [(variable, state)] = states
+    [(variable, state)] = (item for item in ignoring.items() if before.get(item[0]) is not item[1])
 
     def quiet(x: Any) -> Any:
         token = variable.set(state)
