@@ -19,11 +19,8 @@ PINNED = {
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     if "==" in line
 }
-TRIED = {
-    extra
-    for key in runpy.run_path(str(ROOT / ".ci" / "package"))["USE"]
-    for extra in key.split(",")
-}
+PACKAGE = runpy.run_path(str(ROOT / ".ci" / "package"))
+TRIED = {extra for key in PACKAGE["USE"] for extra in key.split(",")}
 NOT_TRIED = {
     "onnx": "what PyTorch writes ONNX with, and nothing of actgrad; tests/saved uses it",
     "dask": "a cluster's side of the command; tests/compare uses it",
@@ -54,7 +51,12 @@ def test_the_core_needs_numpy_alone() -> None:
 
 
 def test_every_extra_is_tried_or_has_a_reason() -> None:
-    assert EXTRAS.keys() == (TRIED - {"core"}) | NOT_TRIED.keys()
+    assert EXTRAS.keys() == (TRIED - {"core", "oldest"}) | NOT_TRIED.keys()
+
+
+def test_the_oldest_numpy_that_is_allowed_is_tried() -> None:
+    (numpy,) = PROJECT["dependencies"]
+    assert numpy.replace(">=", "==") + ".*" == PACKAGE["OLDEST"]
 
 
 @pytest.mark.parametrize("extra", sorted(EXTRAS))
