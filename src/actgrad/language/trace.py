@@ -7,10 +7,8 @@ the runs before it for the same answers: a function that does not is not a funct
 
 from __future__ import annotations
 
-import ctypes
 import dis
 import functools
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,6 +21,7 @@ from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.bounds import Bounds, Trail
 from actgrad.language.environment import Environment, unwrap
 from actgrad.language.expression import Expr, const, variables, walk
+from actgrad.language.limit import Interrupted, Limit
 from actgrad.language.rewrite import build, rewrite
 from actgrad.language.symbol import (
     HOST,
@@ -83,7 +82,7 @@ def trace(
         except _NeedsPlain as needed:
             fixed |= needed.names
             continue
-        except _Interrupted:
+        except Interrupted:
             raise UnboundedError(
                 f"{_name(copy)!r} cannot be read: it still had paths to follow after "
                 f"{MAX_SECONDS:g} seconds\n{definition(copy)}\n  {_BOUND_IT}"
@@ -98,10 +97,6 @@ class _NeedsPlain(BaseException):
 
     def __init__(self, names: set[str]) -> None:
         self.names = names
-
-
-class _Interrupted(BaseException):
-    """Raised by the watchdog inside a loop that does not end."""
 
 
 class _Run:
@@ -276,7 +271,7 @@ def _explore(
     parameters: frozenset[str],
 ) -> tuple[list[Expr], bool]:
     budget = [MAX_OPERATIONS]
-    with _Watchdog() as watchdog:
+    with Limit(MAX_SECONDS):
         # Paths are visited depth first, so a decision's True side is complete when its False side starts.
         done: list[list[tuple[Expr, ...]]] = []
         prefix: Path = []
@@ -286,7 +281,7 @@ def _explore(
         first: tuple[Path, tuple[Expr, ...] | None] | None = None
         while True:
             run = _Run(prefix, parameters, budget, facts, paths)
-            outputs, many = _run(copy, call, arguments, run, watchdog)
+            outputs, many = _run(copy, call, arguments, run)
             _refuse_changes(environment, copy)
             if len(run.path) < len(prefix):
                 raise ImpureError(
@@ -297,7 +292,7 @@ def _explore(
             paths += 1
             if first is None:
                 again = _Run(list(run.path), parameters, budget, facts)
-                repeated, _ = _run(copy, call, arguments, again, watchdog)
+                repeated, _ = _run(copy, call, arguments, again)
                 _refuse_changes(environment, copy)
                 first = run.path, repeated
                 if again.path != run.path or repeated != outputs:
@@ -366,7 +361,6 @@ def _run(
     call: Callable[..., Any],
     arguments: Mapping[str, Any],
     run: _Run,
-    watchdog: _Watchdog,
 ) -> tuple[tuple[Expr, ...] | None, bool]:
     values = {
         name: Symbol(arg) if isinstance(arg, Expr) else arg for name, arg in arguments.items()
@@ -379,7 +373,7 @@ def _run(
             raise type(error)(f"{_name(copy)!r} cannot be read: {error}") from None
         except _NeedsPlain:
             raise
-        except _Interrupted as error:
+        except Interrupted as error:
             raise UnboundedError(
                 f"{_name(copy)!r} cannot be read: it still ran after {MAX_SECONDS:g} seconds\n"
                 f"{_raised_at(error)}\n  {_BOUND_IT}"
@@ -469,30 +463,3 @@ def definition(function: Any) -> str:
     methods = function, getattr(function, "__func__", None), call
     code = next(filter(None, (getattr(method, "__code__", None) for method in methods)), None)
     return place(code.co_filename, code.co_firstlineno, code.co_name) if code else ""
-
-
-class _Watchdog:
-    """Ends a loop that never asks anything and never computes, by raising inside its thread."""
-
-    def __enter__(self) -> _Watchdog:
-        self._lock = threading.Lock()
-        self._open = True
-        self._thread = threading.get_ident()
-        self._timer = threading.Timer(MAX_SECONDS, self._interrupt)
-        self._timer.daemon = True
-        self._timer.start()
-        return self
-
-    def _interrupt(self) -> None:
-        with self._lock:
-            if self._open:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(self._thread), ctypes.py_object(_Interrupted)
-                )
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._open = False
-        # An interruption sent just before arrives within these calls, so `trace` still sees it.
-        self._timer.cancel()
-        self._timer.join()

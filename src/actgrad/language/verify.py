@@ -5,6 +5,7 @@ what it is declared to be. Cheap, on a fixed set of points; `study.check` looks 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,20 @@ POINTS = np.sort(np.concatenate([-_POSITIVE * 0.9713, _POSITIVE]))
 SPECIAL = np.array([*range(-10, 11), 0.5, -0.5, 1.5, -1.5, 100.0, -100.0, 1000.0, -1000.0])
 
 
+@cache
 def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
     """Points for each input; the same points in another order for each further one."""
     return [np.roll(POINTS, 17 * i) for i in range(inputs)]
+
+
+@cache
+def _rows(inputs: int) -> list[tuple[float, ...]]:
+    """Fewer of them, and the special ones."""
+    columns = [
+        np.concatenate([points[3::9], np.roll(SPECIAL, 3 * i)])
+        for i, points in enumerate(grid(inputs))
+    ]
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _values(
@@ -37,23 +49,19 @@ def _values(
     for name, value in program.parameters:
         array = np.asarray(value, dtype=np.float64)
         arguments[name] = array if array.ndim == 0 else array.flat[0]
-    value = evaluate(root, arguments, after)
-    return np.broadcast_to(value, np.broadcast_shapes(np.shape(value), np.shape(points[0])))
+    found = np.asarray(evaluate(root, arguments, after))
+    return found if found.ndim else np.full(np.shape(points[0]), found)
 
 
 def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, float, float] | None:
     """A point at which Python's own answer is not what was read: (x, Python's, read)."""
-    chosen = [
-        np.concatenate([points[3::9], np.roll(SPECIAL, 3 * i)])
-        for i, points in enumerate(grid(len(program.inputs)))
-    ]
-    read = _values(program, program.value, chosen)
-    rows = list(zip(*chosen, strict=True))
-    answers = np.array([_answer(function, row) for row in rows])
+    rows = _rows(len(program.inputs))
+    read = _values(program, program.value, list(np.array(rows).T))
+    answers = np.array(_answers(function, rows))
     different = np.isfinite(answers) & ~np.isclose(answers, read, rtol=1e-6, atol=1e-9)
     for i in np.flatnonzero(different):
         row, own = rows[i], float(answers[i])
-        near = [_answer(function, [x * (1 + k * 1e-15) for x in row]) for k in (-3, -1, 1, 3)]
+        near = _answers(function, [[x * (1 + k * 1e-15) for x in row] for k in (-3, -1, 1, 3)])
         spread = max(abs(value - own) for value in near)
         if abs(own - read[i]) < 100 * spread:  # it is rounding, much amplified
             continue
@@ -92,13 +100,16 @@ def _scales(node: Expr) -> bool:
     return node.op == "mul" and any(arg.value in (10.0, 100.0, 1e3, 1e4, 1e5) for arg in node.args)
 
 
-def _answer(function: Callable[..., Any], row: Sequence[float]) -> float:
+def _answers(function: Callable[..., Any], rows: Sequence[Sequence[float]]) -> list[float]:
     """Python's own; nan where Python raises: there the meaning is IEEE's."""
-    try:
-        with np.errstate(all="ignore"):  # of the NumPy calls in it
-            return float(function(*map(float, row)))
-    except Exception:
-        return np.nan
+    answers = []
+    with np.errstate(all="ignore"):  # of the NumPy calls in it
+        for row in rows:
+            try:
+                answers.append(float(function(*row)))
+            except Exception:
+                answers.append(np.nan)
+    return answers
 
 
 def mismatches(
