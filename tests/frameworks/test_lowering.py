@@ -81,6 +81,25 @@ def test_jax_makes_one_loop_of_it(f: Activation, part: str) -> None:
     assert re.findall(r" = \S+ (\w+)\(", main) == ["parameter", "fusion"]
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 30, 200_000])
+def test_in_numpy_exp_may_overflow_in_a_tanh(dtype: type, size: int) -> None:
+    @activation
+    def both(x):
+        softplus = math.log(1 + math.exp(x))
+        return math.tanh(softplus) + softplus
+
+    assert "np.tanh(np.log1p(np.exp(x)))" in mish.source("numpy")
+    assert "np.log1p(np.exp(x))" not in both.source("numpy")  # it would be computed twice
+
+    for x in (-np.inf, -1e4, -90.0, -0.3, -0.0, 0.0, 2.5, 20.0, 89.0, 710.0, 1e4, np.inf, np.nan):
+        array = np.full(size, x, dtype)
+        x = float(array[0])
+        softplus = max(0.0, x) + math.log1p(math.exp(-abs(x)))
+        for f, expected in ((mish, x * math.tanh(softplus)), (both, math.tanh(softplus) + softplus)):
+            np.testing.assert_allclose(f(array), expected, 4 * np.finfo(dtype).eps, np.finfo(dtype).tiny)
+
+
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
 def test_one_or_zero_is_no_choice_in_an_eager_framework(framework: str) -> None:
     assert "where" not in spiky.derivative.source(framework)

@@ -71,6 +71,16 @@ CASES: list[tuple[Any, Callable[[float], float], Callable[[float], float]]] = [
         lambda x: 0.5 * x * x,
         lambda x: x,
     ),
+    (
+        activation(lambda x, like=0.5, first=3.0: like * x * x + first * x, name="_private"),
+        lambda x: 0.5 * x * x + 3 * x,
+        lambda x: x + 3,
+    ),
+    (
+        activation(lambda x, dtype=2.0, upstream=1.5: dtype * x * x + upstream, name="names"),
+        lambda x: 2 * x * x + 1.5,
+        lambda x: 4 * x,
+    ),
 ]
 
 ALONE = """
@@ -154,6 +164,38 @@ def test_it_stands_alone(found: Any, case: int, dtype: str) -> None:
     points = [float(np.dtype(dtype).type(x)) for x in X]
     np.testing.assert_allclose(got, [value(x) for x in points], rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(slopes, [by(x) for x in points], rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("framework", "name", "called"),
+    [
+        ("numpy", "np", "np_"),
+        ("numpy", "abs", "abs"),
+        ("torch", "torch", "torch_"),
+        ("torch", "_Rule", "_Rule_"),
+        ("tensorflow", "tf", "tf_"),
+        ("jax", "jnp", "jnp_"),
+        ("jax", "total", "total"),
+    ],
+)
+def test_a_name_that_a_framework_has_too(framework: str, name: str, called: str) -> None:
+    pytest.importorskip(framework)
+    f = activation(lambda x: abs(math.sin(x)) + 2, name=name)
+    file: dict[str, Any] = {}
+    exec(f.source(framework), file)
+    for size in (1, 5):
+        x = np.linspace(-2.0, 1.5, size, dtype=np.float32)
+        given = framework_tensor(framework, x)
+        for function in (f, file[called]):
+            np.testing.assert_allclose(function(given), np.abs(np.sin(x)) + 2, rtol=1e-6)
+
+
+def framework_tensor(framework: str, x: Any) -> Any:
+    if framework == "torch":
+        return pytest.importorskip("torch").tensor(x)
+    if framework == "tensorflow":
+        return pytest.importorskip("tensorflow").constant(x)
+    return x if framework == "numpy" else pytest.importorskip("jax").numpy.asarray(x)
 
 
 @pytest.mark.parametrize("framework", [*FRAMEWORKS, "keras"])

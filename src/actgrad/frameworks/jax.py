@@ -77,8 +77,9 @@ TABLE: dict[str, str] = {
 _ENTRY = '''
 def {name}({signature}):
     """{doc}"""
-    dtype = jnp.result_type({arguments}[0], 1.0)
-    return _rule(*(jnp.asarray(a, dtype) for a in {arguments}))
+    arguments = {arguments}
+    dtype = jnp.result_type(arguments[0], 1.0)
+    return _rule(*(jnp.asarray(a, dtype) for a in arguments))
 
 
 def _wide(function, *arrays):

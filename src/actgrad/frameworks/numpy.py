@@ -84,6 +84,7 @@ DIALECT = Dialect(
     "import numpy as np",
     TABLE,
     typed="like.dtype.type({0})",
+    overflows=True,
     helpers={
         "_sigmoid": """
 def _sigmoid(x):
@@ -133,11 +134,12 @@ def {name}({signature}):
     return _call({value}, *{arguments})
 
 
-def {name}_gradient({signature}, upstream=1.0):
+def {name}_gradient({signature}, {upstream}=1.0):
     """The gradient by each argument, before it is summed over broadcast dimensions."""
     inputs, parameters = {arguments}[:{size}], {arguments}[{size}:]
+    arguments = (*inputs, {upstream}, *parameters)
     rules = {gradients}
-    return tuple(_call(g, *inputs, upstream, *parameters) for g in rules)
+    return tuple(_call(g, *arguments) for g in rules)
 
 
 def _call(function, *arguments):
@@ -225,20 +227,29 @@ def _small(program: Program, dtype: np.dtype[Any], one: bool) -> Callable[..., A
         return None
     if plain(closed.value).op == "var":
         return None
-    # Scalars have powers of their own, and in NumPy 1 dtypes of their own.
-    if not one or NUMPY_1 or any(node.op == "pow" for node in walk(closed.value)):
+    function = of_one(closed, dtype) if one else None
+    if function is None:
         return _quiet(kernel(closed, _beside_small(dtype), host))
-    of_one = kernel(closed, _beside_one(dtype), host)
 
     def only(x: Any) -> Any:
         out = np.empty_like(x)
-        out.fill(of_one(x.flat[0]))
+        out.fill(function(x.flat[0]))
         return out
 
-    return _quiet(only)
+    return only
 
 
-def _quiet(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def of_one(program: Program, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
+    """The value of single numbers, as NumPy's scalars of this dtype: the same bits as of arrays.
+
+    None where they would not be: scalars have powers of their own, and in NumPy 1 dtypes of their own.
+    """
+    if NUMPY_1 or any(node.op == "pow" for node in walk(program.value)):
+        return None
+    return _quiet(kernel(program, _beside_one(dtype), host))
+
+
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
     """Without floating-point warnings: as under `np.errstate`, whose state is made once here."""
     if NUMPY_1:  # it does not keep its state in the context
         return np.errstate(all="ignore")(function)  # type: ignore[no-any-return]
@@ -246,10 +257,10 @@ def _quiet(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     ignoring.run(np.seterr, all="ignore")
     [(variable, state)] = (item for item in ignoring.items() if before.get(item[0]) is not item[1])
 
-    def quiet(x: Any) -> Any:
+    def quiet(*numbers: Any) -> Any:
         token = variable.set(state)
         try:
-            return function(x)
+            return function(*numbers)
         finally:
             variable.reset(token)
 

@@ -10,9 +10,10 @@ import keyword
 import linecache
 import math
 import re
+import symtable
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -54,9 +55,12 @@ class Dialect:
     """Whether every constant needs one."""
     compiled: bool = False
     """Whether a compiler makes one loop of the text: then `exp` costs, and what is shared does not."""
+    overflows: bool = False
+    """Whether `exp` may overflow in what is finite: nothing is said of it, and it spares operations."""
     binding: str = ""
-    """The part of a standalone file that joins value and gradients into one function: a template of
-    `{name}`, `{signature}`, `{arguments}`, `{size}`, `{doc}`, `{value}` and `{gradients}`."""
+    """The part of a standalone file that joins value and gradients into one function: a template of `{name}`,
+    `{signature}`, `{arguments}`, `{upstream}`, `{size}`, `{doc}`, `{value}` and `{gradients}`. It asks
+    for the arguments first, so that none can be hidden by a name of its own."""
 
 
 def lower(root: Expr, compiled: bool = False) -> Expr:
@@ -97,6 +101,18 @@ def _without_softplus(node: Expr, args: tuple[Expr, ...]) -> Expr:
         square = make("mul", no, no)
         return _quotient(_OF_SOFTPLUS[node.op, factor](yes, no, square), square)
     return rebuild(node, args)
+
+
+def _overflowing(root: Expr) -> Expr:
+    """tanh(softplus(x)) as tanh(log1p(exp(x))): of an infinite exp it is 1, as it is of a finite one."""
+    elsewhere = {arg for node in walk(root) if node.op != "tanh" for arg in node.args}
+
+    def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "tanh" and args[0].op == "softplus" and node.args[0] not in elsewhere:
+            return make("tanh", make("log1p", make("exp", args[0].args[0])))
+        return rebuild(node, args)
+
+    return transform([root], visit)[0]
 
 
 _OF_SOFTPLUS: dict[tuple[str, float], Callable[[Expr, Expr, Expr], Expr]] = {
@@ -147,7 +163,9 @@ _OVER_EXP = {"sigmoid": _sigmoid, "softplus": _softplus}
 def function_text(program: Program, dialect: Dialect, name: str) -> str:
     """The program's value as a Python function of its arguments."""
     constants: dict[str, str] = {}
-    body, result = _statements(lower(program.value, dialect.compiled), program, dialect, constants)
+    root = lower(program.value, dialect.compiled)
+    root = _overflowing(root) if dialect.overflows else root
+    body, result = _statements(root, program, dialect, constants)
     arguments = [_local(argument, dialect) for argument in program.arguments]
     arguments += [f"{constant}={text}" for text, constant in constants.items()]
     lines = [f"def {name}({', '.join(arguments)}):", f'    """{_docstring(program)}"""']
@@ -303,20 +321,21 @@ def standalone(program: Program, dialect: Dialect) -> str:
             f"{program.name!r} runs on the host (host=True), so there is no source of it to write"
         )
     name = identifier(program.name)
-    value = f"_{name}_value"
+    value = _private(f"{name}_value")
     functions = [function_text(program, dialect, value)]
     gradients = []
     for argument in program.arguments:
         rule = program.vjp(argument)
-        gradients.append(f"_{identifier(rule.name)}")
+        gradients.append(_private(identifier(rule.name)))
         functions.append(function_text(rule, dialect, gradients[-1]))
     arguments = [_local(argument, dialect) for argument in program.arguments]
     defaults = [f"={_literal(value)}" for _, value in program.parameters]
     signature = map("".join, zip(arguments, [""] * len(program.inputs) + defaults, strict=True))
     binding = dialect.binding.format(
-        name=name,
+        name=f"{name}_" if name in _used(dialect) else name,
         signature=", ".join(signature),
         arguments=_tuple(arguments),
+        upstream=program.upstream,
         size=len(program.inputs),
         doc=f"{program.name}({', '.join(program.inputs)}) = {program}",
         value=value,
@@ -331,6 +350,30 @@ def standalone(program: Program, dialect: Dialect) -> str:
         + "\n\n\n".join(part for part in (helpers, body) if part)
         + "\n"
     )
+
+
+def _private(name: str) -> str:
+    """Of a private name too: within a class, `__name` would be another."""
+    return f"_f{name}" if name.startswith("_") else f"_{name}"
+
+
+@cache
+def _used(dialect: Dialect) -> frozenset[str]:
+    """What a standalone file knows by name, outside of its functions; of `np.abs` that is `np`."""
+    fields = ("name", "signature", "arguments", "upstream", "value", "gradients")
+    names = {field: f"_{field}" for field in fields}
+    operations = (text.format("_x", "_y", "_z") for text in dialect.table.values())
+    binding = dialect.binding.format(**names, size=0, doc="")
+    text = "\n".join([dialect.imports, *dialect.helpers.values(), *operations, binding])
+
+    def names_in(table: symtable.SymbolTable) -> Iterator[str]:
+        for symbol in table.get_symbols():
+            if table.get_type() == "module" or symbol.is_global():
+                yield symbol.get_name()
+        for inner in table.get_children():
+            yield from names_in(inner)
+
+    return frozenset(names_in(symtable.symtable(text, "<dialect>", "exec")))
 
 
 _KINDS = {
@@ -362,7 +405,7 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]
 
     `host` makes the framework's callback out of a Python function that could not be read.
     """
-    name = identifier(program.name)
+    name = f"{identifier(program.name)}_value"  # which nothing that it calls is named
     text = function_text(program, dialect, name)
     whole = "\n\n\n".join(
         part for part in (dialect.imports, helpers_text(text, dialect), text) if part

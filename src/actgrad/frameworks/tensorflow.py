@@ -214,9 +214,9 @@ def _log10(x):
     binding='''
 def {name}({signature}):
     """{doc}"""
-    first = tf.convert_to_tensor({arguments}[0])
-    arguments = [tf.convert_to_tensor(a, first.dtype) for a in {arguments}]
-    return _rule(*arguments)
+    first, *others = {arguments}
+    first = tf.convert_to_tensor(first)
+    return _rule(first, *(tf.convert_to_tensor(a, first.dtype) for a in others))
 
 
 @tf.custom_gradient

@@ -160,9 +160,10 @@ def _softplus(x):
     binding='''
 def {name}({signature}):
     """{doc}"""
-    like = next(a for a in {arguments} if isinstance(a, torch.Tensor))
-    arguments = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in {arguments}]
-    return _Rule.apply(*arguments)
+    arguments = {arguments}
+    like = next(a for a in arguments if isinstance(a, torch.Tensor))
+    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
+    return _Rule.apply(*tensors)
 
 
 class _Rule(torch.autograd.Function):

@@ -22,15 +22,14 @@ from torch.autograd import forward_ad
 from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 
 from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
-from actgrad.frameworks import torch_bits, torch_fused
-from actgrad.frameworks.source import Dialect, kernel
+from actgrad.frameworks import numpy_fused, torch_bits, torch_fused
+from actgrad.frameworks.numpy import of_one
+from actgrad.frameworks.source import Dialect, kernel, lower
 from actgrad.frameworks.torch import COMPILED_DIALECT, DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch_host import host
-from actgrad.language.expression import plain
+from actgrad.language.expression import Expr, is_const, plain, walk
 from actgrad.language.program import Program
 
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_HALVES = (torch.float16, torch.bfloat16)
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
@@ -78,7 +77,7 @@ def prepared(
     tensors = [_tensor(x, dtype, like) for x in inputs]
     if not parameters:
         return (), *tensors
-    working = torch.float32 if dtype.itemsize == 2 else dtype
+    working = torch.float32 if _is_half(dtype) else dtype
     kept = tuple(name for name, _ in program.parameters if name in parameters)
     return kept, *tensors, *(_tensor(parameters[name], working, like) for name in kept)
 
@@ -87,27 +86,36 @@ def prepared(
 def _alone(program: Program, dtype: Any) -> Callable[[Any], Any] | None:
     """The activation of one plain tensor of this dtype, where there is no parameter to make one of."""
     program = program.closed
-    if program.parameters or dtype not in _FLOATS:
+    if program.parameters or not _is_taken(dtype):
         return None
-    small = _text_alone(program, dtype)
+    unfused = _unfused(program, dtype)
     large = torch_fused.LARGE
 
     def call(x: Any) -> Any:
         if forward_ad._current_level >= 0:
             return _bind(program, dtype, x)
+        small = x.numel() < large
         if x.requires_grad and torch.is_grad_enabled():
+            if small:
+                return _bind_small(program, unfused, x)
             loops = torch_bits.loops(program, x) if x.numel() >= torch_bits.LARGE else None
             return _bind(program, dtype, x) if loops is None else Bits.apply(loops, x, _nothing(x))
-        if small and x.numel() < large:
-            return small(x)
-        return _fused_value(program, dtype, (x,))
+        return unfused(x) if small else _fused_value(program, dtype, (x,))
 
     return call
 
 
 def takes(dtype: Any, layout: Any) -> bool:
     """Whether such a tensor is taken; `_kind` says why not."""
-    return dtype in _FLOATS and layout is torch.strided
+    return _is_taken(dtype) and layout is strided
+
+
+def _is_taken(dtype: Any) -> bool:
+    return bool(dtype.is_floating_point and dtype.itemsize > 1)
+
+
+def _is_half(dtype: Any) -> bool:
+    return bool(dtype.itemsize == 2)
 
 
 def _kind(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
@@ -116,7 +124,7 @@ def _kind(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
     for x in inputs:
         if not isinstance(x, Tensor):
             continue
-        if not x.dtype.is_floating_point or x.dtype.itemsize == 1:
+        if not _is_taken(x.dtype):
             raise DtypeError(
                 f"{program.name!r} got a tensor of dtype {x.dtype}; it takes float16, bfloat16, "
                 f"float32 and float64\n  Convert it first: `x.float()`."
@@ -149,7 +157,7 @@ def apply(program: Program, kept: Sequence[str], *tensors: Any) -> Any:
     program = program.bound(frozenset(kept))
     dtype = tensors[0].dtype
     given = dict(zip(kept, tensors[len(program.inputs) :], strict=True))
-    working = torch.float32 if dtype in _HALVES else dtype
+    working = torch.float32 if _is_half(dtype) else dtype
     tensors = tensors[: len(program.inputs)] + tuple(
         given[name] if name in given else _tensor(value, working, tensors[0])
         for name, value in program.parameters
@@ -203,19 +211,60 @@ def _fused_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     value = None if small else torch_fused.run(program, dtype, tensors)
     if value is not None:
         return value
-    function = _text_alone(program, dtype) if one_dtype else None
-    return function(*tensors) if function else _value(program, dtype, tensors)
+    if one_dtype:
+        return _unfused(program, dtype)(*tensors)
+    return _value(program, dtype, tensors)
 
 
 @cache
-def _text_alone(program: Program, dtype: Any) -> Callable[..., Any] | None:
-    """What computes the value of tensors that all have this dtype, if it needs nothing around it."""
-    if dtype in _HALVES or program.on_host or not program.spans_inputs:
-        return None
-    if plain(program.value).op == "var":
-        return None
+def _unfused(program: Program, dtype: Any) -> Callable[..., Any]:
+    """What computes the value of plain tensors that all have this dtype, one operation at a time."""
+    if (
+        _is_half(dtype)
+        or program.on_host
+        or not program.spans_inputs
+        or plain(program.value).op == "var"
+    ):
+        return lambda *tensors: _value(program, dtype, tensors)
     with torch.inference_mode(False):
-        return kernel(program, _small(dtype), host)
+        text = kernel(program, _small(dtype), host)
+    alone = _of_one(program, dtype)
+    if alone is None:
+        return text
+    number, of_number = alone
+
+    def run(first: Any, *others: Any) -> Any:
+        if first.numel() != 1:
+            return text(first, *others)
+        numbers = [number(first.item())]
+        for tensor in others:
+            if tensor.shape != first.shape:
+                return text(first, *others)
+            numbers.append(number(tensor.item()))
+        return torch.full_like(first, of_number(*numbers))
+
+    return run
+
+
+A_NUMBER_COSTS = 3
+"""operations on a tensor: to take it out of one, and to put the result into another."""
+
+
+def _of_one(program: Program, dtype: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
+    """NumPy's scalar, and the program's value of such, where that is faster and has the same bits."""
+    operations = [node for node in walk(lower(program.value)) if node.args]
+    if len(operations) < A_NUMBER_COSTS or not all(map(_rounds_as_numpy, operations)):
+        return None
+    number = {torch.float32: np.float32, torch.float64: np.float64}[dtype]
+    function = of_one(program, np.dtype(number))
+    return function and (number, function)
+
+
+def _rounds_as_numpy(node: Expr) -> bool:
+    """Of PyTorch, square roots and a number's quotient by a tensor have last digits of their own."""
+    if node.op == "div" and node.args[0].op == "const":
+        return is_const(node.args[0], 1.0)
+    return node.op in numpy_fused.TABLE and node.op != "sqrt"
 
 
 @cache
@@ -293,18 +342,42 @@ class Eager(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Any) -> tuple[Any, ...]:
         tensors = ctx.saved_tensors
-        if len(tensors) == 1 and type(upstream) is torch.Tensor and not torch.is_grad_enabled():
+        if len(tensors) == 1 and not torch.is_grad_enabled() and _plain((*tensors, upstream)):
             x = tensors[0]
-            small = x.numel() < torch_fused.LARGE
-            if not _watched() and (small or (_is_plain(x) and _is_plain(upstream))):
-                upstream = upstream if small else torch_fused.in_order_of(x, upstream)
-                return None, None, _fused_value(ctx.program.only_vjp, x.dtype, (x, upstream))
+            upstream = torch_fused.in_order_of(x, upstream)
+            return None, None, _fused_value(ctx.program.only_vjp, x.dtype, (x, upstream))
         return _backward(ctx, upstream, tensors)
 
     jvp = Rule.jvp
 
 
-_bind = super(torch.autograd.Function, Eager).apply  # without looking for transforms once more
+class Small(torch.autograd.Function):
+    """`Eager` for one small tensor, where forward mode is off."""
+
+    @staticmethod
+    def forward(ctx: Any, program: Program, unfused: Callable[[Any], Any], x: Any) -> Any:
+        ctx.program = program
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x)
+        return unfused(x)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Any) -> tuple[Any, ...]:
+        (x,) = ctx.saved_tensors
+        if (
+            type(upstream) is torch.Tensor
+            and upstream.dtype is x.dtype
+            and forward_ad._current_level < 0
+            and not torch.is_grad_enabled()
+            and not _watched()
+        ):
+            return None, None, _unfused(ctx.program.only_vjp, x.dtype)(x, upstream)
+        return _backward(ctx, upstream, (x,))
+
+
+# Without looking for transforms once more.
+_bind = super(torch.autograd.Function, Eager).apply
+_bind_small = super(torch.autograd.Function, Small).apply
 
 
 class Bits(torch.autograd.Function):
@@ -395,7 +468,7 @@ def _gradient(rule: Program, arguments: Sequence[Any], tensor: Any) -> Any:
 
 def _value(program: Program, dtype: Any, tensors: Sequence[Any], dialect: Dialect = DIALECT) -> Any:
     """The program's value; half types compute in float32 inside."""
-    wide = [t.float() if t.dtype in _HALVES else t for t in tensors]
+    wide = [t.float() if _is_half(t.dtype) else t for t in tensors]
     result = kernel(program, dialect, host)(*wide)
     if not program.spans_inputs:
         result = result.expand(torch.broadcast_shapes(*(t.shape for t in wide))).clone()
