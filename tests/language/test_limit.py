@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -79,16 +81,24 @@ def test_only_its_own_thread_is_interrupted(threads: list[str]) -> None:
     assert ended == [True]
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+FORKED = """
+import os
+from actgrad.language.limit import Interrupted, Limit
+
+with Limit(20.0):
+    child = os.fork()
+    if not child:
+        try:
+            with Limit(0.1):
+                while True:
+                    pass
+        except Interrupted:
+            os._exit(7)
+        os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_child_process_has_a_watcher_of_its_own(threads: list[str]) -> None:
-    with Limit(20.0):
-        child = os.fork()
-        if not child:
-            try:
-                with Limit(0.1):
-                    endless()
-            except Interrupted:
-                os._exit(7)
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+def test_a_child_process_has_a_watcher_of_its_own() -> None:
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)

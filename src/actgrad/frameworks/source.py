@@ -160,7 +160,7 @@ def _factor(x: Expr) -> tuple[float, Expr]:
 _OVER_EXP = {"sigmoid": _sigmoid, "softplus": _softplus}
 
 
-def function_text(program: Program, dialect: Dialect, name: str) -> str:
+def function_text(program: Program, dialect: Dialect, name: str, doc: bool = True) -> str:
     """The program's value as a Python function of its arguments."""
     constants: dict[str, str] = {}
     root = lower(program.value, dialect.compiled)
@@ -168,8 +168,8 @@ def function_text(program: Program, dialect: Dialect, name: str) -> str:
     body, result = _statements(root, program, dialect, constants)
     arguments = [_local(argument, dialect) for argument in program.arguments]
     arguments += [f"{constant}={text}" for text, constant in constants.items()]
-    lines = [f"def {name}({', '.join(arguments)}):", f'    """{_docstring(program)}"""']
-    return "\n".join([*lines, *(f"    {line}" for line in body), f"    return {result}"])
+    lines = [f'"""{_docstring(program)}"""'] * doc + [*body, f"return {result}"]
+    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *lines])
 
 
 def _local(argument: str, dialect: Dialect) -> str:
@@ -303,8 +303,9 @@ def helpers_text(text: str, dialect: Dialect) -> str:
     found: dict[str, str] = {}
 
     def collect(source: str) -> None:
+        words = set(re.findall(r"\w+", source))
         for name, definition in dialect.helpers.items():
-            if name not in found and re.search(rf"\b{name}\b", source):
+            if name not in found and name in words:
                 found[name] = ""
                 collect(definition)
                 del found[name]
@@ -406,7 +407,7 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]
     `host` makes the framework's callback out of a Python function that could not be read.
     """
     name = f"{identifier(program.name)}_value"  # which nothing that it calls is named
-    text = function_text(program, dialect, name)
+    text = function_text(program, dialect, name, doc=False)
     whole = "\n\n\n".join(
         part for part in (dialect.imports, helpers_text(text, dialect), text) if part
     )

@@ -216,26 +216,25 @@ def _fused_value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     return _value(program, dtype, tensors)
 
 
+A_NUMBER_COSTS = 3
+"""operations on a tensor: to take it out of one, and to put the result into another."""
+
+
 @cache
 def _unfused(program: Program, dtype: Any) -> Callable[..., Any]:
     """What computes the value of plain tensors that all have this dtype, one operation at a time."""
-    if (
-        _is_half(dtype)
-        or program.on_host
-        or not program.spans_inputs
-        or plain(program.value).op == "var"
-    ):
+    root = plain(program.value)
+    if _is_half(dtype) or program.on_host or not program.spans_inputs or root.op == "var":
         return lambda *tensors: _value(program, dtype, tensors)
     with torch.inference_mode(False):
         text = kernel(program, _small(dtype), host)
-    alone = _of_one(program, dtype)
-    if alone is None:
+    if sum(bool(node.args) for node in walk(root)) < A_NUMBER_COSTS:
         return text
-    number, of_number = alone
 
     def run(first: Any, *others: Any) -> Any:
-        if first.numel() != 1:
+        if first.numel() != 1 or not (alone := _of_one(program, dtype)):
             return text(first, *others)
+        number, of_number = alone
         numbers = [number(first.item())]
         for tensor in others:
             if tensor.shape != first.shape:
@@ -246,14 +245,10 @@ def _unfused(program: Program, dtype: Any) -> Callable[..., Any]:
     return run
 
 
-A_NUMBER_COSTS = 3
-"""operations on a tensor: to take it out of one, and to put the result into another."""
-
-
+@cache
 def _of_one(program: Program, dtype: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
-    """NumPy's scalar, and the program's value of such, where that is faster and has the same bits."""
-    operations = [node for node in walk(lower(program.value)) if node.args]
-    if len(operations) < A_NUMBER_COSTS or not all(map(_rounds_as_numpy, operations)):
+    """NumPy's scalar, and the program's value of such, which is faster, where it has the same bits."""
+    if not all(map(_rounds_as_numpy, walk(lower(program.value)))):
         return None
     number = {torch.float32: np.float32, torch.float64: np.float64}[dtype]
     function = of_one(program, np.dtype(number))
@@ -264,7 +259,7 @@ def _rounds_as_numpy(node: Expr) -> bool:
     """Of PyTorch, square roots and a number's quotient by a tensor have last digits of their own."""
     if node.op == "div" and node.args[0].op == "const":
         return is_const(node.args[0], 1.0)
-    return node.op in numpy_fused.TABLE and node.op != "sqrt"
+    return not node.args or (node.op in numpy_fused.TABLE and node.op != "sqrt")
 
 
 @cache
@@ -288,6 +283,8 @@ class Rule(torch.autograd.Function):
 
     @staticmethod
     def forward(program: Program, dtype: Any, *tensors: Any) -> Any:
+        if tensors[0].is_meta and type(tensors[0]) in _PLAIN and not _watched():
+            return torch.empty_like(torch.broadcast_tensors(*tensors)[0], dtype=dtype)
         return _value(program, dtype, tensors, COMPILED_DIALECT if is_compiling() else DIALECT)
 
     @staticmethod

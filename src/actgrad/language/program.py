@@ -144,6 +144,8 @@ def _partial(program: Program, name: str) -> Program:
 @cache
 def _bound(program: Program, kept: frozenset[str]) -> Program:
     values = {n: const(v) for n, v in program.parameters if n not in kept and isinstance(v, float)}
+    if not values:
+        return program
     expressions = rewrite(*(substitute(root, values) for root in program.expressions))
     return replace(
         program,
