@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from actgrad.workbench.timing import Ratio, in_turns
+from actgrad.workbench.timing import Ratio, Run, in_turns, wall
 
 HOLDS, NEAR, OVER = "✓", "~", "✗"
 
@@ -41,9 +41,11 @@ def compared(
     bar: float | None,
     quick: bool,
     seconds: float = 0.8,
+    milliseconds: Callable[[Run], float] = wall,
 ) -> Cell:
     """Both timed in turns for so long, at least five times; with `quick` three times."""
-    return ratio_cell(labels, column, in_turns(ours, other, 3 if quick else 1000, seconds), bar)
+    ratio = in_turns(ours, other, 3 if quick else 1000, seconds, milliseconds)
+    return ratio_cell(labels, column, ratio, bar)
 
 
 def forget_compiled() -> None:
