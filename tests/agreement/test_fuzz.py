@@ -12,7 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -45,6 +45,10 @@ BETWEEN = (np.float32(POINTS) + np.float32(0.0123)).view(np.uint32) & np.uint32(
 AT = np.concatenate([KINKS, BETWEEN.view(np.float32).astype(np.float64)])
 
 
+# What the texts that are made of a program know by these names, too.
+NAMES = ("f", "abs", "np", "torch", "tf", "jax", "jnp", "math", "_value", "_select", "_mod", "like", "größe")
+
+
 class _Enough(Exception):
     """So many programs were wanted."""
 
@@ -69,7 +73,7 @@ def draw(count: int, part: int) -> list[tuple[Generated, Program]]:
         if len(found) == count:
             raise _Enough
         with suppress(TraceError):  # it raises for every number
-            program = compare.read(generated)
+            program = replace(compare.read(generated), name=NAMES[len(found) % len(NAMES)])
             if len(walk(program.value)) < 60 and program not in found:
                 bends = [len(walk(derived(program, by).value)) for by in runners.names(program)[2:]]
                 if 1 < max(bends) < 400:

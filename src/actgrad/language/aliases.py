@@ -203,16 +203,18 @@ def method(name: str) -> Meaning | None:
     return _tolerant(_named(text)) if text else None
 
 
-_resolved: dict[str, tuple[int, dict[int, Meaning]]] = {}
+_resolved: dict[str, tuple[int, list[str], dict[int, Meaning]]] = {}
 
 
 def _known(root: str) -> dict[int, Meaning]:
     """The root's functions by identity; looked up again when submodules have been imported since."""
+    count, before, table = _resolved.get(root, (-1, [], {}))
+    if count == len(sys.modules):
+        return table
     present = [
         path for path in NAMES if path.partition(".")[0] == root and _module(path) is not None
     ]
-    count, table = _resolved.get(root, (-1, {}))
-    if count != len(present):
+    if present != before:
         table = {}
         for path in present:
             module = _module(path)
@@ -222,7 +224,7 @@ def _known(root: str) -> dict[int, Meaning]:
                     function = getattr(function, part, None)
                 if function is not None:
                     table[id(function)] = _wrapped(function, _named(text), root)
-        _resolved[root] = len(present), table
+    _resolved[root] = len(sys.modules), present, table
     return table
 
 
