@@ -444,8 +444,8 @@ def native_rule(
             if program.gradient and _transposed():
                 upstream = reverse_only(upstream)
             return [
-                _sum_to(rule_at(i, tensors, upstream), tensor) if learnt[i] else None
-                for i, tensor in enumerate(tensors)
+                _sum_to(rule_at(i, tensors, upstream), tensors, i) if learnt[i] else None
+                for i in range(len(tensors))
             ]
 
         return backward
@@ -615,10 +615,13 @@ def _spread(result: Any, tensors: Sequence[Any]) -> Any:
     return result
 
 
-def _sum_to(gradient: Any, tensor: Any) -> Any:
-    """Add up the gradient over the dimensions in which the tensor was broadcast."""
+def _sum_to(gradient: Any, tensors: Sequence[Any], i: int) -> Any:
+    """Add up the gradient over the dimensions in which that tensor was broadcast."""
     import tensorflow as tf
 
+    tensor, others = tensors[i], (*tensors[:i], *tensors[i + 1 :])
+    if all(other.shape.rank == 0 for other in others):  # it is not, though its shape may be unknown
+        return gradient
     if gradient.shape.is_fully_defined() and gradient.shape == tensor.shape:
         return gradient
     shape = tf.shape(tensor)
