@@ -1,7 +1,7 @@
 """A limit on the time that reading a function may take: past it, an exception inside its thread.
 
-One thread watches all limits, and ends when there is none: to start one for each takes as long as the
-reading, where the cores are busy.
+One thread watches all limits, and ends when it wakes and there is none: to start one for each takes as long
+as the reading, where the cores are busy.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import ctypes
 import os
 import threading
 import time
+
+NAME = "actgrad-limit"
+"""Of the thread"""
 
 
 class Interrupted(BaseException):
@@ -26,7 +29,7 @@ class _Watcher:
     def add(self, limit: Limit) -> None:
         with self._lock:
             if self._wakes is None:
-                threading.Thread(target=self._watch, name="actgrad-limit", daemon=True).start()
+                threading.Thread(target=self._watch, args=(limit.end,), name=NAME, daemon=True).start()
                 self._wakes = limit.end
             elif limit.end < self._wakes:
                 self._sooner.set()
@@ -36,21 +39,19 @@ class _Watcher:
         with self._lock:
             self._limits.discard(limit)
 
-    def _watch(self) -> None:
-        while True:
+    def _watch(self, wakes: float | None) -> None:
+        while wakes is not None:
+            self._sooner.wait(wakes - time.monotonic())
             with self._lock:
+                self._sooner.clear()
                 now = time.monotonic()
                 for limit in [each for each in self._limits if each.end <= now]:
                     self._limits.discard(limit)
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(
                         ctypes.c_ulong(limit.thread), ctypes.py_object(Interrupted)
                     )
-                self._wakes = min((limit.end for limit in self._limits), default=None)
-                if self._wakes is None:
-                    return
-                self._sooner.clear()
-                pause = self._wakes - now
-            self._sooner.wait(pause)
+                wakes = min((limit.end for limit in self._limits), default=None)
+                self._wakes = wakes
 
 
 _watcher = _Watcher()
