@@ -4,14 +4,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from actgrad import activation
-from actgrad.workbench.timing import Run, in_turns, tensor
+from actgrad.workbench.timing import Run, in_turns, tensor, wall
 from speed.cells import Cell, limit_cell, size_column
 from speed.functions import builtin, heaviside, spiky
 from speed.process import environment, fresh
@@ -55,7 +54,7 @@ def first_calls(framework: str, mode: str) -> tuple[float, float]:
     relu = compiled(framework, mode, builtin(framework, "relu"))
     a, b = (compiled(framework, mode, f) for f in (spiky, heaviside))
     relu(small), relu(large)
-    return _milliseconds(lambda: a(small)), _milliseconds(lambda: b(large))
+    return wall(lambda: a(small)), wall(lambda: b(large))
 
 
 def caches(folder: str) -> dict[str, str]:
@@ -66,12 +65,6 @@ def caches(folder: str) -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax",
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
-
-
-def _milliseconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    run()
-    return 1e3 * (time.perf_counter() - start)
 
 
 IMPORT = (
@@ -98,7 +91,7 @@ def definition() -> float:
         def slope(x, width):
             return 1.0 if x % 1 <= width else 0.0
 
-        found.append(_milliseconds(lambda: activation(sawtooth, derivative=slope)))
+        found.append(wall(lambda: activation(sawtooth, derivative=slope)))
     return statistics.median(found)
 
 

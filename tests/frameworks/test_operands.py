@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +10,8 @@ import pytest
 from actgrad.language.expression import Expr, const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
+from tests.tensors import ROOMS, tensor
 
-ROOMS = {"numpy": "numpy", "tensorflow": "tensorflow", "torch": "torch", "jax": "jax.numpy"}
 NUMERIC = [
     op for op, row in OPS.items() if row.arity and op not in {"given", "host", "and", "or", "not"}
 ]
@@ -33,12 +32,6 @@ def nested(op: str, inside: Expr, at: int) -> Expr:
         arguments[0] = make("lt", var("y"), arguments[0])
     value = make(op, *arguments)
     return make("select", value, const(1.0), const(0.0)) if OPS[op].boolean else value
-
-
-def tensor(framework: str, values: Any) -> Any:
-    module = pytest.importorskip(ROOMS[framework])
-    make_one = {"numpy": "asarray", "tensorflow": "constant", "torch": "tensor", "jax": "asarray"}
-    return getattr(module, make_one[framework])(values)
 
 
 @pytest.mark.parametrize("inside", INSIDE)

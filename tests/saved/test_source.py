@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation
+from tests.tensors import tensor
 
 FRAMEWORKS = ("numpy", "tensorflow", "torch", "jax")
 X = [-1.7, -0.6, -0.2, 0.3, 0.7, 1.1]
@@ -179,23 +180,14 @@ def test_it_stands_alone(found: Any, case: int, dtype: str) -> None:
     ],
 )
 def test_a_name_that_a_framework_has_too(framework: str, name: str, called: str) -> None:
-    pytest.importorskip(framework)
     f = activation(lambda x: abs(math.sin(x)) + 2, name=name)
     file: dict[str, Any] = {}
-    exec(f.source(framework), file)
     for size in (1, 5):
         x = np.linspace(-2.0, 1.5, size, dtype=np.float32)
-        given = framework_tensor(framework, x)
+        given = tensor(framework, x)
+        exec(f.source(framework), file)
         for function in (f, file[called]):
             np.testing.assert_allclose(function(given), np.abs(np.sin(x)) + 2, rtol=1e-6)
-
-
-def framework_tensor(framework: str, x: Any) -> Any:
-    if framework == "torch":
-        return pytest.importorskip("torch").tensor(x)
-    if framework == "tensorflow":
-        return pytest.importorskip("tensorflow").constant(x)
-    return x if framework == "numpy" else pytest.importorskip("jax").numpy.asarray(x)
 
 
 @pytest.mark.parametrize("framework", [*FRAMEWORKS, "keras"])

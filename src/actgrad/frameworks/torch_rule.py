@@ -77,7 +77,7 @@ def prepared(
     tensors = [_tensor(x, dtype, like) for x in inputs]
     if not parameters:
         return (), *tensors
-    working = torch.float32 if _is_half(dtype) else dtype
+    working = _working(dtype)
     kept = tuple(name for name, _ in program.parameters if name in parameters)
     return kept, *tensors, *(_tensor(parameters[name], working, like) for name in kept)
 
@@ -116,6 +116,11 @@ def _is_taken(dtype: Any) -> bool:
 
 def _is_half(dtype: Any) -> bool:
     return bool(dtype.itemsize == 2)
+
+
+def _working(dtype: Any) -> Any:
+    """Half types compute in float32 inside."""
+    return torch.float32 if _is_half(dtype) else dtype
 
 
 def _kind(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
@@ -157,7 +162,7 @@ def apply(program: Program, kept: Sequence[str], *tensors: Any) -> Any:
     program = program.bound(frozenset(kept))
     dtype = tensors[0].dtype
     given = dict(zip(kept, tensors[len(program.inputs) :], strict=True))
-    working = torch.float32 if _is_half(dtype) else dtype
+    working = _working(dtype)
     tensors = tensors[: len(program.inputs)] + tuple(
         given[name] if name in given else _tensor(value, working, tensors[0])
         for name, value in program.parameters

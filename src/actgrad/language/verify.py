@@ -30,13 +30,12 @@ def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
 
 
 @cache
-def _rows(inputs: int) -> list[tuple[float, ...]]:
+def _chosen(inputs: int) -> list[np.ndarray[Any, Any]]:
     """Fewer of them, and the special ones."""
-    columns = [
+    return [
         np.concatenate([points[3::9], np.roll(SPECIAL, 3 * i)])
         for i, points in enumerate(grid(inputs))
     ]
-    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _values(
@@ -55,8 +54,9 @@ def _values(
 
 def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, float, float] | None:
     """A point at which Python's own answer is not what was read: (x, Python's, read)."""
-    rows = _rows(len(program.inputs))
-    read = _values(program, program.value, list(np.array(rows).T))
+    chosen = _chosen(len(program.inputs))
+    read = _values(program, program.value, chosen)
+    rows = list(zip(*(column.tolist() for column in chosen), strict=True))
     answers = np.array(_answers(function, rows))
     different = np.isfinite(answers) & ~np.isclose(answers, read, rtol=1e-6, atol=1e-9)
     for i in np.flatnonzero(different):

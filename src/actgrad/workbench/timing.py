@@ -45,6 +45,7 @@ def in_turns(
 ) -> Ratio:
     """So many runs of each; fewer, but five, when they have taken so many seconds.
 
+    `milliseconds` times a run; a run that knows its own time may be asked for it.
     Each is the first of its pair in every other turn: the first of two equal ones takes up to 2 % longer.
     """
     times: tuple[list[float], list[float]] = ([], [])
