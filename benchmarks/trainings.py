@@ -32,7 +32,7 @@ from rich.progress import track
 from torch import nn
 
 from actgrad import activation, init_, surrogates
-from actgrad.study.stabilise import plan
+from actgrad.trainability.stabilise import plan
 
 SQUARE = activation(lambda x: x**2, name="square")
 RELU = activation(lambda x: max(x, 0), name="relu")
@@ -80,7 +80,7 @@ pictures moved by up to one pixel. CryptoNets' authors report 98.95%.""",
 Three squares of width 128 between four dense layers. With SGD at 0.02 the plain network dies: nan, and
 then the 9.80% of class 0. The rate was chosen so that it does: at 0.012 and 0.015 one of two seeds died,
 the other reached 95.5%. Adam at 0.003 with a falling rate can carry it through, with falls on the way.
-Repaired (`actgrad.study.stabilise.plan`): a normalisation of each sample before the square, weights by
+Repaired (`actgrad.trainability.stabilise.plan`): a normalisation of each sample before the square, weights by
 gain, the gradient's norm clipped, the same Adam.""",
     "c": """Heaviside with surrogates, scaled by c and not
 

@@ -1,6 +1,6 @@
 """For `make docs`: the catalogue page, made from the catalogue itself, with a plot of each entry.
 
-    python docs/catalogue.py FOLDER     writes the same page and pictures, without mkdocs
+python docs/catalogue.py FOLDER     writes the same page and pictures, without mkdocs
 """
 
 from __future__ import annotations

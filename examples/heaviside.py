@@ -1,7 +1,7 @@
 """Document D3: a step that learns, and the gradient of a built model changed inside a scope.
 
-    python examples/heaviside.py
-    actgrad check examples/heaviside.py:heaviside
+python examples/heaviside.py
+actgrad check examples/heaviside.py:heaviside
 """
 
 import math

@@ -1,6 +1,6 @@
 """Document D4: a layer's activation with your derivative, and parameters that both share.
 
-    python examples/keras_derivative.py
+python examples/keras_derivative.py
 """
 
 import os

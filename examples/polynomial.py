@@ -58,7 +58,9 @@ def main():
     original = build(keras)
     learn(keras, original, train, epochs=15, rate=2e-3)
     bound = reach(keras, original, train[0])
-    print(f"ReLU: test accuracy {accuracy(original):.1%}; inputs of the activations within ±{bound:.2f}")
+    print(
+        f"ReLU: test accuracy {accuracy(original):.1%}; inputs of the activations within ±{bound:.2f}"
+    )
     print(f"{'degree':>6}  {'largest error':>13}  {'swapped':>8}  {'fine-tuned':>10}")
     for degree in DEGREES:
         model = keras.models.clone_model(original)

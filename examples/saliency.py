@@ -90,7 +90,9 @@ def main(path="saliency.png"):
     found = maps(model, x, digit)
     for name, picture in found.items():
         ink = abs(picture[x > 0.25]).sum() / abs(picture).sum()
-        print(f"{name:24} {ink:.0%} of it on the strokes, {(picture < 0).mean():.0%} of it negative")
+        print(
+            f"{name:24} {ink:.0%} of it on the strokes, {(picture < 0).mean():.0%} of it negative"
+        )
     print(f"afterwards as before: {np.array_equal(saliency(model, x, digit), found['gradient'])}")
     draw(x, found, path)
     print(f"drawn: {path}")

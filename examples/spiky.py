@@ -1,7 +1,7 @@
 """Document D1: an activation with an `if`, and its derivative, in plain Python.
 
-    actgrad check examples/spiky.py:spiky
-    actgrad train examples/spiky.py:spiky
+actgrad check examples/spiky.py:spiky
+actgrad train examples/spiky.py:spiky
 """
 
 import numpy as np

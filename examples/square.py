@@ -1,6 +1,6 @@
 """Document D2: ReLU replaced by the square, why the network falls to 10%, and one that trains.
 
-    python examples/square.py
+python examples/square.py
 """
 
 import os

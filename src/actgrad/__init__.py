@@ -4,8 +4,8 @@ from actgrad.activation import Activation, activation, from_json, load
 from actgrad.catalogue import activations, surrogates
 from actgrad.frameworks.trainable import trainable
 from actgrad.models.swap import override, replace
-from actgrad.study.initializers import init_, initializer
-from actgrad.study.monitor import Monitor
+from actgrad.trainability.initializers import init_, initializer
+from actgrad.trainability.monitor import Monitor
 
 __version__ = "0.1.0"
 

@@ -27,8 +27,8 @@ from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
-from actgrad.language.define import as_value, define, is_number, with_rule
 from actgrad.language.program import Program
+from actgrad.reading.define import as_value, define, is_number, with_rule
 
 Rule = Any
 
@@ -82,7 +82,9 @@ class Activation:
     def _call_with(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
         program = self.program
         in_scale = False
-        if not inputs:  # (torch.compile follows this line, and not `not inputs` within an expression)
+        if (
+            not inputs
+        ):  # (torch.compile follows this line, and not `not inputs` within an expression)
             in_scale = "scaled" not in self.parameters and parameters.pop("scaled", False)
         if parameters:
             self._check_parameters(parameters)
@@ -267,7 +269,9 @@ class Activation:
             else ""
         )
         note = f", {self.note}" if self.note else ""
-        return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}{note}>"
+        return (
+            f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}{note}>"
+        )
 
     def _repr_html_(self) -> str:
         """What a notebook shows: see `actgrad.study.card`."""

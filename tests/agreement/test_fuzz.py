@@ -23,9 +23,10 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 jax = pytest.importorskip("jax")
 pytest.importorskip("tensorflow")
 pytest.importorskip("torch")
+from actgrad.codegen import source
 from actgrad.errors import TraceError
 from actgrad.frameworks import jax as jax_room
-from actgrad.frameworks import numpy, source
+from actgrad.frameworks import numpy
 from actgrad.frameworks import tensorflow as tensorflow_room
 from actgrad.language import program as language
 from actgrad.language.expression import walk
@@ -46,7 +47,21 @@ AT = np.concatenate([KINKS, BETWEEN.view(np.float32).astype(np.float64)])
 
 
 # What the texts that are made of a program know by these names, too.
-NAMES = ("f", "abs", "np", "torch", "tf", "jax", "jnp", "math", "_value", "_select", "_mod", "like", "größe")
+NAMES = (
+    "f",
+    "abs",
+    "np",
+    "torch",
+    "tf",
+    "jax",
+    "jnp",
+    "math",
+    "_value",
+    "_select",
+    "_mod",
+    "like",
+    "größe",
+)
 
 
 class _Enough(Exception):

@@ -299,7 +299,9 @@ def test_host_keeps_the_static_shape_the_name_and_the_gradient(on_host):
 def test_host_trains_in_keras(on_host):
     keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, on_host), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(4, on_host), keras.layers.Dense(1)]
+    )
     model.compile("sgd", "mse", jit_compile=False)
     before = model.layers[0].get_weights()[0]
     model.fit(np.ones((8, 2), "float32"), np.ones((8, 1), "float32"), verbose=0)

@@ -129,7 +129,9 @@ class Subclassed(keras.Model):
 
 
 def sequential(*layers, shape=(6,)):
-    return keras.Sequential([keras.Input(shape), *layers, keras.layers.Flatten(), keras.layers.Dense(2)])
+    return keras.Sequential(
+        [keras.Input(shape), *layers, keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
 
 
 MODELS = {
@@ -143,7 +145,9 @@ MODELS = {
     ),
     "recurrent": lambda: sequential(
         keras.layers.Reshape((3, 2)),
-        keras.layers.Bidirectional(keras.layers.LSTM(2, activation=MILD, recurrent_activation=MILD)),
+        keras.layers.Bidirectional(
+            keras.layers.LSTM(2, activation=MILD, recurrent_activation=MILD)
+        ),
     ),
     "attention and wrappers": lambda: sequential(
         keras.layers.Reshape((3, 2)),

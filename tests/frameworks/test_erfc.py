@@ -37,5 +37,7 @@ def test_erfc_far_out(way, dtype):
     with mpmath.workdps(40):
         wanted = [mpmath.erfc(mpmath.mpf(float(number))) for number in x]
         units = [float(np.spacing(np.asarray(float(w), dtype))) for w in wanted]
-        off = [abs(mpmath.mpf(float(g)) - w) / u for g, w, u in zip(got, wanted, units, strict=True)]
+        off = [
+            abs(mpmath.mpf(float(g)) - w) / u for g, w, u in zip(got, wanted, units, strict=True)
+        ]
     assert max(off) <= ULP

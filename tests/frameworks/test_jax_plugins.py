@@ -154,7 +154,9 @@ def test_equinox_sequential_lambda_and_checkpoint() -> None:
             eqx.nn.Linear(8, 2, key=keys[1]),
         ]
         network = eqx.nn.Sequential(layers)
-        gradient = eqx.filter_grad(lambda n: (eqx.filter_checkpoint(eqx.filter_vmap(n))(X) ** 2).mean())
+        gradient = eqx.filter_grad(
+            lambda n: (eqx.filter_checkpoint(eqx.filter_vmap(n))(X) ** 2).mean()
+        )
         found.append(eqx.filter_jit(gradient)(network))
     close(*found)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from actgrad import Activation, activation
-from actgrad.frameworks.source import lower
+from actgrad.codegen.source import lower
 from actgrad.language.expression import evaluate, walk
 
 
@@ -96,8 +96,13 @@ def test_in_numpy_exp_may_overflow_in_a_tanh(dtype: type, size: int) -> None:
         array = np.full(size, x, dtype)
         x = float(array[0])
         softplus = max(0.0, x) + math.log1p(math.exp(-abs(x)))
-        for f, expected in ((mish, x * math.tanh(softplus)), (both, math.tanh(softplus) + softplus)):
-            np.testing.assert_allclose(f(array), expected, 4 * np.finfo(dtype).eps, np.finfo(dtype).tiny)
+        for f, expected in (
+            (mish, x * math.tanh(softplus)),
+            (both, math.tanh(softplus) + softplus),
+        ):
+            np.testing.assert_allclose(
+                f(array), expected, 4 * np.finfo(dtype).eps, np.finfo(dtype).tiny
+            )
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])

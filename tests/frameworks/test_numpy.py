@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from actgrad import activation, activations
+from actgrad.codegen.source import kernel
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import numpy as room
-from actgrad.frameworks.source import kernel
 from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
@@ -306,24 +306,32 @@ def test_both_zeros_are_constants_of_small_arrays():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", sorted(OPS.keys() - {"given", "host", "select", "and", "or", "not"}))
+@pytest.mark.parametrize(
+    "name", sorted(OPS.keys() - {"given", "host", "select", "and", "or", "not"})
+)
 def test_one_number_is_computed_as_one_of_many(name, dtype):
     op = OPS[name]
-    for others in itertools.product([var("x"), const(-1.5), const(0.0), const(2.0)], repeat=op.arity):
+    for others in itertools.product(
+        [var("x"), const(-1.5), const(0.0), const(2.0)], repeat=op.arity
+    ):
         if var("x") not in others:
             continue
         value = make(name, *others)
         if op.boolean:
             value = make("select", make("not", value), var("x"), const(-0.0))
         program = Program("f", ("x",), (), value)
-        points = np.array([0, -0.0, 0.25, -0.25, 1, -1, 1.5, 2, 7.7, -40, 1e30, np.inf, -np.inf, np.nan])
+        points = np.array(
+            [0, -0.0, 0.25, -0.25, 1, -1, 1.5, 2, 7.7, -40, 1e30, np.inf, -np.inf, np.nan]
+        )
         for x in points.astype(dtype):
             many = room.call(program, (np.full((2, 3), x),), {})
             one = room.call(program, (np.full((1, 1), x),), {})
             assert (one.dtype, one.shape) == (dtype, (1, 1))
             np.testing.assert_array_equal(one, many[:1, :1], str(program))
             if not np.isnan(x):
-                np.testing.assert_array_equal(np.signbit(one), np.signbit(many[:1, :1]), str(program))
+                np.testing.assert_array_equal(
+                    np.signbit(one), np.signbit(many[:1, :1]), str(program)
+                )
 
 
 @pytest.mark.parametrize("name", sorted(activations.ENTRIES))

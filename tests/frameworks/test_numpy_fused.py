@@ -15,10 +15,10 @@ import pytest
 pytest.importorskip("numba")
 
 from actgrad import activation, activations
+from actgrad.codegen.source import kernel
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks import numpy as room
 from actgrad.frameworks import numpy_fused
-from actgrad.frameworks.source import kernel
 from actgrad.language.expression import make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program

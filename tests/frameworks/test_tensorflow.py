@@ -16,9 +16,9 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from actgrad import activation
+from actgrad.codegen.source import kernel
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, TraceError
 from actgrad.frameworks import tensorflow as room
-from actgrad.frameworks.source import kernel
 from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program

@@ -18,7 +18,7 @@ from tensorflow.python.framework import op_callbacks
 from actgrad import activation
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks import patience
-from actgrad.frameworks import tensorflow_fused as fused
+from actgrad.frameworks.tensorflow import fused
 from tests.frameworks.conftest import CASES
 
 LARGE = fused.LARGE

@@ -15,7 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 from actgrad import Activation, activation, activations, surrogates
 from actgrad.errors import UnfusedWarning
-from actgrad.frameworks import torch_bits, torch_fused
+from actgrad.frameworks.torch import bits as torch_bits
+from actgrad.frameworks.torch import fused as torch_fused
 
 LARGE = 1 << 15
 SIZE = LARGE + 77
@@ -144,7 +145,9 @@ def test_higher_orders_and_batches_of_gradients() -> None:
     torch.testing.assert_close(batch, both * slope)
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # of `sin` too
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf"
+)  # of `sin` too
 def test_checkpointing_and_the_backward_of_a_graph_twice() -> None:
     x = numbers(torch.float32)
     wanted = in_pieces(spiky, x, torch.ones(SIZE))[1]

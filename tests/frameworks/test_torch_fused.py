@@ -15,7 +15,8 @@ torch = pytest.importorskip("torch")
 
 from actgrad import activation
 from actgrad.errors import UnfusedWarning
-from actgrad.frameworks import patience, torch_fused
+from actgrad.frameworks import patience
+from actgrad.frameworks.torch import fused as torch_fused
 
 LARGE = torch_fused.LARGE
 bump = activation(lambda x: math.tanh(x) * math.exp(-x * x), name="fused_bump")

@@ -14,10 +14,10 @@ from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
 torch = pytest.importorskip("torch")
+from actgrad.codegen.source import kernel
 from actgrad.frameworks import torch as room
-from actgrad.frameworks import torch_rule
-from actgrad.frameworks.source import kernel
-from actgrad.frameworks.torch_host import host
+from actgrad.frameworks.torch import rule as torch_rule
+from actgrad.frameworks.torch.host import host
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 OPERATIONS = sorted(OPS.keys() - {"given", "host", "select"})
@@ -150,7 +150,9 @@ def test_one_number_is_computed_as_one_of_many(op: str, dtype: str) -> None:
     ):
         if var("x") not in arguments:
             continue
-        value = make(op, *arguments) if op != "not" else make(op, make("lt", *arguments, const(0.3)))
+        value = (
+            make(op, *arguments) if op != "not" else make(op, make("lt", *arguments, const(0.3)))
+        )
         if OPS[op].boolean:
             value = make("select", value, var("x"), const(-0.0))
         enough = make("lt", var("x"), const(-1e9))  # operations, so that a number is worth its cost

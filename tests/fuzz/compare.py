@@ -12,11 +12,11 @@ from mpmath import mp
 
 from actgrad.errors import ActgradWarning
 from actgrad.frameworks import numpy as room
-from actgrad.language.define import define
 from actgrad.language.expression import Expr, const, evaluate_all, plain, walk
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 from actgrad.language.rewrite import as_written
+from actgrad.reading.define import define
 from tests.fuzz import arithmetic
 from tests.fuzz.programs import POINTS, Generated
 
@@ -65,7 +65,9 @@ def python_value(generated: Generated, at: tuple[float, ...]) -> float | None:
             return None
 
 
-def ieee_value(generated: Generated, at: tuple[float, ...], *, first_zero: bool = False) -> float | None:
+def ieee_value(
+    generated: Generated, at: tuple[float, ...], *, first_zero: bool = False
+) -> float | None:
     """What the text computes in NumPy's float64, where nothing raises but a sum of constants."""
     values = {name: np.float64(value) for name, value in generated.parameters}
     names = arithmetic.ieee(first_zero=first_zero)

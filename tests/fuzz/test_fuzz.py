@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from actgrad.codegen import source
 from actgrad.errors import TraceError
-from actgrad.frameworks import numpy, source
-from actgrad.language import aliases, derive, functions, program
+from actgrad.frameworks import numpy
+from actgrad.language import derive, program
 from actgrad.language.expression import walk
 from actgrad.language.ops import OPS
+from actgrad.reading import meanings as functions
+from actgrad.reading import names as aliases
 from tests.fuzz import compare
 from tests.fuzz.programs import Generated, programs
 
@@ -208,7 +211,9 @@ def test_a_wrong_table_is_caught(
     assert caught(_kernel, named)
 
 
-@pytest.mark.parametrize(("text", "right"), [("np.maximum(-x, x)", -math.pi), ("np.minimum(x, -x)", math.pi)])
+@pytest.mark.parametrize(
+    ("text", "right"), [("np.maximum(-x, x)", -math.pi), ("np.minimum(x, -x)", math.pi)]
+)
 def test_which_of_two_zeros_is_the_larger_is_left_open(text: str, right: float) -> None:
     generated = Generated(f"def f(x):\n    return math.atan2({text}, -1 - x)", ("x",), ())
     program = compare.read(generated)

@@ -10,8 +10,19 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "src"
 
 HEAVY = [
-    "tensorflow", "keras", "torch", "jax", "jaxlib", "scipy", "sklearn", "matplotlib", "typer",
-    "rich", "pandas", "numba", "joblib",
+    "tensorflow",
+    "keras",
+    "torch",
+    "jax",
+    "jaxlib",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "typer",
+    "rich",
+    "pandas",
+    "numba",
+    "joblib",
 ]
 
 PROBE = """

@@ -13,9 +13,9 @@ import pytest
 from mpmath import mp
 
 from actgrad.errors import ActgradWarning
-from actgrad.language.define import define
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
+from actgrad.reading.define import define
 
 
 def read(function: Callable[..., Any], **rule: Any) -> Program:

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from mpmath import mp
 
 from actgrad.errors import ActgradWarning
-from actgrad.language.define import define
 from actgrad.language.expression import Expr, const, evaluate, make, show, var, walk
 from actgrad.language.ops import OPS
 from actgrad.language.rewrite import rewrite
+from actgrad.reading.define import define
 
 # What stands for the formula on the left, where that overflows or loses its digits.
 STABLE = {

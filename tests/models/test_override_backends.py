@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
-PROBE = '''
+PROBE = """
 import json
 import keras
 import numpy as np
@@ -100,7 +100,7 @@ try:
 except OverrideError as error:
     found["gone"] = str(error)
 print(json.dumps(found))
-'''
+"""
 
 
 @pytest.fixture(scope="module", params=["jax", "torch"])

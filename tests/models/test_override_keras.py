@@ -73,7 +73,9 @@ def test_guided_backpropagation_in_three_lines():
     np.testing.assert_allclose(inside, expected, rtol=1e-5)
     assert not np.allclose(inside, before), "or this network shows nothing"
     np.testing.assert_array_equal(gradient(model), before)
-    np.testing.assert_allclose(before, by_hand(model, lambda z, up: np.where(z > 0, up, 0)), rtol=1e-5)
+    np.testing.assert_allclose(
+        before, by_hand(model, lambda z, up: np.where(z > 0, up, 0)), rtol=1e-5
+    )
 
 
 def test_only_the_derivative():
@@ -191,7 +193,10 @@ def test_a_trainable_layer_keeps_its_weight():
         np.testing.assert_allclose(model(X).numpy(), 3 * X)
         np.testing.assert_allclose(gradient(model), 7 * np.ones_like(X))
     np.testing.assert_allclose(gradient(model), 3 * np.ones_like(X))
-    with pytest.raises(OverrideError, match="parameters \\['beta'\\]"), override(model, scaled, cube):
+    with (
+        pytest.raises(OverrideError, match="parameters \\['beta'\\]"),
+        override(model, scaled, cube),
+    ):
         pass
     assert layer.program == scaled.program
 
@@ -274,7 +279,12 @@ def test_training_sees_the_derivative():
 
 def test_replace_is_for_good_and_saved(tmp_path):
     model = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Dense(3, "relu"), keras.layers.ReLU(), keras.layers.Dense(1)]
+        [
+            keras.Input((2,)),
+            keras.layers.Dense(3, "relu"),
+            keras.layers.ReLU(),
+            keras.layers.Dense(1),
+        ]
     )
     assert replace(model, {"relu": cube}) is model
     want = model(X).numpy()
@@ -343,16 +353,18 @@ def test_attributes_of_ones_own_layer():
 
 
 def test_a_layer_cannot_be_put_in():
-    with pytest.raises(OverrideError, match="weights"), override(
-        dense("relu"), "relu", keras.layers.PReLU()
+    with (
+        pytest.raises(OverrideError, match="weights"),
+        override(dense("relu"), "relu", keras.layers.PReLU()),
     ):
         pass
 
 
 @pytest.mark.parametrize("arguments", [{}, {"new": "tanh", "surrogate": lambda x: 1.0}])
 def test_one_of_new_and_the_rules(arguments):
-    with pytest.raises(DefinitionError, match="override takes one of"), override(
-        dense("relu"), "relu", **arguments
+    with (
+        pytest.raises(DefinitionError, match="override takes one of"),
+        override(dense("relu"), "relu", **arguments),
     ):
         pass
 

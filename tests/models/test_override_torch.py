@@ -102,7 +102,10 @@ def test_a_trainable_module_keeps_its_weight():
         torch.testing.assert_close(model(X), 3 * X)
         torch.testing.assert_close(gradient(model), torch.full_like(X, 7))
     torch.testing.assert_close(gradient(model), torch.full_like(X, 3))
-    with pytest.raises(OverrideError, match="parameters \\['beta'\\]"), override(model, scaled, cube):
+    with (
+        pytest.raises(OverrideError, match="parameters \\['beta'\\]"),
+        override(model, scaled, cube),
+    ):
         pass
 
 
@@ -119,5 +122,8 @@ def test_functional_calls_are_reported():
 
 
 def test_not_found_lists_what_there_is():
-    with pytest.raises(OverrideError, match="relu: 0"), override(nn.Sequential(nn.ReLU()), "selu", cube):
+    with (
+        pytest.raises(OverrideError, match="relu: 0"),
+        override(nn.Sequential(nn.ReLU()), "selu", cube),
+    ):
         pass

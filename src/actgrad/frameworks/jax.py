@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.codegen.source import Dialect, identifier, kernel, standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError
-from actgrad.frameworks.source import Dialect, identifier, kernel, standalone
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from actgrad.codegen.source import Dialect, kernel, standalone
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import numpy_fused
-from actgrad.frameworks.source import Dialect, kernel, standalone
 from actgrad.language.expression import plain, walk
 from actgrad.language.program import Program
 

@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.codegen.source import Dialect, function_text, helpers_text, lower
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.patience import saying
-from actgrad.frameworks.source import Dialect, function_text, helpers_text, lower
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.language.define import as_value, is_number
 from actgrad.language.program import Value
+from actgrad.reading.define import as_value, is_number
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,9 @@ def unreached(model: Any, name: str) -> list[str]:
     found = []
     for layer in model._flatten_layers():
         for operation in getattr(layer, "operations", []):
-            if not isinstance(operation, keras.Layer) and _spelt(operation) == name.replace("_", ""):
+            if not isinstance(operation, keras.Layer) and _spelt(operation) == name.replace(
+                "_", ""
+            ):
                 found.append(f"`{operation.name}` in the graph of {layer.name!r}")
         kind = type(layer)
         theirs = not kind.__module__.startswith(("keras.", "actgrad."))

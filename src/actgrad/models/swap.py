@@ -128,7 +128,9 @@ def _matches(room: ModuleType, place: Place, old: Old) -> bool:
     if isinstance(old, Activation):
         return isinstance(place.held, Activation) and place.held == old
     own = place.held.function if isinstance(place.held, Activation) else None
-    return any(it is not None and it is old for it in (place.held, place.owner, own, place.function))
+    return any(
+        it is not None and it is old for it in (place.held, place.owner, own, place.function)
+    )
 
 
 def _not_found(
@@ -143,6 +145,14 @@ def _not_found(
     hint = f"; did you mean {near[0]!r}?" if near and near[0] != name else ""
     raise OverrideError(
         f"the model has no activation {shown}{hint}\n  It has{listed or ' none'}"
-        + (f"\n  Called as a function, and so out of reach: {', '.join(unreached)}" if unreached else "")
-        + (f"\n  Not functions of one number, and so out of reach: {', '.join(other)}" if other else "")
+        + (
+            f"\n  Called as a function, and so out of reach: {', '.join(unreached)}"
+            if unreached
+            else ""
+        )
+        + (
+            f"\n  Not functions of one number, and so out of reach: {', '.join(other)}"
+            if other
+            else ""
+        )
     )

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from actgrad.activation import Activation
 from actgrad.errors import OverrideError
-from actgrad.frameworks.torch_module import ActivationModule
+from actgrad.frameworks.torch.modules import ActivationModule
 from actgrad.models.place import Place, attribute, calls_by_name
 
 _MODULES: dict[type, tuple[str, tuple[str, ...]]] = {

@@ -13,9 +13,9 @@ import numpy as np
 
 from actgrad.errors import CallError
 from actgrad.language.derive import derive
-from actgrad.language.environment import unwrap
 from actgrad.language.expression import plain, walk
 from actgrad.language.program import Program
+from actgrad.reading.sandbox import unwrap
 from actgrad.study.breakpoints import Signature, breakpoints, places, settings, simplest
 from actgrad.study.slopes import slopes
 

@@ -18,7 +18,6 @@ import numpy as np
 from actgrad.errors import CallError
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
-from actgrad.study.forecast import Forecast, forecast
 
 Array = np.ndarray[Any, Any]
 
@@ -177,7 +176,7 @@ class Propagation:
         weight_scale: float = 1.0,
         bias_scale: float = 0.0,
         input_moment: float | None = None,
-    ) -> Forecast:
+    ) -> Any:
         """Variance forward and gradient backward in random networks, layer by layer.
 
         Weights have the standard deviation `weight_scale` · g_f / √fan_in, biases `bias_scale`;
@@ -190,6 +189,8 @@ class Propagation:
         >>> [round(math.exp(v), 1) for v in ahead.log_variance]  # 1.44^(2^l - 1)
         [1.4, 3.0, 12.8, 237.4]
         """
+        from actgrad.trainability.forecast import forecast
+
         return forecast(
             self.program, self.gain, depth, width, weight_scale, bias_scale, input_moment
         )

@@ -88,7 +88,7 @@ def build(keras: Any, activation: Any, data: Data, options: Options, seed: int) 
 
 def repair(model: Any, options: Options) -> tuple[Any, Any]:
     """The network with what its activation needs, and the plan that says why."""
-    from actgrad.study.repair import stabilise
+    from actgrad.trainability.repair import stabilise
 
     return stabilise(model, options.learning_rate, foldable=options.stabilise == "foldable")
 

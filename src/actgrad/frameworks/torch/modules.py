@@ -1,0 +1,149 @@
+"""The activation as a `torch.nn.Module`, with parameters that are learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from actgrad.errors import CallError
+from actgrad.frameworks.torch import rule as torch_rule
+from actgrad.frameworks.trainable import Trainable
+from actgrad.language import storage
+from actgrad.language.program import Program
+
+
+class _Stored:
+    """A program that copies as itself and pickles as data."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def __deepcopy__(self, memo: Any) -> _Stored:
+        return self
+
+    def __reduce__(self) -> Any:
+        return _restored, (storage.to_json(self.program),)
+
+
+def _restored(text: str) -> _Stored:
+    return _Stored(storage.from_json(text))
+
+
+class ActivationModule(nn.Module):
+    """An activation as a module; parameters are numbers, or weights where they are `trainable(...)`.
+
+    A trainable number has the shape (1,) (what FSDP can shard), an array its own shape. With
+    `per_channel` there is one number per channel of the first input: the last dimension of a tensor of
+    two dimensions or fewer, the second of one with more, as in `nn.PReLU`. The number of channels is
+    taken from the first call, or from a loaded state_dict.
+
+    Bounds hold after every `optimizer.step()`, and for the values that are used, whatever changed them.
+    """
+
+    def __init__(self, program: Program, parameters: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._stored = _Stored(program)
+        self._trainable = {n: v for n, v in parameters.items() if isinstance(v, Trainable)}
+        self._numbers = {n: v for n, v in parameters.items() if not isinstance(v, Trainable)}
+        for name, value in self._trainable.items():
+            if hasattr(self, name):
+                raise CallError(
+                    f"a torch.nn.Module has an attribute {name!r}; rename the parameter"
+                )
+            if value.per_channel:
+                parameter: Any = nn.UninitializedParameter()
+            else:
+                initial = torch.tensor(np.asarray(self._initial(name)).tolist())
+                parameter = nn.Parameter(initial.reshape(initial.shape or (1,)))
+            self.register_parameter(name, parameter)
+        self._watch()
+
+    @property
+    def program(self) -> Program:
+        return self._stored.program
+
+    def _initial(self, name: str) -> Any:
+        initial = self._trainable[name].initial
+        return dict(self.program.parameters)[name] if initial is None else initial
+
+    def _watch(self) -> None:
+        if any(v.low is not None or v.high is not None for v in self._trainable.values()):
+            _bounded.add(self)
+            _clamp_after_steps()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._watch()
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        if len(inputs) != len(self.program.inputs):
+            raise CallError(
+                f"{self.program.name!r} takes {len(self.program.inputs)} inputs "
+                f"({', '.join(self.program.inputs)}), and got {len(inputs)}"
+            )
+        values = dict(self._numbers)
+        for name, trainable in self._trainable.items():
+            values[name] = self._weight(name, trainable, inputs[0])
+        return torch_rule.call(self.program, inputs, values)
+
+    def _weight(self, name: str, trainable: Trainable, x: torch.Tensor) -> torch.Tensor:
+        weight = getattr(self, name)
+        if isinstance(weight, nn.UninitializedParameter):
+            self._materialize(name, weight, x)
+        if trainable.low is not None or trainable.high is not None:
+            still = weight.detach()
+            weight = still.clamp(trainable.low, trainable.high) + (weight - still)
+        if trainable.per_channel:
+            return weight.reshape(weight.shape + (1,) * max(x.dim() - 2, 0))
+        return weight.reshape(()) if isinstance(self._initial(name), (int, float)) else weight
+
+    def _materialize(self, name: str, weight: Any, x: torch.Tensor) -> None:
+        if x.dim() == 0:
+            raise CallError(f"{name!r} is trainable per channel, and the input has no dimension")
+        channels = x.shape[1 if x.dim() > 2 else -1]
+        dtype = x.dtype if x.dtype == torch.float64 else torch.float32
+        with torch.no_grad():
+            weight.materialize((channels,), device=x.device, dtype=dtype)
+            weight.fill_(self._initial(name))
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        for name in self._trainable:
+            weight, loaded = getattr(self, name), state_dict.get(prefix + name)
+            lazy = isinstance(weight, nn.UninitializedParameter)
+            if lazy and loaded is not None and not isinstance(loaded, nn.UninitializedParameter):
+                weight.materialize(loaded.shape, dtype=loaded.dtype)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def clamp_(self) -> None:
+        """Bring every trainable parameter back within its bounds."""
+        with torch.no_grad():
+            for name, value in self._trainable.items():
+                weight = getattr(self, name)
+                bounded = value.low is not None or value.high is not None
+                if bounded and not isinstance(weight, nn.UninitializedParameter):
+                    weight.clamp_(value.low, value.high)
+
+    def extra_repr(self) -> str:
+        numbers = {**self._numbers, **self._trainable}
+        return ", ".join([str(self.program.name), *(f"{n}={v}" for n, v in numbers.items())])
+
+
+_bounded: WeakSet[ActivationModule] = WeakSet()
+
+
+@cache
+def _clamp_after_steps() -> None:
+    """After every step of any optimizer, since only the module knows the bounds."""
+
+    def clamp(*_: Any) -> None:
+        for module in list(_bounded):
+            module.clamp_()
+
+    register_optimizer_step_post_hook(clamp)

@@ -1,0 +1,54 @@
+"""`Monitor`: watches a training, and says before it is lost why it fails, where, and since when.
+
+Per layer, every so many steps: rms and quantiles of the pre-activations, the share of samples beyond
+the escape threshold, dead units, the gradient's rms, numbers that are not finite.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from actgrad.errors import CallError
+from actgrad.trainability.monitor.causes import Finding
+from actgrad.trainability.monitor.sample import LayerSample, Sample
+from actgrad.trainability.monitor.watch import Watch
+
+__all__ = ["Finding", "LayerSample", "Monitor", "Sample", "Watch"]
+
+
+def Monitor(model: Any, *args: Any, **options: Any) -> Any:  # makes one: named like what it makes
+    """A monitor for a model: a Keras callback, or hooks on a PyTorch module.
+
+        monitor = Monitor(model, x_train, y_train)              # Keras, on any backend
+        model.fit(x_train, y_train, callbacks=[monitor])
+
+        monitor = Monitor(module, optimizer=optimizer)          # PyTorch
+        ...; optimizer.step(); monitor.step(loss)
+
+        monitor = Monitor({"hidden": f})                        # JAX, and any other loop
+        monitor.observe(step, loss, {"hidden": h}, {"hidden": gradient})
+
+    Options: `every` (steps between measurements; left out, as often as costs 5% of the time),
+    `on_failure` ("go on", "stop", "roll back"), `terminal=False`, `json_lines=path`,
+    `tensorboard=folder`. Afterwards `monitor.cause`, `monitor.findings`, `monitor.samples`.
+
+    Raises `CallError` for anything else than such a model.
+    """
+    if isinstance(model, dict):
+        return Watch(model, *args, **options)
+    if (torch := sys.modules.get("torch")) is not None:
+        keras = sys.modules.get("keras")
+        of_keras = keras is not None and isinstance(model, keras.layers.Layer)
+        if isinstance(model, torch.nn.Module) and not of_keras:
+            from actgrad.trainability.monitor.torch import TorchMonitor
+
+            return TorchMonitor(model, *args, **options)
+    if (keras := sys.modules.get("keras")) is not None and isinstance(model, keras.layers.Layer):
+        from actgrad.trainability.monitor.keras import KerasMonitor
+
+        return KerasMonitor(model, *args, **options)
+    raise CallError(
+        f"a monitor watches a Keras model, a PyTorch module, or {{name: activation}} of a loop of your "
+        f"own, and got {type(model).__name__}"
+    )

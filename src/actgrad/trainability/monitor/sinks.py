@@ -1,0 +1,110 @@
+"""Where measurements and findings go: the terminal, JSON lines, TensorBoard."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+from typing import Any, Protocol
+
+from actgrad.errors import MissingFrameworkError
+from actgrad.trainability.monitor.causes import Finding
+from actgrad.trainability.monitor.sample import Sample
+
+
+class Sink(Protocol):
+    def sample(self, sample: Sample) -> None: ...
+    def finding(self, finding: Finding) -> None: ...
+
+
+class Terminal:
+    """Findings as they come, in Rich if it is installed."""
+
+    def __init__(self) -> None:
+        try:
+            from rich.console import Console
+        except ImportError:
+            self.console: Any = None
+        else:
+            self.console = Console(stderr=True)
+
+    def sample(self, sample: Sample) -> None:
+        pass
+
+    def finding(self, finding: Finding) -> None:
+        text = f"{'' if finding.certain else 'may come: '}{finding}"
+        if self.console is None:
+            print(text, file=sys.stderr)
+        else:
+            style = "bold red" if finding.fatal else "yellow"
+            self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+class JsonLines:
+    """One line for each measurement and each finding; whole lines only, whenever it is read."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+        with open(path, "w", encoding="utf-8"):
+            pass
+
+    def sample(self, sample: Sample) -> None:
+        self._write({"kind": "sample", **dataclasses.asdict(sample)})
+
+    def finding(self, finding: Finding) -> None:
+        self._write({"kind": "finding", **dataclasses.asdict(finding)})
+
+    def _write(self, row: dict[str, Any]) -> None:
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(_finite(row), allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class TensorBoard:
+    """Scalars by layer, with TensorFlow's writer or, without TensorFlow, PyTorch's."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        try:
+            import tensorflow as tf
+
+            writer = tf.summary.create_file_writer(str(folder))
+            self._scalar = lambda name, value, step: _write_tf(tf, writer, name, value, step)
+            self._text = lambda text, step: None
+        except ImportError:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise MissingFrameworkError(
+                    "TensorBoard's files need TensorFlow, or PyTorch with tensorboard\n"
+                    "  pip install tensorboard"
+                ) from error
+            torch_writer = SummaryWriter(str(folder))
+            self._scalar = torch_writer.add_scalar
+            self._text = lambda text, step: torch_writer.add_text("actgrad", text, step)
+
+    def sample(self, sample: Sample) -> None:
+        for layer in sample.layers:
+            for name in ("rms", "beyond", "dead", "gradient", "not_finite"):
+                self._scalar(f"{name}/{layer.name}", getattr(layer, name), sample.step)
+
+    def finding(self, finding: Finding) -> None:
+        self._text(str(finding), finding.step)
+
+
+def _write_tf(tf: Any, writer: Any, name: str, value: float, step: int) -> None:
+    """As `tf.summary.scalar` does, which needs TensorBoard itself."""
+    kind = tf.compat.v1.SummaryMetadata
+    plugin = kind.PluginData(plugin_name="scalars")
+    with writer.as_default():
+        tensor = tf.constant(value, tf.float32)
+        tf.summary.write(name, tensor, step, kind(plugin_data=plugin, data_class=1))
+    writer.flush()

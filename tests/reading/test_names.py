@@ -1,0 +1,280 @@
+"""Every name in the table exists in the library, and means what the library computes."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actgrad.errors import ActgradWarning
+from actgrad.reading import names as aliases
+from actgrad.reading.define import define
+
+ROWS = [
+    (path, name, meaning)
+    for path, text in aliases.NAMES.items()
+    for name, meaning in aliases._parse(text).items()
+]
+NEWER = {"fma": (3, 13), "sumprod": (3, 12)}
+"""Names that Python's own library got later than the oldest Python that we run on."""
+
+
+def find(path: str, name: str) -> Any:
+    """The library's function, or a skip where the library is not installed."""
+    found = pytest.importorskip(path.partition(".")[0])
+    for part in [*path.split(".")[1:], *name.split(".")]:
+        if not hasattr(found, part):
+            importlib.import_module(f"{found.__name__}.{part}")
+        found = getattr(found, part)
+    return found
+
+
+# Kinks, ties, both branches, and beyond every domain; each is exact in float32.
+GRID = np.array(
+    [-7.25, -4.0, -3.0, -2.5, -1.5, -1.0, -0.75, -0.5, -0.25, -0.0, 0.0]
+    + [0.125, 0.25, 0.5, 0.625, 1.0, 1.5, 2.5, 3.0, 4.0, 6.0, 7.75]
+)
+X, Y = (column.ravel() for column in np.meshgrid(GRID, GRID))
+
+BINARY = frozenset(
+    """add subtract multiply divide floor_divide mod power hypot copysign atan2 less less_equal equal
+    greater greater_equal not_equal maximum minimum fmod remainder_nearest logaddexp xlogy heaviside
+    torch_div truncate_divide divide_no_nan multiply_no_nan is_close""".split()
+)
+CALLS = {
+    "logical_and": "f(x > 0, y > 0)",
+    "logical_or": "f(x > 0, y > 0)",
+    "logical_xor": "f(x > 0, y > 0)",
+    "logical_not": "f(x > 0)",
+    "where": "f(x > y, x, y)",
+    "select_n": "f(x > y, x, y)",
+    "select": "f([x > 1, x > 0], [x, y], 2.0)",
+    "piecewise": "f(x, [x < 0, x > 1], [-1.0, 2.0])",
+    "clip": "f(x, -0.75, 2.5)",
+    "clamp": "f(x, -0.75, 2.5)",
+    "lax_clamp": "f(-0.75, x, 2.5)",
+    "threshold": "f(x, 0.5, -3.0)",
+    "lerp": "f(x, y, 0.25)",
+    "fma": "f(x, y, 0.5)",
+    "full_like": "f(x, 3.0)",
+    "polyval": "f([2.0, -1.0, 0.5], x)",
+    "python_max": "f(x, y)",
+    "python_min": "f(x, y)",
+    "modf": "f(x)[0] + 10 * f(x)[1]",
+    "ldexp": "f(x, 2)",
+    "dot": "f([x, 1.0], [0.5, y])",
+    "floor_divmod": "f(x, y)[0] + 100 * f(x, y)[1]",
+    "numpy_is_close": "f(x, y)",
+    "interp": "f(x, [-2.0, 0.5, 3.0], [1.0, -1.0, 4.0])",
+    "distance": "f([x, 1.0], [0.5, y])",
+    "norm": "f(x, y)",
+    "factorial": "f(5) * x",
+}
+BY_NAME = {
+    "builtins.any": "f([x > 1, y > 1])",
+    "builtins.all": "f([x > 1, y > 1])",
+    "math.fsum": "f([x, y, 0.5])",
+    "math.prod": "f([x, y, 0.5])",
+    "math.sumprod": "f([x, y], [y, 0.5])",
+    "jax.numpy.polyval": "f(np.array([2.0, -1.0, 0.5]), x)",
+    "jax.lax.integer_pow": "f(x, 3)",
+    "jax.lax.select": "f(x > y, x, y)",
+    "keras.ops.cast": "f(x, 'int32')",
+    "tensorflow.cast": "f(x, 'int32')",
+    "torch.clamp_max": "f(x, 0.5)",
+    "torch.clamp_min": "f(x, 0.5)",
+    "torch.ldexp": "f(x, y)",
+    "tensorflow.math.reduce_sum": "f([x, y])",
+    "numpy.max": "f([x, y])",
+    "numpy.min": "f([x, y])",
+    "numpy.sum": "f([x, y])",
+    "numpy.prod": "f([x, y])",
+    "numpy.mean": "f([x, y])",
+    "numpy.any": "f([x, y])",
+    "numpy.all": "f([x, y])",
+    "jax.numpy.sum": "f(np.array([x, y]))",
+    "jax.numpy.prod": "f(np.array([x, y]))",
+}
+FLOAT32 = {"tensorflow.nn.gelu", "tensorflow.nn.leaky_relu", "keras.activations.gelu", "numpy.float32",
+           "keras.activations.leaky_relu", "keras.ops.leaky_relu", "keras.ops.gelu"}  # fmt: skip
+"""Computed by the library with constants of float32, whatever the input's dtype."""
+
+
+def read(call: str, function: Any, arguments: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ActgradWarning)
+        return define(eval(f"lambda {arguments}: {call}", {"f": function, "np": np}))
+
+
+def of_library(root: str, values: np.ndarray) -> Any:
+    """The numbers as a tensor of the library that a name belongs to."""
+    if root in {"tensorflow", "keras"}:
+        return pytest.importorskip("tensorflow").constant(values, "float64")
+    if root == "torch":
+        return pytest.importorskip("torch").tensor(values)
+    if root == "jax":
+        return pytest.importorskip("jax.numpy").asarray(values, "float32")
+    return values
+
+
+def on_numbers(function: Any, columns: list[np.ndarray]) -> np.ndarray:
+    """One number at a time; nan where Python raises."""
+    found = []
+    for row in zip(*columns, strict=True):
+        try:
+            found.append(float(function(*map(float, row))))
+        except (ValueError, ArithmeticError):
+            found.append(math.nan)
+    return np.array(found)
+
+
+def of_its_own(path: str, call: str, function: Any, columns: list[np.ndarray], names: str) -> Any:
+    own = eval(f"lambda {names}: {call}", {"f": function, "np": np})
+    root = path.partition(".")[0]
+    if root in {"builtins", "math"} or call.startswith(
+        ("f([x, y])", "f([x, 1.0]", "f(np.array([x")
+    ):
+        return on_numbers(own, columns)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return np.asarray(own(*(of_library(root, column) for column in columns)), np.float64)
+
+
+@pytest.mark.parametrize(("path", "name"), [row[:2] for row in ROWS], ids=lambda value: value)
+def test_the_name_exists(path: str, name: str) -> None:
+    if sys.version_info < NEWER.get(name, (3,)):
+        pytest.skip("not in this Python")
+    assert aliases.meaning(find(path, name)) is not None
+
+
+@pytest.mark.parametrize(("path", "name", "meaning"), ROWS, ids=lambda value: value)
+def test_the_name_means_what_the_library_computes(path: str, name: str, meaning: str) -> None:
+    if sys.version_info < NEWER.get(name, (3,)):
+        pytest.skip("not in this Python")
+    function = find(path, name)
+    default = "f(x, y)" if meaning in BINARY else "f(x)"
+    call = BY_NAME.get(f"{path}.{name}", CALLS.get(meaning, default))
+    names, columns = ("x, y", [X, Y]) if "y" in call.replace("np.array", "") else ("x", [GRID])
+    true = of_its_own(path, call, function, columns, names)
+    ours = np.broadcast_to(read(call, function, names).evaluate(*columns), columns[0].shape)
+    if path in {"math", "builtins"}:
+        ours = np.where(np.isnan(true), true, ours)
+    loose = path.startswith("jax") or f"{path}.{name}" in FLOAT32
+    tolerance = 3e-6 if loose else 1e-13
+    np.testing.assert_allclose(ours, np.broadcast_to(true, ours.shape), tolerance, tolerance)
+
+
+SPELLED = [
+    ("torch", "clamp", "f(x, min=-0.5, max=2.0)"),
+    ("torch", "clamp", "f(input=x, max=2.0)"),
+    ("torch", "where", "f(condition=x > 0, input=x, other=0.5 * x)"),
+    ("torch", "clamp_min", "f(x, min=0.5)"),
+    ("torch", "maximum", "f(input=x, other=0.5 * x)"),
+    ("torch", "pow", "f(x, exponent=3)"),
+    ("torch", "sin", "f(input=x)"),
+    ("torch", "div", "f(x, 0.75, rounding_mode='floor')"),
+    ("torch", "div", "f(x, 0.75, rounding_mode='trunc')"),
+    ("torch", "round", "f(x, decimals=1)"),
+    ("torch", "lerp", "f(input=x, end=2 * x, weight=0.25)"),
+    ("torch.nn.functional", "leaky_relu", "f(x, negative_slope=0.3)"),
+    ("torch.nn.functional", "elu", "f(x, alpha=0.5)"),
+    ("torch.nn.functional", "celu", "f(x, alpha=0.5)"),
+    ("torch.nn.functional", "softplus", "f(x, beta=2.0)"),
+    ("torch.nn.functional", "gelu", "f(x, approximate='tanh')"),
+    ("torch.nn.functional", "relu", "f(x, inplace=False)"),
+    ("torch.nn.functional", "threshold", "f(x, threshold=0.5, value=-1.0)"),
+    ("torch.nn.functional", "softshrink", "f(x, lambd=0.75)"),
+    ("torch.nn.functional", "hardtanh", "f(x, min_val=-2.0, max_val=0.5)"),
+    ("tensorflow", "clip_by_value", "f(x, clip_value_min=-1.0, clip_value_max=0.5)"),
+    ("tensorflow", "where", "f(condition=x > 0, x=x, y=0.5 * x)"),
+    ("tensorflow", "maximum", "f(x=x, y=0.5 * x, name='larger')"),
+    ("tensorflow.nn", "leaky_relu", "f(x, alpha=0.25)"),
+    ("tensorflow.nn", "relu", "f(features=x)"),
+    ("tensorflow.nn", "silu", "f(features=x, beta=2.0)"),
+    ("tensorflow.nn", "gelu", "f(x, approximate=True)"),
+    ("jax.nn", "leaky_relu", "f(x, negative_slope=0.25)"),
+    ("jax.nn", "elu", "f(x, alpha=0.5)"),
+    ("jax.nn", "gelu", "f(x, approximate=False)"),
+    ("jax.numpy", "where", "f(x > 0, x, 0.5 * x)"),
+    ("jax.numpy", "clip", "f(x, min=-1.0, max=0.5)"),
+    ("jax.lax", "clamp", "f(min=-1.0, x=x, max=0.5)"),
+    ("jax.lax", "select", "f(pred=x > 0, on_true=x, on_false=-x)"),
+    ("keras.ops", "leaky_relu", "f(x, negative_slope=0.25)"),
+    ("keras.ops", "clip", "f(x, x_min=-1.0, x_max=0.5)"),
+    ("keras.ops", "where", "f(x > 0, x1=x, x2=0.5 * x)"),
+    ("keras.ops", "maximum", "f(x1=x, x2=0.5 * x)"),
+    ("keras.ops", "gelu", "f(x, approximate=False)"),
+    ("keras.ops", "threshold", "f(x, threshold=0.5, default_value=-1.0)"),
+    ("keras.activations", "relu", "f(x, negative_slope=0.25, max_value=2.0, threshold=0.5)"),
+    ("numpy", "clip", "f(x, a_min=-1.0, a_max=0.5)"),
+    ("numpy", "round", "f(x, decimals=1)"),
+    ("numpy", "select", "f(condlist=[x > 1, x > 0], choicelist=[x, -x], default=0.5)"),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "call"), SPELLED, ids=lambda value: value)
+def test_keywords_are_spelled_as_in_the_library(path: str, name: str, call: str) -> None:
+    function = find(path, name)
+    true = of_its_own(path, call, function, [GRID], "x")
+    ours = read(call, function, "x").evaluate(GRID)
+    tolerance = 3e-6 if path.startswith("jax") or f"{path}.{name}" in FLOAT32 else 1e-12
+    np.testing.assert_allclose(ours, true, tolerance, tolerance)
+
+
+METHODS = [
+    "x.abs()", "x.sigmoid()", "x.tanh()", "x.exp()", "x.clamp(min=0)", "x.clamp(-1, 0.5)",
+    "x.clamp_max(0.5)", "x.relu()", "x.pow(2)", "x.mul(2).add(1).neg()", "x.sub(1).div(2)",
+    "x.where(x > 0, 0.5 * x)", "x.masked_fill(x < 0, 0.25)", "x.square().sqrt()", "x.lt(0).double()",
+    "x.floor()", "x.round()", "x.remainder(1)", "x.fmod(1.5)", "x.sign()", "x.erf()", "x.maximum(0.5 * x)",
+    "(x > 0).to(x.dtype) * x", "x.log1p()", "x.reciprocal()", "x.expm1()", "x.sin().cos()", "x.copysign(-x)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", METHODS)
+def test_a_tensors_method_means_what_torch_computes(call: str) -> None:
+    torch = pytest.importorskip("torch")
+    own = eval(f"lambda x: {call}", {"torch": torch})
+    ours = read(call, None, "x").evaluate(GRID)
+    np.testing.assert_allclose(ours, own(torch.tensor(GRID)).numpy(), 1e-13, 1e-13)
+
+
+EQUAL = [
+    ("tensorflow", "lambda x: tf.where(x > 0, x, 0.1 * x)", "x if x > 0 else 0.1 * x"),
+    (
+        "tensorflow",
+        "lambda x: tf.cast(tf.math.floormod(x, 1) <= 0.5, tf.float32)",
+        "1.0 if x % 1 <= 0.5 else 0.0",
+    ),
+    ("tensorflow", "lambda x: tf.exp(-tf.square(x))", "math.exp(-(x * x))"),
+    ("tensorflow", "lambda x: tf.nn.leaky_relu(x, alpha=0.1)", "0.1 * x if x < 0 else x"),
+    ("torch", "lambda x: torch.where(x > 0, x, torch.expm1(x))", "x if x > 0 else math.expm1(x)"),
+    ("torch", "lambda x: x * torch.sigmoid(1.5 * x)", "x / (1 + math.exp(-1.5 * x))"),
+    ("torch", "lambda x: x.tanh().mul(2)", "math.tanh(x) * 2"),
+    ("jax", "lambda x: jax.numpy.where(x > 0, x, 0.0)", "x if x > 0 else 0.0"),
+    ("jax", "lambda x: jax.nn.softplus(x)", "math.log(1 + math.exp(x))"),
+    ("jax", "lambda x: jax.lax.select(x > 0, x, -x)", "x if x > 0 else -x"),
+    ("keras", "lambda x: keras.ops.abs(x) + keras.ops.sqrt(x)", "abs(x) + math.sqrt(x)"),
+    ("keras", "lambda x: keras.ops.silu(x)", "x / (1 + math.exp(-x))"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("library", "written", "plainly"), EQUAL, ids=lambda value: value)
+def test_a_function_of_tensors_is_the_same_program_as_plain_python(
+    library: str, written: str, plainly: str
+) -> None:
+    module = pytest.importorskip(library)
+    function = eval(written, {"tf" if library == "tensorflow" else library: module})
+    own = eval(f"lambda x: {plainly}", {"math": math})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ActgradWarning)
+        assert define(function) == define(own)
+
+
+def test_a_tensor_function_by_its_own_name_is_not_run_on_plain_floats() -> None:
+    sin = find("jax.numpy", "sin")  # in float32, so it differs from what is read
+    assert str(read("f(x)", sin, "x")) == "sin(x)"
