@@ -8,7 +8,7 @@ import importlib
 import inspect
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +28,9 @@ from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
-from actgrad.reading.define import as_value, define, is_number, with_rule
-
-Rule = Any
+from actgrad.reading.define import define
+from actgrad.reading.rule_reader import Rule, with_rule
+from actgrad.reading.signature import as_value, is_number
 
 
 class Activation:
@@ -147,6 +147,10 @@ class Activation:
         values = self.parameters | parameters
 
         def with_values(rule: Any) -> Any:
+            if isinstance(rule, tuple):
+                return tuple(map(with_values, rule))
+            if isinstance(rule, dict):
+                return {name: with_values(part) for name, part in rule.items()}
             if not callable(rule) or isinstance(rule, Activation):
                 return rule
             known = inspect.signature(rule).parameters
@@ -161,6 +165,23 @@ class Activation:
     def derivative(self) -> Any:
         """The derivative in force, as an activation; a tuple of them for several inputs."""
         return self._derivatives(self.program)
+
+    def partial(self, name: str) -> Activation:
+        """The derivative in force by one input or parameter, as an activation of the same arguments.
+
+        Raises `CallError` for a name that it has not, and `NoDerivativeError` where there is none: with
+        a `gradient=` rule, or by a parameter of a host function that its rule does not name.
+
+        >>> power = activation(lambda x, a=2.0: x * a, name="power")
+        >>> power.partial("a")(3.0), power.partial("x")(3.0)
+        (3.0, 2.0)
+        """
+        if name not in self.program.arguments:
+            raise CallError(
+                f"{self.name!r} has no derivative by {name!r}; it has one by "
+                f"{', '.join(map(repr, self.program.arguments))}"
+            )
+        return Activation(self.program.partial(name))
 
     @cached_property
     def exact_derivative(self) -> Any:
@@ -392,7 +413,9 @@ def activation(
 
     - `derivative`: the local derivative, claimed to be the true one; a function of the same inputs
       (and any of the parameters, by name) that returns a number, or a tuple with one per input; or
-      an Activation; or a number. A claim that is measurably false is warned about.
+      an Activation; or a number; or a dict from names of inputs and parameters to these, or a
+      function that returns such a dict: what it does not name keeps its exact derivative. A claim
+      that is measurably false is warned about.
     - `surrogate`: the same forms, deliberately something else.
     - `gradient`: the whole gradient: `(inputs..., upstream, parameters...) -> gradient(s)`.
     - none: the exact derivative, at a kink that of the branch that Python takes.
@@ -413,6 +436,15 @@ def activation(
     >>> step = activation(lambda x: 1.0 if x >= 0 else 0.0, name="step", surrogate=triangle)
     >>> step(0.5), step.derivative(0.5), step.exact_derivative(0.5)
     (1.0, 0.5, 0.0)
+    >>> spike = activation(
+    ...     lambda v, threshold=1.0: 1.0 if v >= threshold else 0.0,
+    ...     surrogate=lambda v, threshold: {
+    ...         "v": max(0, 1 - abs(v - threshold)),
+    ...         "threshold": -max(0, 1 - abs(v - threshold)),
+    ...     },
+    ... )
+    >>> spike.derivative(1.5), spike.partial("threshold")(1.5)
+    (0.5, -0.5)
     """
     rules = {"derivative": derivative, "surrogate": surrogate, "gradient": gradient}
     given = {kind: rule for kind, rule in rules.items() if rule is not None}
@@ -435,7 +467,7 @@ def activation(
         if rule is not None:
             program = with_rule(program, _as_rule(rule), kind)  # type: ignore[arg-type]
         return Activation(program, function.function, given)
-    rewritten = [f for f in (function, rule) if "__autograph_generated_file" in _file(f)]
+    rewritten = [f for f in (function, *_parts(rule)) if "__autograph_generated_file" in _file(f)]
     if rewritten:
         written = getattr(rewritten[0], "__name__", "?")
         raise TraceError(
@@ -454,9 +486,16 @@ def _file(function: Any) -> str:
     return getattr(getattr(function, "__code__", None), "co_filename", "")
 
 
+def _parts(rule: Rule) -> Iterable[Any]:
+    """The functions of which a rule is made."""
+    return rule.values() if isinstance(rule, dict) else rule if isinstance(rule, tuple) else (rule,)
+
+
 def _as_rule(rule: Rule) -> Rule:
     if isinstance(rule, tuple):
         return tuple(map(_as_rule, rule))
+    if isinstance(rule, dict):
+        return {name: _as_rule(part) for name, part in rule.items()}
     return rule.program if isinstance(rule, Activation) else rule
 
 

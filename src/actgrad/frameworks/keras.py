@@ -19,7 +19,7 @@ from actgrad.errors import CallError, DtypeError, HostError
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
-from actgrad.reading.define import as_value, is_number
+from actgrad.reading.signature import as_value, is_number
 
 PACKAGE = "actgrad"
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.language.program import Value
-from actgrad.reading.define import as_value, is_number
+from actgrad.reading.signature import as_value, is_number
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The frozen plan of an activation: names, expression, derivative.
 
 A declared derivative lives inside the expression, as a `given` node, so that derivatives of any order
-follow it. A `gradient=` rule stands beside it: one expression per input, of the upstream gradient too.
+follow it. A `gradient=` rule stands beside it: one expression per input, of the upstream gradient too,
+or one per input and parameter where the rule names a parameter.
 """
 
 from __future__ import annotations
@@ -71,6 +72,20 @@ class Program(metaclass=_MadeOnce):
         return (self.value, *self.gradient)
 
     @cached_property
+    def reverse_only(self) -> tuple[str, ...]:
+        """The arguments whose gradient a `gradient=` rule gives."""
+        return self.arguments[: len(self.gradient)]
+
+    @cached_property
+    def differentiable(self) -> tuple[str, ...]:
+        """The arguments by which there is a derivative; of a host function those that its rule names."""
+        if not self.on_host:
+            return self.arguments
+        named = self.value.args[1::2] if self.value.op == "given" else ()
+        declared = {*self.reverse_only, *(node.value for node in named)}
+        return tuple(name for name in self.arguments if name in declared)
+
+    @cached_property
     def on_host(self) -> bool:
         return any(node.op == "host" for node in walk(*self.expressions))
 
@@ -98,11 +113,16 @@ class Program(metaclass=_MadeOnce):
 
     def partial(self, name: str) -> Program:
         """The derivative in force by one input or parameter, as a program of the same arguments."""
-        if self.gradient and name in self.inputs:
+        if name in self.reverse_only:
             raise NoDerivativeError(
                 f"{self.name!r} was given a `gradient=` rule, which defines reverse mode only: "
                 f"it has no derivative, no forward mode and no formula to show.\n"
                 f"  Give `derivative=` or `surrogate=` to have them."
+            )
+        if name not in self.differentiable:
+            raise NoDerivativeError(
+                f"{self.name!r} runs on the host (host=True), so its derivative by {name!r} is not known\n"
+                f"  Give one in the rule: {{{name!r}: ...}}."
             )
         return _partial(self, name)
 
@@ -146,22 +166,23 @@ def _bound(program: Program, kept: frozenset[str]) -> Program:
     values = {n: const(v) for n, v in program.parameters if n not in kept and isinstance(v, float)}
     if not values:
         return program
-    expressions = rewrite(*(substitute(root, values) for root in program.expressions))
+    value, *gradient = rewrite(*(substitute(root, values) for root in program.expressions))
+    pairs = zip(program.reverse_only, gradient, strict=True)
     return replace(
         program,
         parameters=tuple((n, v) for n, v in program.parameters if n not in values),
-        value=expressions[0],
-        gradient=tuple(expressions[1:]),
+        value=value,
+        gradient=tuple(part for n, part in pairs if n not in values),
     )
 
 
 @cache
 def _vjp(program: Program, name: str) -> Program:
     upstream = program.upstream
-    if program.gradient and name in program.inputs:
-        value = program.gradient[program.inputs.index(name)]
+    if name in program.reverse_only:
+        value = program.gradient[program.reverse_only.index(name)]
     else:
-        value = make("mul", var(upstream), _partial(program, name).value)
+        value = make("mul", var(upstream), program.partial(name).value)
     return replace(
         program,
         name=f"{program.name}_gradient" + ("" if len(program.arguments) == 1 else f"_{name}"),

@@ -18,7 +18,9 @@ from actgrad.language.expression import Expr, const, make, var, variables, walk
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program, Value
 
-VERSION = 1
+VERSION = 2
+"""The newest version of the format. A program is written in the oldest version that can hold it, so
+that earlier releases open what they can."""
 MAX_BYTES = 4_000_000
 MAX_NODES = 100_000
 
@@ -35,7 +37,7 @@ def to_json(program: Program) -> str:
     nodes = walk(*program.expressions)
     index = {node: i for i, node in enumerate(nodes)}
     head = {
-        "actgrad": VERSION,
+        "actgrad": _version(program),
         "name": program.name,
         "inputs": list(program.inputs),
         "parameters": {name: _encode(value) for name, value in program.parameters},
@@ -48,6 +50,11 @@ def to_json(program: Program) -> str:
     rows = (f"    {json.dumps(_row(node, index))}" for node in nodes)
     lines.append('  "nodes": [\n' + ",\n".join(rows) + "\n  ]")
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _version(program: Program) -> int:
+    """2 where a `gradient=` rule names parameters, else 1."""
+    return 2 if len(program.gradient) > len(program.inputs) else 1
 
 
 def _row(node: Expr, index: dict[Expr, int]) -> list[Any]:
@@ -107,7 +114,10 @@ class _Loader:
         gradient = tuple(
             self._reference(f'"gradient"[{i}]', at, nodes) for i, at in enumerate(data["gradient"])
         )
-        if len(gradient) != (len(inputs) if data["kind"] == "gradient" else 0):
+        allowed = {len(inputs)} if data["kind"] == "gradient" else {0}
+        if data["kind"] == "gradient" and data["actgrad"] > 1:
+            allowed.add(len(program.arguments))
+        if len(gradient) not in allowed:
             problem = f"{len(gradient)} given, for kind {data['kind']!r} with {len(inputs)} inputs"
             self.fail('"gradient"', problem)
         if value.boolean or any(node.boolean for node in gradient):

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -46,12 +46,16 @@ _BOUND_IT = (
 )
 
 
+Form = Literal["number", "tuple"] | tuple[str, ...]
+"""What a function returns: one number, a tuple of them, or a dict with these names (sorted)."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What reading a function gave: its outputs, and the parameters that had to be plain numbers."""
 
     outputs: tuple[Expr, ...]
-    several: bool
+    form: Form
     fixed: frozenset[str]
     portable: bool
     """No tensor library was called, so the function can be run on plain floats to compare."""
@@ -80,7 +84,7 @@ def trace(
             for plain in [defaults[name] if name in fixed else arg]
         }
         try:
-            outputs, several = _explore(copy, call, values, environment, frozenset(defaults))
+            outputs, form = _explore(copy, call, values, environment, frozenset(defaults))
         except _NeedsPlain as needed:
             fixed |= needed.names
             continue
@@ -90,7 +94,7 @@ def trace(
                 f"{MAX_SECONDS:g} seconds\n{definition(copy)}\n  {_BOUND_IT}"
             ) from None
         return Reading(
-            tuple(rewrite(*outputs)), several, frozenset(fixed), not environment.uses_frameworks
+            tuple(rewrite(*outputs)), form, frozenset(fixed), not environment.uses_frameworks
         )
 
 
@@ -271,7 +275,7 @@ def _explore(
     arguments: Mapping[str, Any],
     environment: Environment,
     parameters: frozenset[str],
-) -> tuple[list[Expr], bool]:
+) -> tuple[list[Expr], Form]:
     budget = [MAX_OPERATIONS]
     with Limit(MAX_SECONDS):
         # Paths are visited depth first, so a decision's True side is complete when its False side starts.
@@ -279,11 +283,11 @@ def _explore(
         prefix: Path = []
         paths = 0
         facts = _Facts()
-        several: bool | None = None
+        form: Form | None = None
         first: tuple[Path, tuple[Expr, ...] | None] | None = None
         while True:
             run = _Run(prefix, parameters, budget, facts, paths)
-            outputs, many = _run(copy, call, arguments, run)
+            outputs, returned = _run(copy, call, arguments, run)
             _refuse_changes(environment, copy)
             if len(run.path) < len(prefix):
                 raise ImpureError(
@@ -304,12 +308,13 @@ def _explore(
                         f"  Remove what varies between two calls (randomness, time, stored state)."
                     )
             if outputs is not None:
-                if several not in (None, many):
+                if form not in (None, returned):
                     raise TraceError(
-                        f"{_name(copy)!r} returns one number on one path and several on another\n"
+                        f"{_name(copy)!r} returns {_described(form)} on one path and "
+                        f"{_described(returned)} on another\n"
                         f"{definition(copy)}\n  Return the same number of values on every path."
                     )
-                several = many
+                form = returned
             done.append([outputs])  # type: ignore[list-item]
             path = list(run.path)
             while path and not path[-1][1]:
@@ -328,7 +333,7 @@ def _explore(
             f"{_name(copy)!r} raises an exception on every path\n{definition(copy)}\n"
             f"  An activation must answer the numbers that it is given. {HOST}"
         )
-    return list(result), bool(several)
+    return list(result), form or "number"
 
 
 def _refuse_changes(environment: Environment, copy: Any) -> None:
@@ -363,7 +368,7 @@ def _run(
     call: Callable[..., Any],
     arguments: Mapping[str, Any],
     run: _Run,
-) -> tuple[tuple[Expr, ...] | None, bool]:
+) -> tuple[tuple[Expr, ...] | None, Form]:
     values = {
         name: Symbol(arg) if isinstance(arg, Expr) else arg for name, arg in arguments.items()
     }
@@ -392,7 +397,7 @@ def _run(
                     f"{_raised_at(error)}\n  Copy the array first."
                 ) from None
             if run.path and _is_an_answer(error):
-                return None, False
+                return None, "number"
             raise _user_error(error, copy) from error
 
 
@@ -409,9 +414,20 @@ def _is_an_answer(error: Exception) -> bool:
     return dis.opname[instruction] == "RAISE_VARARGS"
 
 
-def _outputs(result: Any, copy: Any) -> tuple[tuple[Expr, ...], bool]:
-    many = isinstance(result, (tuple, list))
-    parts = tuple(result) if many else (result,)
+def _described(form: Form | None) -> str:
+    if isinstance(form, tuple):
+        return f"a dict of {', '.join(map(repr, form)) or 'nothing'}"
+    return "several" if form == "tuple" else "one number"
+
+
+def _outputs(result: Any, copy: Any) -> tuple[tuple[Expr, ...], Form]:
+    form: Form = "number"
+    parts: tuple[Any, ...] = (result,)
+    if isinstance(result, dict):
+        form = tuple(sorted(map(str, result)))
+        parts = tuple(item for _, item in sorted(result.items(), key=lambda pair: str(pair[0])))
+    elif isinstance(result, (tuple, list)):
+        form, parts = "tuple", tuple(result)
     for part in parts:
         if isinstance(part, np.ndarray) and part.ndim == 0:
             part = part[()]
@@ -421,7 +437,7 @@ def _outputs(result: Any, copy: Any) -> tuple[tuple[Expr, ...], bool]:
                 f"the result is not a number: {shown}\n{definition(copy)}\n"
                 f"  Every path must return one number (or one per gradient)."
             )
-    return tuple(number(p[()] if isinstance(p, np.ndarray) else p).expr for p in parts), many
+    return tuple(number(p[()] if isinstance(p, np.ndarray) else p).expr for p in parts), form
 
 
 def _is_number(value: Any) -> bool:

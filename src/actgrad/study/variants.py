@@ -12,7 +12,7 @@ import numpy as np
 from actgrad.activation import Activation
 from actgrad.errors import CallError
 from actgrad.language.expression import Expr, const, make, var
-from actgrad.reading.define import with_rule
+from actgrad.reading.rule_reader import with_rule
 from actgrad.study.breakpoints import breakpoints
 
 MOST = 30

@@ -25,7 +25,7 @@ from actgrad.errors import CallError, DtypeError, HostError
 from actgrad.frameworks.tensorflow import fused
 from actgrad.language.expression import plain
 from actgrad.language.program import Program
-from actgrad.reading.define import is_number
+from actgrad.reading.signature import is_number
 
 TABLE: dict[str, str] = {
     "neg": "-{0}",

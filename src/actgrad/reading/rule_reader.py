@@ -1,0 +1,248 @@
+"""A function's program and a rule for its derivative -> the program with that derivative.
+
+A rule may be a function, a number, a program, a tuple of these with one per input, or a dict from the names
+of inputs and parameters to these. A function may return one number, a tuple of them, or such a dict.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
+from actgrad.language.derive import derive
+from actgrad.language.expression import Expr, const, make, substitute, var
+from actgrad.language.program import Kind, Program, Value
+from actgrad.reading.function import on_host, read
+from actgrad.reading.paths import definition
+from actgrad.reading.sandbox import unwrap
+from actgrad.reading.signature import Signature, is_number, is_plain, signature
+
+Rule = Any
+"""A derivative, in one of the forms above."""
+
+
+class Pinned(Exception):
+    """Reading a rule needs the plain value of these parameters, so the function must be read with it too."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+
+
+def with_rule(
+    program: Program,
+    rule: Rule,
+    kind: Kind,
+    host: bool = False,
+    pinned: frozenset[str] = frozenset(),
+    shared: Mapping[str, Any] = MappingProxyType({}),
+) -> Program:
+    """The program with a rule for its derivative; what the rule does not name keeps its exact one.
+
+    `pinned` are the parameters that are read as plain values, `shared` those of the function.
+    """
+    parameters = dict(program.parameters)
+    inputs = (*program.inputs, program.upstream) if kind == "gradient" else program.inputs
+    reader = _RuleReader(program, parameters, inputs, host, pinned, shared)
+    declared = reader.read(rule)
+    fixed = program.fixed + tuple(reader.fixed.items())
+    program = replace(program, parameters=tuple(parameters.items()), fixed=fixed)
+    named = [name for name in program.arguments if name in declared or name in program.inputs]
+    if kind == "gradient":
+        # Parameters have a gradient of their own only where the rule names one of them.
+        names = program.inputs if len(named) == len(program.inputs) else program.arguments
+        exact = [n for n in names if n not in declared]
+        declared |= {n: make("mul", var(program.upstream), _exact(program, n)) for n in exact}
+        return replace(program, kind=kind, gradient=tuple(declared[n] for n in names))
+    # On the host the derivative by a parameter is not known, unless the rule says it.
+    names = tuple(named) if host else program.arguments
+    pairs = [
+        part
+        for name in names
+        for part in (
+            var(name),
+            declared[name] if name in declared else _exact(program, name),
+        )
+    ]
+    return replace(program, kind=kind, value=make("given", program.value, *pairs))
+
+
+def _exact(program: Program, name: str) -> Expr:
+    try:
+        return derive(program.value, name)
+    except NoDerivativeError:
+        raise DefinitionError(
+            f"the rule of {program.name!r} has nothing for {name!r}, and as it runs on the host "
+            f"(host=True) its exact derivative by {name!r} is not known\n"
+            f"  Name {name!r} in the rule too."
+        ) from None
+
+
+@dataclass
+class _RuleReader:
+    """Reads a rule into one expression per name; the rule's own parameters join the program's."""
+
+    program: Program
+    parameters: dict[str, Value]
+    inputs: tuple[str, ...]
+    host: bool
+    pinned: frozenset[str]
+    shared: Mapping[str, Any]
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """The rule's own parameters that are part of its expression."""
+
+    def read(self, rule: Rule) -> dict[str, Expr]:
+        if isinstance(rule, dict):
+            found = {name: self._only(name, part) for name, part in rule.items()}
+            return self._checked(found, rule)
+        parts = rule if isinstance(rule, tuple) else (rule,)
+        outputs: list[Expr] = []
+        for part in parts:
+            expressions = self._one(part)
+            if isinstance(expressions, dict):
+                if len(parts) > 1:
+                    raise DefinitionError(
+                        f"a rule of {self.program.name!r} returns a dict, and is one of a tuple of rules"
+                        f"{_at(part)}\n  Give it alone, or a dict of rules: {self._form()}."
+                    )
+                return self._checked(expressions, part)
+            outputs += expressions
+        inputs = self.program.inputs
+        if is_number(rule) and not isinstance(rule, tuple):
+            outputs *= len(inputs)
+        if len(outputs) != len(inputs):
+            given = getattr(rule, "__name__", None) or getattr(rule, "name", "the tuple of rules")
+            raise DefinitionError(
+                f"{given!r} gives {_count(len(outputs), 'number')}, and {self.program.name!r} has "
+                f"{_count(len(inputs), 'input')} ({', '.join(inputs)}){_at(rule)}\n"
+                f"  Return one number per input, in the order of the inputs"
+                + (f"; with parameters, return a dict: {self._form()}." if self.parameters else ".")
+            )
+        return dict(zip(inputs, outputs, strict=True))
+
+    def _only(self, name: str, rule: Rule) -> Expr:
+        """The rule for one input or parameter."""
+        expressions = self._one(rule)
+        if isinstance(expressions, dict) or len(expressions) != 1:
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} for {name!r} gives "
+                f"{_count(len(expressions), 'number')}{_at(rule)}\n"
+                f"  Return one number from it: the derivative by {name!r}."
+            )
+        return expressions[0]
+
+    def _checked(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
+        """That every name is one that has a derivative."""
+        known = [*self.program.inputs, *self.parameters]
+        if not found:
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} names nothing{_at(rule)}\n"
+                f"  Name inputs or parameters in it: {self._form()}."
+            )
+        for name in found:
+            if name in known:
+                continue
+            if name in {**dict(self.program.fixed), **self.shared, **self.fixed}:
+                raise DefinitionError(
+                    f"the rule of {self.program.name!r} names {name!r}, which shaped the function while "
+                    f"it was read (a loop's length, an option), so there is no derivative by it{_at(rule)}\n"
+                    f"  Leave it out of the rule."
+                )
+            near = difflib.get_close_matches(str(name), known, 1)
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} names {name!r}, which is no input "
+                f"({', '.join(self.program.inputs)}) and no parameter "
+                f"({', '.join(self.parameters) or 'it has none'})"
+                f"{f'; did you mean {near[0]!r}?' if near else ''}{_at(rule)}\n"
+                f"  Name inputs and parameters in it: {self._form()}."
+            )
+        return found
+
+    def _form(self) -> str:
+        names = (*self.program.inputs, *self.parameters)
+        return "{" + ", ".join(f'"{name}": ...' for name in names) + "}"
+
+    def _one(self, rule: Rule) -> list[Expr] | dict[str, Expr]:
+        """The outputs of one rule: in order, or by name where it returns a dict."""
+        if isinstance(rule, Program):
+            if len(rule.inputs) != len(self.inputs):
+                self._wrong_inputs(rule.name, len(rule.inputs), rule)
+            self._merge(dict(rule.parameters), rule.name)
+            names = dict(zip(rule.inputs, map(var, self.inputs), strict=True))
+            return [substitute(rule.value, names)]
+        if is_number(rule) and np.ndim(rule) == 0:
+            return [const(float(rule))]
+        if not callable(rule):
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} is {rule!r}\n"
+                f"  Give a function of the same inputs, an activation, a number, or a dict of these: "
+                f"{self._form()}."
+            )
+        rule = unwrap(rule)
+        own = self._signature(rule)
+        self._merge({n: v for n, v in own.parameters.items() if n not in self.pinned}, own.name)
+        known = self.parameters | dict(self.program.fixed) | dict(self.shared)
+        for name, default in own.defaults.items():
+            if name not in known and is_plain(default):
+                self.fixed[name] = default
+        try:
+            reading = read(rule, own, self.inputs, self.pinned)
+        except TraceError:
+            if not self.host:
+                raise
+            return [on_host(rule, own, self.inputs)]
+        if reading.fixed - self.pinned:
+            raise Pinned(reading.fixed)
+        if isinstance(reading.form, tuple):
+            return dict(zip(reading.form, reading.outputs, strict=True))
+        return list(reading.outputs)
+
+    def _signature(self, rule: Callable[..., Any]) -> Signature:
+        """Arguments named like parameters of the function are those, with the function's defaults."""
+        own = signature(rule)
+        pinned = dict(self.program.fixed) | dict(self.shared)
+        known = self.parameters | pinned
+        shared = {name: known[name] for name in own.inputs if name in known}
+        plain = tuple(name for name in own.inputs if name not in shared)
+        if len(plain) != len(self.inputs):
+            self._wrong_inputs(own.name, len(plain), rule)
+        fixed = {n: v for n, v in pinned.items() if n in own.defaults}
+        return Signature(
+            own.name, plain, {**own.defaults, **shared, **fixed}, own.keywords | set(shared)
+        )
+
+    def _wrong_inputs(self, name: str, got: int, rule: Rule) -> None:
+        raise DefinitionError(
+            f"{name!r} takes {_count(got, 'input')}, and the rule of {self.program.name!r} needs "
+            f"{len(self.inputs)}: ({', '.join(self.inputs)}){_at(rule)}\n"
+            f"  Arguments named like a parameter of {self.program.name!r} are parameters; "
+            f"all others are inputs."
+        )
+
+    def _merge(self, new: Mapping[str, Value], name: str) -> None:
+        for key, value in new.items():
+            if key in self.program.inputs:
+                raise DefinitionError(
+                    f"{key!r} is a parameter of {name!r} and an input of {self.program.name!r}; rename one"
+                )
+            if self.parameters.setdefault(key, value) != value:
+                raise DefinitionError(
+                    f"the parameter {key!r} is {self.parameters[key]!r} in {self.program.name!r} "
+                    f"and {value!r} in {name!r}\n"
+                    f"  They share it, so give it one default (in the rule it needs none)."
+                )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _at(rule: Rule) -> str:
+    """Where the rule is written, as a line of a message."""
+    where = definition(rule)
+    return f"\n{where}" if where else ""

@@ -1,0 +1,93 @@
+"""A function's arguments: which are inputs, which are parameters, and what a parameter may be."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from actgrad.errors import DefinitionError
+from actgrad.language.ops import OPS
+from actgrad.language.program import Value
+from actgrad.reading import names
+from actgrad.reading.paths import definition
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function's arguments: inputs have no default, parameters have one."""
+
+    name: str
+    inputs: tuple[str, ...]
+    defaults: Mapping[str, Any]
+    keywords: frozenset[str] = frozenset()
+
+    @property
+    def parameters(self) -> dict[str, Value]:
+        return {name: as_value(item) for name, item in self.defaults.items() if is_number(item)}
+
+
+def is_number(value: Any) -> bool:
+    if isinstance(value, (bool, str, bytes, complex)) or value is None or callable(value):
+        return False
+    array = (
+        np.asarray(value)
+        if isinstance(value, (int, float, np.generic, np.ndarray, list, tuple))
+        else None
+    )
+    return array is not None and array.size > 0 and array.dtype.kind in "iuf"
+
+
+def as_value(value: Any) -> Value:
+    """A parameter's value, frozen: a float, or nested tuples of them."""
+
+    def freeze(item: Any) -> Value:
+        return tuple(map(freeze, item)) if isinstance(item, list) else float(item)
+
+    return freeze(np.asarray(value, dtype=np.float64).tolist())
+
+
+def signature(function: Callable[..., Any], name: str | None = None) -> Signature:
+    known = names.meaning(function)
+    name = name or getattr(function, "__name__", None) or type(function).__name__
+    if isinstance(function, np.ufunc):
+        return Signature(name, ("x", "y")[: function.nin], {})
+    found = known and getattr(known, "__wrapped__", None)
+    if isinstance(found, partial):  # an operation of the vocabulary
+        return Signature(name, tuple(OPS[found.args[0]].arguments.split()), {})
+    try:
+        arguments = inspect.signature(found or function)
+    except (TypeError, ValueError):
+        raise DefinitionError(
+            f"the arguments of {name!r} cannot be seen from Python\n"
+            f"  Wrap it: `activation(lambda x: {name}(x))`."
+        ) from None
+    inputs, defaults, keywords = [], {}, set()
+    for item in arguments.parameters.values():
+        if item.kind in (item.VAR_POSITIONAL, item.VAR_KEYWORD):
+            if known is None:
+                raise DefinitionError(
+                    f"{name!r} takes {item}, so its inputs cannot be told\n{definition(function)}\n"
+                    f"  Name every argument: inputs without a default, parameters with one."
+                )
+            continue
+        if item.default is item.empty:
+            inputs.append(item.name)
+        elif known is None:
+            defaults[item.name] = item.default
+        if item.kind is item.KEYWORD_ONLY:
+            keywords.add(item.name)
+    if not inputs:
+        raise DefinitionError(
+            f"{name!r} has no input: every argument has a default\n{definition(function)}\n"
+            f"  An input is an argument without a default, as `x` in `def f(x, beta=1.0)`."
+        )
+    return Signature(name, tuple(inputs), defaults, frozenset(keywords))
+
+
+def is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
