@@ -98,7 +98,15 @@ FAULTS = {
     "a key twice": ('{"actgrad": 1, "actgrad": 1}', "'actgrad': the key is there twice"),
     "a huge integer": (changed(value=10**30), "an integer of 31 digits"),
     "deep nesting": ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
-    "a newer version": (changed(actgrad=2), "version 2 is newer than 1"),
+    "a newer version": (changed(actgrad=99), f"version 99 is newer than {storage.VERSION}"),
+    "a gradient of a parameter in version 1": (
+        changed(kind="gradient", gradient=[0, 0]),
+        "2 given, for kind 'gradient' with 1 inputs",
+    ),
+    "a gradient too many in version 2": (
+        changed(actgrad=2, kind="gradient", gradient=[0, 0, 0]),
+        "3 given, for kind 'gradient' with 1 inputs",
+    ),
     "no version": (changed(actgrad=None), '"actgrad"'),
     "a true version": (changed(actgrad=True), '"actgrad"'),
     "an unknown key": (changed(more=1), "unknown keys ['more']"),
