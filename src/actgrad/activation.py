@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from actgrad.errors import (
     CallError,
@@ -31,9 +31,13 @@ from actgrad.language.program import Program
 from actgrad.reading.define import define
 from actgrad.reading.rule_reader import Rule, with_rule
 from actgrad.reading.signature import as_value, is_number
+from actgrad.study.studied import Studied
+
+if TYPE_CHECKING:
+    from actgrad.study.variants import Approximation
 
 
-class Activation:
+class Activation(Studied):
     """An activation function with its derivative, for NumPy, TensorFlow, Keras, PyTorch and JAX.
 
     Made by `activation`. It is immutable; two with the same content are equal.
@@ -49,7 +53,6 @@ class Activation:
         self.program = program
         self._function = function
         self._rules = rules or {}
-        self.note = ""
         self.__name__ = program.name
         self.__doc__ = getattr(function, "__doc__", None) or f"{program.name} = {program}"
 
@@ -80,17 +83,10 @@ class Activation:
         return caller(inputs)(program, inputs, parameters)
 
     def _call_with(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
-        program = self.program
-        in_scale = False
-        if (
-            not inputs
-        ):  # (torch.compile follows this line, and not `not inputs` within an expression)
-            in_scale = "scaled" not in self.parameters and parameters.pop("scaled", False)
-        if parameters:
-            self._check_parameters(parameters)
         if not inputs:
-            shaped = self._with(parameters)
-            return shaped.scaled() if in_scale else shaped
+            return self._with(parameters)
+        program = self.program
+        self._check_parameters(parameters)
         for name, value in parameters.items():
             wrong = value is None or isinstance(value, (bool, str, bytes, complex, Trainable))
             if wrong and name not in dict(program.fixed):
@@ -120,6 +116,14 @@ class Activation:
                 raise CallError(f"{self.name!r} has no parameter {name!r}; {hint}")
 
     def _with(self, parameters: dict[str, Any]) -> Activation:
+        """The same with other parameter values, and with `scaled=True` brought into scale."""
+        if "scaled" in parameters and "scaled" not in self.parameters:
+            rest = {name: value for name, value in parameters.items() if name != "scaled"}
+            shaped = self._with(rest)
+            return shaped.scaled() if parameters["scaled"] else shaped
+        if not parameters:
+            return self
+        self._check_parameters(parameters)
         fixed = parameters.keys() & dict(self.program.fixed).keys()
         if fixed:
             if self._function is None:
@@ -289,66 +293,84 @@ class Activation:
             if self.program.on_host
             else ""
         )
-        note = f", {self.note}" if self.note else ""
-        return (
-            f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}{note}>"
-        )
+        return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}>"
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: see `actgrad.study.card`."""
-        from actgrad.study.card import card
-
-        return card(self)
-
-    # Study.
-
-    def check(self, *args: Any, **options: Any) -> Any:
-        """Whether the derivative is what it claims to be: see `actgrad.study.check`."""
-        from actgrad.study.check import check
-
-        return check(self, *args, **options)
-
-    def plot(self, *args: Any, **options: Any) -> Any:
-        """Draw function and derivatives: see `actgrad.study.plots`."""
-        from actgrad.study.plots import plot
-
-        return plot(self, *args, **options)
-
-    def propagation(self, **parameters: Any) -> Any:
-        """How signals and gradients pass through it: see `actgrad.study.propagation`."""
-        from actgrad.study.propagation import propagation
-
-        return propagation(self, **parameters)
+    # New activations from this one.
 
     def scaled(self) -> Activation:
-        """The same function, its derivative times the c that keeps gradients at their size: see
-        `actgrad.study.variants`."""
+        """The same function, its derivative in force multiplied by c = √(E f² / E s²), as a surrogate.
+
+        Then a network whose weights have the forward gain passes gradients at their size: chi = 1.
+        c belongs to the present parameter values, and stays if those are changed later.
+
+        Raises `CallError` if there is no such c: several inputs, a `gradient=` rule, a zero derivative.
+
+        Source: Zenke and Vogels 2021 (scale matters, shape hardly).
+
+        >>> from actgrad import surrogates
+        >>> step = surrogates.fast_sigmoid(slope=100.0)
+        >>> round(step.propagation().chi, 5), round(step.scaled().propagation().chi, 5)
+        (0.00532, 1.0)
+        """
         from actgrad.study.variants import scaled
 
-        return scaled(self)
+        return Activation(scaled(self.program))
 
     def standardised(self, **parameters: Any) -> Activation:
-        """Mean 0 and variance 1 for a standard normal input: see `actgrad.study.variants`."""
+        """(f - E f(Z)) / √Var f(Z): mean 0 and variance 1 for a standard normal input.
+
+        The derivative in force is divided by the same number. Keyword arguments are parameter values.
+
+        Raises `CallError` if the variance is 0 or not finite.
+
+        >>> square = activation(lambda x: x**2, name="square")
+        >>> round(float(square.standardised()(2.0)), 6)
+        2.12132
+        """
         from actgrad.study.variants import standardised
 
-        return standardised(self, **parameters)
+        return Activation(standardised(self._with(parameters).program))
 
-    def polynomial(self, *args: Any, **options: Any) -> Activation:
-        """A polynomial near it on an interval, with its largest error: see `actgrad.study.variants`."""
+    def polynomial(
+        self, degree: int, interval: tuple[float, float] = (-3.0, 3.0), **parameters: Any
+    ) -> Polynomial:
+        """A polynomial near it on an interval, as an activation with its own exact derivative.
+
+        Least squares at Chebyshev points, which comes within a small factor of the best largest error.
+        Outside of the interval a polynomial runs away: hold the inputs inside. Keyword arguments are
+        parameter values.
+
+        Raises `CallError` for several inputs, a degree outside 0 ... 30, an empty interval, and a
+        function that is not finite on it.
+
+        >>> near = activation(lambda x: max(x, 0), name="relu").polynomial(2, (-4, 4))
+        >>> round(near.largest_error, 2), near.derivative(1.0) == near.exact_derivative(1.0)
+        (0.42, True)
+        """
         from actgrad.study.variants import polynomial
 
-        return polynomial(self, *args, **options)
-
-    def supports(self) -> Any:
-        """What can be exported, with which derivatives, and why not: see `actgrad.study.targets`."""
-        from actgrad.study.targets import supports
-
-        return supports(self)
+        return Polynomial(polynomial(self._with(parameters).program, degree, interval))
 
     @property
     def function(self) -> Callable[..., Any] | None:
         """The Python function that it was read from, where this process has it."""
         return self._function
+
+
+class Polynomial(Activation):
+    """An activation that is a polynomial near another one: see `Activation.polynomial`."""
+
+    def __init__(self, approximation: Approximation) -> None:
+        super().__init__(approximation.program)
+        self.interval = approximation.interval
+        self.largest_error = approximation.largest_error
+        """The largest error on the interval, both sides of every jump included."""
+        self.coefficients = approximation.coefficients
+        """Of 1, x, x², ..."""
+        self._note = str(approximation)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, {self._note}>"
 
 
 def _umask() -> int:
@@ -518,4 +540,9 @@ def load(path: str | os.PathLike[str]) -> Activation:
     return Activation(storage.from_json(text, source=str(path)))
 
 
-when_imported("keras", lambda: _room("keras").register(Activation))
+def _register_with_keras() -> None:
+    for kind in (Activation, Polynomial):
+        _room("keras").register(kind)
+
+
+when_imported("keras", _register_with_keras)

@@ -134,10 +134,10 @@ def test_a_long_formula_is_cut():
 def test_without_matplotlib(spiky, monkeypatch):
     from actgrad.study import plots
 
-    plots._figure.cache_clear()
+    plots._picture_class.cache_clear()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     page = shown(spiky)
-    plots._figure.cache_clear()
+    plots._picture_class.cache_clear()
     assert page.pictures == []
     assert "pip install 'actgrad[workbench]'" in page.text
     assert "exact except at kinks" in page.text

@@ -8,7 +8,6 @@ import pytest
 
 from actgrad import activation
 from actgrad.errors import CallError, DerivativeMismatchWarning
-from actgrad.study.check import check
 
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
 
@@ -446,7 +445,7 @@ def test_as_json():
 @pytest.mark.parametrize(("low", "high"), [(1, 1), (2, -2), (math.nan, 1), (0, math.inf)])
 def test_empty_range(low, high):
     with pytest.raises(CallError, match="from low to high"):
-        check(activation(math.tanh), low, high)
+        activation(math.tanh).check(low, high)
 
 
 def test_unknown_parameter():
@@ -458,7 +457,7 @@ soft_step = activation(lambda x: 1.0 if x >= 0 else 0.0, surrogate=lambda x: max
 
 
 def test_a_surrogate_inside_a_function_is_declared_too():
-    found = check(activation(lambda x: x + 2 * soft_step(x), name="f"))
+    found = activation(lambda x: x + 2 * soft_step(x), name="f").check()
     assert found.verdict == "surrogate (declared)"
     assert found.jumps == (0.0,)
 
@@ -466,4 +465,4 @@ def test_a_surrogate_inside_a_function_is_declared_too():
 def test_a_wrong_derivative_is_not_excused_by_a_surrogate_inside():
     with pytest.warns(DerivativeMismatchWarning):
         f = activation(lambda x: x + 2 * soft_step(x), name="f", derivative=3)
-    assert check(f).verdict == "WRONG"
+    assert f.check().verdict == "WRONG"

@@ -171,7 +171,7 @@ def test_pyplot_is_left_alone():
 
 def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    plots._figure.cache_clear()
+    plots._picture_class.cache_clear()
     with pytest.raises(MissingFrameworkError, match=r"pip install 'actgrad\[workbench\]'"):
         activation(math.tanh).plot()
 

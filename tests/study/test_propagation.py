@@ -7,7 +7,6 @@ import pytest
 
 from actgrad import activation, from_json
 from actgrad.errors import CallError
-from actgrad.study.propagation import propagation
 
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
 
@@ -119,14 +118,14 @@ ROWS = [
 
 
 def numbers(function, surrogate=1.0):
-    return propagation(activation(function, name="f", surrogate=surrogate))
+    return activation(function, name="f", surrogate=surrogate).propagation()
 
 
 def exact(name):
     function = FUNCTIONS[name]
     if name in ("heaviside", "sign"):
         return numbers(function)
-    return propagation(activation(function, name=name))
+    return activation(function, name=name).propagation()
 
 
 @pytest.mark.parametrize(("name", "field", "value"), ROWS)
@@ -212,7 +211,7 @@ def test_the_square_escapes_at_once():
 def test_escape_threshold_of_a_damped_cubic():
     """f = x - a x³ has Q(q) = q - 6 a q² + 15 a² q³, so Q(q) = q Q(1) at q = 2/(5a) - 1 besides q = 1."""
     a = 0.1
-    found = propagation(activation(lambda x: x - a * x**3))
+    found = activation(lambda x: x - a * x**3).propagation()
     assert found.eta == pytest.approx((1 - 12 * a + 45 * a**2) / (1 - 6 * a + 15 * a**2))
     assert found.escape_threshold == pytest.approx(2 / (5 * a) - 1, rel=1e-6)
 
@@ -228,12 +227,12 @@ def test_never_a_warning_for_sound_activations(name, depth):
     [
         (lambda: exact("square"), ["variance does not stay", "eta = 2", "normalise each sample"]),
         (lambda: exact("sigmoid"), ["vanishes", "0.391", "skip connections"]),
-        (lambda: propagation(activation(lambda x: math.sin(6 * x))), ["explodes"]),
+        (lambda: activation(lambda x: math.sin(6 * x)).propagation(), ["explodes"]),
         (
             lambda: numbers(heaviside, SURROGATES["fast 100"][0]),
             ["out of scale", "0.0729", "c = 13.712"],
         ),
-        (lambda: propagation(activation(lambda x: max(x - 2, 0))), ["derivative is zero for 98%"]),
+        (lambda: activation(lambda x: max(x - 2, 0)).propagation(), ["derivative is zero for 98%"]),
     ],
     ids=["escaping", "vanishing", "exploding", "surrogate", "dead"],
 )

@@ -137,3 +137,21 @@ def test_both_sides_of_a_jump_are_measured():
 def test_what_has_no_polynomial(degree, interval, words):
     with pytest.raises(CallError, match=words):
         activation(math.log).polynomial(degree, interval)
+
+
+def test_a_polynomial_is_copied_and_saved_as_its_formula():
+    near = activation(relu).polynomial(3)
+    again = pickle.loads(pickle.dumps(near))
+    assert again == near == near(**{})
+    assert repr(near).endswith(f"within {near.largest_error:.3g} of relu on [-3, 3]>")
+
+
+def test_keras_loads_a_model_with_a_polynomial(tmp_path):
+    keras = pytest.importorskip("keras")
+    near = activation(relu).polynomial(3)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation=near)])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    x = np.linspace(-2, 2, 8, dtype="float32").reshape(4, 2)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert again.layers[-1].activation == near

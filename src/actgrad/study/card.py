@@ -19,7 +19,7 @@ _GOOD, _BAD = "#2a8f41", "#e5484d"  # to be read on white and on black
 _LABEL = 22  # columns, in the text of the propagation numbers
 
 
-def card(activation: Any) -> str:
+def card(program: Program, function: Callable[..., Any] | None = None) -> str:
     """HTML that stands alone: no script, no style sheet, nothing fetched; all text is escaped.
 
     What cannot be said of an activation (the propagation of two inputs, say) is left out with its
@@ -27,21 +27,20 @@ def card(activation: Any) -> str:
     show nothing.
 
     >>> from actgrad import activation
-    >>> html = card(activation(lambda x: x if x > 0 else 0, name="relu"))
+    >>> html = card(activation(lambda x: x if x > 0 else 0, name="relu").program)
     >>> "relu(x) = x if 0 &lt; x else 0" in html and "exact except at kinks" in html
     True
     """
-    program: Program = activation.program
     lines = [*_formulas(program)]
     if program.on_host:
         lines.append(
             _line("runs on the host: <code>.check()</code> and <code>.plot()</code> run it")
         )
         return _box(lines)
-    measured, found = _tried(lambda: check(activation))
+    measured, found = _tried(lambda: check(program, function))
     lines.append(_verdict(measured) if measured is not None else _left_out("not checked", found))
-    numbers, why = _tried(lambda: propagation(activation))
-    image, lacking = _tried(lambda: _picture(activation))
+    numbers, why = _tried(lambda: propagation(program))
+    image, lacking = _tried(lambda: _picture(program))
     right = _numbers(numbers) if numbers else _left_out("no propagation numbers", why)
     left = image or _left_out("no picture", lacking)
     lines.append(
@@ -100,12 +99,12 @@ def _numbers(found: Propagation) -> str:
     return f'<table style="font-size:90%">{cells}</table>{notes}'
 
 
-def _picture(activation: Any) -> str:
-    figure = plot(activation)
+def _picture(program: Program) -> str:
+    figure = plot(program)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=72)
     data = base64.b64encode(buffer.getvalue()).decode()
-    about = escape(f"{activation.name} and its derivative", quote=True)
+    about = escape(f"{program.name} and its derivative", quote=True)
     return f'<img alt="{about}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 

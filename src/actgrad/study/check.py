@@ -119,43 +119,17 @@ class Check:
 
 
 def check(
-    activation: Any, low: float = -8.0, high: float = 8.0, *, points: int = 321, **parameters: Any
+    program: Program,
+    function: Callable[..., Any] | None = None,
+    low: float = -8.0,
+    high: float = 8.0,
+    *,
+    points: int = 321,
 ) -> Check:
-    """Measure the derivative in force against the slope of the function.
-
-    The slope is that of the user's own Python function, by finite differences with many step sizes
-    in float64, one-sided at the breakpoints; of the program's value where this process does not have
-    the function. Points: a grid over [low, high], both sides of every kink and jump found in there,
-    the middle between neighbouring ones, ±0, subnormal and large numbers. For several inputs, along
-    each of them with the others at four values. Keyword arguments are parameter values.
-
-    The verdict is one of
-
-    - "exact": the derivative is the slope wherever it could be measured;
-    - "exact except at kinks": so too, but at some places (`kinks`, `jumps`) the function has no
-      slope. The value at a kink itself must lie between the slopes at its sides;
-    - "surrogate (declared)": `surrogate=` was given, or a `gradient=` that is not the upstream
-      gradient times the slope, or the function calls an activation or a `stop_gradient` whose
-      declared derivative is not the slope;
-    - "WRONG": it claims to be the slope, and is not; `worst` has the places.
-
-    Raises `CallError` for an unknown parameter or an empty range.
-
-    >>> from actgrad import activation
-    >>> leaky = activation(lambda x: x if x > 0 else 0.1 * x, name="leaky")
-    >>> print(leaky.check())
-    leaky: exact except at kinks
-      kink at 0
-      ... points compared with finite differences of the Python function
-    >>> leaky.check().kinks
-    (0.0,)
-    """
+    """Measure a program's derivative, against `function` if it is at hand: see `Studied.check`."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
-    if parameters:
-        activation = activation(**parameters)
-    program: Program = activation.program
-    own = _python_function(activation)
+    own = _python_function(program, function)
     done = tuple(_check_input(program, own, name, low, high, points) for name in program.inputs)
     verdict = max((item.verdict for item in done), key=_VERDICTS.index)
     oracle = "the Python function" if own else "its formula"
@@ -313,9 +287,10 @@ def _along(
     return lambda x: np.array([value(float(item)) for item in x])
 
 
-def _python_function(activation: Any) -> Callable[..., float] | None:
+def _python_function(
+    program: Program, function: Callable[..., Any] | None
+) -> Callable[..., float] | None:
     """The user's function of plain numbers, its parameters filled in, if it is at hand and is one."""
-    function = activation.function
     if function is None or not callable(function):
         return None
     function = unwrap(function)
@@ -323,10 +298,11 @@ def _python_function(activation: Any) -> Callable[..., float] | None:
         takes = dict(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         takes = {}
-    keywords = {n: v for n, v in activation.parameters.items() if n in takes}
+    parameters = dict(program.parameters) | dict(program.fixed)
+    keywords = {n: v for n, v in parameters.items() if n in takes}
     if any(isinstance(v, tuple) for v in keywords.values()):
         return None
-    names = activation.inputs
+    names = program.inputs
     only_keyword = {n for n in names if n in takes and takes[n].kind is takes[n].KEYWORD_ONLY}
 
     def call(*numbers: float) -> Any:

@@ -9,13 +9,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actgrad.errors import CallError, MissingFrameworkError
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import Breakpoint, breakpoints
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = np.ndarray[Any, Any]
 
@@ -28,52 +32,44 @@ _MOST_DOTS = 60
 
 
 def plot(
-    activation: Any,
+    program: Program,
     low: float = -4.0,
     high: float = 4.0,
     path: str | os.PathLike[str] | None = None,
-    ax: Any = None,
-    **parameters: Any,
-) -> Any:
-    """Draw the function, the derivative in force and, where it is another, the exact derivative.
-
-    A jump is not joined by a line: a full dot is the value, an open one a limit. A diamond is a kink.
-    Of two inputs, the function and both derivatives are drawn as heat maps, breakpoints dotted; of
-    more, a slice along each input with the others at 0.5. Keyword arguments are parameter values.
-
-    Writes the picture to `path` (png, svg, pdf, ...) if one is given, and draws on the matplotlib
-    axes `ax` (a slice along the first input) if those are given. Returns the matplotlib `Figure`,
-    which a notebook shows; pyplot and its global state are not used.
-
-    Raises `MissingFrameworkError` without matplotlib, and `CallError` for an empty range.
-    """
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw a program: see `Studied.plot`."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
-    if parameters:
-        activation = activation(**parameters)
-    program: Program = activation.program
     inputs = program.inputs
     if ax is not None:
         _draw(ax, program, inputs[0], low, high)
-        figure = ax.figure
+        figure = ax.figure.figure  # of a subfigure, the whole one
     elif len(inputs) == 1:
-        figure = _figure()(figsize=(7.6, 4.8), dpi=150, layout="constrained")
+        figure = new_figure(7.6, 4.8)
         _draw(figure.add_subplot(), program, inputs[0], low, high)
     elif len(inputs) == 2:
         figure = _maps(program, low, high)
     else:
-        figure = _figure()(figsize=(6.2 * len(inputs), 4.8), dpi=150, layout="constrained")
+        figure = new_figure(6.2 * len(inputs), 4.8)
         for axes, name in zip(figure.subplots(1, len(inputs)), inputs, strict=True):
             _draw(axes, program, name, low, high)
-    if ax is None:
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     if path is not None:
         figure.savefig(path)
     return figure
 
 
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches. Raises `MissingFrameworkError` without matplotlib."""
+    picture = _picture_class()
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)
+    return picture(figsize=(width, height), dpi=150, layout=engine)
+
+
 @cache
-def _figure() -> Any:
+def _picture_class() -> type[Figure]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -289,7 +285,7 @@ def _maps(program: Program, low: float, high: float) -> Any:
         if not np.allclose(exact, in_force, rtol=1e-4, atol=1e-7, equal_nan=True):
             labels = [f"exact derivative by {n}" for n in names]
             rows.append(list(zip(labels, exact, strict=True)))
-    figure = _figure()(figsize=(12.6, 3.9 * len(rows)), dpi=150, layout="constrained")
+    figure = new_figure(12.6, 3.9 * len(rows))
     axes = figure.subplots(len(rows), 3, squeeze=False)
     dots, jumps = _broken(program, low, high)
     for row, found in zip(axes, rows, strict=True):

@@ -11,13 +11,16 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actgrad.errors import CallError
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
+
+if TYPE_CHECKING:
+    from actgrad.study.forecast import Forecast
 
 Array = np.ndarray[Any, Any]
 
@@ -176,7 +179,7 @@ class Propagation:
         weight_scale: float = 1.0,
         bias_scale: float = 0.0,
         input_moment: float | None = None,
-    ) -> Any:
+    ) -> Forecast:
         """Variance forward and gradient backward in random networks, layer by layer.
 
         Weights have the standard deviation `weight_scale` · g_f / √fan_in, biases `bias_scale`;
@@ -189,7 +192,7 @@ class Propagation:
         >>> [round(math.exp(v), 1) for v in ahead.log_variance]  # 1.44^(2^l - 1)
         [1.4, 3.0, 12.8, 237.4]
         """
-        from actgrad.trainability.forecast import forecast
+        from actgrad.study.random_networks import forecast  # makes tables when it is imported
 
         return forecast(
             self.program, self.gain, depth, width, weight_scale, bias_scale, input_moment
@@ -201,24 +204,8 @@ def _seen(value: float) -> float:
     return 0.0 if abs(value) < 1e-12 else value
 
 
-def propagation(activation: Any, **parameters: Any) -> Propagation:
-    """The numbers that say how signals and gradients pass through an activation of one input.
-
-    Gauss-Legendre quadrature over [-14, 14], 56 panels of 64 points, split at the kinks and jumps of
-    the function and of the derivative in force. Keyword arguments are parameter values.
-
-    Raises `CallError` for several inputs and for a `gradient=` rule, which has no derivative.
-
-    Source: Poole et al. 2016 (arXiv 1606.05340), Schoenholz et al. 2017 (arXiv 1611.01232).
-
-    >>> from actgrad import activation
-    >>> relu = activation(lambda x: max(x, 0), name="relu")
-    >>> round(propagation(relu).gain ** 2, 9), round(propagation(relu).chi, 9)
-    (2.0, 1.0)
-    """
-    if parameters:
-        activation = activation(**parameters)
-    program: Program = activation.program
+def propagation(program: Program) -> Propagation:
+    """The propagation numbers of a program of one input: see `Studied.propagation`."""
     if len(program.inputs) != 1:
         raise CallError(
             f"propagation needs an activation of one input, and {program.name!r} has "

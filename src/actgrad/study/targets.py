@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from actgrad.activation import Activation
 from actgrad.language.expression import plain, walk
+from actgrad.language.program import Program
 
 ASPECTS = ("value", "derivative", "second derivative", "trainable parameters")
 
@@ -172,21 +172,12 @@ class Support:
         return "\n".join([f"{self.name}: what each target keeps", *lines])
 
 
-def supports(f: Activation) -> Support:
-    """What each target keeps of an activation, and why not what it does not.
-
-    >>> from actgrad import activation
-    >>> table = supports(activation(lambda x: x * x, name="square"))
-    >>> table["torch"]["derivative"], table["onnx"]["derivative"]
-    (True, False)
-    >>> table["onnx"].reason("derivative")
-    'it is a format for inference: it holds the value only'
-    """
-    return Support(f.name, tuple(Row(target, _reasons(f, target)) for target in TARGETS))
+def supports(program: Program) -> Support:
+    """What each target keeps of a program: see `Studied.supports`."""
+    return Support(program.name, tuple(Row(t, _reasons(program, t)) for t in TARGETS))
 
 
-def _reasons(f: Activation, target: Target) -> tuple[tuple[str, str], ...]:
-    program = f.program
+def _reasons(program: Program, target: Target) -> tuple[tuple[str, str], ...]:
     if program.on_host:
         why = "it runs on the host (host=True), as Python code of this process"
         return tuple((aspect, why) for aspect in ASPECTS)

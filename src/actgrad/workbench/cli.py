@@ -12,7 +12,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 try:
     import typer
@@ -71,7 +71,9 @@ def plot(
         raise InputError(f"--output {path}: a picture ends in {', '.join(PICTURES)}")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"--output {path}: it should be a file in a folder that exists")
-    limits = {name: value for name, value in (("low", low), ("high", high)) if value is not None}
+    limits: dict[str, Any] = {
+        name: value for name, value in (("low", low), ("high", high)) if value is not None
+    }
     f.plot(path=path, **limits)
     print(json.dumps({"activation": f.name, "picture": str(path)}, indent=2) if as_json else path)
 

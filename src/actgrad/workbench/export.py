@@ -24,7 +24,6 @@ import numpy as np
 
 from actgrad.activation import Activation
 from actgrad.errors import ExportError, InputError, MissingFrameworkError
-from actgrad.study.targets import supports
 from actgrad.workbench.quiet import import_keras, quiet
 
 SUFFIXES = {
@@ -81,7 +80,7 @@ def export(
 
 
 def _check_arguments(f: Activation, target: str, path: Path, model: Path | None) -> None:
-    row = supports(f)[target]
+    row = f.supports()[target]
     if not row["value"]:
         raise ExportError(f"{f.name!r} cannot go to {target}: {row.reason('value')}")
     if path.exists():
@@ -270,7 +269,7 @@ def _oracle(f: Activation, target: str, inputs: list[Any]) -> dict[str, Any]:
     program, wide = f.program, [x.astype(np.float64) for x in inputs]
     with np.errstate(all="ignore"):
         wanted = {"value": program.evaluate(*wide)}
-        if not supports(f)[target]["derivative"] or (target == "json" and program.gradient):
+        if not f.supports()[target]["derivative"] or (target == "json" and program.gradient):
             return wanted
         for i, name in enumerate(program.inputs):
             wanted[f"g{i}"] = program.vjp(name).evaluate(*wide, np.ones_like(wide[0]))

@@ -11,10 +11,7 @@ width.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import os
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ import numpy as np
 from actgrad.errors import CallError
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
+from actgrad.study.forecast import FixedPoint, Forecast, finite_exp
 
 Array = np.ndarray[Any, Any]
 
@@ -30,76 +28,6 @@ _REACH, _LOGS = 9.0, np.linspace(-40, 40, 101)
 _FINE = np.geomspace(1e-4, 0.4, 10)
 _ENDS = np.unique(np.concatenate([np.linspace(-_REACH, _REACH, 37), _FINE, -_FINE]))
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
-
-
-@dataclass(frozen=True)
-class FixedPoint:
-    """A variance that a layer keeps. Attracting with a slope (d log h / d log q) below 1."""
-
-    variance: float
-    slope: float
-
-    @property
-    def attracts(self) -> bool:
-        return abs(self.slope) < 1
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """Layer by layer, the first one first: means over random networks, and how far they scatter."""
-
-    name: str
-    depth: int
-    width: int
-    weight_scale: float
-    bias_scale: float
-    log_variance: tuple[float, ...]
-    """E log q of the pre-activations."""
-    log_variance_spread: tuple[float, ...]
-    """The standard deviation of log q from network to network."""
-    gradient_rms: tuple[float, ...]
-    """exp(E log g), with g the rms of the gradient by the pre-activations, 1 at the last layer."""
-    gradient_spread: tuple[float, ...]
-    """The standard deviation of log g from network to network."""
-    fixed_points: tuple[FixedPoint, ...]
-    """The variances that an infinitely wide layer keeps, if they are single points."""
-    keeps_every: bool
-    """Whether (nearly) every variance is kept, as by ReLU with its gain."""
-    log_map: tuple[tuple[float, float], ...] = field(repr=False)
-    """The map of an infinitely wide layer: log q, and the next layer's log q."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON, without the map."""
-        found = dataclasses.asdict(self)
-        del found["log_map"]
-        return found
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.name}: {self.depth} layers of {self.width}, weights × {self.weight_scale:g} of the "
-            f"gain, biases {self.bias_scale:g}",
-            "  layer    variance  (factor ÷ ×)    gradient rms  (factor ÷ ×)",
-        ]
-        rows = zip(
-            self.log_variance,
-            self.log_variance_spread,
-            self.gradient_rms,
-            self.gradient_spread,
-            strict=True,
-        )
-        for i, (q, dq, g, dg) in enumerate(rows):
-            lines.append(f"  {i + 1:5}{_exp(q):12.4g}{_exp(dq):16.4g}{g:16.4g}{_exp(dg):16.4g}")
-        return "\n".join(lines)
-
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """The variance map with its fixed points, and the forecast by layer: a matplotlib figure."""
-        from actgrad.trainability.forecast_plot import plot
-
-        return plot(self, path)
-
-
-def _exp(x: float) -> float:
-    return math.exp(x) if x < 700 else math.inf
 
 
 def forecast(
@@ -138,7 +66,7 @@ def forecast(
         weight_scale,
         bias_scale,
         *(_each(np.mean, forward), _each(np.std, forward)),
-        tuple(map(_exp, _each(np.mean, backward))),
+        tuple(map(finite_exp, _each(np.mean, backward))),
         _each(np.std, backward),
         fixed,
         every,
@@ -225,7 +153,7 @@ def _fixed_points(mapped: Array) -> tuple[tuple[FixedPoint, ...], bool]:
         if np.isfinite(a) and np.isfinite(b) and (a < 0 < b or b < 0 < a or a == 0):
             x = _LOGS[i] + (_LOGS[1] - _LOGS[0]) * (a / (a - b) if a else 0.0)
             slope = 1 + (b - a) / (_LOGS[1] - _LOGS[0])
-            found.append(FixedPoint(_exp(float(x)), float(slope)))
+            found.append(FixedPoint(finite_exp(float(x)), float(slope)))
     return tuple(found), False
 
 

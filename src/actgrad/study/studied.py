@@ -1,0 +1,136 @@
+"""`Studied`: the methods by which an activation is checked, drawn and measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from actgrad.language.program import Program
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from actgrad.study.check import Check
+    from actgrad.study.propagation import Propagation
+    from actgrad.study.targets import Support
+
+
+class Studied:
+    """The base class of `Activation`: what can be asked of its program, without any framework.
+
+    Each method loads its part of the study when it is called, so that `import actgrad` stays light.
+    """
+
+    program: Program
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The Python function that it was read from, where this process has it."""
+        raise NotImplementedError
+
+    def _with(self, parameters: dict[str, Any]) -> Self:
+        """The same with other parameter values."""
+        raise NotImplementedError
+
+    def check(
+        self, low: float = -8.0, high: float = 8.0, *, points: int = 321, **parameters: Any
+    ) -> Check:
+        """Measure the derivative in force against the slope of the function.
+
+        The slope is that of your own Python function, by finite differences with many step sizes in
+        float64, one-sided at the breakpoints; of the program's value where this process does not have
+        the function. Points: a grid over [low, high], both sides of every kink and jump found in
+        there, the middle between neighbouring ones, ±0, subnormal and large numbers. For several
+        inputs, along each of them with the others at four values. Keyword arguments are parameter
+        values.
+
+        The verdict is one of
+
+        - "exact": the derivative is the slope wherever it could be measured;
+        - "exact except at kinks": so too, but at some places (`kinks`, `jumps`) the function has no
+          slope. The value at a kink itself must lie between the slopes at its sides;
+        - "surrogate (declared)": `surrogate=` was given, or a `gradient=` that is not the upstream
+          gradient times the slope, or the function calls an activation or a `stop_gradient` whose
+          declared derivative is not the slope;
+        - "WRONG": it claims to be the slope, and is not; `worst` has the places.
+
+        Raises `CallError` for an unknown parameter or an empty range.
+
+        >>> from actgrad import activation
+        >>> leaky = activation(lambda x: x if x > 0 else 0.1 * x, name="leaky")
+        >>> print(leaky.check())
+        leaky: exact except at kinks
+          kink at 0
+          ... points compared with finite differences of the Python function
+        >>> leaky.check().kinks
+        (0.0,)
+        """
+        from actgrad.study.check import check
+
+        f = self._with(parameters)
+        return check(f.program, f.function, low, high, points=points)
+
+    def plot(
+        self,
+        low: float = -4.0,
+        high: float = 4.0,
+        path: str | os.PathLike[str] | None = None,
+        ax: Axes | None = None,
+        **parameters: Any,
+    ) -> Figure:
+        """Draw the function, the derivative in force and, if it is another, the exact derivative.
+
+        A jump is not joined by a line: a full dot is the value, an open one a limit. A diamond is a
+        kink. Of two inputs, the function and both derivatives are drawn as heat maps, breakpoints
+        dotted; of more, a slice along each input with the others at 0.5. Keyword arguments are
+        parameter values.
+
+        Writes the picture to `path` (png, svg, pdf, ...) if one is given, and draws on the matplotlib
+        axes `ax` (a slice along the first input) if those are given. Returns the matplotlib `Figure`,
+        which a notebook shows; pyplot and its global state are not used.
+
+        Raises `MissingFrameworkError` without matplotlib, and `CallError` for an empty range.
+        """
+        from actgrad.study.plots import plot
+
+        return plot(self._with(parameters).program, low, high, path, ax)
+
+    def propagation(self, **parameters: Any) -> Propagation:
+        """Measure how signals and gradients pass through an activation of one input.
+
+        Gauss-Legendre quadrature over [-14, 14], 56 panels of 64 points, split at the kinks and jumps
+        of the function and of the derivative in force. Keyword arguments are parameter values.
+
+        Raises `CallError` for several inputs and for a `gradient=` rule, which has no derivative.
+
+        Source: Poole et al. 2016 (arXiv 1606.05340), Schoenholz et al. 2017 (arXiv 1611.01232).
+
+        >>> from actgrad import activation
+        >>> numbers = activation(lambda x: max(x, 0), name="relu").propagation()
+        >>> round(numbers.gain ** 2, 9), round(numbers.chi, 9)
+        (2.0, 1.0)
+        """
+        from actgrad.study.propagation import propagation
+
+        return propagation(self._with(parameters).program)
+
+    def supports(self) -> Support:
+        """Tell what each export target keeps of it, and why not what it does not keep.
+
+        >>> from actgrad import activation
+        >>> table = activation(lambda x: x * x, name="square").supports()
+        >>> table["torch"]["derivative"], table["onnx"]["derivative"]
+        (True, False)
+        >>> table["onnx"].reason("derivative")
+        'it is a format for inference: it holds the value only'
+        """
+        from actgrad.study.targets import supports
+
+        return supports(self.program)
+
+    def _repr_html_(self) -> str:
+        from actgrad.study.card import card
+
+        return card(self.program, self.function)
