@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 from actgrad.errors import (
     CallError,
     DefinitionError,
+    HostError,
     MissingFrameworkError,
     ProgramError,
     TraceError,
@@ -25,10 +26,10 @@ from actgrad.errors import (
 from actgrad.frameworks.dispatch import caller
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend
-from actgrad.frameworks.trainable import Trainable
+from actgrad.frameworks.trainable import Trainable, trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
-from actgrad.reading.define import define
+from actgrad.reading.define import check_trainable, define
 from actgrad.reading.rule_reader import Rule, with_rule
 from actgrad.reading.signature import as_value, is_number
 from actgrad.study.studied import Studied
@@ -213,7 +214,11 @@ class Activation(Studied):
         return function
 
     def layer(self, name: str | None = None, **parameters: Any) -> Any:
-        """A Keras layer. Parameters may be numbers or `trainable(...)`."""
+        """A Keras layer. Parameters may be numbers or `trainable(...)`.
+
+        Raises `CallError` for anything else, and warns where a parameter cannot be learnt as the
+        derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
+        """
         shaped, parameters = self._shaped(parameters)
         return _room("keras").layer(shaped.program, name, parameters)
 
@@ -228,10 +233,35 @@ class Activation(Studied):
                     f"length, an option), so it cannot be learnt"
                 )
         rest = {n: v for n, v in parameters.items() if n not in fixed}
-        return (self._with(fixed) if fixed else self), rest
+        shaped = self._with(fixed) if fixed else self
+        for name, value in rest.items():
+            shaped._check_setting(name, value)
+        return shaped, rest
+
+    def _check_setting(self, name: str, value: Any) -> None:
+        """That a layer or a module can be given this for a parameter; warn where it cannot be learnt."""
+        if isinstance(value, Trainable):
+            if name not in self.program.differentiable:
+                raise HostError(
+                    f"{self.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
+                    f"known and {name!r} cannot be learnt\n"
+                    f"  Name it in the rule: {{{name!r}: ...}}."
+                )
+            at = self if value.initial is None else self._with({name: value.initial})
+            check_trainable(at.program, name)
+        elif not is_number(value):
+            said = "the function `trainable` itself" if value is trainable else f"{value!r:.80}"
+            raise CallError(
+                f"the parameter {name!r} of {self.name!r} must be a number or `trainable(...)`, and is "
+                f"{said}\n  To learn it: {name}=trainable()."
+            )
 
     def module(self, **parameters: Any) -> Any:
-        """A PyTorch module. Parameters may be numbers or `trainable(...)`."""
+        """A PyTorch module. Parameters may be numbers or `trainable(...)`.
+
+        Raises `CallError` for anything else, and warns where a parameter cannot be learnt as the
+        derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
+        """
         shaped, parameters = self._shaped(parameters)
         return _room("torch").module(shaped.program, parameters)
 

@@ -196,8 +196,9 @@ def test_jax_forward_mode_and_second_order() -> None:
 SOURCES = {
     "torch": """
 import numpy as np, torch
-x, a, u = torch.tensor(X, requires_grad=True), torch.tensor(A, dtype=torch.float64, requires_grad=True), torch.tensor(U)
-f(x, a).backward(u)
+x = torch.tensor(X, requires_grad=True)
+a = torch.tensor(A, dtype=torch.float64, requires_grad=True)
+f(x, a).backward(torch.tensor(U))
 found = [x.grad.numpy(), a.grad.numpy()]
 """,
     "tensorflow": """

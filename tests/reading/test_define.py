@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,6 +17,7 @@ from actgrad.errors import (
     DefinitionError,
     DerivativeMismatchWarning,
     ImpureError,
+    SurrogateWarning,
     TraceError,
 )
 from actgrad.reading.define import define
@@ -303,3 +305,34 @@ def test_a_parameter_is_told_by_its_sign_at_zero(k):
     if k == 0.0:
         assert f(k=k)(3.0) == math.copysign(3.0, k)
         assert f(k=k) != f(k=-k)
+
+
+def test_a_narrow_surrogate_is_not_zero() -> None:
+    def near(v, threshold=3.0):
+        return 1.0 if abs(v - threshold) < 0.01 else 0.0
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        activation(lambda v, threshold=3.0: 1.0 if v >= threshold else 0.0, surrogate=near)
+        activation(
+            lambda v: 1.0 if v >= 3.0 else 0.0,
+            surrogate=lambda v: near(v),
+            name="a_number_of_its_own",
+        )
+
+
+def test_a_surrogate_of_two_inputs_that_meet_is_not_zero() -> None:
+    def rule(v, threshold):
+        return max(0.0, 0.1 - abs(v - threshold)), -max(0.0, 0.1 - abs(v - threshold))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        activation(lambda v, threshold: 1.0 if v >= threshold else 0.0, surrogate=rule)
+
+
+def test_a_surrogate_that_is_zero_is_warned_about() -> None:
+    with pytest.warns(SurrogateWarning, match="zero everywhere"):
+        activation(
+            lambda v, w: 1.0 if v >= w else 0.0,
+            surrogate=lambda v, w: (max(0.0, -1.0 - abs(v)), max(0.0, -1.0 - abs(w))),
+        )

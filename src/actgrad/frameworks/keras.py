@@ -87,7 +87,7 @@ def _initial(program: Program, name: str, value: Trainable) -> Any:
 def _setting(program: Program, name: str, value: Any) -> Any:
     """What a layer keeps of a parameter: `trainable(...)`, or the number, frozen."""
     if isinstance(value, Trainable):
-        if program.on_host:
+        if name not in program.differentiable:
             raise HostError(
                 f"{program.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
                 f"known and {name!r} cannot be learnt"

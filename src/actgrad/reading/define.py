@@ -131,6 +131,22 @@ def _check_derivatives(program: Program) -> None:
             _warn(f"the surrogate of {program.name!r} is not finite at {at:.6g}", SurrogateWarning)
 
 
+def check_trainable(program: Program, name: str) -> None:
+    """Warn if a parameter cannot be learnt, as the derivative in force by it is zero everywhere."""
+    if not witness.is_zero_by(program, name):
+        return
+    kind = "surrogate" if program.kind in ("exact", "derivative") else program.kind
+    inputs = program.inputs + (program.upstream,) * (kind == "gradient")
+    parameters = [n for n, _ in program.parameters]
+    names = ", ".join(f'"{n}": ...' for n in (*program.inputs, name))
+    _warn(
+        f"the parameter {name!r} of {program.name!r} cannot be learnt: the derivative by it is zero "
+        f"everywhere\n"
+        f"  Give a rule for it: {kind}=lambda {', '.join([*inputs, *parameters])}: {{{names}}}.",
+        ZeroDerivativeWarning if program.kind == "exact" else SurrogateWarning,
+    )
+
+
 def _check_claim(program: Program, by: str) -> None:
     claimed, exact = derive(program.value, by), derive(program.exact().value, by)
     wrong = [] if claimed is exact else witness.mismatches(program, [claimed], [exact])

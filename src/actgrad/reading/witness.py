@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.language.expression import Expr, evaluate, plain
+from actgrad.language.expression import Expr, const, evaluate, is_const, plain, walk
 from actgrad.language.program import Program
 
 # Irregular, so that no point falls on a kink that a person would write.
@@ -127,10 +127,45 @@ def mismatches(
     return found if len(found) > 1 else []
 
 
+_NEAR = np.concatenate([sign * np.geomspace(1e-4, 3.1, 20) for sign in (-1, 1)])
+_MAX_CENTRES = 40
+
+
 def is_zero(program: Program, derivatives: list[Expr]) -> bool:
-    """Whether all derivatives vanish at every point."""
-    points = grid(len(program.inputs))
-    return all(not np.any(_values(program, plain(d), points)) for d in derivatives)
+    """Whether all derivatives vanish, also near the function's own numbers and near another input."""
+    derivatives = [plain(d) for d in derivatives if d is not const(0.0)]
+    for points in (_anywhere, _where_it_may_not_vanish):
+        if any(np.any(_values(program, d, points(program))) for d in derivatives):
+            return False
+    return True
+
+
+def is_zero_by(program: Program, name: str) -> bool:
+    """Whether the gradient by one argument vanishes."""
+    rule = program.vjp(name)
+    return is_zero(rule, [rule.value])
+
+
+def _anywhere(program: Program) -> list[np.ndarray[Any, Any]]:
+    return grid(len(program.inputs))
+
+
+def _where_it_may_not_vanish(program: Program) -> list[np.ndarray[Any, Any]]:
+    """Points for each input: a narrow peak lies near a number in the function, or where inputs meet."""
+    numbers = {node.value for node in walk(program.value) if is_const(node)}
+    centres = [float(c) for c in numbers if isinstance(c, float) and np.isfinite(c)][:_MAX_CENTRES]
+    centres += [float(c) for _, value in program.parameters for c in np.ravel(value)[:_MAX_CENTRES]]
+    at = np.array(centres)[:, None]
+    with np.errstate(over="ignore"):
+        points = np.concatenate([POINTS, (at + _NEAR).ravel(), (at * (1 + _NEAR)).ravel()])
+    if len(program.inputs) == 1:
+        return [points]
+    apart = np.resize(np.append(_NEAR, [0.731, -0.731]), len(points))
+    others = [
+        np.concatenate([np.roll(points, 17 * i), points + np.roll(apart, i)])
+        for i in range(1, len(program.inputs))
+    ]
+    return [np.concatenate([points, points]), *others]
 
 
 def not_finite(program: Program, derivatives: list[Expr]) -> float | None:

@@ -417,9 +417,8 @@ def native_rule(
     from tensorflow.python.eager import record
 
     size = len(program.inputs)
-    # A host function's derivative by a parameter is not known: it has none, as an unconnected tensor.
-    named = program.inputs if program.on_host else program.arguments
-    learnt = [name in named and name not in numbers for name in program.arguments]
+    # By a parameter that its rule does not name, a host function has none, as an unconnected tensor.
+    learnt = [name in program.differentiable and name not in numbers for name in program.arguments]
 
     @cache
     def gradient_at(i: int) -> Program:
