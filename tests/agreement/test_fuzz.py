@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 jax = pytest.importorskip("jax")
 pytest.importorskip("tensorflow")
 pytest.importorskip("torch")
-from actgrad.codegen import source
+from actgrad.codegen import emit
 from actgrad.errors import TraceError
 from actgrad.frameworks import jax as jax_room
 from actgrad.frameworks import numpy
@@ -213,7 +213,7 @@ def disagreements(number: int, asked: Question, counts: dict[str, Count]) -> lis
 def _forget(part: int) -> None:
     """What was derived and compiled of earlier programs, which nobody will ask for again."""
     of_programs = (
-        *(language._partial, language._bound, language._vjp, source.kernel),
+        *(language._partial, language._bound, language._vjp, emit.kernel),
         *(jax_room.native_rule, jax_room._push, jax_room.native, tensorflow_room.native_rule),
     )
     for cached in of_programs:
@@ -256,11 +256,11 @@ def test_a_wrong_operation_is_caught(
 ) -> None:
     for op, template in faults.items():
         monkeypatch.setitem(numpy.TABLE, op, template)
-    source.kernel.cache_clear()
+    emit.kernel.cache_clear()
     wrong = []
     for one in draw(25, 0):
         asked = question(*one)
         found = runners.of_numpy(asked.program, asked.columns, "float32")
         wrong += judge(asked, found, "float32", Count())
-    source.kernel.cache_clear()
+    emit.kernel.cache_clear()
     assert wrong != []

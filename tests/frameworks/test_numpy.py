@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation, activations
-from actgrad.codegen.source import kernel
+from actgrad.codegen.emit import kernel
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import numpy as room
 from actgrad.language.expression import const, make, var

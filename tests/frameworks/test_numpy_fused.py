@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("numba")
 
 from actgrad import activation, activations
-from actgrad.codegen.source import kernel
+from actgrad.codegen.emit import kernel
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks import numpy as room
 from actgrad.frameworks import numpy_fused

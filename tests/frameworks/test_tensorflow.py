@@ -16,7 +16,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from actgrad import activation
-from actgrad.codegen.source import kernel
+from actgrad.codegen.emit import kernel
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, TraceError
 from actgrad.frameworks import tensorflow as room
 from actgrad.language.expression import const, make, var

@@ -14,7 +14,7 @@ from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
 torch = pytest.importorskip("torch")
-from actgrad.codegen.source import kernel
+from actgrad.codegen.emit import kernel
 from actgrad.frameworks import torch as room
 from actgrad.frameworks.torch import rule as torch_rule
 from actgrad.frameworks.torch.host import host

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from actgrad.codegen import source
+from actgrad.codegen import emit
 from actgrad.errors import TraceError
 from actgrad.frameworks import numpy
 from actgrad.language import derive, program
@@ -122,7 +122,7 @@ def fresh() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for cached in (derive._rules, program._partial, program._vjp, source.kernel):
+    for cached in (derive._rules, program._partial, program._vjp, emit.kernel):
         cached.cache_clear()
     aliases._resolved.clear()
 

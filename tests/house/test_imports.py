@@ -185,7 +185,7 @@ def test_no_circle_of_files() -> None:
 PLANTED = {
     "upward": ("actgrad.language.ops", "from actgrad.frameworks import torch"),
     "upward, by its module": ("actgrad.language.ops", "import actgrad.activation"),
-    "upward, from the package": ("actgrad.codegen.source", "from actgrad import activation"),
+    "upward, from the package": ("actgrad.codegen.emit", "from actgrad import activation"),
     "upward, relative": ("actgrad.language.ops", "from ..study import check"),
     "upward, relative package": ("actgrad.language.ops", "from .. import study"),
     "upward, in a function": ("actgrad.language.ops", "def f():\n    import actgrad.frameworks"),
@@ -216,7 +216,7 @@ PLANTED = {
     "a framework in the language": ("actgrad.reading.names", "def f():\n    import torch"),
     "scipy in the language": ("actgrad.language.ops", "from scipy.special import erf"),
     "another framework": ("actgrad.frameworks.torch", "def f():\n    import tensorflow as tf"),
-    "a framework in source.py": ("actgrad.codegen.source", "import jax"),
+    "a framework in codegen": ("actgrad.codegen.emit", "import jax"),
     "a framework in activation.py": ("actgrad.activation", "import keras"),
     "a new room": ("actgrad.attic", ""),
 }

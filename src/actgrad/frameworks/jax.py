@@ -17,7 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.codegen.source import Dialect, identifier, kernel, standalone
+from actgrad.codegen import lower
+from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.emit import identifier, kernel
+from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError
 from actgrad.language.program import Program
 
@@ -28,8 +31,7 @@ TABLE: dict[str, str] = {
     "sub": "({0} - {1})",
     "mul": "({0} * {1})",
     "div": "({0} / {1})",
-    "floordiv": "_floordiv({0}, {1})",
-    "mod": "_mod({0}, {1})",
+    "mod": "jnp.fmod({0}, {1})",  # the same, of sizes
     "pow": "({0} ** {1})",
     "hypot": "jnp.hypot({0}, {1})",
     "copysign": "jnp.copysign({0}, {1})",
@@ -40,12 +42,9 @@ TABLE: dict[str, str] = {
     "sqrt": "jnp.sqrt({0})",
     "cbrt": "jnp.cbrt({0})",
     "exp": "jnp.exp({0})",
-    "exp2": "(2.0 ** {0})",
     "expm1": "jnp.expm1({0})",
     "log": "jnp.log({0})",
-    "log2": "_log2({0})",
-    "log10": "_log10({0})",
-    "log1p": "_log1p({0})",
+    "log1p": "jnp.log1p({0})",
     "sin": "jnp.sin({0})",
     "cos": "jnp.cos({0})",
     "tan": "jnp.tan({0})",
@@ -53,16 +52,14 @@ TABLE: dict[str, str] = {
     "acos": "jnp.arccos({0})",
     "atan": "jnp.arctan({0})",
     "atan2": "jnp.arctan2({0}, {1})",
-    "sinh": "_sinh({0})",
-    "cosh": "_cosh({0})",
     "tanh": "jnp.tanh({0})",
     "asinh": "jnp.arcsinh({0})",
     "acosh": "jnp.arccosh({0})",
-    "atanh": "_atanh({0})",
+    "atanh": "jnp.arctanh({0})",
     "sigmoid": "jax.nn.sigmoid({0})",
     "softplus": "jax.nn.softplus({0})",
     "erf": "jax.lax.erf({0})",
-    "erfc": "_erfc({0})",
+    "erfc": "jax.lax.erfc({0})",
     "lt": "({0} < {1})",
     "le": "({0} <= {1})",
     "eq": "({0} == {1})",
@@ -96,79 +93,25 @@ _VALUE = """def _rule(*arguments):
 
 """
 
-DIALECT = Dialect(
+LACKS = {
+    "mod": lower.mod,
+    "floordiv": lower.floordiv,
+    "exp2": lower.exp2,
+    "log2": lower.log2,
+    "log10": lower.log10,
+    "sinh": lower.sinh,
+    "cosh": lower.cosh,
+    "erfc": lower.erfc(2.0**8),
+    "add": lower.plus_zero,
+}
+
+_FLOAT32 = Dialect(
     "jax",
     "import jax\nimport jax.numpy as jnp",
     TABLE,
-    typed="jnp.array({0}, like.dtype)",
-    compiled=True,
-    helpers={
-        "_mod": """
-def _mod(x, y):
-    rest = jnp.fmod(x, y)
-    rest = jnp.where((rest != 0.0) & ((rest < 0.0) != (y < 0.0)), rest + y, rest)
-    return jnp.where(rest == 0.0, jnp.copysign(rest, y), rest)
-""",
-        "_floordiv": """
-def _floordiv(x, y):
-    rest = jnp.fmod(x, y)
-    whole = (x - rest) / y
-    whole = jnp.where((rest != 0.0) & ((rest < 0.0) != (y < 0.0)), whole - 1.0, whole)
-    whole = jnp.where(whole == 0.0, jnp.copysign(0.0, x / y), jnp.rint(whole))
-    return jnp.where(y == 0.0, x / y, whole)
-""",
-        # XLA takes exp(x + log(0.5)), whose error grows with x.
-        "_sinh": """
-def _sinh(x):
-    root = jnp.exp(0.5 * jnp.abs(x))
-    large = 0.5 * root * root - 0.5 / root / root
-    return jnp.where(jnp.abs(x) < 1.0, jnp.sinh(x), jnp.copysign(large, x))
-""",
-        "_cosh": """
-def _cosh(x):
-    root = jnp.exp(0.5 * jnp.abs(x))
-    return 0.5 * root * root + 0.5 / root / root
-""",
-        # XLA takes exp(-x²) of the rounded x². near² is exact, and from there to x goes a short series.
-        "_erfc": """
-def _erfc(x):
-    grid = 2097152.0 if x.dtype == jnp.float64 else 256.0
-    y = jnp.clip(x, -28.0, 28.0)
-    near = jnp.rint(y * grid) / grid
-    step = y - near
-    part = near * step
-    area = step * (1.0 - part * (1.0 - part * 0.6666666666666666))
-    tail = jax.lax.erfc(near)
-    slope = 1.1283791670955126 * jnp.exp(-near * near) / jnp.maximum(tail, jnp.finfo(x.dtype).tiny)
-    return tail * (1.0 - slope * area)
-""",
-        # XLA's own loses seven bits in float64 at -0.41.
-        "_log1p": """
-def _log1p(x):
-    if x.dtype != jnp.float64:
-        return jnp.log1p(x)
-    return jnp.where(jnp.abs(x) < 0.3, jnp.log1p(x), jnp.log(1.0 + x))
-""",
-        "_atanh": """
-def _atanh(x):
-    if x.dtype != jnp.float64:
-        return jnp.arctanh(x)
-    size = jnp.abs(x)
-    return jnp.copysign(0.5 * _log1p(2.0 * size / (1.0 - size)), x)
-""",
-        "_log2": """
-def _log2(x):
-    near = jnp.log(x) * 1.4426950408889634
-    whole = jnp.rint(near)
-    return jnp.where(2.0**whole == x, whole, near)
-""",
-        "_log10": """
-def _log10(x):
-    near = jnp.log(x) * 0.4342944819032518
-    whole = jnp.rint(near)
-    return jnp.where(10.0**whole == x, whole, near)
-""",
-    },
+    typed="jnp.array({0}, {like}.dtype)",
+    lacks=LACKS,
+    passes=(lower.share_exponentials,),
     binding=_ENTRY
     + """
 @jax.custom_jvp
@@ -186,6 +129,12 @@ def _tangent(arguments, tangents):
     return value, jnp.broadcast_to(total, value.shape).astype(value.dtype)
 """,
 )
+
+_FLOAT64 = replace(
+    _FLOAT32,
+    lacks=LACKS | {"log1p": lower.log1p, "atanh": lower.atanh, "erfc": lower.erfc(2.0**21)},
+)
+DIALECT = replace(_FLOAT32, variants=(("{like}.dtype == jnp.float64", _FLOAT64),))
 
 _WHOLE_GRADIENT = replace(
     DIALECT,

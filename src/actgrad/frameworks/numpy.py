@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from actgrad.codegen.source import Dialect, kernel, standalone
+from actgrad.codegen import lower
+from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.emit import kernel
+from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import numpy_fused
 from actgrad.language.expression import plain, walk
@@ -54,8 +57,6 @@ TABLE: dict[str, str] = {
     "asinh": "np.arcsinh({0})",
     "acosh": "np.arccosh({0})",
     "atanh": "np.arctanh({0})",
-    "sigmoid": "_sigmoid({0})",
-    "softplus": "_softplus({0})",
     "erf": "_erf({0})",
     "erfc": "_erfc({0})",
     "lt": "({0} < {1})",
@@ -64,70 +65,34 @@ TABLE: dict[str, str] = {
     "and": "({0} & {1})",
     "or": "({0} | {1})",
     "not": "np.logical_not({0})",
-    "select": "_select({0}, {1}, {2})",
+    "select": "np.where({0}, {1}, {2})",
     "given": "{0}",
     "host": "_host",
 }
 
-_ERROR_FUNCTION = """
+LACKS = {"sigmoid": lower.sigmoid, "softplus": lower.softplus}
+
+_HELPERS = {
+    name: f"""
 try:
-    from scipy.special import erf as _erf
+    from scipy.special import {name} as _{name}
 except ImportError:  # exact too, one number at a time
     import math
 
-    def _erf(x):
-        return np.vectorize(math.erf, otypes=[x.dtype])(x)
+    def _{name}(x):
+        return np.vectorize(math.{name}, otypes=[x.dtype])(x)
 """
+    for name in ("erf", "erfc")
+}
 
-DIALECT = Dialect(
+_FLOAT32 = Dialect(
     "numpy",
     "import numpy as np",
     TABLE,
-    typed="like.dtype.type({0})",
-    overflows=True,
-    helpers={
-        "_sigmoid": """
-def _sigmoid(x):
-    small = np.exp(-np.abs(x))
-    return _select(x < 0.0, small, x.dtype.type(1.0)) / (1.0 + small)
-""",
-        # What np.logaddexp(x, 0.0) computes, but with NumPy's vectorised functions.
-        "_softplus": """
-def _softplus(x):
-    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
-""",
-        # np.where jumps, and what it cannot foresee costs it ten times as much. The same, of the bits.
-        "_select": """
-def _select(condition, yes, no):
-    dtype = np.result_type(yes, no)
-    if dtype.itemsize not in (4, 8) or np.size(condition) < 8192:
-        return np.where(condition, yes, no)
-    bits = np.int32 if dtype.itemsize == 4 else np.int64
-    yes, no = (np.asarray(part, dtype).view(bits) for part in (yes, no))
-    return (no ^ ((yes ^ no) & np.negative(condition.astype(bits)))).view(dtype)
-""",
-        "_erf": _ERROR_FUNCTION,
-        # SciPy takes exp(-x²) of the rounded x². `lost` is what the rounding took: near² is exact.
-        "_erfc": """
-try:
-    from scipy.special import erfc as _library_erfc
-except ImportError:
-    _library_erfc = None
-
-
-def _erfc(x):
-    if _library_erfc is None:  # exact too, one number at a time
-        import math
-
-        return np.vectorize(math.erfc, otypes=[x.dtype])(x)
-    if x.dtype != np.float64:  # SciPy computes it in float64
-        return _library_erfc(x)
-    y = np.clip(x, 0.0, 28.0)
-    near = np.rint(y * 16.0) / 16.0
-    lost = (y - near) * (y + near) - (y * y - near * near)
-    return _library_erfc(x) * (1.0 - lost)
-""",
-    },
+    typed="{like}.dtype.type({0})",
+    lacks=LACKS,
+    passes=(lower.let_exp_overflow,),
+    helpers={f"_{name}": text for name, text in _HELPERS.items()},
     binding='''
 def {name}({signature}):
     """{doc}"""
@@ -153,7 +118,14 @@ def _call(function, *arguments):
 )
 
 
+_FLOAT64 = replace(_FLOAT32, lacks=LACKS | {"erfc": lower.erfc(2.0**21)})
+DIALECT = replace(_FLOAT32, variants=(("{like}.dtype == np.float64", _FLOAT64),))
+
 NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"
+
+
+def _of(dtype: np.dtype[Any]) -> Dialect:
+    return _FLOAT64 if dtype == np.float64 else _FLOAT32
 
 
 @cache
@@ -161,12 +133,11 @@ def _beside_small(dtype: np.dtype[Any]) -> Dialect:
     """For small arrays, where a number beside an array costs more than the operation."""
     number = f"np.asarray({{0}}, '{dtype}')"
     return replace(
-        DIALECT,
-        table=TABLE | {"select": "np.where({0}, {1}, {2})"},
+        _of(dtype),
         typed=number,
         number=number,
         made_once=True,
-        step="{0}.astype(like.dtype)",
+        step="{0}.astype({like}.dtype)",
     )
 
 
@@ -175,7 +146,7 @@ def _beside_one(dtype: np.dtype[Any]) -> Dialect:
     """For one number: what NumPy computes of it as of an array, in a tenth of the time."""
     alone = {"abs": "abs({0})", "not": "(not {0})", "select": "({1} if {0} else {2})"}
     return replace(
-        DIALECT,
+        _of(dtype),
         table=TABLE | alone,
         typed=f"np.dtype('{dtype}').type({{0}})",
         typed_everywhere=True,

@@ -25,7 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.codegen.source import Dialect, function_text, helpers_text, lower
+from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.emit import function_text, helpers_text
+from actgrad.codegen.lower import lower
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.patience import saying
 from actgrad.language.expression import walk
@@ -108,7 +110,7 @@ def loop(program: Program, dtype: np.dtype[Any], whole: tuple[bool, ...]) -> Loo
     dialect = _DIALECTS.get(dtype)
     if dialect is None or not _installed():
         return None
-    if any(node.args and node.op not in TABLE for node in walk(lower(program.value))):
+    if any(node.args and node.op not in TABLE for node in walk(lower(program.value, {}))):
         return None
     try:
         with saying("Numba", program.name):

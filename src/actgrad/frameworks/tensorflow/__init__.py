@@ -12,7 +12,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache, reduce
 from itertools import combinations_with_replacement
 from types import FrameType
@@ -20,264 +19,19 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.codegen.source import Dialect, kernel, standalone
+from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.emit import kernel
+from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, HostError
 from actgrad.frameworks.tensorflow import fused
+from actgrad.frameworks.tensorflow.dialect import (
+    COMPILED_DIALECT,
+    DIALECT,
+    EAGER_DIALECT,
+)
 from actgrad.language.expression import plain
 from actgrad.language.program import Program
 from actgrad.reading.signature import is_number
-
-TABLE: dict[str, str] = {
-    "neg": "-{0}",
-    "abs": "tf.abs({0})",
-    "add": "({0} + {1})",
-    "sub": "({0} - {1})",
-    "mul": "({0} * {1})",
-    "div": "({0} / {1})",
-    "floordiv": "_floordiv({0}, {1})",
-    "mod": "_mod({0}, {1})",
-    "pow": "({0} ** {1})",
-    "hypot": "_hypot({0}, {1})",
-    "copysign": "_copysign({0}, {1})",
-    "floor": "tf.floor({0})",
-    "ceil": "tf.math.ceil({0})",
-    "trunc": "_trunc({0})",
-    "round": "tf.round({0})",
-    "sqrt": "tf.sqrt({0})",
-    "cbrt": "_cbrt({0})",
-    "exp": "tf.exp({0})",
-    "exp2": "_exp2({0})",
-    "expm1": "tf.math.expm1({0})",
-    "log": "tf.math.log({0})",
-    "log2": "_log2({0})",
-    "log10": "_log10({0})",
-    "log1p": "_log1p({0})",
-    "sin": "tf.sin({0})",
-    "cos": "tf.cos({0})",
-    "tan": "tf.tan({0})",
-    "asin": "tf.asin({0})",
-    "acos": "tf.acos({0})",
-    "atan": "tf.atan({0})",
-    "atan2": "tf.atan2({0}, {1})",
-    "sinh": "_sinh({0})",
-    "cosh": "_cosh({0})",
-    "tanh": "tf.tanh({0})",
-    "asinh": "tf.asinh({0})",
-    "acosh": "tf.acosh({0})",
-    "atanh": "_atanh({0})",
-    "sigmoid": "tf.sigmoid({0})",
-    "softplus": "tf.math.softplus({0})",
-    "erf": "_erf({0})",
-    "erfc": "_erfc({0})",
-    "lt": "({0} < {1})",
-    "le": "({0} <= {1})",
-    "eq": "tf.equal({0}, {1})",
-    "and": "tf.logical_and({0}, {1})",
-    "or": "tf.logical_or({0}, {1})",
-    "not": "tf.logical_not({0})",
-    "select": "tf.where({0}, {1}, {2})",
-    "given": "{0}",
-    "host": "_host",
-}
-
-DIALECT = Dialect(
-    "tensorflow",
-    "import tensorflow as tf",
-    TABLE,
-    typed="tf.constant({0}, like.dtype)",
-    step="tf.cast({0}, like.dtype)",
-    # Eager TensorFlow keeps scalars by their Python value, to which -0.0 and 0.0 are one.
-    minus_zero="(-tf.constant(0.0, like.dtype))",
-    typed_in_calls=True,
-    helpers={
-        "_trunc": """
-def _trunc(x):
-    return tf.where(x < 0.0, tf.math.ceil(x), tf.floor(x))
-""",
-        # Of sizes floormod is exact; with signs it adds y first, which loses small ones. TFLite has it,
-        # and has no tf.truncatemod.
-        "_truncatemod": """
-def _truncatemod(x, y):
-    rest = tf.math.floormod(tf.abs(x), tf.abs(y))
-    return tf.where(x < 0.0, -rest, rest)
-""",
-        "_mod": """
-def _mod(x, y):
-    rest = _truncatemod(x, y)
-    other_sign = tf.logical_and(tf.not_equal(rest, 0.0), tf.not_equal(rest < 0.0, y < 0.0))
-    rest = tf.where(other_sign, rest + y, rest)
-    zero = tf.constant(0.0, x.dtype)
-    return tf.where(tf.equal(rest, 0.0), tf.where(y < 0.0, -zero, zero), rest)
-""",
-        "_floordiv": """
-def _floordiv(x, y):  # as Python: not the floor of the rounded quotient, 1.0 // 0.1 is 9.0
-    rest = _truncatemod(x, y)
-    whole = (x - rest) / y
-    below = tf.logical_and(tf.not_equal(rest, 0.0), tf.not_equal(rest < 0.0, y < 0.0))
-    whole = tf.where(below, whole - 1.0, whole)
-    near = tf.floor(whole)
-    near = tf.where(whole - near > 0.5, near + 1.0, near)
-    near = tf.where(tf.equal(whole, 0.0), x / y * 0.0, near)
-    return tf.where(tf.equal(y, 0.0), x / y, near)
-""",
-        "_hypot": """
-def _hypot(x, y):
-    x, y = tf.abs(x), tf.abs(y)
-    large = tf.maximum(x, y)
-    ratio = tf.math.divide_no_nan(tf.minimum(x, y), large)
-    size = tf.where(tf.math.is_nan(x + y), x + y, large * tf.sqrt(1.0 + ratio * ratio))
-    infinite = tf.logical_or(tf.math.is_inf(x), tf.math.is_inf(y))
-    return tf.where(infinite, tf.constant(float("inf"), x.dtype), size)
-""",
-        "_copysign": """
-def _copysign(x, y):
-    x = tf.abs(x)
-    return tf.where(tf.where(tf.equal(y, 0.0), 1.0 / y, y) < 0.0, -x, x)
-""",
-        "_sinh": """
-def _sinh(x):  # tf.sinh loses 24 ulp under XLA
-    size = tf.abs(x)
-    less = tf.math.expm1(size)
-    half = tf.exp(0.5 * size)
-    large = 0.5 * half * half
-    size = tf.where(size < 1.0, 0.5 * (less + less / (less + 1.0)), large - 0.25 / large)
-    return tf.where(x < 0.0, -size, tf.where(tf.equal(x, 0.0), x, size))
-""",
-        "_cosh": """
-def _cosh(x):
-    half = tf.exp(0.5 * tf.abs(x))
-    large = 0.5 * half * half
-    return large + 0.25 / large
-""",
-        "_erf": """
-def _erf(x):
-    if x.dtype != tf.float64:
-        return tf.math.erf(x)
-    return tf.where(tf.abs(x) > 6.0, tf.sign(x), tf.math.erf(x))  # nan for 1e200 without XLA
-""",
-        # XLA takes exp(-x²) of the rounded x², and TensorFlow's own does far out. near² is exact, and from
-        # there to x goes a short series.
-        "_erfc": """
-def _erfc(x):
-    grid = 2097152.0 if x.dtype == tf.float64 else 256.0
-    y = tf.clip_by_value(x, -28.0, 28.0)
-    near = tf.round(y * grid) / grid
-    step = y - near
-    part = near * step
-    area = step * (1.0 - part * (1.0 - part * 0.6666666666666666))
-    tail = tf.math.erfc(near)
-    slope = 1.1283791670955126 * tf.math.divide_no_nan(tf.exp(-near * near), tail)
-    return tail * (1.0 - slope * area)
-""",
-        "_cbrt": """
-def _cbrt(x):
-    size = tf.abs(x)
-    root = tf.pow(size, tf.constant(1.0 / 3.0, x.dtype))
-    better = root - tf.math.divide_no_nan(root - size / root / root, tf.constant(3.0, x.dtype))
-    root = tf.where(tf.logical_or(tf.equal(size, 0.0), tf.math.is_inf(size)), size, better)
-    return tf.where(x < 0.0, -root, tf.where(tf.equal(x, 0.0), x, root))
-""",
-        "_exp2": """
-def _exp2(x):
-    return tf.pow(tf.constant(2.0, x.dtype), x)
-""",
-        "_log2": """
-def _log2(x):
-    near = tf.math.log(x) * 1.4426950408889634
-    whole = tf.round(near)
-    exact = tf.equal(_exp2(whole), x)
-    return tf.where(exact, whole, near)
-""",
-        # XLA's own lose seven bits in float64 at -0.41, and at 0.26.
-        "_log1p": """
-def _log1p(x):
-    if x.dtype != tf.float64:
-        return tf.math.log1p(x)
-    return tf.where(tf.abs(x) < 0.3, tf.math.log1p(x), tf.math.log(1.0 + x))
-""",
-        "_atanh": """
-def _atanh(x):
-    if x.dtype != tf.float64:
-        return tf.atanh(x)
-    size = tf.abs(x)
-    positive = 0.5 * _log1p(2.0 * size / (1.0 - size))
-    return tf.where(x < 0.0, -positive, tf.where(x == 0.0, x, positive))
-""",
-        "_log10": """
-def _log10(x):
-    near = tf.math.log(x) * 0.4342944819032518
-    whole = tf.round(near)
-    exact = tf.equal(tf.pow(tf.constant(10.0, x.dtype), whole), x)
-    return tf.where(exact, whole, near)
-""",
-    },
-    binding='''
-def {name}({signature}):
-    """{doc}"""
-    first, *others = {arguments}
-    first = tf.convert_to_tensor(first)
-    return _rule(first, *(tf.convert_to_tensor(a, first.dtype) for a in others))
-
-
-@tf.custom_gradient
-def _rule(*arguments):
-    dtype = arguments[0].dtype
-    inputs, parameters = arguments[:{size}], arguments[{size}:]
-
-    def gradient(upstream):
-        rules = {gradients}
-        gradients = [_wide(g, *inputs, upstream, *parameters) for g in rules]
-        return [_sum_to(tf.cast(g, dtype), a) for g, a in zip(gradients, arguments)]
-
-    return tf.cast(_wide({value}, *arguments), dtype), gradient
-
-
-def _wide(function, *tensors):
-    """Half types compute in float32 inside."""
-    half = tensors[0].dtype in (tf.float16, tf.bfloat16)
-    return function(*(tf.cast(t, tf.float32) if half else t for t in tensors))
-
-
-def _sum_to(gradient, tensor):
-    """Add up the gradient over the dimensions in which the tensor was broadcast."""
-    shape = tf.shape(tensor)
-    gradient = tf.broadcast_to(gradient, tf.broadcast_dynamic_shape(shape, tf.shape(gradient)))
-    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=shape, s1=tf.shape(gradient))
-    return tf.reshape(tf.reduce_sum(gradient, axes), shape)
-''',
-)
-
-# The text for XLA.
-_COMPILED = replace(DIALECT, compiled=True)
-
-_RAW = {
-    "neg": "Neg(x={0})",
-    "abs": "Abs(x={0})",
-    "add": "AddV2(x={0}, y={1})",
-    "sub": "Sub(x={0}, y={1})",
-    "mul": "Mul(x={0}, y={1})",
-    "div": "RealDiv(x={0}, y={1})",
-    "floor": "Floor(x={0})",
-    "ceil": "Ceil(x={0})",
-    "sqrt": "Sqrt(x={0})",
-    "exp": "Exp(x={0})",
-    "log": "Log(x={0})",
-    "tanh": "Tanh(x={0})",
-    "sigmoid": "Sigmoid(x={0})",
-    "lt": "Less(x={0}, y={1})",
-    "le": "LessEqual(x={0}, y={1})",
-    "eq": "Equal(x={0}, y={1})",
-    "and": "LogicalAnd(x={0}, y={1})",
-    "or": "LogicalOr(x={0}, y={1})",
-    "not": "LogicalNot(x={0})",
-    "select": "SelectV2(condition={0}, t={1}, e={2})",
-}
-# What `tf.floor` and the operators come to: for a small eager call they cost more than the operation.
-_EAGER = replace(
-    DIALECT,
-    table=TABLE | {op: f"(tf.raw_ops.{call})" for op, call in _RAW.items()},
-    step="tf.raw_ops.Cast(x={0}, DstT=like.dtype)",
-)
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _HALVES = ("float16", "bfloat16")
@@ -473,11 +227,13 @@ def native_rule(
         if program.on_host or _saving():
             return _value(program, tensors, dtype), backward_at(tensors)
         with fused.marked(tensors) as compiled:
-            dialect = _COMPILED if compiled else DIALECT
+            dialect = COMPILED_DIALECT if compiled else DIALECT
             return _value(program, tensors, dtype, dialect), backward_at(tensors)
 
-    loop = fused.Loop(program.name, lambda *tensors: _value(program, tensors, dtype, _COMPILED))
-    function = kernel(program, _EAGER, host)
+    loop = fused.Loop(
+        program.name, lambda *tensors: _value(program, tensors, dtype, COMPILED_DIALECT)
+    )
+    function = kernel(program, EAGER_DIALECT, host)
     # Tensors of this dtype only, and a new one in their shape: it needs nothing around it.
     alone = (
         not program.parameters

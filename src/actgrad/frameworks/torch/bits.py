@@ -18,8 +18,9 @@ from typing import Any
 
 import torch
 
-from actgrad.codegen.source import kernel
+from actgrad.codegen.emit import kernel
 from actgrad.frameworks.torch import fused as torch_fused
+from actgrad.frameworks.torch.dialect import COMPILED_DIALECT
 from actgrad.frameworks.torch.host import host
 from actgrad.language.expression import Expr, const, plain, walk
 from actgrad.language.program import Program
@@ -122,7 +123,7 @@ _NUMBERS, _PACKED = (ROW, torch.float32), (WORDS, torch.int32)
 
 def _forward(program: Program, values: TwoValues) -> torch_fused.Kernel:
     both = (program, values.condition)
-    value, condition = (kernel(p, torch_fused.LOOP_DIALECT, host) for p in both)
+    value, condition = (kernel(p, COMPILED_DIALECT, host) for p in both)
 
     def flat(_rows: int, out: Any, words: Any, x: Any) -> tuple[()]:
         out.copy_(value(x))

@@ -16,15 +16,14 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
-from actgrad.codegen.source import kernel
+from actgrad.codegen.emit import kernel
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.patience import saying
-from actgrad.frameworks.torch import COMPILED_DIALECT, DIALECT
+from actgrad.frameworks.torch.dialect import COMPILED_DIALECT
 from actgrad.frameworks.torch.host import host
 from actgrad.language.program import Program
 
@@ -32,15 +31,6 @@ ROW = 64
 
 LARGE = 1 << 15
 """From this many elements on a loop pays; so many PyTorch gives to one thread."""
-
-# The same text as under torch.compile: some of Inductor's own functions are wrong near zero.
-LOOP_DIALECT = replace(
-    COMPILED_DIALECT,
-    helpers={
-        name: text.replace("torch.compiler.is_compiling()", "True")
-        for name, text in DIALECT.helpers.items()
-    },
-)
 
 Kernel = Callable[[list[Any]], Any]
 
@@ -152,7 +142,7 @@ def compiled(
 
 def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
     """A kernel of [rows, out, *tensors] that writes the value to `out`."""
-    function = kernel(program, LOOP_DIALECT, host)
+    function = kernel(program, COMPILED_DIALECT, host)
 
     def flat(_rows: int, out: Any, *arguments: Any) -> tuple[()]:
         wide = (a.to(torch.promote_types(a.dtype, torch.float32)) for a in arguments)

@@ -21,13 +21,15 @@ from torch import Tensor, strided
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 
-from actgrad.codegen.source import Dialect, kernel, lower
+from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.emit import kernel
+from actgrad.codegen.lower import lower
 from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
 from actgrad.frameworks import numpy_fused
 from actgrad.frameworks.numpy import of_one
-from actgrad.frameworks.torch import COMPILED_DIALECT, DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch import bits as torch_bits
 from actgrad.frameworks.torch import fused as torch_fused
+from actgrad.frameworks.torch.dialect import COMPILED_DIALECT, DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch.host import host
 from actgrad.language.expression import Expr, is_const, plain, walk
 from actgrad.language.program import Program
@@ -255,7 +257,7 @@ def _unfused(program: Program, dtype: Any) -> Callable[..., Any]:
 @cache
 def _of_one(program: Program, dtype: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
     """NumPy's scalar, and the program's value of such, which is faster, where it has the same bits."""
-    if not all(map(_rounds_as_numpy, walk(lower(program.value)))):
+    if not all(map(_rounds_as_numpy, walk(lower(program.value, {})))):
         return None
     number = {torch.float32: np.float32, torch.float64: np.float64}[dtype]
     function = of_one(program, np.dtype(number))
@@ -277,10 +279,11 @@ def _small(dtype: Any) -> Dialect:
     number = f"torch.tensor({{0}}, dtype={dtype}, device='cpu')"
     return replace(
         DIALECT,
+        variants=(),
         typed=number,
         number=number,
         made_once=True,
-        step="{0}.type_as(like)",
+        step="{0}.type_as({like})",
         reciprocal="torch.reciprocal({1})",
     )
 

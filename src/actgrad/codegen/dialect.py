@@ -1,0 +1,52 @@
+"""How a framework is written: what it prints each operation as, and what it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from actgrad.codegen.lower import Rule
+from actgrad.language.expression import Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Dialect:
+    """The framework's name, imports, operations and constants.
+
+    In every template `{0}`, `{1}` and `{2}` are arguments, and `{like}` is a tensor of the kernel's dtype.
+    """
+
+    framework: str
+    imports: str
+    table: dict[str, str]
+    """The framework's own operations."""
+    typed: str
+    """A constant that must carry a dtype: `{0}` is the number."""
+    lacks: Mapping[str, Rule] = field(default_factory=dict)
+    """How an operation is decomposed that the framework lacks, or rounds badly: see `lower`."""
+    passes: tuple[Callable[[Expr], Expr], ...] = ()
+    """Rewrites of the whole expression, before single operations are lowered."""
+    variants: tuple[tuple[str, Dialect], ...] = ()
+    """`(condition, dialect)`: the text takes the first dialect whose condition, a template, is true. A
+    branch is written only for programs whose text differs there."""
+    helpers: dict[str, str] = field(default_factory=dict)
+    """Definitions that entries of the table refer to, by name; included where they are used."""
+    number: str = ""
+    """A constant beside a tensor, if that is not just the number. In powers and quotients it always is:
+    frameworks have other ways for `x**2` and `0.3 / x`, with other last digits."""
+    minus_zero: str = ""
+    """-0.0 with its dtype, where the framework would take the text `-0.0` for 0.0."""
+    made_once: bool = False
+    """Whether constants beside a tensor are made when the function is defined, as defaults of arguments."""
+    step: str = ""
+    """A condition as a number, 1 or 0, where the framework has something cheaper than a choice."""
+    reciprocal: str = ""
+    """1 / x, where the framework has something cheaper than a quotient."""
+    typed_in_calls: bool = False
+    """Whether a constant in a call needs a dtype even beside a tensor."""
+    typed_everywhere: bool = False
+    """Whether every constant needs one."""
+    binding: str = ""
+    """The part of a standalone file that joins value and gradients into one function: a template of `{name}`,
+    `{signature}`, `{arguments}`, `{upstream}`, `{size}`, `{doc}`, `{value}` and `{gradients}`. It asks
+    for the arguments first, so that none can be hidden by a name of its own."""

@@ -1,0 +1,215 @@
+"""Program + dialect -> the text of one flat function, and the function that it defines.
+
+The text is what runs: a function of tensors of one dtype, which the framework's compiler can fuse.
+Shared parts become local variables; what is used once stays in place while it is short.
+"""
+
+from __future__ import annotations
+
+import keyword
+import linecache
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.lower import lower
+from actgrad.language.expression import Expr, is_const, walk
+from actgrad.language.program import Program
+
+_WIDTH = 72
+_LINE = 86
+
+
+def function_text(program: Program, dialect: Dialect, name: str, doc: bool = True) -> str:
+    """The program's value as a Python function of its arguments."""
+    constants: dict[str, str] = {}
+    names = {argument: local_name(argument, dialect) for argument in program.arguments}
+    like = names[program.inputs[0]]
+    lines = [f'"""{_docstring(program)}"""'] * doc
+
+    def body(dialect: Dialect) -> list[str]:
+        root = program.value
+        for rewritten in dialect.passes:
+            root = rewritten(root)
+        return _Writer(dialect, names, like, constants).body(lower(root, dialect.lacks))
+
+    main = body(dialect)
+    others = [(condition, body(variant)) for condition, variant in dialect.variants]
+    while others and others[-1][1] == main:
+        others.pop()
+    for condition, branch in others:
+        lines += [f"if {condition.format(like=like)}:", *(f"    {line}" for line in branch)]
+    arguments = list(names.values())
+    arguments += [f"{constant}={text}" for text, constant in constants.items()]
+    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *lines, *main])
+
+
+def _docstring(program: Program) -> str:
+    text = str(program)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def local_name(argument: str, dialect: Dialect) -> str:
+    """The argument's name, changed if the text calls something else by it."""
+    taken = argument in _called(dialect) or re.fullmatch(r"[tc]\d+_*", argument)
+    return f"{argument}_input" if taken else argument
+
+
+@cache
+def _called(dialect: Dialect) -> frozenset[str]:
+    texts = ["float", *dialect.helpers, dialect.imports]
+    for condition, each in (("", dialect), *dialect.variants):
+        texts += [condition, *each.table.values()]
+    return frozenset(re.findall(r"[A-Za-z_]\w*", " ".join(texts)))
+
+
+class _Writer:
+    """Writes the statements of one function body."""
+
+    def __init__(
+        self, dialect: Dialect, names: dict[str, str], like: str, constants: dict[str, str]
+    ) -> None:
+        self.dialect = dialect
+        self.names = names
+        self.like = like
+        self.constants = constants
+        self.texts: dict[Expr, str] = {}
+        self.lines: list[str] = []
+
+    def body(self, root: Expr) -> list[str]:
+        nodes = walk(root)
+        uses = Counter(arg for node in nodes for arg in node.args)
+        texts = self.texts
+        for node in nodes:
+            if not node.args:
+                texts[node] = self._leaf(node)
+                continue
+            text = self._text(node)
+            for arg in sorted(set(node.args), key=lambda arg: len(texts[arg]), reverse=True):
+                if arg.args and len(text) > _LINE:
+                    texts[arg] = self._local(texts[arg])
+                    text = self._text(node)
+            apart = node is not root and (uses[node] > 1 or len(text) > _WIDTH)
+            texts[node] = self._local(text) if apart else text
+        result = _bare(texts[root])
+        if root.op == "const":
+            result = _typed(result, self.dialect.typed, self.like)
+        return [*self.lines, f"return {result}"]
+
+    def _leaf(self, node: Expr) -> str:
+        if node.op == "var":
+            return self.names[str(node.value)]
+        number = float(node.value)  # type: ignore[arg-type]
+        if self.dialect.minus_zero and is_const(node, -0.0):
+            return self.dialect.minus_zero.format(like=self.like)
+        return repr(number) if math.isfinite(number) else f'float("{number}")'
+
+    def _local(self, text: str) -> str:
+        if text.isidentifier():
+            return text
+        self.lines.append(f"t{len(self.lines)} = {_bare(text)}")
+        return f"t{len(self.lines) - 1}"
+
+    def _text(self, node: Expr) -> str:
+        template = _template(node, self.dialect)
+        operands = self._operands(node, template)
+        if " ** " in template:
+            if operands[0].startswith("-"):  # -x ** y is -(x ** y)
+                operands[0] = f"({operands[0]})"
+            if all(re.fullmatch(r"-?[\w.]+", operand) for operand in operands):
+                template = template.replace(" ** ", "**")
+        return template.format(*operands, like=self.like)
+
+    def _operands(self, node: Expr, template: str) -> list[str]:
+        dialect = self.dialect
+        tensors = node.args[1:] if node.op == "select" else node.args
+        infix = template.startswith(("(", "-"))
+        needs_dtype = (
+            dialect.typed_everywhere
+            or all(is_const(arg) for arg in tensors)
+            or (dialect.typed_in_calls and not infix)
+        )
+        plain = node.op in ("pow", "div")
+        form = dialect.typed if needs_dtype else "" if plain else dialect.number
+        operands = [self.texts[arg] for arg in node.args]
+        for i, arg in enumerate(node.args):
+            if form and is_const(arg):
+                operands[i] = _typed(operands[i], form, self.like)
+                if dialect.made_once:
+                    constant = f"c{len(self.constants)}"
+                    operands[i] = self.constants.setdefault(operands[i], constant)
+        return operands
+
+
+def _typed(number: str, form: str, like: str) -> str:
+    """With a dtype, unless it has one: then it is more than a number."""
+    return number if number.startswith("(") else form.format(number, like=like)
+
+
+def _template(node: Expr, dialect: Dialect) -> str:
+    if node.op == "host":
+        return f"{host_name(node)}({', '.join(f'{{{i}}}' for i in range(len(node.args)))})"
+    step = node.op == "select" and is_const(node.args[1], 1.0) and is_const(node.args[2], 0.0)
+    if step and dialect.step:
+        return dialect.step
+    if node.op == "div" and is_const(node.args[0], 1.0) and dialect.reciprocal:
+        return dialect.reciprocal
+    return dialect.table[node.op]
+
+
+def host_name(node: Expr) -> str:
+    return f"_host_{id(node.value):x}"
+
+
+def _bare(text: str) -> str:
+    """Without the outer parentheses, if they belong together."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for i, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0 and i < len(text) - 1:
+            return text
+    return text[1:-1]
+
+
+def helpers_text(text: str, dialect: Dialect) -> str:
+    """The definitions that the text refers to."""
+    words = set(re.findall(r"\w+", text))
+    used = (body.strip() for name, body in dialect.helpers.items() if name in words)
+    return "\n\n\n".join(used)
+
+
+Host = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@cache
+def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]:
+    """The program's value as a function of the framework's tensors, compiled from its text.
+
+    `host` makes the framework's callback out of a Python function that could not be read.
+    """
+    name = f"{identifier(program.name)}_value"  # which nothing that it calls is named
+    text = function_text(program, dialect, name, doc=False)
+    whole = "\n\n\n".join(
+        part for part in (dialect.imports, helpers_text(text, dialect), text) if part
+    )
+    filename = f"<actgrad {dialect.framework} {program.name} {hash(program):x}>"
+    linecache.cache[filename] = (len(whole), None, whole.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {
+        host_name(node): host(node.value)  # type: ignore[arg-type]
+        for node in walk(program.value)
+        if node.op == "host"
+    }
+    exec(compile(whole, filename, "exec"), namespace)
+    function: Callable[..., Any] = namespace[name]
+    return function
+
+
+def identifier(name: str) -> str:
+    text = re.sub(r"\W", "_", name)
+    return text if text.isidentifier() and not keyword.iskeyword(text) else f"f_{text}"

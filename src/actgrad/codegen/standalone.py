@@ -1,0 +1,97 @@
+"""The file of `f.source(framework)`: it needs the framework and nothing else."""
+
+from __future__ import annotations
+
+import math
+import symtable
+import textwrap
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.emit import function_text, helpers_text, identifier, local_name
+from actgrad.errors import HostError
+from actgrad.language.program import Program, Value
+
+
+def standalone(program: Program, dialect: Dialect) -> str:
+    """Value, gradients, and the function that binds them."""
+    if program.on_host:
+        raise HostError(
+            f"{program.name!r} runs on the host (host=True), so there is no source of it to write"
+        )
+    name = identifier(program.name)
+    value = _private(f"{name}_value")
+    functions = [function_text(program, dialect, value)]
+    gradients = []
+    for argument in program.arguments:
+        rule = program.vjp(argument)
+        gradients.append(_private(identifier(rule.name)))
+        functions.append(function_text(rule, dialect, gradients[-1]))
+    arguments = [local_name(argument, dialect) for argument in program.arguments]
+    defaults = [f"={_literal(value)}" for _, value in program.parameters]
+    signature = map("".join, zip(arguments, [""] * len(program.inputs) + defaults, strict=True))
+    binding = dialect.binding.format(
+        name=f"{name}_" if name in _used(dialect) else name,
+        signature=", ".join(signature),
+        arguments=_tuple(arguments),
+        upstream=program.upstream,
+        size=len(program.inputs),
+        doc=f"{program.name}({', '.join(program.inputs)}) = {program}",
+        value=value,
+        gradients=_tuple(gradients),
+    )
+    body = "\n\n\n".join([*functions, binding.strip()])
+    helpers = helpers_text(body, dialect)
+    what = f"{program.name} for {dialect.framework}, with {_KINDS[program.kind]}."
+    title = f'"""{what}\n\n{_wrapped(str(program))}\n"""'
+    return (
+        f"{title}\n\n{dialect.imports}\n\n\n"
+        + "\n\n\n".join(part for part in (helpers, body) if part)
+        + "\n"
+    )
+
+
+def _private(name: str) -> str:
+    """Of a private name too: within a class, `__name` would be another."""
+    return f"_f{name}" if name.startswith("_") else f"_{name}"
+
+
+@cache
+def _used(dialect: Dialect) -> frozenset[str]:
+    """What a standalone file knows by name, outside of its functions; of `np.abs` that is `np`."""
+    fields = ("name", "signature", "arguments", "upstream", "value", "gradients")
+    binding = dialect.binding.format(**{field: f"_{field}" for field in fields}, size=0, doc="")
+    texts = [dialect.imports, *dialect.helpers.values(), binding]
+    for condition, each in (("0", dialect), *dialect.variants):
+        operations = (condition, *each.table.values())
+        texts += (text.format("_x", "_y", "_z", like="_like") for text in operations)
+
+    def names_in(table: symtable.SymbolTable) -> Iterator[str]:
+        for symbol in table.get_symbols():
+            if table.get_type() == "module" or symbol.is_global():
+                yield symbol.get_name()
+        for inner in table.get_children():
+            yield from names_in(inner)
+
+    return frozenset(names_in(symtable.symtable("\n".join(texts), "<dialect>", "exec")))
+
+
+_KINDS = {
+    "exact": "its exact derivative",
+    "derivative": "the derivative that was given for it",
+    "surrogate": "a surrogate derivative",
+    "gradient": "the gradient rule that was given for it",
+}
+
+
+def _literal(value: Value) -> str:
+    return repr(value) if isinstance(value, tuple) or math.isfinite(value) else f'float("{value}")'
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, 90))
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"

@@ -1,0 +1,149 @@
+"""How PyTorch is written: eager, compiled, and exported to ONNX."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from actgrad.codegen import lower
+from actgrad.codegen.dialect import Dialect
+
+# Constants beside a tensor are plain numbers in operators and in `where` (whose parentheses mark it as
+# one), and tensors elsewhere.
+TABLE: dict[str, str] = {
+    "neg": "-{0}",
+    "abs": "torch.abs({0})",
+    "add": "({0} + {1})",
+    "sub": "({0} - {1})",
+    "mul": "({0} * {1})",
+    "div": "({0} / {1})",
+    "mod": "torch.fmod({0}, {1})",  # the same, of sizes
+    "pow": "torch.pow({0}, {1})",
+    "hypot": "torch.hypot({0}, {1})",
+    "copysign": "torch.copysign({0}, {1})",
+    "floor": "torch.floor({0})",
+    "ceil": "torch.ceil({0})",
+    "trunc": "torch.trunc({0})",
+    "round": "torch.round({0})",
+    "sqrt": "torch.sqrt({0})",
+    "exp": "torch.exp({0})",
+    "exp2": "torch.exp2({0})",
+    "expm1": "torch.expm1({0})",
+    "log": "torch.log({0})",
+    "log2": "torch.log2({0})",
+    "log10": "torch.log10({0})",
+    "log1p": "torch.log1p({0})",
+    "sin": "torch.sin({0})",
+    "cos": "torch.cos({0})",
+    "tan": "torch.tan({0})",
+    "asin": "torch.asin({0})",
+    "acos": "torch.acos({0})",
+    "atan": "torch.atan({0})",
+    "atan2": "torch.atan2({0}, {1})",
+    "sinh": "torch.sinh({0})",
+    "cosh": "torch.cosh({0})",
+    "tanh": "torch.tanh({0})",
+    "asinh": "torch.asinh({0})",
+    "acosh": "torch.acosh({0})",
+    "atanh": "torch.atanh({0})",
+    "sigmoid": "torch.sigmoid({0})",
+    "softplus": "torch.logaddexp({0}, {like}.new_zeros(()))",
+    "erf": "torch.erf({0})",
+    "erfc": "torch.erfc({0})",
+    "lt": "({0} < {1})",
+    "le": "({0} <= {1})",
+    "eq": "({0} == {1})",
+    "and": "({0} & {1})",
+    "or": "({0} | {1})",
+    "not": "torch.logical_not({0})",
+    "select": "(torch.where({0}, {1}, {2}))",
+    "given": "{0}",
+    "host": "_host",
+}
+
+LACKS = {"mod": lower.mod, "floordiv": lower.floordiv, "cbrt": lower.cbrt}
+
+_EAGER = Dialect(
+    "torch",
+    "import torch",
+    TABLE,
+    typed="{like}.new_full((), {0})",
+    lacks=LACKS,
+    step="{0}.to({like}.dtype)",
+    typed_in_calls=True,
+    binding='''
+def {name}({signature}):
+    """{doc}"""
+    arguments = {arguments}
+    like = next(a for a in arguments if isinstance(a, torch.Tensor))
+    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
+    return _Rule.apply(*tensors)
+
+
+class _Rule(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(*arguments):
+        return _wide({value}, arguments, arguments).to(arguments[0].dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        arguments = ctx.saved_tensors
+        inputs, parameters = arguments[:{size}], arguments[{size}:]
+        rules = {gradients}
+        gradients = [_wide(g, (*inputs, upstream, *parameters), arguments) for g in rules]
+        return tuple(g.sum_to_size(a.shape).to(a.dtype) for g, a in zip(gradients, arguments))
+
+
+def _wide(function, tensors, arguments):
+    """In the shape of all arguments; half types compute in float32 inside."""
+    half = tensors[0].dtype in (torch.float16, torch.bfloat16)
+    result = function(*(t.float() if half else t for t in tensors))
+    shape = torch.broadcast_shapes(*(a.shape for a in arguments))
+    return result.clone() if result.shape == shape else result.expand(shape).clone()
+''',
+)
+
+# Inductor's own are wrong near zero on the CPU: expm1(1e-4) by 1e-4, erf(1e-4) by 4e-4 (2.13).
+COMPILED_DIALECT = replace(
+    _EAGER,
+    lacks=LACKS
+    | {
+        "expm1": lower.expm1,
+        "atanh": lower.atanh,
+        "erf": lower.erf_near_zero,
+        "add": lower.plus_zero,
+    },
+    passes=(lower.share_exponentials,),
+)
+
+# ONNX lacks the first two, and is given the others with a constant in float32 (2.13).
+_ONNX = replace(
+    _EAGER,
+    lacks=LACKS
+    | {
+        "hypot": lower.hypot,
+        "copysign": lower.copysign,
+        "log2": lower.log2,
+        "log10": lower.log10,
+    },
+)
+
+DIALECT = replace(
+    _EAGER,
+    variants=(
+        ("torch.onnx.is_in_onnx_export()", _ONNX),
+        ("torch.compiler.is_compiling()", COMPILED_DIALECT),
+    ),
+)
+
+# torch.onnx rounds numbers to float32, those of `new_full` too, whatever the tensor's dtype (2.13).
+ONNX_DIALECT = replace(
+    _ONNX,
+    typed="torch.tensor({0}, dtype={like}.dtype, device={like}.device)",
+    typed_everywhere=True,
+)
