@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
-import importlib
 import inspect
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
+from actgrad.common.files import write_text
+from actgrad.common.text import did_you_mean
 from actgrad.errors import (
     CallError,
     DefinitionError,
     HostError,
-    MissingFrameworkError,
     ProgramError,
     TraceError,
 )
 from actgrad.frameworks.dispatch import caller
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend
+from actgrad.frameworks.names import framework_module
 from actgrad.frameworks.trainable import Trainable, trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
@@ -107,13 +105,8 @@ class Activation(Studied):
     def _check_parameters(self, parameters: dict[str, Any]) -> None:
         for name in parameters:
             if name not in self.parameters:
-                known = list(self.parameters)
-                near = difflib.get_close_matches(name, known, 1)
-                hint = (
-                    f"did you mean {near[0]!r}?"
-                    if near
-                    else f"it has {', '.join(map(repr, known)) or 'none'}"
-                )
+                known = ", ".join(map(repr, self.parameters)) or "none"
+                hint = did_you_mean(name, self.parameters, f"it has {known}")
                 raise CallError(f"{self.name!r} has no parameter {name!r}; {hint}")
 
     def _with(self, parameters: dict[str, Any]) -> Activation:
@@ -205,12 +198,12 @@ class Activation(Studied):
 
         For Keras it is the code of its backend.
         """
-        room = _room(keras_backend() if framework == "keras" else framework)
-        return str(room.source(self.program))
+        backend = keras_backend() if framework == "keras" else framework
+        return str(framework_module(backend).source(self.program))
 
     def native(self, framework: str) -> Callable[..., Any]:
         """The framework's own function: inputs by position, parameters by keyword."""
-        function: Callable[..., Any] = _room(framework).native(self.program)
+        function: Callable[..., Any] = framework_module(framework).native(self.program)
         return function
 
     def layer(self, name: str | None = None, **parameters: Any) -> Any:
@@ -220,7 +213,7 @@ class Activation(Studied):
         derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
         """
         shaped, parameters = self._shaped(parameters)
-        return _room("keras").layer(shaped.program, name, parameters)
+        return framework_module("keras").layer(shaped.program, name, parameters)
 
     def _shaped(self, parameters: dict[str, Any]) -> tuple[Activation, dict[str, Any]]:
         """With those parameters put in that shape the reading (a loop's length), and the others."""
@@ -263,7 +256,7 @@ class Activation(Studied):
         derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
         """
         shaped, parameters = self._shaped(parameters)
-        return _room("torch").module(shaped.program, parameters)
+        return framework_module("torch").module(shaped.program, parameters)
 
     # As data.
 
@@ -273,19 +266,7 @@ class Activation(Studied):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json()` to a file, at once: a crash leaves the old file as it was."""
-        path = Path(path)
-        text = self.to_json()
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        write_text(path, self.to_json())
 
     def get_config(self) -> dict[str, Any]:
         """What Keras stores."""
@@ -401,32 +382,6 @@ class Polynomial(Activation):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, {self._note}>"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-_ROOMS = ("numpy", "tensorflow", "keras", "torch", "jax")
-
-
-def _room(framework: str) -> ModuleType:
-    if framework not in _ROOMS:
-        near = difflib.get_close_matches(str(framework), _ROOMS, 1)
-        raise CallError(
-            f"no framework {framework!r}; "
-            + (f"did you mean {near[0]!r}?" if near else f"there are {_ROOMS}")
-        )
-    try:
-        if framework == "keras":  # else the hook on it would meet its room half imported
-            importlib.import_module(framework)
-        return importlib.import_module(f"actgrad.frameworks.{framework}")
-    except ModuleNotFoundError as error:
-        raise MissingFrameworkError(
-            f"{framework} is not installed\n  pip install 'actgrad[{framework}]'"
-        ) from error
 
 
 @overload
@@ -572,7 +527,7 @@ def load(path: str | os.PathLike[str]) -> Activation:
 
 def _register_with_keras() -> None:
     for kind in (Activation, Polynomial):
-        _room("keras").register(kind)
+        framework_module("keras").register(kind)
 
 
 when_imported("keras", _register_with_keras)

@@ -105,6 +105,13 @@ class InputError(ActgradError, ValueError):
     """
 
 
+class WriteError(ActgradError, OSError):
+    """A file could not be written: the disk is full, say, or read-only.
+
+    The message names the file and what to do. A file that was there before is as it was.
+    """
+
+
 class ActgradWarning(UserWarning):
     """The base of every warning that actgrad gives."""
 

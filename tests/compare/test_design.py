@@ -46,18 +46,18 @@ def test_equal_tuning(folder: Path) -> None:
 
 
 WRONG: dict[str, dict[str, object]] = {
-    "did you mean gelu": {"activations": ("relu", "gelo")},
+    "did you mean 'gelu'": {"activations": ("relu", "gelo")},
     "is given twice": {"activations": ("relu", "relu")},
     "has no parameter 'slop'; did you mean 'slope'": {"activations": ("mine.py:leaky?slop=1",)},
     "parameters are NAME=NUMBER": {"activations": ("mine.py:leaky?slope=a",)},
     "no such file: none.py": {"activations": ("none.py:f",)},
-    "networks 'mpl' is not known; did you mean mlp": {"networks": ("mpl",)},
+    "networks 'mpl' is not known; did you mean 'mlp'": {"networks": ("mpl",)},
     "optimizers 'adan' is not known": {"optimizers": ("adan",)},
     "rates -1.0: it should be a number above 0": {"rates": (-1.0,)},
     "rates: 0.1 is given twice": {"rates": (0.1, 0.1)},
     "seeds 0: it should be": {"seeds": 0},
     "no such data: dig": {"data": ("dig",)},
-    "reference 'tan' is not compared; did you mean tanh": {"reference": "tan"},
+    "reference 'tan' is not compared; did you mean 'tanh'": {"reference": "tan"},
 }
 
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_compared(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("activation = ['relu']", "the key 'activation'; did you mean activations"),
+        ("activation = ['relu']", "the key 'activation'; did you mean 'activations'"),
         ("seeds = 3", "has no activations"),
         ("activations = [", "is not TOML"),
     ],

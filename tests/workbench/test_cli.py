@@ -178,7 +178,7 @@ def test_the_nearest_choice_is_suggested(functions: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("cub", ["has no 'cub'; did you mean cube?"]),
+        ("cub", ["has no 'cub'; did you mean 'cube'?"]),
         ("nothing_like_it", ["has no 'nothing_like_it'; it has cube, endless, two, comma, wrong"]),
         ("alpha", ["'alpha'", "is 3 (int), and should be a function"]),
         ("Kind", ["is a class, and should be a function"]),
@@ -239,7 +239,7 @@ def test_an_activation_of_two_inputs_is_not_for_a_network(functions: Path) -> No
         (["--batch-size", -1], ["--batch-size"]),
         (["--learning-rate", 0], ["--learning-rate 0.0"]),
         (["--learning-rate", "nan"], ["--learning-rate nan"]),
-        (["--data", "digit"], ["no such data: digit", "Did you mean digits?"]),
+        (["--data", "digit"], ["no such data: digit", "did you mean 'digits'?"]),
         (["--resume", "--overwrite"], ["--resume goes on, --overwrite begins anew"]),
     ],
     ids=lambda value: " ".join(map(str, value)) if str(value[0]).startswith("--") else "",

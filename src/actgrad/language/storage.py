@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from actgrad.common.text import finite_json
 from actgrad.errors import HostError, ProgramError
 from actgrad.language.expression import Expr, const, make, var, variables, walk
 from actgrad.language.ops import OPS
@@ -40,7 +41,7 @@ def to_json(program: Program) -> str:
         "actgrad": _version(program),
         "name": program.name,
         "inputs": list(program.inputs),
-        "parameters": {name: _encode(value) for name, value in program.parameters},
+        "parameters": {name: finite_json(value) for name, value in program.parameters},
         "fixed": {name: _encode_plain(value) for name, value in program.fixed},
         "kind": program.kind,
         "value": index[program.value],
@@ -59,19 +60,13 @@ def _version(program: Program) -> int:
 
 def _row(node: Expr, index: dict[Expr, int]) -> list[Any]:
     if not node.args:
-        return [node.op, _encode(node.value)]
+        return [node.op, finite_json(node.value)]
     return [node.op, *(index[arg] for arg in node.args)]
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_encode(item) for item in value]
-    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _encode_plain(value: Any) -> Any:
     """A fixed value may be a text too, so a number that is not finite says that it is a number."""
-    encoded = _encode(value)
+    encoded = finite_json(value)
     return {"number": encoded} if encoded is not value else value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from actgrad.activation import Activation, activation
+from actgrad.common.text import did_you_mean
 from actgrad.errors import CallError, DefinitionError, OverrideError, UnreachedWarning
 from actgrad.models.place import Place
 
@@ -141,10 +141,9 @@ def _not_found(
         names.setdefault(place.called, []).append(place.where)
     listed = "".join(f"\n    {called}: {', '.join(where)}" for called, where in names.items())
     shown = repr(old) if isinstance(old, (str, Activation)) else getattr(old, "__name__", repr(old))
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"; did you mean {near[0]!r}?" if near and near[0] != name else ""
+    hint = did_you_mean(name, names.keys() - {name})
     raise OverrideError(
-        f"the model has no activation {shown}{hint}\n  It has{listed or ' none'}"
+        f"the model has no activation {shown}{'; ' * bool(hint)}{hint}\n  It has{listed or ' none'}"
         + (
             f"\n  Called as a function, and so out of reach: {', '.join(unreached)}"
             if unreached

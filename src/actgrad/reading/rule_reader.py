@@ -6,7 +6,6 @@ of inputs and parameters to these. A function may return one number, a tuple of 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.text import did_you_mean
 from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, const, make, substitute, var
@@ -153,12 +153,12 @@ class _RuleReader:
                     f"it was read (a loop's length, an option), so there is no derivative by it{_at(rule)}\n"
                     f"  Leave it out of the rule."
                 )
-            near = difflib.get_close_matches(str(name), known, 1)
+            hint = did_you_mean(name, known)
             raise DefinitionError(
                 f"the rule of {self.program.name!r} names {name!r}, which is no input "
                 f"({', '.join(self.program.inputs)}) and no parameter "
                 f"({', '.join(self.parameters) or 'it has none'})"
-                f"{f'; did you mean {near[0]!r}?' if near else ''}{_at(rule)}\n"
+                f"{'; ' * bool(hint)}{hint}{_at(rule)}\n"
                 f"  Name inputs and parameters in it: {self._form()}."
             )
         return found

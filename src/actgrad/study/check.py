@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from actgrad.common.text import finite_json
 from actgrad.errors import CallError
 from actgrad.language.derive import derive
 from actgrad.language.expression import plain, walk
@@ -102,7 +103,7 @@ class Check:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: plain lists, strings and numbers; a number that is not finite as a string."""
-        found: dict[str, Any] = _plain(dataclasses.asdict(self))
+        found: dict[str, Any] = finite_json(dataclasses.asdict(self))
         return found
 
     def __str__(self) -> str:
@@ -418,11 +419,3 @@ def _listed(numbers: Sequence[float], most: int = 8) -> str:
 
 def _number(x: float) -> str:
     return f"{x + 0.0 if x == 0 else x:.6g}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

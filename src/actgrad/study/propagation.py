@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actgrad.common.text import finite_json
 from actgrad.errors import CallError
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
@@ -75,7 +76,7 @@ class Propagation:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         del values["program"]
         values["surrogate_factor"] = self.surrogate_factor
-        return {name: _for_json(value) for name, value in values.items()}
+        return {name: finite_json(value) for name, value in values.items()}
 
     def __str__(self) -> str:
         rows = [
@@ -271,10 +272,6 @@ def _hermite(z: Array, weighted: Array) -> tuple[float, ...]:
         found.append(float(np.sum(weighted * now)))
         before, now = now, (z * now - math.sqrt(k) * before) / math.sqrt(k + 1)
     return tuple(found)
-
-
-def _for_json(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _divided(a: float, b: float) -> float:

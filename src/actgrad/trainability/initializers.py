@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 from actgrad.activation import Activation, activation
-from actgrad.errors import CallError, MissingFrameworkError
+from actgrad.errors import CallError
+from actgrad.frameworks.names import not_installed
 
 
 def initializer(f: Any, framework: str = "keras", **parameters: Any) -> Any:
@@ -39,9 +40,7 @@ def initializer(f: Any, framework: str = "keras", **parameters: Any) -> Any:
 
             return jax.nn.initializers.variance_scaling(variance, "fan_in", "normal")
     except ModuleNotFoundError as error:
-        raise MissingFrameworkError(
-            f"{framework} is not installed\n  pip install 'actgrad[{framework}]'"
-        ) from error
+        raise not_installed(framework) from error
     hint = "for PyTorch there is actgrad.init_(weight, f)" if framework == "torch" else ""
     raise CallError(f"framework={framework!r}: {hint or 'there are keras and jax'}")
 

@@ -23,6 +23,7 @@ except ModuleNotFoundError as missing:
     ) from None
 
 from actgrad.errors import InputError
+from actgrad.frameworks.names import Backend, Framework
 from actgrad.workbench.compare import arguments as _compare  # noqa: F401 (it adds the subcommand)
 from actgrad.workbench.load import load
 from actgrad.workbench.report import arguments as _report  # noqa: F401
@@ -115,7 +116,7 @@ actgrad source spiky.py:spiky --framework jax --json"""
 def source(
     target: Target,
     framework: Annotated[
-        Literal["numpy", "tensorflow", "keras", "torch", "jax"],
+        Framework,
         typer.Option(help="For which framework."),
     ] = "tensorflow",
     as_json: AsJson = False,
@@ -147,7 +148,7 @@ def export(
         typer.Option(help="A Keras model (.keras) that has the activation: export it whole."),
     ] = None,
     framework: Annotated[
-        Literal["numpy", "tensorflow", "keras", "torch", "jax"],
+        Framework,
         typer.Option(help="For which framework, with --to source."),
     ] = "tensorflow",
     dry_run: Annotated[
@@ -215,7 +216,7 @@ def train(
         bool, typer.Option("--overwrite", help="Begin anew where a training is, finished or not.")
     ] = False,
     backend: Annotated[
-        Literal["tensorflow", "torch", "jax"] | None,
+        Backend | None,
         typer.Option(help="What Keras runs on. [default: Keras' own choice]", show_default=False),
     ] = None,
     as_json: Annotated[

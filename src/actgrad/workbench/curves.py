@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.workbench.folder import atomically
+from actgrad.common.files import atomically
 from actgrad.workbench.train import Run
 
 COLOURS = {"own": "#0072B2", "relu": "#777777"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import zipfile
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.text import did_you_mean
 from actgrad.errors import InputError, MissingFrameworkError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -57,9 +57,8 @@ def load(source: str) -> Data:
         return digits()
     path = Path(source)
     if not path.exists():
-        near = difflib.get_close_matches(source, ["digits"], 1)
-        hint = "Did you mean digits?" if near else "--data is 'digits' or the path of an .npz file."
-        raise InputError(f"no such data: {source}\n  {hint}")
+        hint = did_you_mean(source, ["digits"], "--data is 'digits' or the path of an .npz file")
+        raise InputError(f"no such data: {source}; {hint}")
     arrays = {name: array for name, array in _read(path).items() if name in ARRAYS}
     return _checked(source, arrays)
 

@@ -6,18 +6,16 @@ Each file is written beside its place and moved there, so it is the old one or t
 from __future__ import annotations
 
 import json
-import math
 import os
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from actgrad.common.files import atomically, write_text
+from actgrad.common.text import finite_json
 from actgrad.errors import InputError
 
 MARK = "actgrad train"
@@ -120,35 +118,10 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path} cannot be written: no permission in {there}")
 
 
-@contextmanager
-def atomically(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` if all goes well."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_json(path: Path, content: Any) -> None:
-    with atomically(path) as temporary:
-        text = json.dumps(_without_nan(content), indent=2, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no nan: null instead."""
-    if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """JSON with null for every number that is not finite."""
+    text = json.dumps(finite_json(content, null=True), indent=2, allow_nan=False)
+    write_text(path, text + "\n")
 
 
 def save_state(path: Path, variables: list[Any], progress: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from actgrad.activation import Activation
+from actgrad.common.files import atomically
 from actgrad.errors import HostError, InputError
 from actgrad.workbench import curves, folder, results, show
 from actgrad.workbench import data as data_files
@@ -136,7 +137,7 @@ def _save(
     path = output / folder.MODEL
     try:
         f.save(output / folder.SAVED)
-        with folder.atomically(path) as temporary:
+        with atomically(path) as temporary:
             model.save(temporary)
     except HostError as error:
         say(console, f"! The model is not saved. {error}", style="yellow")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib.util
 import sys
 import traceback
@@ -16,6 +15,7 @@ from typing import Any
 
 import actgrad
 from actgrad.activation import Activation, activation
+from actgrad.common.text import did_you_mean, nearest
 from actgrad.errors import ActgradWarning, InputError
 from actgrad.workbench.quiet import quiet
 
@@ -70,9 +70,9 @@ def _nearest_file(path: Path) -> str:
         names = [p.name for p in path.parent.iterdir() if p.suffix in {".py", ".json"}]
     except OSError:
         names = []
-    near = difflib.get_close_matches(path.name, names, 1)
-    if near:
-        return f"\n  Did you mean {path.parent / near[0]}?"
+    near = nearest(path.name, names)
+    if near is not None:
+        return f"\n  Did you mean {path.parent / near}?"
     return "\n  Give FILE:NAME, with the path of a file from here on."
 
 
@@ -121,10 +121,8 @@ def _find(module: ModuleType, file: str, name: str) -> Any:
             + (f"; it has {', '.join(choices)}" if choices else "; it defines none")
         )
     if not hasattr(module, name):
-        near = difflib.get_close_matches(name, own, 1) or difflib.get_close_matches(
-            name, vars(module), 1
-        )
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(own) or 'no function'}"
+        there = did_you_mean(name, vars(module), f"it has {', '.join(own) or 'no function'}")
+        hint = did_you_mean(name, own, there)
         raise InputError(f"{file} has no {name!r}; {hint}")
     found = getattr(module, name)
     if not callable(found) or isinstance(found, type):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.text import percent
 from actgrad.workbench.train import Options, Run
 
 FELL = 0.05  # a training accuracy this far below the best one is worth a sentence
@@ -83,10 +84,6 @@ def _how_it_broke(run: Run, steps: int) -> str:
 
 def _odd(value: float) -> str:
     return "nan" if np.isnan(value) else "infinite"
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def as_json(options: Options, runs: dict[str, list[Run]], steps: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from actgrad.workbench.results import percent
+from actgrad.common.text import percent
 from actgrad.workbench.train import Options, Run
 
 

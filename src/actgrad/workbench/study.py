@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actgrad.activation import Activation
+from actgrad.common.text import finite_json
 from actgrad.errors import InputError
 
 MEANING = {
@@ -56,7 +56,7 @@ def study(
             "warnings": warnings,
             "pictures": [str(path) for path in pictures],
         }
-        print(json.dumps(_finite(found), indent=2, allow_nan=False))
+        print(json.dumps(finite_json(found), indent=2, allow_nan=False))
         return
 
     def say(text: str, style: str | None = None) -> None:
@@ -95,12 +95,3 @@ def _pictures(f: Activation, ahead: Any, output: Path) -> list[Path]:
     f.plot(path=function)
     ahead.plot(path=forecast)
     return [function, forecast]
-
-
-def _finite(value: Any) -> Any:
-    """For JSON: a number that is not finite as a string."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

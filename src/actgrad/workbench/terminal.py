@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
 import actgrad
+from actgrad.common.text import nearest
 from actgrad.errors import ActgradError
 
 ORDER = ("check", "plot", "study", "source", "export", "report", "compare", "train")
@@ -32,8 +32,8 @@ class _Group(TyperGroup):
             if isinstance(text, str) and " is not one of " in text:
                 text = text.removeprefix("Value error, ")
                 given, *choices = re.findall(r"'([^']*)'", text)
-                near = difflib.get_close_matches(given, choices, 1)
-                error.message = text + "".join(f" Did you mean {name!r}?" for name in near)  # type: ignore[attr-defined]
+                near = nearest(given, choices)
+                error.message = text + f" Did you mean {near!r}?" * (near is not None)  # type: ignore[attr-defined]
             raise
 
 

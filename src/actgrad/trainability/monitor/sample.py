@@ -11,6 +11,7 @@ import numpy as np
 
 from actgrad.activation import Activation, activation
 from actgrad.errors import ActgradError
+from actgrad.frameworks.names import FRAMEWORKS
 
 Array = np.ndarray[Any, Any]
 QUANTILES = (0.01, 0.5, 0.99)
@@ -65,7 +66,7 @@ def _name(function: Any) -> str:
 
 def _is_users(function: Any) -> bool:
     home = getattr(function, "__module__", None) or ""
-    return home.partition(".")[0] not in ("keras", "tensorflow", "torch", "jax")
+    return home.partition(".")[0] not in FRAMEWORKS
 
 
 @dataclass(frozen=True)

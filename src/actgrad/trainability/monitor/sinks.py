@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 import sys
 from typing import Any, Protocol
 
+from actgrad.common.text import finite_json
 from actgrad.errors import MissingFrameworkError
 from actgrad.trainability.monitor.causes import Finding
 from actgrad.trainability.monitor.sample import Sample
@@ -58,15 +58,7 @@ class JsonLines:
 
     def _write(self, row: dict[str, Any]) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(_finite(row), allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+            file.write(json.dumps(finite_json(row), allow_nan=False) + "\n")
 
 
 class TensorBoard:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
+from actgrad.frameworks.names import Backend
 from actgrad.workbench.terminal import command, complain, warn
 
 
@@ -105,7 +106,7 @@ def compare(
         typer.Option(min=1, help="Processes. [default: one for each core]", show_default=False),
     ] = None,
     backend: Annotated[
-        Literal["tensorflow", "torch", "jax"] | None,
+        Backend | None,
         typer.Option(help="What Keras runs on. [default: Keras' own choice]", show_default=False),
     ] = None,
     output: Annotated[

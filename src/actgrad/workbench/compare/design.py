@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import inspect
 import itertools
@@ -16,6 +15,7 @@ from typing import Any
 from actgrad.activation import Activation
 from actgrad.catalogue.activations import ENTRIES as ACTIVATIONS
 from actgrad.catalogue.surrogates import ENTRIES as SURROGATES
+from actgrad.common.text import did_you_mean
 from actgrad.errors import ActgradError, HostError, InputError
 from actgrad.workbench import data as data_files
 from actgrad.workbench.load import load
@@ -195,8 +195,7 @@ def _each(key: str, values: tuple[Any, ...], known: Iterable[str] | None) -> Non
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known))}"
+    return "; " + did_you_mean(name, known, f"there are {', '.join(sorted(known))}")
 
 
 def _choices(item: Any, warn: Warn) -> list[Choice]:
@@ -247,9 +246,8 @@ def _activation(target: str, warn: Warn) -> Activation:
 
 
 def _nearest_name(name: str) -> str:
-    near = difflib.get_close_matches(name, CATALOGUE, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{hint}\n  One of your own is FILE:NAME, as in spiky.py:spiky"
+    hint = did_you_mean(name, CATALOGUE)
+    return f"{'; ' * bool(hint)}{hint}\n  One of your own is FILE:NAME, as in spiky.py:spiky"
 
 
 def with_parameters(f: Activation, parameters: dict[str, Any]) -> Activation:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from actgrad.common.files import atomically
 from actgrad.workbench.compare.statistics import summarise
 from actgrad.workbench.compare.store import Study
-from actgrad.workbench.folder import atomically
 from actgrad.workbench.report import charts
 
 SEEDS, CURVES = "seeds.png", "curves.png"

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from actgrad.common.text import percent
 from actgrad.workbench.compare.engine import Engine
 from actgrad.workbench.compare.run import Task
 from actgrad.workbench.compare.statistics import Line, budget, failures, summarise
@@ -68,7 +69,7 @@ class Bars:
             self.say(f"! {_of(row.key)}: {row.cause}", "yellow")
         elif not self.console.is_terminal:
             self.say(
-                f"{self.done}/{self.total} {_of(row.key)}: {_percent(row.accuracy)}, {row.seconds:.1f} s"
+                f"{self.done}/{self.total} {_of(row.key)}: {percent(row.accuracy, 2)}, {row.seconds:.1f} s"
             )
 
     def say(self, text: str, style: str | None = None) -> None:
@@ -129,10 +130,6 @@ def table(lines: list[Line], title: str) -> Table:
 
 def _number(value: float | None, sign: str = "") -> str:
     return f"{100 * value:{sign}.2f}" if value is not None else "–"
-
-
-def _percent(value: float | None) -> str:
-    return f"{_number(value)} %"
 
 
 def _around(mean: float | None, high: float | None, sign: str = "") -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from actgrad.common.text import percent
 from actgrad.workbench.compare.design import Choice, rebuild
 from actgrad.workbench.compare.run import DIED
 from actgrad.workbench.compare.statistics import Line
@@ -99,10 +100,10 @@ def _said(line: Line, reference: str) -> str:
     if line.difference is None:
         return text
     plus = "+" if line.difference > 0 else ""
-    text += f": {plus}{page.percent(line.difference, 2)} beside {reference}, seed by seed"
+    text += f": {plus}{percent(line.difference, 2)} beside {reference}, seed by seed"
     if line.difference_low is None:
         return text
-    low, high = page.percent(line.difference_low, 2), page.percent(line.difference_high, 2)
+    low, high = percent(line.difference_low, 2), percent(line.difference_high, 2)
     p = f", p {page.number(line.p_holm, 2)} by Holm" if line.p_holm is not None else ""
     return f"{text} (95 % interval {low} to {high}{p})"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import actgrad
+from actgrad.common.files import write_text
+from actgrad.common.text import percent
 from actgrad.errors import InputError, MissingFrameworkError
-from actgrad.workbench.folder import atomically
 
 _LIBRARIES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "torch", "jax")
 
@@ -24,8 +25,7 @@ def check_output(path: Path) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    with atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def render(template: str, **content: Any) -> str:
@@ -77,10 +77,3 @@ def number(value: float | None, digits: int = 4) -> str:
         return "nan" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     value = 0.0 if abs(value) < 1e-12 else value
     return f"{value:.{digits}g}".replace("-", "−")
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    if value is None:
-        return "–"
-    shown = round(100 * value, digits) + 0.0  # no minus sign for what is shown as zero
-    return f"{shown:.{digits}f} %".replace("-", "−")

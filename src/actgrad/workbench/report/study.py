@@ -11,6 +11,7 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.markup import escape
 
+from actgrad.common.text import percent
 from actgrad.errors import InputError
 from actgrad.workbench.compare import statistics, store
 from actgrad.workbench.report import charts, page
@@ -117,7 +118,7 @@ def _places(study: store.Study, lines: list[Any]) -> list[Place]:
 
 
 def _pictures(lines: list[Any], runs: dict[str, list[Any]], prefix: str) -> list[Picture]:
-    reached = "; ".join(f"{x.activation} {page.percent(x.mean)}" for x in lines)
+    reached = "; ".join(f"{x.activation} {percent(x.mean)}" for x in lines)
     return [
         picture(
             charts.ranking([lines]),

@@ -11,10 +11,11 @@ from typing import Any
 from rich.console import Console
 
 from actgrad.activation import Activation
+from actgrad.common.text import percent
 from actgrad.errors import InputError
 from actgrad.workbench import curves
 from actgrad.workbench.folder import RESULTS
-from actgrad.workbench.report.page import number, percent
+from actgrad.workbench.report.page import number
 from actgrad.workbench.report.picture import Picture, panels, picture
 from actgrad.workbench.results import summary
 from actgrad.workbench.train import Options, Run

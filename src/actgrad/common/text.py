@@ -1,0 +1,56 @@
+"""What messages and JSON files share: the nearest known name, percentages, numbers that JSON lacks."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+
+def nearest(given: object, known: Iterable[str]) -> str | None:
+    """The known name that is most like a mistyped one, if any is.
+
+    >>> nearest("betta", ["alpha", "beta"])
+    'beta'
+    """
+    return next(iter(difflib.get_close_matches(str(given), [*known], 1)), None)
+
+
+def did_you_mean(given: object, known: Iterable[str], otherwise: str = "") -> str:
+    """The question to a mistyped name, or `otherwise` if no known name is near.
+
+    >>> did_you_mean("betta", ["alpha", "beta"])
+    "did you mean 'beta'?"
+    """
+    near = nearest(given, known)
+    return otherwise if near is None else f"did you mean {near!r}?"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share of 1 in percent, with a real minus sign; a dash for None.
+
+    >>> percent(0.9125), percent(-0.00001, 2), percent(None)
+    ('91.2 %', '0.00 %', '–')
+    """
+    if value is None:
+        return "–"
+    shown = round(100 * value, digits) + 0.0  # no minus sign for what is shown as zero
+    return f"{shown:.{digits}f} %".replace("-", "−")
+
+
+def finite_json(value: Any, *, null: bool = False) -> Any:
+    """The same lists, dicts and values with every nan and infinity as a text, or as `null`.
+
+    JSON has no such numbers. Tuples become lists.
+
+    >>> finite_json({"loss": (1.0, float("nan"))}), finite_json([float("-inf")], null=True)
+    ({'loss': [1.0, 'nan']}, [None])
+    """
+    if isinstance(value, dict):
+        return {key: finite_json(item, null=null) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite_json(item, null=null) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if null else str(value)
+    return value
