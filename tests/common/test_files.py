@@ -45,9 +45,14 @@ def test_its_mode_is_that_of_any_new_file(tmp_path: Path) -> None:
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomically(path) as temporary:
-        temporary.write_text("half")
-        1 / 0
+
+    def stop() -> None:
+        with atomically(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stop()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 
