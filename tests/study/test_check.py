@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from actgrad import activation
-from actgrad.errors import CallError, DerivativeMismatchWarning
+from actgrad import activation, activations
+from actgrad.errors import CallError, DerivativeMismatchWarning, SurrogateWarning
 
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
 
@@ -466,3 +466,76 @@ def test_a_wrong_derivative_is_not_excused_by_a_surrogate_inside():
     with pytest.warns(DerivativeMismatchWarning):
         f = activation(lambda x: x + 2 * soft_step(x), name="f", derivative=3)
     assert f.check().verdict == "WRONG"
+
+
+def triangle(u):
+    return max(0.0, 1.0 - abs(u))
+
+
+def test_parameters_are_listed_beside_inputs():
+    f = activation(lambda x, a=2.0, b=0.5: a * x + math.sin(b * x), name="f")
+    found = f.check()
+    assert [(item.input, item.verdict) for item in found.parameters] == [
+        ("a", "exact"),
+        ("b", "exact"),
+    ]
+    text = str(found)
+    assert "  by x: exact" in text
+    assert "  by a: exact" in text
+    assert [item["input"] for item in found.to_dict()["parameters"]] == ["a", "b"]
+
+
+def test_a_false_claim_by_a_parameter_is_wrong():
+    with pytest.warns(DerivativeMismatchWarning):
+        f = activation(lambda x, a=2.0: a * x, derivative={"a": lambda x, a: 2 * x}, name="f")
+    found = f.check()
+    assert not found
+    (by_a,) = found.parameters
+    assert (by_a.input, by_a.verdict) == ("a", "WRONG")
+    assert found.inputs[0].verdict == "exact"
+    point = found.worst[0]
+    assert (point.claimed, point.true) == pytest.approx((2 * point.x, point.x), rel=1e-4)
+
+
+def test_a_rule_for_a_parameter_is_a_surrogate():
+    with pytest.warns(SurrogateWarning, match="zero everywhere"):  # by v
+        f = activation(
+            lambda v, threshold=1.0: 1.0 if v >= threshold else 0.0,
+            surrogate=lambda v, threshold: {"threshold": -triangle(v - threshold)},
+            name="spike",
+        )
+    found = f.check()
+    assert found.verdict == found.parameters[0].verdict == "surrogate (declared)"
+    assert not found.parameters[0].zero
+    assert found.inputs[0].zero
+
+
+def test_a_parameter_that_cannot_be_learnt_is_said_to_be_so():
+    f = activation(
+        lambda v, width=1.0: 1.0 if v >= 0 else 0.0,
+        surrogate=lambda v, width: triangle(v / width),
+        name="step",
+    )
+    found = f.check()
+    assert found.parameters[0].zero
+    assert "it is zero at every point: it cannot be learnt" in str(found)
+    assert not found.zero
+
+
+def test_a_whole_gradient_of_a_parameter_is_measured():
+    def rule(x, upstream, a):
+        return {"x": upstream * a, "a": 3 * upstream * x}
+
+    f = activation(lambda x, a=2.0: a * x, gradient=rule, name="f")
+    found = f.check()
+    assert found.inputs[0].verdict == "exact"
+    assert found.parameters[0].verdict == "surrogate (declared)"
+    assert found.parameters[0].linear
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "celu", "smelu", "snake", "swish", "soft_shrink"])
+def test_parameters_of_the_catalogue(name):
+    f = getattr(activations, name)
+    found = f.check()
+    assert found.parameters
+    assert all(item.verdict != "WRONG" for item in found.parameters)

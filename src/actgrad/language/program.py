@@ -106,6 +106,21 @@ class Program(metaclass=_MadeOnce):
         """The program with its parameters' values put in, but for those kept as arguments."""
         return _bound(self, kept)
 
+    def with_input(self, name: str) -> Program:
+        """The same function with one of its parameters as the last input."""
+        parameters = tuple((n, v) for n, v in self.parameters if n != name)
+        inputs = (*self.inputs, name)
+        gradient = dict(zip(self.reverse_only, self.gradient, strict=True))
+        if gradient:
+            gradient.setdefault(name, self.vjp(name).value)
+        order = [*inputs, *(n for n, _ in parameters)]
+        return replace(
+            self,
+            inputs=inputs,
+            parameters=parameters,
+            gradient=tuple(gradient[n] for n in order if n in gradient),
+        )
+
     @cached_property
     def closed(self) -> Program:
         """With every number among its parameters put in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,23 +13,17 @@ import numpy as np
 
 from actgrad.common.text import finite_json
 from actgrad.errors import CallError
-from actgrad.language.derive import derive
-from actgrad.language.expression import plain, walk
+from actgrad.language.expression import walk
 from actgrad.language.program import Program
 from actgrad.reading.sandbox import unwrap
-from actgrad.study.breakpoints import Signature, breakpoints, places, settings, simplest
-from actgrad.study.slopes import slopes
+from actgrad.study.breakpoints import simplest
+from actgrad.study.line import Line, is_exact
 
 Array = np.ndarray[Any, Any]
 Verdict = Literal["exact", "exact except at kinks", "surrogate (declared)", "WRONG"]
 
-RTOL = 1e-4
-"""Two slopes that differ by less are taken for the same: constants are written with a few digits."""
 _VERDICTS: tuple[Verdict, ...] = ("exact", "exact except at kinks", "surrogate (declared)", "WRONG")
 _OTHERS = (0.4, -1.3, 2.1, 0.0)
-_LARGE = (23.7, 57.1, 131.0, 997.3, 1.07e4, 3.3e6, 1e12, 1e100, 1e300)
-_SMALL = (5e-324, 1e-310, 2.3e-308, 1e-200, 1e-30, 1e-8, 1e-3)
-_UPSTREAM = (1.0, -1.0, 0.37, -2.6)
 
 
 @dataclass(frozen=True)
@@ -47,9 +41,10 @@ class Place:
 
 @dataclass(frozen=True)
 class InputCheck:
-    """The derivative by one input."""
+    """The derivative by one input or parameter."""
 
     input: str
+    """Its name."""
     verdict: Verdict
     kinks: tuple[float, ...]
     """Where the slope jumps, along this input."""
@@ -77,9 +72,16 @@ class Check:
     inputs: tuple[InputCheck, ...]
     oracle: str
     """What the slope was measured of."""
+    parameters: tuple[InputCheck, ...] = ()
+    """The derivatives by the parameters that are numbers."""
 
     def __bool__(self) -> bool:
         return self.verdict != "WRONG"
+
+    @property
+    def arguments(self) -> tuple[InputCheck, ...]:
+        """The inputs, then the parameters."""
+        return self.inputs + self.parameters
 
     @property
     def kinks(self) -> tuple[float, ...]:
@@ -91,7 +93,7 @@ class Check:
 
     @property
     def worst(self) -> tuple[Place, ...]:
-        return tuple(place for item in self.inputs for place in item.worst)
+        return tuple(place for item in self.arguments for place in item.worst)
 
     @property
     def zero(self) -> bool:
@@ -99,7 +101,7 @@ class Check:
 
     @property
     def not_finite(self) -> tuple[float, ...]:
-        return tuple(place for item in self.inputs for place in item.not_finite)
+        return tuple(place for item in self.arguments for place in item.not_finite)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: plain lists, strings and numbers; a number that is not finite as a string."""
@@ -108,13 +110,13 @@ class Check:
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.verdict}"]
-        for item in self.inputs:
+        for item in self.arguments:
             margin = "  "
-            if len(self.inputs) > 1:
+            if len(self.arguments) > 1:
                 lines.append(f"  by {item.input}: {item.verdict}")
                 margin = "    "
-            lines += [margin + line for line in _report(item)]
-        points = sum(item.compared for item in self.inputs)
+            lines += [margin + line for line in _report(item, item in self.parameters)]
+        points = sum(item.compared for item in self.arguments)
         lines.append(f"  {points} points compared with finite differences of {self.oracle}")
         return "\n".join(lines)
 
@@ -131,10 +133,30 @@ def check(
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
     own = _python_function(program, function)
-    done = tuple(_check_input(program, own, name, low, high, points) for name in program.inputs)
-    verdict = max((item.verdict for item in done), key=_VERDICTS.index)
+    inputs = tuple(_check_input(program, own, name, low, high, points) for name in program.inputs)
+    parameters = tuple(
+        _check_parameter(program, function, name, points)
+        for name, value in program.parameters
+        if isinstance(value, float) and name in program.differentiable
+    )
+    verdict = max((item.verdict for item in inputs + parameters), key=_VERDICTS.index)
+    if program.kind == "surrogate":
+        verdict = max(verdict, "surrogate (declared)", key=_VERDICTS.index)
     oracle = "the Python function" if own else "its formula"
-    return Check(program.name, verdict, done, oracle)
+    return Check(program.name, verdict, inputs, oracle, parameters)
+
+
+def _check_parameter(
+    program: Program, function: Callable[..., Any] | None, name: str, points: int
+) -> InputCheck:
+    """As by an input, near the value that it has."""
+    centre = float(dict(program.parameters)[name])  # type: ignore[arg-type]
+    around = 1.0 + abs(centre)
+    program = program.with_input(name)
+    own = _python_function(program, function)
+    return _check_input(
+        program, own, name, centre - around, centre + around, points // 4, extremes=False
+    )
 
 
 def _check_input(
@@ -144,148 +166,16 @@ def _check_input(
     low: float,
     high: float,
     points: int,
+    extremes: bool = True,
 ) -> InputCheck:
     several = len(program.inputs) > 1
     lines = []
     for i in range(len(_OTHERS) if several else 1):
         others = [n for n in program.inputs if n != by]
         at = {name: _OTHERS[(i + k) % len(_OTHERS)] for k, name in enumerate(others)}
-        lines.append(
-            _Line(program, own, by, at, low, high, points // len(_OTHERS) if several else points)
-        )
+        some = points // len(_OTHERS) if several else points
+        lines.append(Line(program, own, by, at, low, high, some, extremes))
     return _summary(program, by, lines)
-
-
-class _Line:
-    """The comparison along one input, the others at the values `at`."""
-
-    def __init__(
-        self,
-        program: Program,
-        own: Callable[..., float] | None,
-        by: str,
-        at: Mapping[str, float],
-        low: float,
-        high: float,
-        points: int,
-    ) -> None:
-        self.at, self.range = at, max(abs(low), abs(high))
-        self.breakpoints = breakpoints(program, by, low, high, at)
-        values = settings(program, at)
-        value = plain(program.value)
-        signature = Signature([value], by, values)
-        found = _places(program, by, values, low, high)
-        self.x = _points(found, low, high, points)
-        self.claims, self.linear, self.zero = _claims(program, by, at, self.x)
-        function = _along(program, own, by, at)
-        self.slopes = slopes(function, self.x, signature)
-        slope, tolerance = self.slopes.value, 10 * self.slopes.error
-
-        # The kink itself: there the claim is good if it lies between the slopes at both sides.
-        places = found[:, 1] if len(found) else np.zeros(0)
-        sides = slopes(function, found[:, [0, 2]].ravel(), signature) if len(found) else None
-        low_side, high_side = slope.copy(), slope.copy()
-        for i, x in enumerate(places):
-            if sides is None:
-                break
-            here = np.flatnonzero(self.x == x)
-            pair = sides.value[2 * i : 2 * i + 2]
-            low_side[here], high_side[here] = pair.min(), pair.max()
-            tolerance[here] = 10 * sides.error[2 * i : 2 * i + 2].max()
-        jumping = np.isin(self.x, [b.x for b in self.breakpoints if b.kind == "jump"])
-        tolerance[jumping | self.slopes.kink] = np.inf
-
-        with np.errstate(all="ignore"):
-            off = np.fmax(low_side - self.claims, self.claims - high_side)
-            size = np.fmax(np.abs(self.claims), np.abs(slope))
-            sure = tolerance <= 0.05 * np.fmax(np.abs(slope), self.slopes.typical / 8)
-            measured = sure & self.slopes.finite
-            self.wrong = measured & (off > RTOL * size + tolerance)
-        self.lost = self.slopes.finite & ~np.isfinite(self.claims)
-        self.wrong |= self.lost & measured & (np.abs(self.x) <= 16)
-        self.true = np.where(self.claims > high_side, high_side, low_side)
-        self.measured = measured
-        self.off = np.where(np.isfinite(off), off, np.inf)
-        # By rule, a function whose kinks cancel (max(x, 0) - x / 2 - abs(x) / 2) has at that one point
-        # the derivative of the branch that Python takes, which is not the slope.
-        self.branch = self.wrong & np.isin(self.x, places) & (program.kind == "exact")
-        self.wrong &= ~self.branch
-
-    def own_kinks(self) -> Array:
-        """Points at which the slopes measured on the two sides differ."""
-        return np.asarray(self.x[self.slopes.kink & (np.abs(self.x) <= self.range)])
-
-    def rank(self, i: int) -> tuple[Any, ...]:
-        """The largest difference first; of equal ones that of a moderate x."""
-        x, off = abs(float(self.x[i])), float(self.off[i])
-        off = float(f"{off:.2g}")
-        return x > self.range, x < 1e-4, -off, abs(x - 1)
-
-
-def _places(
-    program: Program, by: str, values: Mapping[str, float], low: float, high: float
-) -> Array:
-    """Where the function or the derivative in force switches."""
-    roots = [plain(program.value)]
-    if program.gradient:
-        values = {**values, program.upstream: 1.0}
-        roots += program.gradient
-    else:
-        roots.append(plain(derive(program.value, by)))
-    return places(roots, by, values, low, high, limit=200)
-
-
-def _points(found: Array, low: float, high: float, points: int) -> Array:
-    signs = np.array([[-1.0], [1.0]])
-    extra = (signs * np.array([*_SMALL, *_LARGE])).ravel()
-    middles = (found[1:, 1] + found[:-1, 1]) / 2
-    grid = np.linspace(low, high, points)
-    # A little off the round numbers too, where what is missing from a formula may vanish.
-    between = grid[:-1] + 0.3719 * np.diff(grid)
-    x = np.unique(np.concatenate([grid, between, extra, middles, found.ravel()]))
-    return np.append(x[x != 0], [-0.0, 0.0])
-
-
-def _claims(
-    program: Program, by: str, at: Mapping[str, float], x: Array
-) -> tuple[Array, bool, bool]:
-    """The derivative in force, whether it is linear in the upstream gradient, and whether zero. Of a
-    `gradient=` rule, what it makes of an upstream gradient, per unit of it."""
-    arguments = [x if name == by else at[name] for name in program.inputs]
-    if not program.gradient:
-        claims = np.broadcast_to(program.partial(by).evaluate(*arguments), x.shape) + 0.0
-        return claims, True, not np.any(claims)
-    rule = program.vjp(by)
-    with np.errstate(all="ignore"):
-        units = [np.broadcast_to(rule.evaluate(*arguments, u), x.shape) / u for u in _UPSTREAM]
-        nothing = np.broadcast_to(rule.evaluate(*arguments, 0.0), x.shape)
-        spread = np.max(units, axis=0) - np.min(units, axis=0)
-        size = np.max(np.abs(units), axis=0)
-        linear = not np.any((spread > 1e-9 * size) & np.isfinite(size)) and not np.any(
-            np.isfinite(nothing) & (nothing != 0)
-        )
-    return np.array(units[0] if linear else units[1]), linear, not np.any(units)
-
-
-def _along(
-    program: Program, own: Callable[..., float] | None, by: str, at: Mapping[str, float]
-) -> Callable[[Array], Array]:
-    if own is None:
-        return lambda x: (
-            np.broadcast_to(
-                program.evaluate(*(x if name == by else at[name] for name in program.inputs)),
-                np.shape(x),
-            )
-            + 0.0
-        )
-
-    def value(x: float) -> float:
-        try:
-            return float(own(*(x if name == by else at[name] for name in program.inputs)))
-        except (ArithmeticError, ValueError):  # where Python raises there is nothing to compare
-            return math.nan
-
-    return lambda x: np.array([value(float(item)) for item in x])
 
 
 def _python_function(
@@ -322,7 +212,7 @@ def _python_function(
     return None
 
 
-def _summary(program: Program, by: str, lines: Sequence[_Line]) -> InputCheck:
+def _summary(program: Program, by: str, lines: Sequence[Line]) -> InputCheck:
     wrong: list[tuple[Any, Place]] = []
     for line in lines:
         for i in np.flatnonzero(line.wrong):
@@ -341,7 +231,7 @@ def _summary(program: Program, by: str, lines: Sequence[_Line]) -> InputCheck:
     linear = all(line.linear for line in lines)
     declared = program.kind == "exact" and any(n.op == "given" for n in walk(program.value))
     if (
-        program.kind == "surrogate"
+        (program.kind == "surrogate" and not is_exact(program, by))
         or (declared and wrong)
         or (program.gradient and (wrong or not linear))
     ):
@@ -383,7 +273,7 @@ def _spread(places: list[Place], most: int = 8, apart: float = 0.3) -> tuple[Pla
     return tuple(chosen)
 
 
-def _report(item: InputCheck) -> Iterator[str]:
+def _report(item: InputCheck, is_parameter: bool) -> Iterator[str]:
     if item.kinks:
         yield f"kink{'s' * (len(item.kinks) > 1)} at {_listed(item.kinks)}"
     if item.jumps:
@@ -394,7 +284,8 @@ def _report(item: InputCheck) -> Iterator[str]:
     if not item.linear:
         yield "the gradient rule is not linear in the upstream gradient"
     if item.zero:
-        yield "it is zero at every point: nothing before this activation can learn"
+        what = "it cannot be learnt" if is_parameter else "nothing before this activation can learn"
+        yield f"it is zero at every point: {what}"
     if item.not_finite:
         yield f"it is not finite at {_listed(item.not_finite)}, where the function is"
     if item.worst:

@@ -43,8 +43,9 @@ class Studied:
         float64, one-sided at the breakpoints; of the program's value where this process does not have
         the function. Points: a grid over [low, high], both sides of every kink and jump found in
         there, the middle between neighbouring ones, ±0, subnormal and large numbers. For several
-        inputs, along each of them with the others at four values. Keyword arguments are parameter
-        values.
+        inputs, along each of them with the others at four values. The derivatives by parameters that are
+        numbers are measured too, near the values that they have (`Check.parameters`). Keyword arguments
+        are parameter values.
 
         The verdict is one of
 
