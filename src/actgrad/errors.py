@@ -26,6 +26,14 @@ class UnboundedError(TraceError):
     """
 
 
+class MixingError(TraceError):
+    """The function takes several elements of its input at once, as a sum or a maximum does.
+
+    An elementwise activation computes each element from that element alone. Take the other numbers as
+    inputs or parameters of their own.
+    """
+
+
 class ImpureError(TraceError):
     """The function does something besides computing a number from its arguments.
 

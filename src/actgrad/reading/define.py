@@ -22,10 +22,10 @@ from actgrad.language.rewrite import as_written
 from actgrad.reading import witness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import definition
+from actgrad.reading.refusal import is_user_file
 from actgrad.reading.rule_reader import Pinned, Rule, with_rule
 from actgrad.reading.sandbox import unwrap
 from actgrad.reading.signature import Signature, is_number, is_plain, signature
-from actgrad.reading.symbol import is_user_file
 
 
 def define(

@@ -1,21 +1,34 @@
 """The meanings that libraries share, written once, over numbers and symbols.
 
-Each is a composition of the vocabulary's operations; `aliases` says who calls it what. At a tie
-(`maximum(a, b)` where a equals b) the first argument is the branch that is taken.
+Each is a composition of the vocabulary's operations; `tables` says who calls it what, and `binding`
+calls it with the library's own arguments. At a tie (`maximum(a, b)` where a equals b) a plain name
+takes the first argument; `_half` splits the derivative, as PyTorch and JAX do.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from actgrad.language.expression import const, make, var, variables
 from actgrad.language.ops import OPS
-from actgrad.reading.symbol import HOST, Symbol, apply, number, refuse, truth, whole
+from actgrad.reading.arrays import Positions
+from actgrad.reading.refusal import HOST, mixes, refuse
+from actgrad.reading.symbol import (
+    Symbol,
+    apply,
+    detached,
+    given,
+    is_symbolic,
+    made,
+    number,
+    truth,
+    whole,
+)
 
 Number = Any
 
@@ -27,10 +40,8 @@ def _operation(op: str) -> Callable[..., Number]:
 
 
 absolute, negative = _operation("abs"), _operation("neg")
-add, subtract, multiply, divide = map(_operation, ("add", "sub", "mul", "div"))
-floor_divide, mod, power, hypot, copysign, atan2 = map(
-    _operation, ("floordiv", "mod", "pow", "hypot", "copysign", "atan2")
-)
+multiply, divide = map(_operation, ("mul", "div"))
+floor_divide, mod, power, hypot, atan2 = map(_operation, ("floordiv", "mod", "pow", "hypot", "atan2"))
 floor, ceil, trunc, rint = map(_operation, ("floor", "ceil", "trunc", "round"))
 sqrt, cbrt, exp, exp2, expm1 = map(_operation, ("sqrt", "cbrt", "exp", "exp2", "expm1"))
 log2, log10, log1p = map(_operation, ("log2", "log10", "log1p"))
@@ -41,6 +52,26 @@ sinh, cosh, tanh, asinh, acosh, atanh = map(
 sigmoid, erf, erfc = map(_operation, ("sigmoid", "erf", "erfc"))
 less, less_equal, equal = map(_operation, ("lt", "le", "eq"))
 logical_and, logical_or, logical_not = map(_operation, ("and", "or", "not"))
+
+
+def add(x: Number, y: Number, alpha: Number = 1) -> Number:
+    return apply("add", x, _scaled(y, alpha))
+
+
+def subtract(x: Number, y: Number, alpha: Number = 1) -> Number:
+    return apply("sub", x, _scaled(y, alpha))
+
+
+def _scaled(y: Number, alpha: Number) -> Number:
+    return y if isinstance(alpha, (int, float)) and alpha == 1 else multiply(alpha, y)
+
+
+def reversed_subtract(x: Number, y: Number, alpha: Number = 1) -> Number:
+    return subtract(y, x, alpha)
+
+
+def copysign(x: Number, y: Number) -> Number:
+    return apply("copysign", x, y)
 
 
 def greater(x: Number, y: Number) -> Number:
@@ -59,8 +90,24 @@ def logical_xor(x: Number, y: Number) -> Number:
     return not_equal(number(truth(x)), number(truth(y)))
 
 
+def bitwise_and(x: Number, y: Number) -> Number:
+    return x & y if isinstance(x, Symbol) else y & x
+
+
+def bitwise_or(x: Number, y: Number) -> Number:
+    return x | y if isinstance(x, Symbol) else y | x
+
+
+def bitwise_xor(x: Number, y: Number) -> Number:
+    return x ^ y if isinstance(x, Symbol) else y ^ x
+
+
+def bitwise_not(x: Number) -> Number:
+    return ~x
+
+
 def log(x: Number, base: Number = math.e) -> Number:
-    return apply("log", x) if base == math.e else apply("log", x) / apply("log", base)
+    return apply("log", x) if base is math.e else apply("log", x) / apply("log", base)
 
 
 def identity(x: Number) -> Number:
@@ -69,55 +116,21 @@ def identity(x: Number) -> Number:
 
 def stop_gradient(x: Number) -> Number:
     """The number, with the derivative 0."""
-    value = number(x).expr
-    pairs = [part for name in sorted(variables(value)) for part in (var(name), const(0.0))]
-    return Symbol(make("given", value, *pairs)) if pairs else x
-
-
-def as_float(x: Number = 0.0) -> Number:
-    return number(x)
-
-
-def as_int(x: Number = 0) -> Number:
-    return whole("trunc", x)
-
-
-def whole_floor(x: Number) -> Number:
-    return whole("floor", x)
-
-
-def whole_ceil(x: Number) -> Number:
-    return whole("ceil", x)
-
-
-def whole_round(x: Number, digits: int | None = None) -> Number:
-    return round(number(x), digits)
-
-
-def as_bool(x: Number = False) -> Number:
-    return truth(x)
-
-
-def type_as(x: Number, other: Any) -> Number:
-    return number(x)
-
-
-def constant(value: Any) -> Any:
-    """A constant tensor of another library: a number, or an array of them."""
-    return np.asarray(value)[()] if isinstance(value, (list, tuple)) else value
-
-
-def cast(x: Number, dtype: Any = None) -> Number:
-    kind = str(dtype)
-    if "bool" in kind:
-        return truth(x)
-    return as_int(x) if "int" in kind else number(x)
+    if not isinstance(x, Symbol):
+        return type(x)(map(stop_gradient, x)) if isinstance(x, (tuple, list)) else x
+    return x if x.expr.boolean else made(detached(x.expr), x)
 
 
 def where(condition: Number, yes: Number = None, no: Number = None) -> Number:
+    if yes is None and no is None and isinstance(condition, Symbol):
+        return (Positions(truth(condition)),)
     if yes is None or no is None:
-        refuse("`where` with a condition alone asks for indices", "Give it both values.")
+        refuse("`where` takes a condition and both values", "Write `where(condition, yes, no)`.")
     return apply("select", condition, yes, no)
+
+
+def nonzero(condition: Number, as_tuple: bool = True) -> Number:
+    return (Positions(truth(condition)),) if as_tuple else Positions(truth(condition))
 
 
 def select(conditions: Sequence[Any], values: Sequence[Any], default: Number = 0) -> Number:
@@ -125,9 +138,16 @@ def select(conditions: Sequence[Any], values: Sequence[Any], default: Number = 0
     return reduce(lambda otherwise, pair: where(pair[0], pair[1], otherwise), pairs, default)
 
 
-def piecewise(x: Number, conditions: Sequence[Any], values: Sequence[Any]) -> Number:
+def piecewise(
+    x: Number, conditions: Sequence[Any], values: Sequence[Any], *args: Any, **kw: Any
+) -> Number:
     """NumPy's: the last condition that holds wins, and one value more is the default."""
-    chosen = [value(x) if callable(value) else value for value in values]
+    chosen = [value(x, *args, **kw) if callable(value) else value for value in values]
+    if len(chosen) not in (len(conditions), len(conditions) + 1):
+        refuse(
+            f"`piecewise` with {len(conditions)} conditions and {len(chosen)} values",
+            "Give one value for each condition, and one more as the default.",
+        )
     result = chosen[-1] if len(chosen) > len(conditions) else 0
     for condition, value in zip(conditions, chosen, strict=False):
         result = where(condition, value, result)
@@ -143,8 +163,32 @@ def minimum(x: Number, y: Number) -> Number:
     return where(less(y, x), y, where(is_nan(y), y, x))
 
 
-def _extreme(better: Callable[[Number, Number], Number]) -> Callable[..., Number]:
+def _tie_halved(x: Number, y: Number, otherwise: Number) -> Number:
+    return where(equal(x, y), add(multiply(0.5, x), multiply(0.5, y)), otherwise)
+
+
+def maximum_half(x: Number, y: Number) -> Number:
+    """The larger; at a tie each has half of the derivative."""
+    return _tie_halved(x, y, maximum(x, y))
+
+
+def minimum_half(x: Number, y: Number) -> Number:
+    return _tie_halved(x, y, minimum(x, y))
+
+
+def fmax(x: Number, y: Number) -> Number:
+    """The larger, and the other one where one is nan."""
+    return where(is_nan(x), y, where(less(x, y), y, x))
+
+
+def fmin(x: Number, y: Number) -> Number:
+    return where(is_nan(x), y, where(less(y, x), y, x))
+
+
+def _extreme(better: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
     def choose(*values: Any, key: Any = None, default: Any = None) -> Number:
+        if len(values) == 1 and isinstance(values[0], Symbol):
+            mixes(name)
         rest = iter(values[0] if len(values) == 1 else values)
         best = next(rest, default)
         ranked = key(best) if key else best
@@ -158,69 +202,145 @@ def _extreme(better: Callable[[Number, Number], Number]) -> Callable[..., Number
     return choose
 
 
-python_max, python_min = _extreme(greater), _extreme(less)
+python_max, python_min = _extreme(greater, "max"), _extreme(less, "min")
 
 
-def python_round(x: Number, digits: int = 0) -> Number:
-    """NumPy's: a float, so a -0.0 stays."""
-    return round(number(x), digits)
+def round_decimals(x: Number, digits: int = 0) -> Number:
+    """NumPy's and PyTorch's: a float, so a -0.0 stays; the product is rounded, not the digits."""
+    if digits == 0:
+        return rint(x)
+    scale = 10.0 ** abs(digits)
+    if digits < 0:
+        return multiply(rint(divide(x, scale)), scale)
+    return divide(rint(multiply(x, scale)), scale)
+
+
+def python_round(x: Number, digits: int | None = None) -> Number:
+    """Python's own: the decimal that is nearest to the exact value of x, and the even one of two."""
+    if digits is None:
+        return whole("round", x)
+    if digits == 0:
+        return rint(x)
+    scale = 10.0 ** abs(digits)
+    if digits < 0:
+        quotient = divide(x, scale)
+        below = floor(quotient)
+        beyond = subtract(x, multiply(add(below, 0.5), scale))
+        return multiply(_to_nearest(quotient, below, beyond), scale)
+    product = multiply(x, scale)
+    # The product is rounded, perhaps to a tie: its error, by parts of x short enough to be exact.
+    part = divide(rint(multiply(x, 2048.0)), 2048.0)
+    rest = multiply(subtract(x, part), scale)
+    beyond = add(subtract(multiply(part, scale), product), rest)
+    return divide(_to_nearest(product, floor(product), beyond), scale)
+
+
+def _to_nearest(x: Number, below: Number, beyond: Number) -> Number:
+    tie = equal(subtract(x, below), 0.5)
+    up = where(less(0, beyond), add(below, 1), where(less(beyond, 0), below, rint(x)))
+    return where(tie, up, rint(x))
+
+
+def any_of(values: Iterable[Any]) -> Number:
+    if isinstance(values, Symbol):
+        mixes("any")
+    return reduce(logical_or, np.ravel(np.asarray(values, dtype=object)), False)
+
+
+def all_of(values: Iterable[Any]) -> Number:
+    if isinstance(values, Symbol):
+        mixes("all")
+    return reduce(logical_and, np.ravel(np.asarray(values, dtype=object)), True)
 
 
 def python_any(values: Iterable[Any]) -> Number:
-    return reduce(logical_or, values, False)
+    return any_of(values if isinstance(values, Symbol) else list(values))
 
 
 def python_all(values: Iterable[Any]) -> Number:
-    return reduce(logical_and, values, True)
+    return all_of(values if isinstance(values, Symbol) else list(values))
 
 
-def numpy_any(values: Any) -> Number:
-    return truth(values) if isinstance(values, Symbol) else python_any(np.ravel(values))
-
-
-def numpy_all(values: Any) -> Number:
-    return truth(values) if isinstance(values, Symbol) else python_all(np.ravel(values))
-
-
-def total(values: Any, start: Number = 0) -> Number:
+def _row(values: Any, axis: Any, name: str) -> Any:
+    """The numbers of a list or an array; of the input itself a reduction is refused."""
     if isinstance(values, Symbol):
-        return number(values)
-    return reduce(add, np.ravel(np.asarray(values, dtype=object)), start)
+        mixes(name)
+    row = np.asarray(values, dtype=object)
+    if (row.ndim != 1 and axis is not None) or axis not in (None, 0, -1):
+        refuse(f"`{name}` along an axis of an array of several dimensions", "Write the loop out.")
+    return np.ravel(row)
 
 
-def product(values: Any, start: Number = 1) -> Number:
+def total(values: Any, axis: Any = None, start: Number = 0) -> Number:
+    return reduce(add, _row(values, axis, "sum"), start)
+
+
+def product(values: Any, axis: Any = None, start: Number = 1) -> Number:
+    return reduce(multiply, _row(values, axis, "prod"), start)
+
+
+def mean(values: Any, axis: Any = None) -> Number:
+    row = _row(values, axis, "mean")
+    return divide(reduce(add, row, 0), len(row))
+
+
+def largest(values: Any, axis: Any = None) -> Number:
+    return reduce(maximum, _row(values, axis, "max"))
+
+
+def smallest(values: Any, axis: Any = None) -> Number:
+    return reduce(minimum, _row(values, axis, "min"))
+
+
+def python_sum(values: Any, start: Number = 0) -> Number:
+    """Python's `sum`, which since 3.12 adds up what its roundings lose."""
     if isinstance(values, Symbol):
-        return number(values)
-    return reduce(multiply, np.ravel(np.asarray(values, dtype=object)), start)
-
-
-def mean(values: Any) -> Number:
-    return divide(total(values), 1 if isinstance(values, Symbol) else np.size(values))
+        mixes("sum")
+    row = [start, *values]
+    if sys.version_info < (3, 12) or not is_symbolic(row):
+        return sum(row[1:], start)
+    high: Number = 0.0
+    low: Number = 0.0
+    for value in row:
+        together = add(high, value)
+        lost = where(
+            less(absolute(high), absolute(value)),
+            add(subtract(value, together), high),
+            add(subtract(high, together), value),
+        )
+        high, low = together, add(low, lost)
+    compensated = add(high, where(is_finite(low), low, 0.0))
+    symbols = [value for value in row if isinstance(value, Symbol)]
+    return given(compensated, *(part for value in symbols for part in (number(value), 1.0)))
 
 
 def dot(x: Any, y: Any) -> Number:
     if isinstance(x, Symbol) or isinstance(y, Symbol):
-        return multiply(x, y)
+        mixes("dot")
     return np.dot(np.asarray(x, dtype=object), np.asarray(y, dtype=object))
 
 
-def interp(x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None) -> Number:
-    """Straight lines through the points (xp, fp), constant outside."""
-    result = fp[0] if left is None else left
-    for i in range(len(xp) - 1):
-        slope = (fp[i + 1] - fp[i]) / (xp[i + 1] - xp[i])
-        line = add(multiply(slope, subtract(x, xp[i])), fp[i])
-        result = where(less_equal(xp[i], x), line, result)
-    result = where(less_equal(xp[-1], x), fp[-1], result)
-    if right is not None:
-        result = where(less(xp[-1], x), right, result)
-    return where(is_nan(x), x, result)
-
-
 def clip(x: Number, low: Number = None, high: Number = None) -> Number:
+    """Between two bounds, each of which belongs to the inside: there the derivative is 1."""
     if low is not None:
-        x = maximum(x, low)
-    return x if high is None else minimum(x, high)
+        x = where(less(x, low), low, x)
+    return x if high is None else where(less(high, x), high, x)
+
+
+def clip_open(x: Number, low: Number, high: Number) -> Number:
+    """Between two bounds, with the derivative 0 at each of them."""
+    return where(less_equal(x, low), low, where(less_equal(high, x), high, x))
+
+
+def clip_half(x: Number, low: Number = None, high: Number = None) -> Number:
+    """Between two bounds, with half of the derivative at each of them."""
+    if low is not None:
+        x = maximum_half(x, low)
+    return x if high is None else minimum_half(x, high)
+
+
+def lax_clamp(low: Number, x: Number, high: Number) -> Number:
+    return clip_open(x, low, high)
 
 
 def polyval(coefficients: Sequence[Number], x: Number) -> Number:
@@ -233,7 +353,7 @@ def ascending_polyval(x: Number, coefficients: Sequence[Number]) -> Number:
 
 
 def sign(x: Number) -> Number:
-    return where(less(0, x), 1, where(less(x, 0), -1, x))
+    return where(less(0, x), 1, where(less(x, 0), -1, where(is_nan(x), x, 0)))
 
 
 def heaviside(x: Number, at_zero: Number) -> Number:
@@ -248,8 +368,27 @@ def is_inf(x: Number) -> Number:
     return equal(absolute(x), math.inf)
 
 
+def is_posinf(x: Number) -> Number:
+    return equal(x, math.inf)
+
+
+def is_neginf(x: Number) -> Number:
+    return equal(x, -math.inf)
+
+
 def is_finite(x: Number) -> Number:
     return less(absolute(x), math.inf)
+
+
+def nan_to_num(
+    x: Number, nan: Number = 0.0, posinf: Number = None, neginf: Number = None
+) -> Number:
+    """Numbers in the place of nan and of the infinities; without them the largest of the dtype, which
+    are float64's here: refuse to guess another."""
+    nan = 0.0 if nan is None else nan
+    largest = float(np.finfo(np.float64).max)
+    high, low = (largest if posinf is None else posinf), (-largest if neginf is None else neginf)
+    return where(is_nan(x), nan, where(is_posinf(x), high, where(is_neginf(x), low, x)))
 
 
 def is_close(a: Number, b: Number, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> Number:
@@ -258,12 +397,15 @@ def is_close(a: Number, b: Number, *, rel_tol: float = 1e-9, abs_tol: float = 0.
     return logical_or(equal(a, b), less_equal(difference, python_max(relative, abs_tol)))
 
 
-def numpy_is_close(x: Number, y: Number, rtol: float = 1e-5, atol: float = 1e-8) -> Number:
+def array_is_close(
+    x: Number, y: Number, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Number:
     difference = absolute(subtract(x, y))
-    return logical_or(
+    close = logical_or(
         equal(x, y),
         logical_and(is_finite(y), less_equal(difference, add(atol, multiply(rtol, absolute(y))))),
     )
+    return logical_or(close, logical_and(is_nan(x), is_nan(y))) if equal_nan else close
 
 
 def signbit(x: Number) -> Number:
@@ -294,12 +436,22 @@ def fmod(x: Number, y: Number) -> Number:
 
 
 def remainder_nearest(x: Number, y: Number) -> Number:
-    return subtract(x, multiply(y, rint(divide(x, y))))
+    """IEEE's remainder, by exact steps; of two nearest multiples the even one."""
+    size, y = absolute(x), absolute(y)
+    rest = mod(size, y)
+    other = subtract(y, rest)
+    even = subtract(rest, multiply(2.0, mod(multiply(0.5, subtract(size, rest)), y)))
+    found = where(less(rest, other), rest, where(less(other, rest), negative(other), even))
+    return where(is_inf(y), x, multiply(copysign(1.0, x), found))
 
 
 def modf(x: Number) -> tuple[Number, Number]:
     whole = trunc(x)
     return where(less(absolute(x), 1.0), x, copysign(subtract(x, whole), x)), whole
+
+
+def fraction(x: Number) -> Number:
+    return subtract(x, trunc(x))
 
 
 def degrees(x: Number) -> Number:
@@ -314,12 +466,24 @@ def fma(x: Number, y: Number, z: Number) -> Number:
     return add(multiply(x, y), z)
 
 
+def addcmul(x: Number, a: Number, b: Number, value: Number = 1) -> Number:
+    return add(x, _scaled(multiply(a, b), value))
+
+
+def addcdiv(x: Number, a: Number, b: Number, value: Number = 1) -> Number:
+    return add(x, _scaled(divide(a, b), value))
+
+
 def ldexp(x: Number, exponent: Number) -> Number:
     return multiply(x, exp2(exponent))
 
 
 def square(x: Number) -> Number:
     return multiply(x, x)
+
+
+def cube(x: Number) -> Number:
+    return multiply(multiply(x, x), x)
 
 
 def reciprocal(x: Number) -> Number:
@@ -330,18 +494,6 @@ def rsqrt(x: Number) -> Number:
     return divide(1.0, sqrt(x))
 
 
-def zero_like(x: Number) -> Number:
-    return 0.0
-
-
-def one_like(x: Number) -> Number:
-    return 1.0
-
-
-def full_like(x: Number, value: Number) -> Number:
-    return value
-
-
 def lerp(start: Number, end: Number, weight: Number) -> Number:
     return add(start, multiply(weight, subtract(end, start)))
 
@@ -350,8 +502,23 @@ def logaddexp(x: Number, y: Number) -> Number:
     return add(y, apply("softplus", subtract(x, y)))
 
 
+def logaddexp2(x: Number, y: Number) -> Number:
+    scale = math.log(2.0)
+    return add(y, divide(apply("softplus", multiply(scale, subtract(x, y))), scale))
+
+
 def xlogy(x: Number, y: Number) -> Number:
-    return where(equal(x, 0), 0, multiply(x, log(y)))
+    return where(logical_and(equal(x, 0), logical_not(is_nan(y))), 0, multiply(x, log(y)))
+
+
+def xlog1py(x: Number, y: Number) -> Number:
+    return where(logical_and(equal(x, 0), logical_not(is_nan(y))), 0, multiply(x, log1p(y)))
+
+
+def entropy_term(x: Number) -> Number:
+    """-x log x, 0 at 0."""
+    inside = where(equal(x, 0), 0.0, -math.inf)
+    return where(is_nan(x), x, where(less(0, x), negative(multiply(x, log(x))), inside))
 
 
 def sinc(x: Number) -> Number:
@@ -364,157 +531,39 @@ def normal_cdf(x: Number) -> Number:
     return multiply(0.5, erfc(multiply(x, -math.sqrt(0.5))))
 
 
-def logit(x: Number) -> Number:
+def logit(x: Number, eps: Number = None) -> Number:
+    x = x if eps is None else clip(x, eps, subtract(1, eps))
     return subtract(log(x), log1p(negative(x)))
-
-
-# The activations that the frameworks ship.
-
-
-def relu(
-    x: Number, negative_slope: Number = 0.0, max_value: Number = None, threshold: Number = 0.0
-) -> Number:
-    if negative_slope == 0.0 and max_value is None and threshold == 0.0:
-        return maximum(x, 0.0)
-    below = multiply(negative_slope, subtract(x, threshold))
-    above = x if max_value is None else minimum(x, max_value)
-    return where(less_equal(x, threshold), below, above)
-
-
-def relu6(x: Number) -> Number:
-    return clip(x, 0.0, 6.0)
-
-
-def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
-    return where(less(x, 0), multiply(slope, x), x)
-
-
-def tf_leaky_relu(x: Number, slope: Number = 0.2) -> Number:
-    return leaky_relu(x, slope)
-
-
-def threshold(x: Number, at: Number, value: Number) -> Number:
-    return where(greater(x, at), x, value)
-
-
-def elu(x: Number, alpha: Number = 1.0) -> Number:
-    return where(less(0, x), x, multiply(alpha, expm1(x)))
-
-
-def celu(x: Number, alpha: Number = 1.0) -> Number:
-    return where(less(0, x), x, multiply(alpha, expm1(divide(x, alpha))))
-
-
-def selu(x: Number) -> Number:
-    alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-    return where(less(0, x), multiply(scale, x), multiply(scale * alpha, expm1(x)))
-
-
-def gelu(x: Number, approximate: bool | str = False) -> Number:
-    if approximate in (False, "none"):
-        return multiply(x, normal_cdf(x))
-    inner = multiply(
-        2 * math.sqrt(2 / math.pi), add(x, multiply(0.044715, multiply(x, multiply(x, x))))
-    )
-    return multiply(x, sigmoid(inner))
-
-
-def gelu_approximate(x: Number, approximate: bool | str = True) -> Number:
-    """JAX's and Keras': the tanh form unless told otherwise."""
-    return gelu(x, approximate)
-
-
-def silu(x: Number, beta: Number = 1.0) -> Number:
-    return multiply(x, sigmoid(x if beta == 1.0 else multiply(beta, x)))
-
-
-def softplus(x: Number, beta: Number = 1.0, threshold: Number = None) -> Number:
-    """log(1 + exp(beta x)) / beta. The threshold that torch switches at only guards an overflow."""
-    return (
-        apply("softplus", x) if beta == 1.0 else divide(apply("softplus", multiply(beta, x)), beta)
-    )
-
-
-def mish(x: Number) -> Number:
-    return multiply(x, tanh(softplus(x)))
-
-
-def log_sigmoid(x: Number) -> Number:
-    return negative(softplus(negative(x)))
-
-
-def softsign(x: Number) -> Number:
-    return divide(x, add(1, absolute(x)))
-
-
-def tanh_shrink(x: Number) -> Number:
-    return subtract(x, tanh(x))
-
-
-def soft_shrink(x: Number, threshold: Number = 0.5) -> Number:
-    return where(
-        greater(x, threshold),
-        subtract(x, threshold),
-        where(less(x, negative(threshold)), add(x, threshold), 0.0),
-    )
-
-
-def hard_shrink(x: Number, threshold: Number = 0.5) -> Number:
-    return where(logical_or(greater(x, threshold), less(x, negative(threshold))), x, 0.0)
-
-
-def hard_tanh(x: Number, min_val: Number = -1.0, max_val: Number = 1.0) -> Number:
-    return clip(x, min_val, max_val)
-
-
-def hard_sigmoid(x: Number) -> Number:
-    return divide(clip(add(x, 3), 0.0, 6.0), 6)
-
-
-def hard_silu(x: Number) -> Number:
-    return multiply(x, hard_sigmoid(x))
-
-
-def squareplus(x: Number, b: Number = 4.0) -> Number:
-    return multiply(0.5, add(x, sqrt(add(square(x), b))))
-
-
-def sparse_plus(x: Number) -> Number:
-    return where(
-        less_equal(x, -1), 0.0, where(greater_equal(x, 1), x, multiply(0.25, square(add(x, 1))))
-    )
 
 
 def exp10(x: Number) -> Number:
     return power(10.0, x)
 
 
-def clamp(x: Number, low: Number = None, high: Number = None) -> Number:
-    return clip(x, low, high)
-
-
-def lax_clamp(low: Number, x: Number, high: Number) -> Number:
-    return clip(x, low, high)
-
-
-def select_n(condition: Number, no: Number, yes: Number) -> Number:
-    return where(condition, yes, no)
-
-
-def lax_round(x: Number, rounding_method: Any = 0) -> Number:
+def round_away(x: Number, rounding_method: Any = 0) -> Number:
     """JAX's `lax.round`: ties away from zero by default."""
     if int(rounding_method):
         return rint(x)
-    return copysign(floor(add(absolute(x), 0.5)), x)
+    # Not floor(|x| + 0.5), whose sum is rounded: 0.49999999999999994 is nearer to 0.
+    size = absolute(x)
+    below = floor(size)
+    return copysign(where(less(subtract(size, below), 0.5), below, add(below, 1)), x)
 
 
-def torch_round(x: Number, decimals: int = 0) -> Number:
-    return python_round(x, decimals)
+def python_divide(x: Number, y: Number, rounding_mode: str | None = None) -> Number:
+    """PyTorch's `div`: its "floor" is Python's `//`."""
+    if rounding_mode is None:
+        return divide(x, y)
+    if rounding_mode == "floor":
+        return floor_divide(x, y)
+    if rounding_mode == "trunc":
+        return trunc(divide(x, y))
+    refuse(f"`rounding_mode={rounding_mode!r}`", 'Give None, "floor" or "trunc".')
 
 
-def torch_div(x: Number, y: Number, rounding_mode: str | None = None) -> Number:
-    quotient = divide(x, y)
-    return {None: identity, "trunc": trunc, "floor": floor}[rounding_mode](quotient)
+def quotient_floor(x: Number, y: Number) -> Number:
+    """TensorFlow's `floordiv`: the floor of the rounded quotient."""
+    return floor(divide(x, y))
 
 
 def truncate_divide(x: Number, y: Number) -> Number:
@@ -529,28 +578,63 @@ def multiply_no_nan(x: Number, y: Number) -> Number:
     return where(equal(y, 0), 0, multiply(x, y))
 
 
-def masked_fill(x: Number, mask: Number, value: Number) -> Number:
-    return where(mask, value, x)
-
-
-def method_where(x: Number, condition: Number, other: Number) -> Number:
-    """`x.where(condition, other)`, a tensor's method."""
-    return where(condition, x, other)
-
-
 def is_integer(x: Number) -> Number:
     return equal(floor(x), x)
-
-
-def keras_leaky_relu(x: Number, negative_slope: Number = 0.2) -> Number:
-    return leaky_relu(x, negative_slope)
-
-
-def gelu_keras(x: Number, approximate: bool = False) -> Number:
-    return gelu(x, approximate)
 
 
 def factorial(x: Number) -> Number:
     if isinstance(x, Symbol):
         refuse("`math.factorial` of an input cannot be read", "Compute it of constants. " + HOST)
     return math.factorial(x)
+
+
+def interp(
+    x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None, period: Any = None
+) -> Number:
+    """Straight lines through the points (xp, fp), constant outside."""
+    if period is not None:
+        refuse("`interp` with a period", "Take the remainder first: `np.interp(x % period, ...)`.")
+    result = fp[0] if left is None else left
+    for i in range(len(xp) - 1):
+        slope = (fp[i + 1] - fp[i]) / (xp[i + 1] - xp[i])
+        line = add(multiply(slope, subtract(x, xp[i])), fp[i])
+        result = where(less_equal(xp[i], x), line, result)
+    result = where(less_equal(xp[-1], x), fp[-1], result)
+    if right is not None:
+        result = where(less(xp[-1], x), right, result)
+    return where(is_nan(x), x, result)
+
+
+def clip_below(x: Number, low: Number) -> Number:
+    return clip(x, low)
+
+
+def clip_above(x: Number, high: Number) -> Number:
+    return clip(x, None, high)
+
+
+def largest_of(x: Number, other: Number = None) -> Number:
+    """PyTorch's `max(x, y)` of two tensors; of one it is a reduction."""
+    return maximum_half(x, other) if _is_tensor(other) else mixes("max")
+
+
+def smallest_of(x: Number, other: Number = None) -> Number:
+    return minimum_half(x, other) if _is_tensor(other) else mixes("min")
+
+
+def _is_tensor(value: Any) -> bool:
+    return value is not None and not isinstance(value, (int, tuple, list))
+
+
+def reciprocal_no_nan(x: Number) -> Number:
+    return divide_no_nan(1.0, x)
+
+
+def divide_zero(x: Number, y: Number) -> Number:
+    """TensorFlow's `xdivy`: 0 where x is 0."""
+    return where(equal(x, 0), 0, divide(x, y))
+
+
+def squared_difference(x: Number, y: Number) -> Number:
+    return square(subtract(x, y))
+

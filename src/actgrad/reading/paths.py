@@ -20,18 +20,12 @@ import numpy as np
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.expression import Expr, const, variables, walk
 from actgrad.language.rewrite import build, rewrite
+from actgrad.reading import names
 from actgrad.reading.bounds import Bounds, Trail
 from actgrad.reading.limit import Interrupted, Limit
+from actgrad.reading.refusal import HOST, is_user_file, place, refuse
 from actgrad.reading.sandbox import Environment, unwrap
-from actgrad.reading.symbol import (
-    HOST,
-    Symbol,
-    is_user_file,
-    number,
-    place,
-    reading,
-    refuse,
-)
+from actgrad.reading.symbol import Symbol, number, reading
 
 MAX_PATHS = 4096
 MAX_DECISIONS = 2500
@@ -132,6 +126,12 @@ class _Run:
                 _BOUND_IT,
                 UnboundedError,
             )
+
+    def method(self, name: str) -> Callable[..., Any] | None:
+        return names.method(name)
+
+    def meaning(self, function: Any) -> Callable[..., Any] | None:
+        return names.meaning(function)
 
     def settle(self, value: Expr) -> None:
         names = variables(value)
@@ -370,7 +370,10 @@ def _run(
     run: _Run,
 ) -> tuple[tuple[Expr, ...] | None, Form]:
     values = {
-        name: Symbol(arg) if isinstance(arg, Expr) else arg for name, arg in arguments.items()
+        name: Symbol(arg, None if name in run.parameters else (), writable=False)
+        if isinstance(arg, Expr)
+        else arg
+        for name, arg in arguments.items()
     }
     with reading(run), np.errstate(all="ignore"):  # of the NumPy calls in it
         try:

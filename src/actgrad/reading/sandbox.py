@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.errors import ImpureError
-from actgrad.reading import meanings, names
-from actgrad.reading.symbol import HOST, Symbol, is_symbolic, reader, refuse
+from actgrad.errors import ImpureError, MixingError, UnboundedError
+from actgrad.reading import flow, meanings, names
+from actgrad.reading.refusal import HOST, refuse
+from actgrad.reading.symbol import Symbol, is_symbolic, reader, unknown
 
 _IMPURE_BUILTINS = (
     "print",
@@ -42,9 +43,6 @@ _IMPURE_MODULES = frozenset(
         *("random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess"),
         *("threading", "logging", "pathlib", "tempfile"),
     }
-)
-_IMPURE_PATHS = frozenset(
-    {"numpy.random", "jax.random", "keras.random", "tensorflow.random", "tf.random"}
 )
 _IMPURE_NAMES = frozenset(
     [
@@ -124,6 +122,9 @@ class Environment:
             return tuple(map(self.copy, value))
         if isinstance(value, np.ndarray):
             return self._array(value)
+        if _is_tensor(value):
+            self.uses_frameworks = True
+            return value
         known = names.meaning(value) if callable(value) else None
         if known is not None:
             self.uses_frameworks |= names.takes_tensors(value)
@@ -132,7 +133,10 @@ class Environment:
         if isinstance(value, types.FunctionType):
             return self._function(value)
         if isinstance(value, types.MethodType):
-            return types.MethodType(self.copy(value.__func__), self.copy(value.__self__))
+            owner = self.copy(value.__self__)
+            if isinstance(owner, flow.Detached):
+                return getattr(owner, value.__name__)
+            return types.MethodType(self.copy(value.__func__), owner)
         if isinstance(value, functools.partial):
             keywords = {name: self.copy(item) for name, item in value.keywords.items()}
             return functools.partial(self.copy(value.func), *map(self.copy, value.args), **keywords)
@@ -153,11 +157,37 @@ class Environment:
         if root in _IMPURE_MODULES:
             return _impure(f"{root}.{function.__name__}")
         if root in names.ROOTS:
-            return self._opaque(function)
+            return self._followed(function)
         if root in sys.stdlib_module_names and root not in {"__main__", "this"}:
             return function
         if hasattr(function, "__actgrad_reads__") or _path(function).startswith(_OWN):
             return function
+        return self._copied(function)
+
+    def _followed(self, function: types.FunctionType) -> Any:
+        """A library's function that has no meaning of its own: its Python code is read like a user's,
+        and what stops the reading is told as a refusal of this function."""
+        path = names.public_name(function)
+        if _draws(path):
+            return _impure(path)
+        copies: list[Any] = []
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not names.stands_in(args, kwargs):
+                return function(*args, **kwargs)
+            if not copies:
+                copies.append(self._copied(function))
+            try:
+                return copies[0](*args, **kwargs)
+            except (ImpureError, MixingError, UnboundedError):
+                raise
+            except Exception as error:
+                unknown(path, error)
+
+        call.__name__ = function.__name__
+        return call
+
+    def _copied(self, function: types.FunctionType) -> types.FunctionType:
         cells = tuple(types.CellType() for _ in function.__closure__ or ())
         copy = types.FunctionType(
             function.__code__, self._namespace(function), function.__name__, None, cells or None
@@ -295,6 +325,9 @@ class Environment:
     def _instance(self, value: Any) -> Any:
         """A user's object: a copy whose methods are read too, and whose attributes are watched."""
         kind = type(value)
+        stand_in = names.meaning(kind)
+        if isinstance(stand_in, type) and issubclass(stand_in, flow.Detached):
+            return stand_in(getattr(value, "mode", None))
         if _path(kind).startswith(_IMPURE_OBJECTS) and not isinstance(value, tuple):
             return _Refusing(_path(kind))
         if kind in _LIBRARY_CONTAINERS:
@@ -346,16 +379,13 @@ class Environment:
             return value
         if not callable(value):
             return value
-        if _root(value) in _IMPURE_MODULES or _path(value).startswith(tuple(_IMPURE_PATHS)):
-            return _impure(_path(value))
+        path = names.public_name(value)
+        if _root(value) in _IMPURE_MODULES or _draws(path) or _draws(_path(value)):
+            return _impure(path)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            if is_symbolic(args) or is_symbolic(kwargs):
-                refuse(
-                    f"`{_path(value)}` is not among the operations that actgrad can read",
-                    "The vocabulary is in actgrad.language.ops: compose the function of those. "
-                    + HOST,
-                )
+            if names.stands_in(args, kwargs):
+                unknown(names.public_name(value))
             return value(*args, **kwargs)
 
         return call
@@ -375,6 +405,14 @@ _LIBRARY_CONTAINERS = (
     collections.Counter,
     array.array,
 )
+
+
+_TENSORS = frozenset({"torch", "tensorflow", "jax", "jaxlib"})
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether it is a constant array of a tensor library."""
+    return _root(type(value)) in _TENSORS and hasattr(value, "shape") and hasattr(value, "dtype")
 
 
 def _is_library(kind: type) -> bool:
@@ -480,6 +518,15 @@ def unwrap(function: Any) -> Any:
     return function
 
 
+def _draws(path: str) -> bool:
+    """Whether a library's function draws random numbers, by its module or its name."""
+    root, *folders, name = path.split(".")
+    if root not in names.ROOTS:
+        return False
+    random = any(part == "random" or part.endswith("random_ops") for part in folders)
+    return random or name in _IMPURE_NAMES
+
+
 class _Module:
     """A module whose functions stand in for symbols as well; looked into only as far as it is used."""
 
@@ -494,11 +541,7 @@ class _Module:
         value = getattr(self._module, name)
         if root in names.ROOTS and root not in {"numpy", "math", "scipy", "builtins"}:
             self._environment.uses_frameworks = True
-        if callable(value) and (
-            root in _IMPURE_MODULES
-            or any(path.startswith(impure) for impure in _IMPURE_PATHS)
-            or (root in names.ROOTS and name in _IMPURE_NAMES)
-        ):
+        if callable(value) and (root in _IMPURE_MODULES or _draws(f"{path}.{name}")):
             return _impure(f"{path}.{name}")
         return self._environment.copy(value)
 

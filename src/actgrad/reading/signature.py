@@ -5,13 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from actgrad.errors import DefinitionError
-from actgrad.language.ops import OPS
 from actgrad.language.program import Value
 from actgrad.reading import names
 from actgrad.reading.paths import definition
@@ -56,11 +54,8 @@ def signature(function: Callable[..., Any], name: str | None = None) -> Signatur
     name = name or getattr(function, "__name__", None) or type(function).__name__
     if isinstance(function, np.ufunc):
         return Signature(name, ("x", "y")[: function.nin], {})
-    found = known and getattr(known, "__wrapped__", None)
-    if isinstance(found, partial):  # an operation of the vocabulary
-        return Signature(name, tuple(OPS[found.args[0]].arguments.split()), {})
     try:
-        arguments = inspect.signature(found or function)
+        arguments = inspect.signature(known or function)
     except (TypeError, ValueError):
         raise DefinitionError(
             f"the arguments of {name!r} cannot be seen from Python\n"
@@ -81,6 +76,8 @@ def signature(function: Callable[..., Any], name: str | None = None) -> Signatur
             defaults[item.name] = item.default
         if item.kind is item.KEYWORD_ONLY:
             keywords.add(item.name)
+    if not inputs and known is not None:
+        inputs = ["x"]  # reading says what it is
     if not inputs:
         raise DefinitionError(
             f"{name!r} has no input: every argument has a default\n{definition(function)}\n"

@@ -1,14 +1,12 @@
 """The symbolic number that stands in for `x` while a function is read.
 
 Arithmetic on it builds an expression. Where Python needs a plain answer (`if x > 0`), it asks the
-reader at work, which answers from its list of decisions.
+reader at work, which answers from its list of decisions. It also stands in for an array or a tensor:
+`y[x < 0] = 0` and `y.clamp_(min=0)` replace the expression of a copy.
 """
 
 from __future__ import annotations
 
-import linecache
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +15,12 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from actgrad.errors import ImpureError, TraceError
-from actgrad.language.expression import Expr, const, make, show
+from actgrad.language.expression import Expr, const, make, show, var, variables
 from actgrad.language.rewrite import build
+from actgrad.reading.refusal import COPY_FIRST, HOST, brief, mixes, refuse, user_line
+from actgrad.reading.tokens import Shape, Token
 
-HOST = "Or run it unread, on the host CPU, with `activation(..., host=True)`."
+Form = tuple[Any, ...]
 
 
 class Reader(Protocol):
@@ -28,6 +28,8 @@ class Reader(Protocol):
     def index(self, value: Expr) -> int: ...
     def settle(self, value: Expr) -> None: ...
     def count(self) -> None: ...
+    def method(self, name: str) -> Callable[..., Any] | None: ...
+    def meaning(self, function: Any) -> Callable[..., Any] | None: ...
 
 
 _active = threading.local()
@@ -35,11 +37,20 @@ _active = threading.local()
 
 @contextmanager
 def reading(reader: Reader) -> Iterator[None]:
-    outer, _active.reader = getattr(_active, "reader", None), reader
+    outer = getattr(_active, "reader", None), getattr(_active, "detached", False)
+    _active.reader, _active.detached = reader, False
     try:
         yield
     finally:
-        _active.reader = outer
+        _active.reader, _active.detached = outer
+
+
+def set_detached(detached: bool) -> bool:
+    """Whether what is computed from now on has the derivative 0, as under `torch.no_grad()`; what
+    was set before is returned."""
+    before: bool = getattr(_active, "detached", False)
+    _active.detached = detached
+    return before
 
 
 def reader() -> Reader:
@@ -53,23 +64,53 @@ def reader() -> Reader:
 
 
 class Symbol:
-    """A number, or a truth value, that is not known yet."""
+    """A number, or a truth value, that is not known yet; or an array of them."""
 
-    __slots__ = ("expr",)
+    __slots__ = ("expr", "form", "mask", "writable")
     __array_priority__ = 1000.0
-    dtype = np.dtype(np.float64)
-    shape: tuple[int, ...] = ()
-    ndim = 0
-    size = 1
 
-    def __init__(self, expr: Expr) -> None:
+    def __init__(
+        self,
+        expr: Expr,
+        form: Form | None = (),
+        mask: Expr | None = None,
+        writable: bool = True,
+    ) -> None:
         self.expr = expr
+        self.form = form
+        """The views between it and the input's shape; None for a single number, such as a parameter."""
+        self.mask = mask
+        """The condition that chose its elements, as in `x[x < 0]`."""
+        self.writable = writable
+        """Whether the function may write into it: it is no input, and no other view of one."""
 
     def __repr__(self) -> str:
         return show(self.expr)
 
     def __format__(self, spec: str) -> str:
         return show(self.expr)
+
+    # What an array or a tensor tells of itself.
+
+    @property
+    def shape(self) -> Token:
+        return Shape(self.form)
+
+    size = shape
+
+    @property
+    def ndim(self) -> Token:
+        return Token("number of dimensions", self.form)
+
+    rank = ndim
+
+    @property
+    def dtype(self) -> Token:
+        return Token("dtype")
+
+    @property
+    def device(self) -> Token:
+        return Token("device")
 
     @property
     def real(self) -> Symbol:
@@ -79,7 +120,24 @@ class Symbol:
     def imag(self) -> float:
         return 0.0
 
+    @property
+    def data(self) -> Symbol:
+        """A tensor's `x.data`: the same numbers, outside of autograd."""
+        return Symbol(detached(self.expr), self.form, self.mask, writable=False)
+
+    @property
+    def at(self) -> Any:
+        return _method("at")(self)
+
+    @property
+    def T(self) -> NoReturn:
+        mixes(".T")
+
+    # What Python asks of a number.
+
     def __bool__(self) -> bool:
+        if self.mask is not None:
+            mixes("if x[mask]")
         return reader().decide(truth(self).expr)
 
     def __hash__(self) -> int:
@@ -94,32 +152,52 @@ class Symbol:
     def __float__(self) -> float:
         refuse(
             "this call needs a plain number, so it cannot be followed with a symbolic one",
-            "Use the functions of math, numpy, scipy.special, tf, torch, jax or keras.ops that "
-            "actgrad knows (see actgrad.reading.names). " + HOST,
+            "Use functions of math, numpy, scipy.special, tf, torch, jax or keras.ops that actgrad "
+            "reads: docs/language.md lists them.",
         )
 
     __int__ = __complex__ = __float__
 
     def __iter__(self) -> Iterator[Any]:
-        self._refuse_sequence()
+        self.refuse_sequence()
 
     def __len__(self) -> int:
-        self._refuse_sequence()
+        self.refuse_sequence()
 
-    def __getitem__(self, key: Any) -> Any:
-        if key is Ellipsis or key == ():
-            return self
-        self._refuse_sequence()
+    def __reversed__(self) -> Iterator[Any]:
+        self.refuse_sequence()
 
-    def _refuse_sequence(self) -> NoReturn:
+    def refuse_sequence(self) -> NoReturn:
         reader().settle(self.expr)  # a parameter may be one: then it is read as it is
         refuse(
             "the function treats its input as a sequence",
-            "An activation is a function of one number.",
+            "An activation is a function of one number: take the others as inputs of their own.",
         )
 
+    def __getitem__(self, key: Any) -> Any:
+        return _method("__getitem__")(self, key)
+
     def __setitem__(self, key: Any, value: Any) -> None:
-        refuse("the function changes its input in place", "Use `np.where(condition, value, x)`.")
+        _method("__setitem__")(self, key, value)
+
+    def viewed(self, step: Any) -> Symbol:
+        """Another view of the same numbers."""
+        return Symbol(self.expr, (*(self.form or ()), step), self.mask, writable=False)
+
+    def assign(self, value: Any, allowed: bool = False) -> Symbol:
+        """Replace the numbers, as `y.mul_(2)` and `y[...] = value` do."""
+        if not (self.writable or allowed):
+            refuse(
+                "the function writes into its input, which would change the caller's tensor",
+                COPY_FIRST,
+            )
+        value = truth(value) if self.expr.boolean else number(value)
+        if (value.form is not None and value.form != self.form) or value.mask is not self.mask:
+            refuse_forms()
+        self.expr = value.expr
+        return self
+
+    # Arithmetic.
 
     def __neg__(self) -> Any:
         return apply("neg", self)
@@ -140,12 +218,7 @@ class Symbol:
         return whole("trunc", self)
 
     def __round__(self, digits: int | None = None) -> Any:
-        if digits is None:
-            return whole("round", self)
-        if digits == 0:
-            return apply("round", self)
-        scale = 10.0**digits
-        return apply("div", apply("round", apply("mul", self, scale)), scale)
+        return _method("__round__")(self, digits)
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return apply("floordiv", self, other), apply("mod", self, other)
@@ -155,10 +228,13 @@ class Symbol:
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is not None:
-            refuse(
-                "pow(a, b, m) is for integers", "Write `a ** b % m`, which works for all numbers."
-            )
+            refuse("pow(a, b, m) is for integers", "Write `a ** b % m`, which works for all numbers.")
         return apply("pow", self, other)
+
+    def __matmul__(self, other: Any) -> NoReturn:
+        mixes("@")
+
+    __rmatmul__ = __matmul__
 
     def __lt__(self, other: Any) -> Any:
         return apply("lt", self, other)
@@ -177,9 +253,7 @@ class Symbol:
 
     def __ne__(self, other: Any) -> Any:
         return (
-            apply("not", apply("eq", self, other))
-            if hasattr(other, "__float__")
-            else NotImplemented
+            apply("not", apply("eq", self, other)) if hasattr(other, "__float__") else NotImplemented
         )
 
     def __invert__(self) -> Any:
@@ -192,29 +266,47 @@ class Symbol:
 
     __rxor__ = __xor__
 
-    def __getattr__(self, name: str) -> Any:
-        from actgrad.reading.names import method
+    # What libraries ask of their arrays.
 
-        found = None if name.startswith("__") else method(name)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = reader().method(name)
         if found is None:
-            raise AttributeError(name) if name.startswith("__") else _no_method(name)
+            raise TraceError(
+                f"a number has no method or attribute {name!r} that actgrad knows\n{user_line()}\n"
+                f"  Use a function of math, numpy, tf, torch, jax or keras.ops instead. {HOST}"
+            )
         return lambda *args, **kwargs: found(self, *args, **kwargs)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from actgrad.reading.names import meaning
-
-        found = meaning(ufunc)
-        if found is None or method != "__call__":
-            _unknown(f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"))
-        return found(*inputs)
+        name = f"numpy.{ufunc.__name__}"
+        if method != "__call__":
+            mixes(f"{name}.{method}")
+        return _known(ufunc, name)(*inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from actgrad.reading.names import meaning
+        return _known(function, f"numpy.{function.__name__}")(*args, **kwargs)
 
-        found = meaning(function)
-        if found is None:
-            _unknown(f"numpy.{function.__name__}")
-        return found(*args, **kwargs)
+
+def _method(name: str) -> Callable[..., Any]:
+    """A method that the reader's table has."""
+    found = reader().method(name)
+    assert found is not None, name
+    return found
+
+
+def _known(function: Any, name: str) -> Callable[..., Any]:
+    return reader().meaning(function) or unknown(name)
+
+
+def unknown(name: str, cause: BaseException | None = None) -> NoReturn:
+    """Refuse a library's function that has no meaning here."""
+    error = TraceError(
+        f"`{name}` is not among the operations that actgrad can read\n{user_line()}\n"
+        f"  Compose it of operations that are: docs/language.md lists them. {HOST}"
+    )
+    raise error from cause
 
 
 def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, Any], Any]:
@@ -261,14 +353,38 @@ def apply(op: str, *args: Any) -> Any:
         return np.frompyfunc(lambda *row: apply(op, *row), len(args), 1)(*map(_boxed, args))
     if op == "select":
         condition, yes, no = args
-        nodes = [truth(condition).expr, number(yes).expr, number(no).expr]
+        symbols = [truth(condition), number(yes), number(no)]
     else:
-        nodes = [(truth if op in _LOGICAL else number)(arg).expr for arg in args]
-    result = build(op, *nodes)
+        symbols = [(truth if op in _LOGICAL else number)(arg) for arg in args]
+    result = build(op, *(symbol.expr for symbol in symbols))
     if result.op == "const" and not any(isinstance(arg, Symbol) for arg in args):
         return result.value
+    return made(result, *symbols)
+
+
+def made(expr: Expr, *parts: Symbol) -> Symbol:
+    """The symbol of an expression that was computed of these symbols."""
     reader().count()
-    return Symbol(result)
+    shapes = {(part.form, part.mask) for part in parts if part.form is not None}
+    if len(shapes) > 1:
+        refuse_forms()
+    form, mask = shapes.pop() if shapes else (None, None)
+    if getattr(_active, "detached", False) and not expr.boolean:
+        expr = detached(expr)
+    return Symbol(expr, form, mask)
+
+
+def detached(expr: Expr) -> Expr:
+    """The expression with the derivative 0."""
+    pairs = [part for name in sorted(variables(expr)) for part in (var(name), const(0.0))]
+    return make("given", expr, *pairs) if pairs else expr
+
+
+def refuse_forms() -> NoReturn:
+    refuse(
+        "the function combines arrays of different shapes, made of the same input",
+        "An activation computes each element from that element alone: leave the shape as it is.",
+    )
 
 
 def _boxed(value: Any) -> np.ndarray[Any, Any]:
@@ -290,8 +406,9 @@ def number(value: Any) -> Symbol:
     if isinstance(value, Symbol):
         if not value.expr.boolean:
             return value
-        return Symbol(build("select", value.expr, const(1.0), const(0.0)))
-    return Symbol(const(plain_number(value)))
+        expr = build("select", value.expr, const(1.0), const(0.0))
+        return Symbol(expr, value.form, value.mask)
+    return Symbol(const(plain_number(value)), None)
 
 
 def truth(value: Any) -> Symbol:
@@ -299,8 +416,9 @@ def truth(value: Any) -> Symbol:
     if isinstance(value, Symbol):
         if value.expr.boolean:
             return value
-        return Symbol(build("not", build("eq", value.expr, const(0.0))))
-    return Symbol(const(bool(value)))
+        expr = build("not", build("eq", value.expr, const(0.0)))
+        return Symbol(expr, value.form, value.mask)
+    return Symbol(const(bool(value)), None)
 
 
 def plain_number(value: Any) -> float:
@@ -310,9 +428,11 @@ def plain_number(value: Any) -> float:
         return float(value)
     except OverflowError:
         return np.inf if value > 0 else -np.inf
-    except (TypeError, ValueError):
+    except TraceError:
+        raise
+    except Exception:  # whatever a library's object raises when it is no number
         refuse(
-            f"expected a number, and got {_brief(value)}",
+            f"expected a number, and got {brief(value)}",
             "An activation computes with real numbers. " + HOST,
         )
 
@@ -334,16 +454,8 @@ def is_symbolic(value: Any) -> bool:
 
 def given(value: Any, *pairs: Any) -> Symbol:
     """`value`, with a declared derivative: given(value, x, d, ...)."""
-    return Symbol(make("given", *(number(part).expr for part in (value, *pairs))))
-
-
-def refuse(problem: str, way_out: str, kind: type[TraceError] = TraceError) -> NoReturn:
-    raise kind(f"{problem}\n{user_line()}\n  {way_out}")
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+    parts = [number(part) for part in (value, *pairs)]
+    return made(make("given", *(part.expr for part in parts)), *parts)
 
 
 def _need_truth(sign: str, *values: Any) -> None:
@@ -357,44 +469,3 @@ def _need_truth(sign: str, *values: Any) -> None:
                 "Combine comparisons with it, as in `(x > 0) & (x < 1)`; compute with numbers otherwise. "
                 + HOST,
             )
-
-
-def _no_method(name: str) -> TraceError:
-    return TraceError(
-        f"a number has no method or attribute {name!r} that actgrad knows\n{user_line()}\n"
-        f"  Use a function of math, numpy, tf, torch, jax or keras.ops instead. {HOST}"
-    )
-
-
-def _unknown(name: str) -> NoReturn:
-    refuse(
-        f"`{name}` is not among the operations that actgrad can read",
-        "The vocabulary is in actgrad.language.ops: compose the function of those. " + HOST,
-    )
-
-
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_LIBRARIES = (
-    f"{os.sep}site-packages{os.sep}",
-    f"{os.sep}dist-packages{os.sep}",
-    os.path.dirname(os.__file__) + os.sep,
-)
-
-
-def is_user_file(filename: str) -> bool:
-    return not filename.startswith((_OWN, "<frozen")) and not any(
-        part in filename for part in _LIBRARIES
-    )
-
-
-def user_line() -> str:
-    """Where in the user's own code we are: the innermost frame that is nobody's library."""
-    frame = sys._getframe(1)
-    while frame is not None and not is_user_file(frame.f_code.co_filename):
-        frame = frame.f_back  # type: ignore[assignment]
-    return place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame else ""
-
-
-def place(filename: str, line: int, name: str) -> str:
-    text = linecache.getline(filename, line).strip()
-    return f'  File "{filename}", line {line}, in {name}' + (f"\n    {text}" if text else "")

@@ -1,0 +1,140 @@
+"""Reading and writing parts of arrays: `y[x < 0] = 0`, `x.at[mask].set(0)`, `x[..., None]`.
+
+A condition chooses elements, so a masked assignment is a select. Single places cannot be told apart:
+an activation computes every element alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actgrad.language.expression import Expr
+from actgrad.language.rewrite import build
+from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
+from actgrad.reading.symbol import Symbol, apply, number, refuse_forms, truth, unknown
+
+
+def get_item(x: Symbol, key: Any) -> Any:
+    if key is Ellipsis or key == () or (isinstance(key, slice) and key == slice(None)):
+        return x
+    mask = as_mask(key)
+    if mask is not None:
+        return selected(x, mask)
+    parts = key if isinstance(key, tuple) else (key,)
+    if all(part is None or part is Ellipsis or _is_all(part) for part in parts):
+        return x.viewed(("index", _positions(parts)))
+    if x.form and all(_is_zero(part) or part is Ellipsis or _is_all(part) for part in parts):
+        added = tuple(None if _is_zero(part) else part for part in parts)
+        if x.form[-1] == ("index", _positions(added)):
+            return Symbol(x.expr, x.form[:-1], x.mask, writable=False)
+    x.refuse_sequence()
+
+
+def _is_all(part: Any) -> bool:
+    return isinstance(part, slice) and part == slice(None)
+
+
+def _is_zero(part: Any) -> bool:
+    return isinstance(part, int) and not isinstance(part, bool) and part == 0
+
+
+def set_item(x: Symbol, key: Any, value: Any) -> None:
+    if key is Ellipsis or _is_all(key):
+        x.assign(value)
+        return
+    mask = as_mask(key)
+    if mask is None:
+        refuse("the function writes to single places of its input", COPY_FIRST)
+    write(x, mask, value)
+
+
+def _positions(parts: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple("None" if part is None else "..." if part is Ellipsis else ":" for part in parts)
+
+
+class At:
+    """JAX's `x.at[mask].set(value)`: a new array."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, target: Symbol, mask: Symbol | None = None) -> None:
+        self._target, self._mask = target, mask
+
+    def __getitem__(self, key: Any) -> At:
+        mask = as_mask(key)
+        if mask is None:
+            refuse("`x.at[...]` with indices writes to single places", COPY_FIRST)
+        return At(self._target, mask)
+
+    def __getattr__(self, name: str) -> Any:
+        operations = {"set": None, "add": "add", "subtract": "sub", "multiply": "mul"}
+        operations |= {"mul": "mul", "divide": "div", "power": "pow"}
+        if name.startswith("__") or self._mask is None or name not in operations:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            unknown(f"x.at[mask].{name}")
+        operation, mask, target = operations[name], self._mask, self._target
+
+        def update(value: Any) -> Symbol:
+            changed = copied(target)
+            chosen = selected(changed, mask)
+            write(changed, mask, value if operation is None else apply(operation, chosen, value))
+            return changed
+
+        return update
+
+
+def as_mask(key: Any) -> Symbol | None:
+    """The condition in `y[x < 0]`, and in `y[np.where(x < 0)]`."""
+    if isinstance(key, tuple) and len(key) == 1:
+        key = key[0]
+    if isinstance(key, Positions):
+        key = key.mask
+    return key if isinstance(key, Symbol) and key.expr.boolean else None
+
+
+class Positions:
+    """Where a condition holds, as `np.where(x < 0)` and `np.nonzero(x < 0)` tell it: only an index."""
+
+    __slots__ = ("mask",)
+    __actgrad_reads__ = True
+
+    def __init__(self, mask: Symbol) -> None:
+        self.mask = mask
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        depends_on("positions of the elements")
+
+
+def selected(x: Any, mask: Symbol) -> Symbol:
+    """`x[mask]`: the elements for which the condition holds."""
+    x = number(x) if not isinstance(x, Symbol) else x
+    if x.form != mask.form or x.mask is not mask.mask:
+        refuse_forms()
+    return Symbol(x.expr, x.form, _both(x.mask, mask.expr))
+
+
+def _both(mask: Expr | None, other: Expr) -> Expr:
+    return other if mask is None else build("and", mask, other)
+
+
+def write(target: Symbol, mask: Symbol, value: Any) -> Symbol:
+    """`target[mask] = value`."""
+    if not target.writable:
+        target.assign(value)  # refuses
+    value = truth(value) if target.expr.boolean else number(value)
+    inside = _both(target.mask, mask.expr)
+    if value.form is not None and (value.form != target.form or value.mask is not inside):
+        refuse(
+            "the function writes a whole array into the places where a condition holds",
+            "Choose the same places on both sides, as in `y[m] = f(x[m])`, or use `np.where(m, f(x), y)`.",
+        )
+    target.expr = build("select", mask.expr, value.expr, target.expr)
+    return target
+
+
+def copied(x: Any) -> Symbol:
+    """A copy that may be written to."""
+    return Symbol(x.expr, x.form, x.mask) if isinstance(x, Symbol) else number(x)

@@ -1,0 +1,231 @@
+"""Calls a meaning with the arguments that a library's function was called with.
+
+The arguments are bound to the *library's* signature first: so a third positional argument is what that
+library says it is, and a default is that library's default. Then every one is looked at: it is an
+argument of the meaning, or it changes nothing, or it is refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from actgrad.reading.casts import cast
+from actgrad.reading.refusal import refuse
+from actgrad.reading.symbol import Symbol, apply, number
+
+Meaning = Callable[..., Any]
+
+SPELLINGS = {
+    "x": "input a x1 t arr features logits tensor operand variable object data value iterable self",
+    "y": "other b x2 exponent",
+    "low": "min a_min x_min clip_value_min min_value min_val",
+    "high": "max a_max x_max clip_value_max max_value max_val",
+    "condition": "pred cond which",
+    "yes": "x input x1 on_true",
+    "no": "y other x2 on_false",
+    "slope": "alpha negative_slope",
+    "at": "threshold",
+    "value": "default_value fill_value",
+    "threshold": "lambd",
+    "digits": "decimals ndigits",
+    "at_zero": "values x2 h0",
+    "values": "choicelist funclist input_tensor a x iterable object inputs input seq",
+    "coefficients": "p coeffs",
+    "conditions": "condlist",
+    "axis": "dim",
+    "dtype": "new_dtype",
+    "target": "dst a",
+    "shape": "size dims",
+    "exponent": "other x2",
+    "base": "",
+}
+"""What libraries call the arguments of the meanings."""
+
+_HARMLESS = frozenset(
+    ["name", "device", "layout", "requires_grad", "pin_memory", "memory_format", "order", "subok", "casting", "signature", "copy", "like", "non_blocking", "sparse", "ragged", "dtype_hint", "accuracy", "unroll", "generate_function_id", "shape_invariants", "parallel_iterations", "back_prop", "swap_memory", "return_same_structure", "strict", "exclusive", "weak_type", "sharding", "out_sharding", "validate_indices", "device_policy", "ndmin", "ndmax"]
+)
+"""Arguments that change where or how something is computed, and nothing of what."""
+
+_HANDLED = frozenset({"out", "where", "dtype", "out_type", "out_dtype", "inplace"})
+_EMPTY = inspect.Parameter.empty
+
+
+def bind(path: str, original: Any, meant: Meaning, text: str | None = None) -> Meaning:
+    """The meaning under the library's own signature; `text` writes out one that Python cannot see."""
+    mapped = _Mapping(path, _signature(original, meant, text), meant)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return mapped(args, kwargs)
+
+    call.__name__ = path.rpartition(".")[2]
+    call.__wrapped__ = meant  # type: ignore[attr-defined]
+    return call
+
+
+@cache
+def _parsed(text: str) -> inspect.Signature:
+    namespace: dict[str, Any] = {}
+    exec(f"def f({text}): pass", namespace)
+    return inspect.signature(namespace["f"])
+
+
+def _signature(original: Any, meant: Meaning, text: str | None) -> inspect.Signature:
+    if text is not None:
+        return _parsed(text)
+    try:
+        return inspect.signature(original)
+    except (TypeError, ValueError):
+        return inspect.signature(meant)
+
+
+class _Mapping:
+    """Which argument of the library is which of the meaning."""
+
+    def __init__(self, path: str, signature: inspect.Signature, meant: Meaning) -> None:
+        self.path = path
+        self.signature = signature
+        self.meant = meant
+        accepted = inspect.signature(meant).parameters
+        self.accepts_any = any(p.kind is p.VAR_POSITIONAL for p in accepted.values())
+        self.keywords = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+        self.names = self._pair(
+            [p for p in signature.parameters.values()],
+            [p for p in accepted.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)],
+        )
+
+    @staticmethod
+    def _pair(
+        library: list[inspect.Parameter], accepted: list[inspect.Parameter]
+    ) -> dict[str, str]:
+        """First those of one name, then by what libraries call them, then by position."""
+        names = {p.name for p in accepted}
+        spelt: dict[str, str] = {}
+        for mine in accepted:
+            for other in SPELLINGS.get(mine.name, "").split():
+                spelt.setdefault(other, mine.name)
+        paired: dict[str, str] = {}
+        position = 0
+        for theirs in library:
+            if theirs.kind in (theirs.VAR_POSITIONAL, theirs.VAR_KEYWORD):
+                break
+            positional = theirs.kind is not theirs.KEYWORD_ONLY
+            if theirs.name in names:
+                target: str | None = theirs.name
+            elif theirs.name in _HARMLESS | _HANDLED:
+                target, positional = None, False
+            elif positional and position < len(accepted):
+                target = accepted[position].name
+                if theirs.default is not _EMPTY and spelt.get(theirs.name) != target:
+                    target = spelt.get(theirs.name)
+            else:
+                target = spelt.get(theirs.name)
+            if target is not None:
+                paired[theirs.name] = target
+                position = max(position, [p.name for p in accepted].index(target) + 1)
+            else:
+                position = len(accepted) if positional else position
+        return paired
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            refuse(f"`{self.path}` does not take these arguments: {error}", "See its documentation.")
+        given = dict(bound.arguments)
+        several: tuple[Any, ...] = ()
+        arguments: dict[str, Any] = {}
+        rest: dict[str, Any] = {}
+        for parameter in self.signature.parameters.values():
+            name = parameter.name
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                several = given.get(name, ())
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                extra = given.get(name, {})
+                arguments.update({k: extra[k] for k in extra if self.keywords})
+                rest.update({k: extra[k] for k in extra if not self.keywords})
+            elif name in self.names:
+                if name in given:
+                    arguments[self.names[name]] = given[name]
+                elif type(parameter.default) in (bool, int, float, str):
+                    arguments.setdefault(self.names[name], parameter.default)
+            elif name in given:
+                rest[name] = given[name]
+        options = self._options(rest)
+        if several:
+            result = self.meant(*arguments.values(), *several)
+        else:
+            result = self.meant(**arguments) if not self.accepts_any else self._spread(arguments)
+        return self._finish(result, options, given)
+
+    def _spread(self, arguments: dict[str, Any]) -> Any:
+        """Positional arguments of a meaning that takes any number of them."""
+        accepted = inspect.signature(self.meant).parameters.values()
+        by_position = {p.name for p in accepted if p.kind is p.POSITIONAL_OR_KEYWORD}
+        first = [value for name, value in arguments.items() if name in by_position]
+        return self.meant(*first, **{n: v for n, v in arguments.items() if n not in by_position})
+
+    def _options(self, rest: dict[str, Any]) -> dict[str, Any]:
+        """The arguments that are no part of the meaning; each is harmless, handled, or refused."""
+        options = {}
+        for name, value in rest.items():
+            parameter = self.signature.parameters.get(name)
+            default = parameter.default if parameter is not None else _EMPTY
+            if name in _HARMLESS or value is default or value is None:
+                continue
+            if type(value) in (bool, int, float, str) and type(default) is type(value):
+                if value == default:
+                    continue
+            if name in _HANDLED:
+                options[name] = value
+                continue
+            if name in {"axis", "dim", "keepdims", "keepdim", "axes"}:
+                from_axis = "works along an axis, and an activation computes each element alone"
+                refuse(f"`{self.path}` with {name}={value!r} {from_axis}", "Leave the axis out.")
+            refuse(
+                f"`{self.path}` is called with {name}={value!r}, which actgrad does not read",
+                f"Leave {name!r} out, and write what it does with other operations.",
+            )
+        return options
+
+    def _finish(self, result: Any, options: dict[str, Any], given: dict[str, Any]) -> Any:
+        for name in ("dtype", "out_type", "out_dtype"):
+            if name in options:
+                result = _each(result, lambda part, name=name: cast(part, options[name]))
+        target = options.get("out")
+        if isinstance(target, tuple):
+            target = target[0] if len(target) == 1 else refuse_out(self.path)
+        if "where" in options and options["where"] is not True:
+            if target is None:
+                refuse(
+                    f"`{self.path}` with where= and without out= leaves the other places unwritten",
+                    "Use `np.where(condition, value, other)`, or give `out=` a copy to write into.",
+                )
+            result = apply("select", options["where"], result, target)
+        if target is not None:
+            return target.assign(result) if isinstance(target, Symbol) else refuse_out(self.path)
+        if options.get("inplace"):
+            first = next(iter(given.values()))
+            return first.assign(result, allowed=True) if isinstance(first, Symbol) else result
+        return result
+
+
+def refuse_out(path: str) -> Any:
+    refuse(f"`{path}` writes into an array given as out=", "Take what it returns instead.")
+
+
+def _each(result: Any, function: Callable[[Any], Any]) -> Any:
+    return tuple(map(function, result)) if isinstance(result, tuple) else function(result)
+
+
+def in_place(meant: Meaning, name: str) -> Meaning:
+    """The meaning of a tensor's method `name`, which ends in an underscore: it writes its result."""
+
+    def call(x: Symbol, *args: Any, **kwargs: Any) -> Symbol:
+        return x.assign(number(meant(x, *args, **kwargs)))
+
+    call.__name__ = name
+    return call
+

@@ -1,0 +1,300 @@
+"""Casts, constructors and views: what libraries do to an array besides computing with it.
+
+The result of an activation has its input's dtype and shape. So a cast to a float as wide as float32 is
+the identity, one to an integer truncates, and one to a narrower format, which rounds, is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from actgrad.reading.refusal import COPY_FIRST, depends_on, mixes, refuse
+from actgrad.reading.symbol import Symbol, apply, copied, made, number, truth, whole
+from actgrad.reading.tokens import Shape, Token, is_token
+
+Number = Any
+
+_WIDE = {"float", "double", "float32", "float64", "floating", "longdouble", "inexact", "number"}
+_WHOLE = {"int", "long", "int32", "int64", "integer", "longlong", "intc", "int_", "intp"}
+
+
+def dtype_name(dtype: Any) -> str:
+    """A dtype of any library in one word: float32, int64, bool."""
+    if isinstance(dtype, np.dtype):
+        return dtype.name
+    text = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", None)
+    if text is None:
+        text = getattr(dtype, "name", None) or str(dtype)
+    text = str(text).rpartition(".")[2].lower()
+    if text.endswith("tensor"):  # torch.LongTensor, and torch.FloatTensor
+        text = text.removesuffix("tensor") or "float"
+    shorts = {"half": "float16", "double": "float64", "long": "int64", "short": "int16"}
+    shorts |= {"byte": "uint8", "char": "int8", "bool_": "bool"}
+    if isinstance(dtype, str) and len(text) <= 3:  # NumPy's "f4", "i8", "?"
+        try:
+            return np.dtype(dtype).name
+        except TypeError:
+            return text
+    return shorts.get(text, text)
+
+
+def cast(x: Number, dtype: Any = None) -> Number:
+    """The number in another dtype."""
+    if dtype is None or (isinstance(dtype, Token) and dtype.what == "dtype"):
+        return number(x)
+    if isinstance(dtype, Symbol):  # `x.type_as(y)`
+        return number(x)
+    kind = dtype_name(dtype)
+    if kind == "bool":
+        return truth(x)
+    if kind in _WIDE:
+        return number(x)
+    if kind in _WHOLE or (kind.startswith(("int", "uint")) and _is_truth(x)):
+        return as_int(x)
+    if kind.startswith(("float", "bfloat", "int", "uint")):
+        steps = "rounds to" if "float" in kind else "wraps around in"
+        refuse(
+            f"the function casts to {kind}, which {steps} a narrow format",
+            "Compute in the dtype of the input. For a quantiser write its steps: "
+            "`np.round(x / scale) * scale` and `np.clip`.",
+        )
+    refuse(
+        f"the function casts to {kind}",
+        "Cast to float32, float64, int32, int64 or bool, or leave the dtype as it is.",
+    )
+
+
+def _is_truth(x: Any) -> bool:
+    return isinstance(x, (bool, np.bool_)) or (isinstance(x, Symbol) and x.expr.boolean)
+
+
+def narrow(x: Number) -> Number:
+    """`x.half()`, `x.bfloat16()`."""
+    return cast(x, "float16")
+
+
+def as_float(x: Number = 0.0) -> Number:
+    return number(x)
+
+
+def as_int(x: Number = 0) -> Number:
+    if isinstance(x, Symbol) and x.expr.boolean:
+        return number(x)
+    return whole("trunc", x)
+
+
+def whole_floor(x: Number) -> Number:
+    return whole("floor", x)
+
+
+def whole_ceil(x: Number) -> Number:
+    return whole("ceil", x)
+
+
+def as_bool(x: Number = False) -> Number:
+    return truth(x)
+
+
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "meta", "gpu", "tpu")
+
+
+def to(x: Symbol, *args: Any, dtype: Any = None, device: Any = None, other: Any = None) -> Number:
+    """PyTorch's `x.to(...)`: a dtype, a device, or another tensor's."""
+    for value in args:
+        if isinstance(value, (bool, int)) or isinstance(value, Symbol):
+            continue  # non_blocking, copy; or a tensor, which has this dtype
+        if isinstance(value, Token):
+            continue
+        if isinstance(value, str) and value.split(":")[0] in _DEVICES:
+            continue
+        if type(value).__name__ == "device":
+            continue
+        dtype = value
+    return cast(x, dtype)
+
+
+def torch_type(x: Symbol, dtype: Any = None) -> Number:
+    if dtype is None:
+        depends_on("dtype")
+    return cast(x, dtype)
+
+
+def type_as(x: Number, other: Any) -> Number:
+    return number(x) if isinstance(other, Symbol) else cast(x, getattr(other, "dtype", None))
+
+
+def constant(value: Any, dtype: Any = None) -> Any:
+    """An array made of numbers, some of which may be symbolic."""
+    if isinstance(value, Symbol):
+        return cast(copied(value), dtype)
+    if isinstance(value, (list, tuple)):
+        value = np.asarray(value, dtype=object if any_symbol(value) else None)[()]
+    return value
+
+
+def as_array(value: Any, dtype: Any = None) -> Any:
+    """The same array where it is one."""
+    return cast(value, dtype) if isinstance(value, Symbol) else constant(value, dtype)
+
+
+def any_symbol(values: Any) -> bool:
+    return any(
+        any_symbol(value) if isinstance(value, (list, tuple)) else isinstance(value, Symbol)
+        for value in values
+    )
+
+
+# Arrays of one number.
+
+
+def _filled(like: Any, value: Number, dtype: Any) -> Symbol:
+    form = like.form if isinstance(like, (Symbol, Token)) else None
+    if isinstance(like, (tuple, list)):
+        form = ("filled", repr(like))
+    filled = cast(value, dtype)
+    filled = filled if isinstance(filled, Symbol) else number(filled)
+    mask = like.mask if isinstance(like, Symbol) else None
+    return Symbol(filled.expr, form, mask)
+
+
+def zeros_like(x: Any, dtype: Any = None) -> Number:
+    return _filled(x, 0.0, dtype)
+
+
+def ones_like(x: Any, dtype: Any = None) -> Number:
+    return _filled(x, 1.0, dtype)
+
+
+def full_like(x: Any, value: Number, dtype: Any = None) -> Number:
+    return _filled(x, value, dtype)
+
+
+def empty_like(x: Any, dtype: Any = None) -> Number:
+    """Not written yet: nan, so that what stays unwritten shows."""
+    return _filled(x, math.nan, dtype)
+
+
+def zeros(shape: Any, dtype: Any = None) -> Number:
+    return _filled(shape, 0.0, dtype)
+
+
+def ones(shape: Any, dtype: Any = None) -> Number:
+    return _filled(shape, 1.0, dtype)
+
+
+def full(shape: Any, value: Number, dtype: Any = None) -> Number:
+    return _filled(shape, value, dtype)
+
+
+def empty(shape: Any, dtype: Any = None) -> Number:
+    return _filled(shape, math.nan, dtype)
+
+
+# Views.
+
+
+def shape_of(x: Any) -> Any:
+    return x.shape if isinstance(x, Symbol) else np.shape(x)
+
+
+def size_of(x: Any, dim: Any = None) -> Any:
+    return Token("size") if isinstance(x, Symbol) else np.size(x)
+
+
+def rank_of(x: Any) -> Any:
+    return x.ndim if isinstance(x, Symbol) else np.ndim(x)
+
+
+def same(x: Number, *_: Any) -> Number:
+    """The same elements at the same places, and the same memory."""
+    return x
+
+
+def expand(x: Symbol, *shape: Any) -> Symbol:
+    """To a larger shape: the same where it is the input's own."""
+    target = shape[0] if len(shape) == 1 else shape
+    if isinstance(target, Shape) or isinstance(target, Symbol):
+        return x if target.form == x.form or x.form is None else x.viewed(("expand", repr(shape)))
+    if isinstance(target, (tuple, list)) and all(size == -1 for size in target):
+        return x
+    return x if x.form is None else x.viewed(("expand", repr(shape)))
+
+
+def reshape(x: Symbol, *shape: Any) -> Symbol:
+    """The same elements in the same order."""
+    target = shape[0] if len(shape) == 1 else shape
+    if isinstance(target, Symbol):  # view_as
+        target = target.shape
+    if isinstance(target, Shape):
+        return x if target.form == x.form else Symbol(x.expr, target.form, x.mask, writable=False)
+    if target in (-1, (-1,), [-1]) if not is_token(target) else False:
+        return flatten(x)
+    return x.viewed(("reshape", repr(target)))
+
+
+def flatten(x: Symbol, *dims: int) -> Symbol:
+    if x.form and x.form[-1] == "flat":
+        return x
+    return x.viewed("flat")
+
+
+def unsqueeze(x: Symbol, axis: int) -> Symbol:
+    return x.viewed(("axis", axis))
+
+
+def squeeze(x: Symbol, axis: Any = None) -> Symbol:
+    if x.form and x.form[-1] == ("axis", axis):
+        return Symbol(x.expr, x.form[:-1], x.mask, writable=False)
+    return x.viewed(("squeeze", axis))
+
+
+# Writing.
+
+
+def copyto(target: Any, value: Any, where: Any = True) -> None:
+    if where is True:
+        _writable(target).assign(value)
+        return
+    putmask(target, where, value)
+
+
+def putmask(target: Any, mask: Any, value: Any) -> None:
+    _writable(target)[mask] = value
+
+
+def _writable(target: Any) -> Symbol:
+    if not isinstance(target, Symbol):
+        refuse("the function writes its input into an array that it did not make of it", COPY_FIRST)
+    return target
+
+
+def masked_fill(x: Number, mask: Number, value: Number) -> Number:
+    return apply("select", mask, value, x)
+
+
+def index_put(x: Symbol, indices: Any, values: Any, accumulate: bool = False) -> Symbol:
+    result = copied(x)
+    (mask,) = indices if len(indices) == 1 else mixes("index_put")
+    result[mask] = result[mask] + values if accumulate else values
+    return result
+
+
+def masked_select(x: Symbol, mask: Any) -> Symbol:
+    return x[mask]
+
+
+def method_where(x: Number, condition: Number, other: Number) -> Number:
+    """`x.where(condition, other)`, a tensor's method."""
+    return apply("select", condition, x, other)
+
+
+def filled_with(x: Symbol, value: Number) -> Number:
+    """`y.fill_(value)`, `y.copy_(value)`."""
+    return made(number(value).expr, x)
+
+
+def cleared(x: Symbol) -> Number:
+    return made(number(0.0).expr, x)

@@ -1,0 +1,192 @@
+"""Control flow in a framework's own words: `tf.cond`, `jax.lax.fori_loop`, `keras.ops.while_loop`.
+
+Read as Python's `if` and loops are: each condition on a symbol is a decision, each turn one more. So a
+loop needs a bound, by its count or by its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actgrad.reading.refusal import refuse
+from actgrad.reading.symbol import Symbol, apply, reader, set_detached, truth
+
+Number = Any
+
+
+def _holds(condition: Any) -> bool:
+    return bool(truth(condition)) if isinstance(condition, Symbol) else bool(condition)
+
+
+def tf_cond(pred: Any, true_fn: Any = None, false_fn: Any = None) -> Any:
+    """TensorFlow's and Keras's."""
+    return true_fn() if _holds(pred) else false_fn()
+
+
+def lax_cond(pred: Any, true_fun: Any, false_fun: Any, *operands: Any) -> Any:
+    return (true_fun if _holds(pred) else false_fun)(*operands)
+
+
+def torch_cond(pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
+    return (true_fn if _holds(pred) else false_fn)(*operands)
+
+
+def backend_switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
+    """`keras.backend.switch`, whose branches are values or functions."""
+
+    def value(branch: Any) -> Any:
+        return branch() if callable(branch) and not isinstance(branch, Symbol) else branch
+
+    return value(then_expression) if _holds(condition) else value(else_expression)
+
+
+def tf_case(pred_fn_pairs: Any, default: Any = None) -> Any:
+    pairs = pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs
+    last = None
+    for condition, function in pairs:
+        last = function
+        if _holds(condition):
+            return function()
+    if default is None and last is not None:
+        return last()
+    return default()
+
+
+def tf_switch_case(branch_index: Any, branch_fns: Any, default: Any = None) -> Any:
+    pairs = branch_fns.items() if isinstance(branch_fns, dict) else list(branch_fns)
+    pairs = list(pairs if isinstance(branch_fns, dict) or _are_pairs(pairs) else enumerate(pairs))
+    for index, function in pairs:
+        if _holds(branch_index == index):
+            return function()
+    return (default or max(pairs, key=lambda pair: pair[0])[1])()
+
+
+def _are_pairs(items: Sequence[Any]) -> bool:
+    return bool(items) and all(isinstance(item, (tuple, list)) for item in items)
+
+
+def lax_switch(index: Any, branches: Sequence[Any], *operands: Any) -> Any:
+    """JAX's and Keras's: an index beyond the ends is the nearest."""
+    for i, branch in enumerate(branches[:-1]):
+        if _holds(index <= i):
+            return branch(*operands)
+    return branches[-1](*operands)
+
+
+def select_n(which: Any, *cases: Any) -> Any:
+    if isinstance(which, Symbol) and which.expr.boolean:
+        return apply("select", which, cases[1], cases[0])
+    for i, case in enumerate(cases[:-1]):
+        if _holds(which == i):
+            return case
+    return cases[-1]
+
+
+def fori_loop(lower: Any, upper: Any, body: Callable[..., Any], initial: Any) -> Any:
+    value = initial
+    for i in range(_count(lower), _count(upper)):
+        value = body(i, value)
+    return value
+
+
+def _count(bound: Any) -> int:
+    return reader().index(bound.expr) if isinstance(bound, Symbol) else int(bound)
+
+
+def lax_while_loop(condition: Any, body: Any, initial: Any) -> Any:
+    value = initial
+    while _holds(condition(value)):
+        value = body(value)
+    return value
+
+
+def tf_while_loop(condition: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None) -> Any:
+    """TensorFlow's and Keras's: the loop's variables are arguments of both functions."""
+    many = isinstance(loop_vars, (tuple, list))
+    values = tuple(loop_vars) if many else (loop_vars,)
+    turns = 0
+    while (maximum_iterations is None or turns < maximum_iterations) and _holds(condition(*values)):
+        result = body(*values)
+        values = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+        turns += 1
+    return type(loop_vars)(values) if many and type(loop_vars) in (tuple, list) else values[0]
+
+
+def scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False) -> Any:
+    """JAX's `lax.scan` over numbers that are given, or a count; what it collects is a list."""
+    if isinstance(xs, Symbol) or isinstance(xs, dict):
+        refuse("`scan` over the input", "Scan over constants, or over a count (`length=`).")
+    items = [None] * int(length or 0) if xs is None else list(zip(*xs) if _is_tuple(xs) else xs)
+    carry, collected = init, []
+    for item in reversed(items) if reverse else items:
+        carry, out = f(carry, item)
+        collected.append(out)
+    collected = collected[::-1] if reverse else collected
+    return carry, (None if all(out is None for out in collected) else collected)
+
+
+def _is_tuple(xs: Any) -> bool:
+    return isinstance(xs, tuple)
+
+
+def applied(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
+    """`jax.jit(f)`, `jax.checkpoint(f)`: the function itself, which computes the same."""
+    return function
+
+
+class Detached:
+    """`torch.no_grad()`: what is computed inside has the derivative 0."""
+
+    __actgrad_reads__ = True
+    mode = True
+
+    def __init__(self, mode: Any = None) -> None:
+        self._function = mode if callable(mode) else None
+        self._before: list[bool] = []
+        if isinstance(mode, bool):  # inference_mode(False)
+            self.mode = mode
+
+    def __enter__(self) -> None:
+        self._before.append(set_detached(self.mode))
+
+    def __exit__(self, *_: object) -> None:
+        set_detached(self._before.pop())
+
+    def clone(self) -> Detached:
+        copy = type(self)()
+        copy.mode = self.mode
+        return copy
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._function is not None:  # @torch.no_grad, without parentheses
+            with self:
+                return self._function(*args, **kwargs)
+        (function,) = args
+
+        def decorated(*args: Any, **kwargs: Any) -> Any:
+            with self.clone():
+                return function(*args, **kwargs)
+
+        return decorated
+
+
+class Attached(Detached):
+    """`torch.enable_grad()`."""
+
+    mode = False
+
+
+class GradMode(Detached):
+    """`torch.set_grad_enabled(mode)`, which acts when it is made, and until its block ends."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.mode = not mode
+        self._before.append(set_detached(self.mode))
+
+    def __enter__(self) -> None:
+        pass
+
+    def clone(self) -> GradMode:
+        return GradMode(not self.mode)

@@ -1,0 +1,71 @@
+"""How reading says no: what was found, the user's own line, and a way out."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from typing import NoReturn
+
+from actgrad.errors import MixingError, TraceError
+
+HOST = "Or run it unread, on the host CPU, with `activation(..., host=True)`."
+COPY_FIRST = (
+    "Write into a copy (`y = x.clone()`, `y = np.copy(x)`), or use "
+    "`np.where(condition, value, x)` or `torch.where`."
+)
+
+
+def refuse(problem: str, way_out: str, kind: type[TraceError] = TraceError) -> NoReturn:
+    raise kind(f"{problem}\n{user_line()}\n  {way_out}")
+
+
+def mixes(name: str) -> NoReturn:
+    """Refuse an operation that takes several elements of its input at once."""
+    refuse(
+        f"`{name}` mixes the elements of a row, and an elementwise activation computes each element "
+        f"from that element alone",
+        "Take the other numbers as inputs or parameters of their own, as in `def f(x, total): ...`.",
+        MixingError,
+    )
+
+
+def depends_on(what: str) -> NoReturn:
+    """Refuse a function that asks for its input's shape, dtype or device."""
+    refuse(
+        f"the function depends on the {what} of its input",
+        f"Write one activation for each case, and choose outside of it; or take what follows from the "
+        f"{what} as a parameter.",
+    )
+
+
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARIES = (
+    f"{os.sep}site-packages{os.sep}",
+    f"{os.sep}dist-packages{os.sep}",
+    os.path.dirname(os.__file__) + os.sep,
+)
+
+
+def is_user_file(filename: str) -> bool:
+    return not filename.startswith((_OWN, "<frozen")) and not any(
+        part in filename for part in _LIBRARIES
+    )
+
+
+def user_line() -> str:
+    """Where in the user's own code we are: the innermost frame that is nobody's library."""
+    frame = sys._getframe(1)
+    while frame is not None and not is_user_file(frame.f_code.co_filename):
+        frame = frame.f_back  # type: ignore[assignment]
+    return place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame else ""
+
+
+def place(filename: str, line: int, name: str) -> str:
+    text = linecache.getline(filename, line).strip()
+    return f'  File "{filename}", line {line}, in {name}' + (f"\n    {text}" if text else "")
+
+
+def brief(value: object) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
