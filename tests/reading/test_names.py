@@ -11,14 +11,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actgrad.errors import ActgradWarning
+from actgrad.errors import ActgradError, ActgradWarning, ImpureError, MixingError
+from actgrad.reading import casts, flow
 from actgrad.reading import names as aliases
 from actgrad.reading.define import define
 
 ROWS = [
     (path, name, meaning)
     for path, text in aliases.NAMES.items()
-    for name, meaning in aliases._parse(text).items()
+    for name, (_, meaning) in aliases._parse(text).items()
+]
+REDUCED = [row for row in ROWS if row[2] == "mixing"]
+DRAWN = [row for row in ROWS if row[2] == "random"]
+ELSEWHERE = frozenset({"mixing", "random", "true", "false", *vars(casts), *vars(flow)} - {"cast", "constant"})
+"""Meanings that are no function of numbers: test_casts.py, test_flow.py and the tests below have them."""
+OF_LISTS = frozenset({"largest", "smallest", "total", "product", "mean", "dot", "any_of", "all_of"})
+COMPUTED = [
+    row
+    for row in ROWS
+    if row[2] not in ELSEWHERE
+    and row[0] != "tensorflow.keras.backend"
+    and row[2] != "prelu"  # its weight is a tensor: below
+    and (row[2] not in OF_LISTS or row[0] in {"numpy", "math", "builtins"})
 ]
 NEWER = {"fma": (3, 13), "sumprod": (3, 12)}
 """Names that Python's own library got later than the oldest Python that we run on."""
@@ -42,9 +56,10 @@ GRID = np.array(
 X, Y = (column.ravel() for column in np.meshgrid(GRID, GRID))
 
 BINARY = frozenset(
-    """add subtract multiply divide floor_divide mod power hypot copysign atan2 less less_equal equal
+    """add subtract reversed_subtract multiply divide floor_divide mod power fmax fmin maximum_half minimum_half
+    logaddexp2 xlog1py divide_zero squared_difference quotient_floor python_divide array_is_close prelu hypot copysign atan2 less less_equal equal
     greater greater_equal not_equal maximum minimum fmod remainder_nearest logaddexp xlogy heaviside
-    torch_div truncate_divide divide_no_nan multiply_no_nan is_close""".split()
+    truncate_divide divide_no_nan multiply_no_nan is_close""".split()
 )
 CALLS = {
     "logical_and": "f(x > 0, y > 0)",
@@ -69,10 +84,19 @@ CALLS = {
     "ldexp": "f(x, 2)",
     "dot": "f([x, 1.0], [0.5, y])",
     "floor_divmod": "f(x, y)[0] + 100 * f(x, y)[1]",
-    "numpy_is_close": "f(x, y)",
+    "addcmul": "f(x, y, 0.5, value=2.0)",
+    "addcdiv": "f(x, y, 0.5, value=2.0)",
+    "masked_fill": "f(x, x > y, 0.5)",
     "interp": "f(x, [-2.0, 0.5, 3.0], [1.0, -1.0, 4.0])",
     "distance": "f([x, 1.0], [0.5, y])",
     "norm": "f(x, y)",
+    "bitwise_and": "f(x > 0, y > 0)",
+    "bitwise_or": "f(x > 0, y > 0)",
+    "bitwise_xor": "f(x > 0, y > 0)",
+    "bitwise_not": "f(x > 0)",
+    "nonzero": "np.where(x > 0, x, f(x > 0) is None)",
+    "largest_of": "f(x, y)",
+    "smallest_of": "f(x, y)",
     "factorial": "f(5) * x",
 }
 BY_NAME = {
@@ -89,8 +113,17 @@ BY_NAME = {
     "torch.clamp_max": "f(x, 0.5)",
     "torch.clamp_min": "f(x, 0.5)",
     "torch.ldexp": "f(x, y)",
+    "torch.addcmul": "f(x, y, x, value=2.0)",
+    "torch.addcdiv": "f(x, y, x, value=2.0)",
+    "tensorflow.math.polyval": "f([x, y], 2 * y)",
+    "jax.numpy.interp": "f(x, np.array([-2.0, 0.5, 3.0]), np.array([1.0, -1.0, 4.0]))",
+    "jax.lax.convert_element_type": "f(x, 'int32')",
+    "keras.ops.saturate_cast": "f(x, 'int32')",
     "tensorflow.math.reduce_sum": "f([x, y])",
+    "builtins.sum": "f([x, y, 0.5])",
     "numpy.max": "f([x, y])",
+    "numpy.amax": "f([x, y])",
+    "numpy.amin": "f([x, y])",
     "numpy.min": "f([x, y])",
     "numpy.sum": "f([x, y])",
     "numpy.prod": "f([x, y])",
@@ -101,7 +134,7 @@ BY_NAME = {
     "jax.numpy.prod": "f(np.array([x, y]))",
 }
 FLOAT32 = {"tensorflow.nn.gelu", "tensorflow.nn.leaky_relu", "keras.activations.gelu", "numpy.float32",
-           "keras.activations.leaky_relu", "keras.ops.leaky_relu", "keras.ops.gelu"}  # fmt: skip
+           "keras.activations.leaky_relu", "keras.ops.leaky_relu", "keras.ops.gelu", "keras.ops.logaddexp2"}  # fmt: skip
 """Computed by the library with constants of float32, whatever the input's dtype."""
 
 
@@ -152,13 +185,15 @@ def test_the_name_exists(path: str, name: str) -> None:
     assert aliases.meaning(find(path, name)) is not None
 
 
-@pytest.mark.parametrize(("path", "name", "meaning"), ROWS, ids=lambda value: value)
+@pytest.mark.parametrize(("path", "name", "meaning"), COMPUTED, ids=lambda value: value)
 def test_the_name_means_what_the_library_computes(path: str, name: str, meaning: str) -> None:
     if sys.version_info < NEWER.get(name, (3,)):
         pytest.skip("not in this Python")
     function = find(path, name)
     default = "f(x, y)" if meaning in BINARY else "f(x)"
     call = BY_NAME.get(f"{path}.{name}", CALLS.get(meaning, default))
+    if name.endswith("_") and path.startswith("torch"):
+        call = call.replace("f(x", "f(x.clone()")
     names, columns = ("x, y", [X, Y]) if "y" in call.replace("np.array", "") else ("x", [GRID])
     true = of_its_own(path, call, function, columns, names)
     ours = np.broadcast_to(read(call, function, names).evaluate(*columns), columns[0].shape)
@@ -251,7 +286,7 @@ EQUAL = [
         "1.0 if x % 1 <= 0.5 else 0.0",
     ),
     ("tensorflow", "lambda x: tf.exp(-tf.square(x))", "math.exp(-(x * x))"),
-    ("tensorflow", "lambda x: tf.nn.leaky_relu(x, alpha=0.1)", "0.1 * x if x < 0 else x"),
+    ("tensorflow", "lambda x: tf.nn.leaky_relu(x, alpha=0.1)", "x if 0 < x else 0.1 * x"),
     ("torch", "lambda x: torch.where(x > 0, x, torch.expm1(x))", "x if x > 0 else math.expm1(x)"),
     ("torch", "lambda x: x * torch.sigmoid(1.5 * x)", "x / (1 + math.exp(-1.5 * x))"),
     ("torch", "lambda x: x.tanh().mul(2)", "math.tanh(x) * 2"),
@@ -278,3 +313,34 @@ def test_a_function_of_tensors_is_the_same_program_as_plain_python(
 def test_a_tensor_function_by_its_own_name_is_not_run_on_plain_floats() -> None:
     sin = find("jax.numpy", "sin")  # in float32, so it differs from what is read
     assert str(read("f(x)", sin, "x")) == "sin(x)"
+
+
+def test_what_takes_a_row_is_refused_and_says_so() -> None:
+    wrong = []
+    for path, name, _ in REDUCED:
+        function = find(path, name)
+        with pytest.raises(ActgradError) as refused:
+            define(eval("lambda x: f(x)", {"f": function}))
+        if not isinstance(refused.value, MixingError) or name not in str(refused.value):
+            wrong.append((path, name, str(refused.value)))
+    assert wrong == []
+
+
+def test_what_draws_at_random_is_refused_and_says_so() -> None:
+    wrong = []
+    for path, name, _ in DRAWN:
+        function = find(path, name)
+        with pytest.raises(ActgradError) as refused:
+            define(eval("lambda x: x * f(0.5)", {"f": function}))
+        if not isinstance(refused.value, ImpureError):
+            wrong.append((path, name, str(refused.value)))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", ["torch", "torch.nn.functional"])
+def test_prelu_takes_its_weight_as_a_tensor(module: str) -> None:
+    torch = pytest.importorskip("torch")
+    function, weight = find(module, "prelu"), torch.tensor([0.25])
+    ours = define(eval("lambda x: f(x, w)", {"f": function, "w": weight}))
+    own = function(torch.tensor(GRID, dtype=torch.float32), weight).numpy()
+    np.testing.assert_allclose(ours.evaluate(GRID), own, 1e-6, 1e-6)

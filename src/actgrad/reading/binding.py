@@ -44,9 +44,13 @@ SPELLINGS = {
 }
 """What libraries call the arguments of the meanings."""
 
-_HARMLESS = frozenset(
-    ["name", "device", "layout", "requires_grad", "pin_memory", "memory_format", "order", "subok", "casting", "signature", "copy", "like", "non_blocking", "sparse", "ragged", "dtype_hint", "accuracy", "unroll", "generate_function_id", "shape_invariants", "parallel_iterations", "back_prop", "swap_memory", "return_same_structure", "strict", "exclusive", "weak_type", "sharding", "out_sharding", "validate_indices", "device_policy", "ndmin", "ndmax"]
-)
+_HARMLESS_NAMES = """
+name device layout requires_grad pin_memory memory_format order subok casting signature copy like
+non_blocking sparse ragged dtype_hint accuracy unroll shape_invariants strict exclusive
+parallel_iterations back_prop swap_memory return_same_structure weak_type sharding out_sharding
+validate_indices ndmin ndmax
+"""
+_HARMLESS = frozenset(_HARMLESS_NAMES.split())
 """Arguments that change where or how something is computed, and nothing of what."""
 
 _HANDLED = frozenset({"out", "where", "dtype", "out_type", "out_dtype", "inplace"})
@@ -55,7 +59,7 @@ _EMPTY = inspect.Parameter.empty
 
 def bind(path: str, original: Any, meant: Meaning, text: str | None = None) -> Meaning:
     """The meaning under the library's own signature; `text` writes out one that Python cannot see."""
-    mapped = _Mapping(path, _signature(original, meant, text), meant)
+    mapped = _Mapping(path, _signature(path, original, meant, text), meant)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return mapped(args, kwargs)
@@ -72,13 +76,17 @@ def _parsed(text: str) -> inspect.Signature:
     return inspect.signature(namespace["f"])
 
 
-def _signature(original: Any, meant: Meaning, text: str | None) -> inspect.Signature:
+def _signature(path: str, original: Any, meant: Meaning, text: str | None) -> inspect.Signature:
     if text is not None:
         return _parsed(text)
     try:
         return inspect.signature(original)
     except (TypeError, ValueError):
-        return inspect.signature(meant)
+        accepted = inspect.signature(meant)
+    if path.startswith("torch."):
+        needed = sum(p.default is _EMPTY for p in accepted.parameters.values())
+        return _parsed("input,other,*,out=None" if needed == 2 else "input,*,out=None")
+    return accepted
 
 
 class _Mapping:
@@ -89,10 +97,14 @@ class _Mapping:
         self.signature = signature
         self.meant = meant
         accepted = inspect.signature(meant).parameters
-        self.accepts_any = any(p.kind is p.VAR_POSITIONAL for p in accepted.values())
+        several = any(p.kind is p.VAR_POSITIONAL for p in accepted.values())
+        self.positional = [
+            p.name for p in accepted.values() if several and p.kind is p.POSITIONAL_OR_KEYWORD
+        ]
+        """The meaning's arguments that stand before any number of others."""
         self.keywords = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
         self.names = self._pair(
-            [p for p in signature.parameters.values()],
+            list(signature.parameters.values()),
             [p for p in accepted.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)],
         )
 
@@ -100,7 +112,7 @@ class _Mapping:
     def _pair(
         library: list[inspect.Parameter], accepted: list[inspect.Parameter]
     ) -> dict[str, str]:
-        """First those of one name, then by what libraries call them, then by position."""
+        """What both need by position, the rest by name or by what libraries call it."""
         names = {p.name for p in accepted}
         spelt: dict[str, str] = {}
         for mine in accepted:
@@ -110,30 +122,27 @@ class _Mapping:
         position = 0
         for theirs in library:
             if theirs.kind in (theirs.VAR_POSITIONAL, theirs.VAR_KEYWORD):
-                break
+                continue
             positional = theirs.kind is not theirs.KEYWORD_ONLY
-            if theirs.name in names:
-                target: str | None = theirs.name
-            elif theirs.name in _HARMLESS | _HANDLED:
-                target, positional = None, False
-            elif positional and position < len(accepted):
+            target: str | None
+            if theirs.name in _HARMLESS | _HANDLED and theirs.name not in names:
+                target = None
+            elif positional and position < len(accepted) and accepted[position].default is _EMPTY:
                 target = accepted[position].name
-                if theirs.default is not _EMPTY and spelt.get(theirs.name) != target:
-                    target = spelt.get(theirs.name)
             else:
-                target = spelt.get(theirs.name)
+                target = theirs.name if theirs.name in names else spelt.get(theirs.name)
             if target is not None:
                 paired[theirs.name] = target
                 position = max(position, [p.name for p in accepted].index(target) + 1)
-            else:
-                position = len(accepted) if positional else position
         return paired
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            refuse(f"`{self.path}` does not take these arguments: {error}", "See its documentation.")
+            refuse(
+                f"`{self.path}` does not take these arguments: {error}", "See its documentation."
+            )
         given = dict(bound.arguments)
         several: tuple[Any, ...] = ()
         arguments: dict[str, Any] = {}
@@ -154,18 +163,8 @@ class _Mapping:
             elif name in given:
                 rest[name] = given[name]
         options = self._options(rest)
-        if several:
-            result = self.meant(*arguments.values(), *several)
-        else:
-            result = self.meant(**arguments) if not self.accepts_any else self._spread(arguments)
-        return self._finish(result, options, given)
-
-    def _spread(self, arguments: dict[str, Any]) -> Any:
-        """Positional arguments of a meaning that takes any number of them."""
-        accepted = inspect.signature(self.meant).parameters.values()
-        by_position = {p.name for p in accepted if p.kind is p.POSITIONAL_OR_KEYWORD}
-        first = [value for name, value in arguments.items() if name in by_position]
-        return self.meant(*first, **{n: v for n, v in arguments.items() if n not in by_position})
+        first = [arguments.pop(name) for name in self.positional if name in arguments]
+        return self._finish(self.meant(*first, *several, **arguments), options, given)
 
     def _options(self, rest: dict[str, Any]) -> dict[str, Any]:
         """The arguments that are no part of the meaning; each is harmless, handled, or refused."""
@@ -175,9 +174,9 @@ class _Mapping:
             default = parameter.default if parameter is not None else _EMPTY
             if name in _HARMLESS or value is default or value is None:
                 continue
-            if type(value) in (bool, int, float, str) and type(default) is type(value):
-                if value == default:
-                    continue
+            plain = type(value) in (bool, int, float, str) and type(default) is type(value)
+            if plain and value == default:
+                continue
             if name in _HANDLED:
                 options[name] = value
                 continue
@@ -228,4 +227,3 @@ def in_place(meant: Meaning, name: str) -> Meaning:
 
     call.__name__ = name
     return call
-

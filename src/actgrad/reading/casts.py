@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.reading.arrays import copied
 from actgrad.reading.refusal import COPY_FIRST, depends_on, mixes, refuse
-from actgrad.reading.symbol import Symbol, apply, copied, made, number, truth, whole
+from actgrad.reading.symbol import Symbol, apply, made, number, truth, whole
 from actgrad.reading.tokens import Shape, Token, is_token
 
 Number = Any
@@ -104,10 +105,8 @@ _DEVICES = ("cpu", "cuda", "mps", "xpu", "meta", "gpu", "tpu")
 def to(x: Symbol, *args: Any, dtype: Any = None, device: Any = None, other: Any = None) -> Number:
     """PyTorch's `x.to(...)`: a dtype, a device, or another tensor's."""
     for value in args:
-        if isinstance(value, (bool, int)) or isinstance(value, Symbol):
-            continue  # non_blocking, copy; or a tensor, which has this dtype
-        if isinstance(value, Token):
-            continue
+        if isinstance(value, (bool, int, Symbol, Token)):
+            continue  # non_blocking, copy; or a tensor, whose dtype it is
         if isinstance(value, str) and value.split(":")[0] in _DEVICES:
             continue
         if type(value).__name__ == "device":
@@ -216,7 +215,7 @@ def same(x: Number, *_: Any) -> Number:
 def expand(x: Symbol, *shape: Any) -> Symbol:
     """To a larger shape: the same where it is the input's own."""
     target = shape[0] if len(shape) == 1 else shape
-    if isinstance(target, Shape) or isinstance(target, Symbol):
+    if isinstance(target, (Shape, Symbol)):
         return x if target.form == x.form or x.form is None else x.viewed(("expand", repr(shape)))
     if isinstance(target, (tuple, list)) and all(size == -1 for size in target):
         return x

@@ -113,21 +113,21 @@ def tf_while_loop(condition: Any, body: Any, loop_vars: Any, maximum_iterations:
     return type(loop_vars)(values) if many and type(loop_vars) in (tuple, list) else values[0]
 
 
-def scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False) -> Any:
+def scan(
+    f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False
+) -> Any:
     """JAX's `lax.scan` over numbers that are given, or a count; what it collects is a list."""
-    if isinstance(xs, Symbol) or isinstance(xs, dict):
+    if isinstance(xs, (Symbol, dict)):
         refuse("`scan` over the input", "Scan over constants, or over a count (`length=`).")
-    items = [None] * int(length or 0) if xs is None else list(zip(*xs) if _is_tuple(xs) else xs)
+    items: list[Any] = [None] * int(length or 0)
+    if xs is not None:
+        items = list(zip(*xs, strict=True) if isinstance(xs, tuple) else xs)
     carry, collected = init, []
     for item in reversed(items) if reverse else items:
         carry, out = f(carry, item)
         collected.append(out)
     collected = collected[::-1] if reverse else collected
     return carry, (None if all(out is None for out in collected) else collected)
-
-
-def _is_tuple(xs: Any) -> bool:
-    return isinstance(xs, tuple)
 
 
 def applied(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:

@@ -41,7 +41,9 @@ def _operation(op: str) -> Callable[..., Number]:
 
 absolute, negative = _operation("abs"), _operation("neg")
 multiply, divide = map(_operation, ("mul", "div"))
-floor_divide, mod, power, hypot, atan2 = map(_operation, ("floordiv", "mod", "pow", "hypot", "atan2"))
+floor_divide, mod, power, hypot, atan2 = map(
+    _operation, ("floordiv", "mod", "pow", "hypot", "atan2")
+)
 floor, ceil, trunc, rint = map(_operation, ("floor", "ceil", "trunc", "round"))
 sqrt, cbrt, exp, exp2, expm1 = map(_operation, ("sqrt", "cbrt", "exp", "exp2", "expm1"))
 log2, log10, log1p = map(_operation, ("log2", "log10", "log1p"))
@@ -637,4 +639,3 @@ def divide_zero(x: Number, y: Number) -> Number:
 
 def squared_difference(x: Number, y: Number) -> Number:
     return square(subtract(x, y))
-

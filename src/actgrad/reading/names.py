@@ -18,7 +18,7 @@ from actgrad.errors import ImpureError
 from actgrad.reading import arrays, casts, flow, meanings, shipped
 from actgrad.reading.binding import bind, in_place
 from actgrad.reading.refusal import HOST, mixes, refuse
-from actgrad.reading.symbol import Symbol, is_symbolic
+from actgrad.reading.symbol import Symbol, is_symbolic, unknown
 from actgrad.reading.tables import METHODS, NAMES
 from actgrad.reading.tokens import is_token
 
@@ -127,7 +127,7 @@ def _parse(text: str) -> dict[str, tuple[str | None, str]]:
 
 def _named(text: str, path: str) -> Meaning:
     if text == "mixing":
-        return lambda *args, **kwargs: mixes(path)
+        return _mixing(path)
     if text == "random":
         return _random(path)
     if text in {"true", "false"}:
@@ -137,6 +137,15 @@ def _named(text: str, path: str) -> Meaning:
             found: Meaning = vars(module)[text]
             return found
     raise AssertionError(f"no meaning {text!r}")
+
+
+def _mixing(path: str) -> Meaning:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(value, Symbol) for value in (*args, *kwargs.values())):
+            mixes(path)
+        unknown(path)
+
+    return call
 
 
 def _random(path: str) -> Meaning:
@@ -199,9 +208,9 @@ def public_name(function: Any) -> str:
     if not isinstance(name, str):
         return type(function).__name__
     for path in NAMES:
-        if path.partition(".")[0] in sys.modules:
-            if getattr(_module(path), name, None) is function:
-                return f"{path}.{name}"
+        known = path.partition(".")[0] in sys.modules
+        if known and getattr(_module(path), name, None) is function:
+            return f"{path}.{name}"
     module = getattr(function, "__module__", None)
     return f"{module}.{name}" if module else name
 

@@ -520,9 +520,10 @@ def unwrap(function: Any) -> Any:
 
 def _draws(path: str) -> bool:
     """Whether a library's function draws random numbers, by its module or its name."""
-    root, *folders, name = path.split(".")
-    if root not in names.ROOTS:
+    root, *folders = path.split(".")
+    if root not in names.ROOTS or not folders:
         return False
+    name = folders.pop()
     random = any(part == "random" or part.endswith("random_ops") for part in folders)
     return random or name in _IMPURE_NAMES
 

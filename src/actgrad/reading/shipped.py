@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from actgrad.errors import ImpureError
 from actgrad.reading.meanings import (
     absolute,
     add,
@@ -32,6 +33,7 @@ from actgrad.reading.meanings import (
     tanh,
     where,
 )
+from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import apply
 
 Number = Any
@@ -207,12 +209,14 @@ def sparse_sigmoid(x: Number) -> Number:
     return where(less_equal(x, -1), 0.0, where(greater_equal(x, 1), 1.0, multiply(0.5, add(x, 1))))
 
 
-def rrelu(
-    x: Number, lower: float = 0.125, upper: float = 1 / 3, training: bool = False
-) -> Number:
+def rrelu(x: Number, lower: float = 0.125, upper: float = 1 / 3, training: bool = False) -> Number:
     """PyTorch's, outside of training: the mean of its slopes."""
     if training:
-        refuse_random("rrelu(training=True)")
+        refuse(
+            "`rrelu` draws its slope at random while training",
+            "Take the slope as an input, or give `training=False`.",
+            ImpureError,
+        )
     return prelu(x, (lower + upper) / 2)
 
 

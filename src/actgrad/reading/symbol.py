@@ -228,7 +228,9 @@ class Symbol:
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is not None:
-            refuse("pow(a, b, m) is for integers", "Write `a ** b % m`, which works for all numbers.")
+            refuse(
+                "pow(a, b, m) is for integers", "Write `a ** b % m`, which works for all numbers."
+            )
         return apply("pow", self, other)
 
     def __matmul__(self, other: Any) -> NoReturn:
@@ -253,7 +255,9 @@ class Symbol:
 
     def __ne__(self, other: Any) -> Any:
         return (
-            apply("not", apply("eq", self, other)) if hasattr(other, "__float__") else NotImplemented
+            apply("not", apply("eq", self, other))
+            if hasattr(other, "__float__")
+            else NotImplemented
         )
 
     def __invert__(self) -> Any:

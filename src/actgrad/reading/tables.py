@@ -21,7 +21,7 @@ _NUMPY_LIKE = """
 abs=absolute absolute acos acosh add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
 arctan2=atan2 arctanh=atanh asin asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor cbrt ceil
 copysign cos cosh deg2rad=radians degrees divide divmod=floor_divmod equal exp exp2 expm1
-fabs=absolute fix=trunc float_power=power floor floor_divide fmax fmin fmod full_like greater
+fabs=absolute float_power=power floor floor_divide fmax fmin fmod full_like greater
 greater_equal heaviside hypot invert=bitwise_not isclose=array_is_close isfinite=is_finite
 isinf=is_inf isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp less less_equal log log10
 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor mod modf multiply
@@ -29,10 +29,10 @@ nan_to_num negative not_equal ones_like piecewise polyval positive=identity pow=
 rad2deg=degrees radians real=identity reciprocal remainder=mod rint round=round_decimals
 around=round_decimals select sign signbit sin sinc sinh sqrt square subtract tan tanh true_divide=divide
 trunc where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied
-interp bool_=as_bool float32=as_float float64=as_float float_=as_float double=as_float
+interp bool_=as_bool float32=as_float float64=as_float double=as_float
 int32=as_int int64=as_int int_=as_int float16=narrow
 zeros ones full empty shape=shape_of ndim=rank_of size=size_of
-broadcast_to=expand expand_dims=unsqueeze flatten ravel=flatten reshape squeeze atleast_1d=same
+broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
 any=any_of all=all_of sum=total prod=product mean max=largest min=smallest amax=largest amin=smallest
 dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing
 argmax=mixing argmin=mixing argsort=mixing average=mixing bincount=mixing concatenate=mixing
@@ -46,7 +46,7 @@ NUMPY = (
     _NUMPY_LIKE
     + """
 maximum minimum clip copyto putmask place=putmask longdouble=as_float
-ascontiguousarray=as_array asanyarray=as_array asfarray=as_array
+ascontiguousarray=as_array asanyarray=as_array fix=trunc
 
 linalg.norm=mixing vectorize=applied
 """
@@ -80,7 +80,7 @@ divide(input,other,*,rounding_mode=None,out=None)=python_divide
 empty_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
 eq=equal erf erfc exp exp2 expm1 fix=trunc flatten floor floor_divide fmax fmin fmod frac=fraction
 full_like(input,fill_value,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
-ge=greater_equal greater greater_equal gt=greater heaviside hypot
+ge=greater_equal greater greater_equal gt=greater heaviside(input,values,*,out=None) hypot
 isclose(input,other,rtol=1e-05,atol=1e-08,equal_nan=False)=array_is_close isfinite=is_finite
 isinf=is_inf isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp le=less_equal
 lerp(input,end,weight,*,out=None) less less_equal log log10 log1p log2 logaddexp logaddexp2
@@ -89,7 +89,7 @@ masked_fill(input,mask,value) maximum=maximum_half minimum=minimum_half mul=mult
 nan_to_num(input,nan=0.0,posinf=None,neginf=None,*,out=None) ne=not_equal neg=negative negative
 nonzero(input,*,out=None,as_tuple=False) not_equal
 ones_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
-positive=identity pow=power prelu(input,weight) rad2deg=degrees reciprocal relu remainder=mod
+positive=identity pow(input,exponent,*,out=None)=power prelu(input,weight) rad2deg=degrees reciprocal relu remainder=mod
 reshape(input,shape)
 rrelu(input,lower=0.125,upper=0.3333333333333333,training=False)
 round(input,*,decimals=0,out=None)=round_decimals rsqrt rsub=reversed_subtract
@@ -150,7 +150,7 @@ is_nan less less_equal log log1p log_sigmoid logical_and logical_not logical_or 
 minimum mod multiply multiply_no_nan negative not_equal pow=power reciprocal
 reciprocal_no_nan=reciprocal_no_nan rint round=rint rsqrt
 sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh truediv=divide
-xdivy=divide_zero xlog1py xlogy 
+xdivy=divide_zero xlog1py xlogy
 add_n=total polyval
 argmax=mixing argmin=mixing count_nonzero=mixing cumprod=mixing cumsum=mixing l2_normalize=mixing
 reduce_all=mixing reduce_any=mixing reduce_euclidean_norm=mixing reduce_logsumexp=mixing
@@ -158,8 +158,7 @@ reduce_max=largest reduce_mean=mean reduce_min=smallest reduce_prod=product redu
 reduce_sum=total reduce_variance=mixing softmax=mixing top_k=mixing
 """
 
-TENSORFLOW = (
-    """
+TENSORFLOW = """
 abs=absolute acos acosh add asin asinh atan atan2 atanh cast clip_by_value=clip
 constant=constant convert_to_tensor=as_array cos cosh divide equal exp floor greater
 greater_equal identity less less_equal logical_and logical_not logical_or maximum minimum multiply negative
@@ -168,8 +167,8 @@ stop_gradient subtract tan tanh truediv=divide truncatediv=truncate_divide trunc
 zeros ones fill=full shape=shape_of rank=rank_of size=size_of
 broadcast_to=expand ensure_shape=same expand_dims=unsqueeze reshape squeeze boolean_mask=masked_select
 cond=tf_cond case=tf_case switch_case=tf_switch_case while_loop=tf_while_loop function=applied
-is_tensor=true 
-compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compat.v1.div=quotient_floor
+is_tensor=true
+compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compat.v1.div=divide
 compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
 
@@ -179,7 +178,6 @@ reduce_logsumexp=mixing reduce_max=largest reduce_mean=mean reduce_min=smallest 
 reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=mixing tensordot=mixing
 transpose=mixing unstack=mixing
 """
-)
 TF_MATH = _TF_MATH
 
 TF_NN = """
@@ -195,14 +193,13 @@ stateless_uniform=random stateless_truncated_normal=random truncated_normal=rand
 
 KERAS_OPS = """
 abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
-arctan2=atan2 arctanh=atanh array=constant bitwise_and bitwise_not bitwise_or bitwise_xor
-broadcast_to=expand cast cbrt ceil celu clip convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
+arctan2=atan2 arctanh=atanh array=constant broadcast_to=expand cast cbrt ceil celu clip convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
 divide divide_no_nan elu equal erf erfc exp exp2 expand_dims=unsqueeze expm1 fabs=absolute floor floor_divide
 fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid hard_silu
 hard_swish=hard_silu hard_tanh heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
 isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp leaky_relu less less_equal log log10 log1p
 log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor log_sigmoid maximum minimum mod
-multiply nan_to_num negative not_equal ones_like polyval power ravel=flatten reciprocal relu relu6 reshape
+multiply nan_to_num negative not_equal ones_like power ravel=flatten reciprocal relu relu6 reshape
 round=round_decimals rsqrt select selu=selu_tf sigmoid sign signbit sin sinc sinh silu soft_shrink softplus
 softsign sparse_plus sparse_sigmoid sqrt square squareplus squeeze stop_gradient subtract swish=silu tan tanh
 tanh_shrink threshold true_divide=divide trunc where zeros_like shape=shape_of ndim=rank_of size=size_of
@@ -225,12 +222,12 @@ glu=mixing log_softmax=mixing softmax=mixing sparsemax=mixing
 
 KERAS_BACKEND = """
 abs=absolute cast cast_to_floatx=as_float clip constant cos elu=elu_tf equal exp expand_dims=unsqueeze
-flatten greater greater_equal hard_sigmoid=hard_sigmoid_keras2 identity=same less less_equal log maximum
+flatten greater greater_equal hard_sigmoid=hard_sigmoid_keras2 less less_equal log maximum
 minimum not_equal
 ones_like pow=power relu=keras_relu reshape round=rint shape=shape_of ndim=rank_of sigmoid sign sin softplus
 softsign sqrt square squeeze switch=backend_switch tanh stop_gradient zeros_like
 all=mixing any=mixing argmax=mixing argmin=mixing batch_dot=mixing concatenate=mixing cumprod=mixing
-cumsum=mixing dot=mixing dropout=random l2_normalize=mixing logsumexp=mixing max=mixing mean=mixing
+cumsum=mixing dot=mixing dropout=random l2_normalize=mixing max=mixing mean=mixing
 min=mixing permute_dimensions=mixing prod=mixing random_bernoulli=random random_normal=random
 random_uniform=random reverse=mixing softmax=mixing stack=mixing std=mixing sum=mixing transpose=mixing
 truncated_normal=random var=mixing
@@ -241,7 +238,10 @@ beta=random binomial=random categorical=random dropout=random gamma=random norma
 shuffle=random truncated_normal=random uniform=random
 """
 
-JAX_NUMPY = _NUMPY_LIKE + "maximum=maximum_half minimum=minimum_half clip=clip_half linalg.norm=mixing vectorize=applied"
+JAX_NUMPY = (
+    _NUMPY_LIKE
+    + "maximum=maximum_half minimum=minimum_half clip=clip_half vectorize=applied linalg.norm=mixing"
+)
 
 JAX_NN = """
 celu elu gelu(x,approximate=True) hard_sigmoid=hard_sigmoid_half hard_silu=hard_silu_half
@@ -310,9 +310,9 @@ expm1 fabs=absolute fill_diagonal_=mixing fix=trunc flatten float=as_float floor
 frac=fraction ge=greater_equal get_shape=shape_of greater greater_equal gt=greater half=narrow
 heaviside(values) hypot int=as_int is_complex=false is_floating_point=true
 index_put(indices,values,accumulate=False) is_contiguous=true is_integer isclose=array_is_close
-isfinite=is_finite isinf=is_inf isnan=is_nan item=identity ldexp le=less_equal lerp(end,weight) less less_equal
-log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor
-logit(eps=None) long=as_int lt=less
+isfinite=is_finite isinf=is_inf isnan=is_nan item=identity ldexp le=less_equal
+lerp(end,weight) less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not
+logical_or logical_xor logit(eps=None) long=as_int lt=less
 masked_fill(mask,value) masked_select(mask) max=largest_of maximum=maximum_half min=smallest_of
 minimum=minimum_half mul=multiply multiply nan_to_num(nan=0.0,posinf=None,neginf=None) ndimension=rank_of
 ne=not_equal neg=negative negative nonzero(*,as_tuple=False) not_equal numpy=identity positive=identity
@@ -329,8 +329,8 @@ new_ones(size,*,dtype=None,device=None,requires_grad=False)=new_ones
 new_tensor(data,*,dtype=None,device=None,requires_grad=False)=new_tensor
 bernoulli=random bernoulli_=random exponential_=random normal_=random uniform_=random random_=random
 all=mixing any=mixing amax=mixing amin=mixing argmax=mixing argmin=mixing argsort=mixing chunk=mixing
-cumprod=mixing cumsum=mixing dot=mixing flip=mixing logsumexp=mixing log_softmax=mixing matmul=mixing mean=mixing
-median=mixing mm=mixing norm=mixing permute=mixing prod=mixing ptp=mixing repeat=mixing
+cumprod=mixing cumsum=mixing dot=mixing flip=mixing logsumexp=mixing log_softmax=mixing matmul=mixing
+mean=mixing median=mixing mm=mixing norm=mixing permute=mixing prod=mixing ptp=mixing repeat=mixing
 roll=mixing softmax=mixing sort=mixing split=mixing std=mixing sum=mixing swapaxes=mixing t=mixing
 tolist=mixing topk=mixing transpose=mixing unbind=mixing unique=mixing var=mixing
 """
