@@ -492,20 +492,6 @@ def test_drawing_refused_leaves_the_generators_alone():
     assert (GENERATOR.bit_generator.state, RANDOM.getstate(), random.getstate()) == before
 
 
-def endless_and_silent(x):
-    while True:
-        pass
-
-
-def test_a_loop_that_asks_nothing_is_ended_by_the_clock(monkeypatch):
-    monkeypatch.setattr(trace, "MAX_SECONDS", 0.2)
-    message = refusal(endless_and_silent, UnboundedError)
-    assert "still ran after 0.2 seconds" in message
-    assert f'File "{__file__}", line ' in message
-    assert ", in endless_and_silent" in message
-    assert "for _ in range(20)" in message
-
-
 @pytest.mark.parametrize(
     ("function", "way_out"),
     [
@@ -550,7 +536,7 @@ def forgets_a_return(x):
         (forgets_a_return, "None (is a `return` missing on one path?)"),
         (lambda x: "x" if x > 0 else x, "'x'"),
         (lambda x: x if x > 0 else 1 + 2j, "(1+2j)"),
-        (lambda x: {"y": x}, "{'y': x}"),
+        (lambda x: {"y": x}, "a dict of y"),
         (lambda x: np.array([x, x]), "array"),
         (lambda x: np.array([1.0, 2.0]), "array"),
         (lambda x: print, "built-in function print"),

@@ -23,7 +23,9 @@ ROWS = [
 ]
 REDUCED = [row for row in ROWS if row[2] == "mixing"]
 DRAWN = [row for row in ROWS if row[2] == "random"]
-ELSEWHERE = frozenset({"mixing", "random", "true", "false", *vars(casts), *vars(flow)} - {"cast", "constant"})
+ELSEWHERE = frozenset(
+    {"mixing", "random", "true", "false", *vars(casts), *vars(flow)} - {"cast", "constant"}
+)
 """Meanings that are no function of numbers: test_casts.py, test_flow.py and the tests below have them."""
 OF_LISTS = frozenset({"largest", "smallest", "total", "product", "mean", "dot", "any_of", "all_of"})
 COMPUTED = [
@@ -56,8 +58,10 @@ GRID = np.array(
 X, Y = (column.ravel() for column in np.meshgrid(GRID, GRID))
 
 BINARY = frozenset(
-    """add subtract reversed_subtract multiply divide floor_divide mod power fmax fmin maximum_half minimum_half
-    logaddexp2 xlog1py divide_zero squared_difference quotient_floor python_divide array_is_close prelu hypot copysign atan2 less less_equal equal
+    """add subtract reversed_subtract multiply divide floor_divide mod power fmax fmin
+    maximum_half minimum_half logaddexp2 xlog1py divide_zero squared_difference quotient_floor
+    python_divide array_is_close prelu hypot copysign
+    atan2 less less_equal equal
     greater greater_equal not_equal maximum minimum fmod remainder_nearest logaddexp xlogy heaviside
     truncate_divide divide_no_nan multiply_no_nan is_close""".split()
 )
@@ -134,7 +138,8 @@ BY_NAME = {
     "jax.numpy.prod": "f(np.array([x, y]))",
 }
 FLOAT32 = {"tensorflow.nn.gelu", "tensorflow.nn.leaky_relu", "keras.activations.gelu", "numpy.float32",
-           "keras.activations.leaky_relu", "keras.ops.leaky_relu", "keras.ops.gelu", "keras.ops.logaddexp2"}  # fmt: skip
+           "keras.activations.leaky_relu", "keras.ops.leaky_relu", "keras.ops.gelu",
+           "keras.ops.logaddexp2"}  # fmt: skip
 """Computed by the library with constants of float32, whatever the input's dtype."""
 
 

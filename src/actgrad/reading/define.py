@@ -62,6 +62,11 @@ def _read_function(
         value = on_host(function, own, own.inputs)
         return Program(own.name, own.inputs, tuple(own.parameters.items()), value), False
     reading = read(function, own, own.inputs, pinned)
+    if isinstance(reading.form, tuple):
+        raise TraceError(
+            f"the result of {own.name!r} is not a number: a dict of {', '.join(reading.form)}\n"
+            f"{definition(function)}\n  Every path must return one number."
+        )
     if reading.form != "number":
         n = len(reading.outputs)
         given = "a tuple with one number" if n == 1 else f"{n} numbers"

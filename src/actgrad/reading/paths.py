@@ -20,9 +20,8 @@ import numpy as np
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.expression import Expr, const, variables, walk
 from actgrad.language.rewrite import build, rewrite
-from actgrad.reading import names
+from actgrad.reading import names, randomness
 from actgrad.reading.bounds import Bounds, Trail
-from actgrad.reading.limit import Interrupted, Limit
 from actgrad.reading.refusal import HOST, is_user_file, place, refuse
 from actgrad.reading.sandbox import Environment, unwrap
 from actgrad.reading.symbol import Symbol, number, reading
@@ -31,8 +30,7 @@ MAX_PATHS = 4096
 MAX_DECISIONS = 2500
 MAX_PARAMETER_DECISIONS = 50
 """After this many decisions on parameters alone, the loop that asks is one over a plain number."""
-MAX_OPERATIONS = 2_000_000
-MAX_SECONDS = 20.0
+MAX_OPERATIONS = 500_000
 
 _BOUND_IT = (
     "Bound the loop, as in `for _ in range(20):` with a `break`, or write independent choices as "
@@ -78,15 +76,11 @@ def trace(
             for plain in [defaults[name] if name in fixed else arg]
         }
         try:
-            outputs, form = _explore(copy, call, values, environment, frozenset(defaults))
+            with randomness.refused(_name(copy), definition(copy)):
+                outputs, form = _explore(copy, call, values, environment, frozenset(defaults))
         except _NeedsPlain as needed:
             fixed |= needed.names
             continue
-        except Interrupted:
-            raise UnboundedError(
-                f"{_name(copy)!r} cannot be read: it still had paths to follow after "
-                f"{MAX_SECONDS:g} seconds\n{definition(copy)}\n  {_BOUND_IT}"
-            ) from None
         return Reading(
             tuple(rewrite(*outputs)), form, frozenset(fixed), not environment.uses_frameworks
         )
@@ -277,56 +271,55 @@ def _explore(
     parameters: frozenset[str],
 ) -> tuple[list[Expr], Form]:
     budget = [MAX_OPERATIONS]
-    with Limit(MAX_SECONDS):
-        # Paths are visited depth first, so a decision's True side is complete when its False side starts.
-        done: list[list[tuple[Expr, ...]]] = []
-        prefix: Path = []
-        paths = 0
-        facts = _Facts()
-        form: Form | None = None
-        first: tuple[Path, tuple[Expr, ...] | None] | None = None
-        while True:
-            run = _Run(prefix, parameters, budget, facts, paths)
-            outputs, returned = _run(copy, call, arguments, run)
+    # Paths are visited depth first, so a decision's True side is complete when its False side starts.
+    done: list[list[tuple[Expr, ...]]] = []
+    prefix: Path = []
+    paths = 0
+    facts = _Facts()
+    form: Form | None = None
+    first: tuple[Path, tuple[Expr, ...] | None] | None = None
+    while True:
+        run = _Run(prefix, parameters, budget, facts, paths)
+        outputs, returned = _run(copy, call, arguments, run)
+        _refuse_changes(environment, copy)
+        if len(run.path) < len(prefix):
+            raise ImpureError(
+                f"{_name(copy)!r} asks fewer questions for the same answers, so it is not a function of "
+                f"its arguments alone\n{definition(copy)}\n"
+                f"  Remove what varies between two calls (randomness, time, stored state)."
+            )
+        paths += 1
+        if first is None:
+            again = _Run(list(run.path), parameters, budget, facts)
+            repeated, _ = _run(copy, call, arguments, again)
             _refuse_changes(environment, copy)
-            if len(run.path) < len(prefix):
+            first = run.path, repeated
+            if again.path != run.path or repeated != outputs:
                 raise ImpureError(
-                    f"{_name(copy)!r} asks fewer questions for the same answers, so it is not a function of "
-                    f"its arguments alone\n{definition(copy)}\n"
+                    f"two runs with the same input gave different results, so {_name(copy)!r} is not a "
+                    f"function of its arguments alone\n{definition(copy)}\n"
                     f"  Remove what varies between two calls (randomness, time, stored state)."
                 )
-            paths += 1
-            if first is None:
-                again = _Run(list(run.path), parameters, budget, facts)
-                repeated, _ = _run(copy, call, arguments, again)
-                _refuse_changes(environment, copy)
-                first = run.path, repeated
-                if again.path != run.path or repeated != outputs:
-                    raise ImpureError(
-                        f"two runs with the same input gave different results, so {_name(copy)!r} is not a "
-                        f"function of its arguments alone\n{definition(copy)}\n"
-                        f"  Remove what varies between two calls (randomness, time, stored state)."
-                    )
-            if outputs is not None:
-                if form not in (None, returned):
-                    raise TraceError(
-                        f"{_name(copy)!r} returns {_described(form)} on one path and "
-                        f"{_described(returned)} on another\n"
-                        f"{definition(copy)}\n  Return the same number of values on every path."
-                    )
-                form = returned
-            done.append([outputs])  # type: ignore[list-item]
-            path = list(run.path)
-            while path and not path[-1][1]:
-                condition, _ = path.pop()
-                no = done.pop()[0]
-                yes = done.pop()[0]
-                done.append([_join(condition, yes, no, copy)])  # type: ignore[list-item]
-            if not path:
-                break
-            prefix = [*path[:-1], (path[-1][0], False)]
-            facts.rewind(len(path) - 1)
-            facts.learn(path[-1][0], False)
+        if outputs is not None:
+            if form not in (None, returned):
+                raise TraceError(
+                    f"{_name(copy)!r} returns {_described(form)} on one path and "
+                    f"{_described(returned)} on another\n"
+                    f"{definition(copy)}\n  Return the same number of values on every path."
+                )
+            form = returned
+        done.append([outputs])  # type: ignore[list-item]
+        path = list(run.path)
+        while path and not path[-1][1]:
+            condition, _ = path.pop()
+            no = done.pop()[0]
+            yes = done.pop()[0]
+            done.append([_join(condition, yes, no, copy)])  # type: ignore[list-item]
+        if not path:
+            break
+        prefix = [*path[:-1], (path[-1][0], False)]
+        facts.rewind(len(path) - 1)
+        facts.learn(path[-1][0], False)
     result = done[0][0]
     if result is None:
         raise TraceError(
@@ -383,11 +376,6 @@ def _run(
             raise type(error)(f"{_name(copy)!r} cannot be read: {error}") from None
         except _NeedsPlain:
             raise
-        except Interrupted as error:
-            raise UnboundedError(
-                f"{_name(copy)!r} cannot be read: it still ran after {MAX_SECONDS:g} seconds\n"
-                f"{_raised_at(error)}\n  {_BOUND_IT}"
-            ) from None
         except RecursionError as error:
             raise UnboundedError(
                 f"{_name(copy)!r} cannot be read: it calls itself without end\n"

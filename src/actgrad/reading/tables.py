@@ -89,8 +89,8 @@ masked_fill(input,mask,value) maximum=maximum_half minimum=minimum_half mul=mult
 nan_to_num(input,nan=0.0,posinf=None,neginf=None,*,out=None) ne=not_equal neg=negative negative
 nonzero(input,*,out=None,as_tuple=False) not_equal
 ones_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
-positive=identity pow(input,exponent,*,out=None)=power prelu(input,weight) rad2deg=degrees reciprocal relu remainder=mod
-reshape(input,shape)
+positive=identity pow(input,exponent,*,out=None)=power prelu(input,weight) rad2deg=degrees
+reciprocal relu remainder=mod reshape(input,shape)
 rrelu(input,lower=0.125,upper=0.3333333333333333,training=False)
 round(input,*,decimals=0,out=None)=round_decimals rsqrt rsub=reversed_subtract
 select=mixing selu sigmoid sign signbit sgn=sign sin sinc sinh sqrt square
@@ -193,7 +193,8 @@ stateless_uniform=random stateless_truncated_normal=random truncated_normal=rand
 
 KERAS_OPS = """
 abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
-arctan2=atan2 arctanh=atanh array=constant broadcast_to=expand cast cbrt ceil celu clip convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
+arctan2=atan2 arctanh=atanh array=constant broadcast_to=expand cast cbrt ceil celu clip
+convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
 divide divide_no_nan elu equal erf erfc exp exp2 expand_dims=unsqueeze expm1 fabs=absolute floor floor_divide
 fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid hard_silu
 hard_swish=hard_silu hard_tanh heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
