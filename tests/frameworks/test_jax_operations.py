@@ -18,7 +18,7 @@ ml_dtypes = pytest.importorskip("ml_dtypes")
 from actgrad.frameworks.jax import native_rule
 
 DTYPES = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
-STRUCTURE = {"select", "given", "host"}
+STRUCTURE = {"select", "gather", "given", "host"}
 ARITHMETIC = {
     "neg", "abs", "add", "sub", "mul", "div", "floordiv", "mod", "copysign", "floor", "ceil",
     "trunc", "round", "sqrt", "lt", "le", "eq", "and", "or", "not",

@@ -19,10 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from actgrad import activation, activations, surrogates
+from actgrad import Activation, activation, activations, surrogates
 from actgrad.errors import ActgradWarning, ProgramError
 from actgrad.language import storage
-from actgrad.language.expression import Expr
+from actgrad.language.expression import Expr, make, var, vector
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
@@ -50,6 +50,8 @@ def originals() -> list[str]:
         for entry in vars(module).values()
         if hasattr(entry, "to_json") and not isinstance(entry, type)
     ]
+    looked_up = make("gather", vector([0.5, math.inf, -0.0]), make("neg", var("x")))
+    own.append(Activation(Program("table", ("x",), (), looked_up)))
     return [f.to_json() for f in [*own, *catalogue[::5]]]
 
 
@@ -175,6 +177,9 @@ def differences(program: Program, text: str) -> list[str]:
             found.append(f"node {at}: {expr.op} for {op}")
         elif op == "const":
             if number(expr.value) != number(rest[0]):
+                found.append(f"node {at}: {expr.value!r} for {rest[0]!r}")
+        elif op == "vector":
+            if list(map(number, expr.value)) != list(map(number, rest[0])):
                 found.append(f"node {at}: {expr.value!r} for {rest[0]!r}")
         elif op == "var":
             if expr.value != rest[0]:

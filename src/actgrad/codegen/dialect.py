@@ -34,6 +34,8 @@ class Dialect:
     number: str = ""
     """A constant beside a tensor, if that is not just the number. In powers and quotients it always is:
     frameworks have other ways for `x**2` and `0.3 / x`, with other last digits."""
+    vector: str = "{0}"
+    """A constant vector, of which `{0}` is a NumPy array in float64."""
     minus_zero: str = ""
     """-0.0 with its dtype, where the framework would take the text `-0.0` for 0.0."""
     made_once: bool = False

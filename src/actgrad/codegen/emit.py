@@ -10,6 +10,7 @@ import keyword
 import linecache
 import math
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -27,6 +28,7 @@ _LINE = 86
 def function_text(program: Program, dialect: Dialect, name: str, doc: bool = True) -> str:
     """The program's value as a Python function of its arguments."""
     constants: dict[str, str] = {}
+    vectors: dict[Expr, str] = {}
     names = {argument: local_name(argument, dialect) for argument in program.arguments}
     like = names[program.inputs[0]]
     lines = [f'"""{_docstring(program)}"""'] * doc
@@ -35,7 +37,9 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
         root = program.value
         for rewritten in dialect.passes:
             root = rewritten(root)
-        return _Writer(dialect, names, like, constants).body(lower(root, dialect.lacks))
+        return _Writer(name, dialect, names, like, constants, vectors).body(
+            lower(root, dialect.lacks)
+        )
 
     main = body(dialect)
     others = [(condition, body(variant)) for condition, variant in dialect.variants]
@@ -45,7 +49,18 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
         lines += [f"if {condition.format(like=like)}:", *(f"    {line}" for line in branch)]
     arguments = list(names.values())
     arguments += [f"{constant}={text}" for text, constant in constants.items()]
-    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *lines, *main])
+    function = "\n    ".join([f"def {name}({', '.join(arguments)}):", *lines, *main])
+    return "\n\n\n".join([*(_vector_text(vector, v) for vector, v in vectors.items()), function])
+
+
+def _vector_text(vector: Expr, name: str) -> str:
+    numbers = ", ".join(_number_text(number) for number in vector.value)  # type: ignore[union-attr, arg-type]
+    lines = textwrap.wrap(numbers, 90, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join([f"{name} = np.array([  # fmt: skip", *lines, "])"])
+
+
+def _number_text(number: float) -> str:
+    return repr(number) if math.isfinite(number) else f'float("{number}")'
 
 
 def _docstring(program: Program) -> str:
@@ -55,7 +70,7 @@ def _docstring(program: Program) -> str:
 
 def local_name(argument: str, dialect: Dialect) -> str:
     """The argument's name, changed if the text calls something else by it."""
-    taken = argument in _called(dialect) or re.fullmatch(r"[tc]\d+_*", argument)
+    taken = argument in _called(dialect) or re.fullmatch(r"[tc]\d+_*|.*_vector_\d+", argument)
     return f"{argument}_input" if taken else argument
 
 
@@ -71,12 +86,20 @@ class _Writer:
     """Writes the statements of one function body."""
 
     def __init__(
-        self, dialect: Dialect, names: dict[str, str], like: str, constants: dict[str, str]
+        self,
+        name: str,
+        dialect: Dialect,
+        names: dict[str, str],
+        like: str,
+        constants: dict[str, str],
+        vectors: dict[Expr, str],
     ) -> None:
+        self.name = name
         self.dialect = dialect
         self.names = names
         self.like = like
         self.constants = constants
+        self.vectors = vectors
         self.texts: dict[Expr, str] = {}
         self.lines: list[str] = []
 
@@ -103,10 +126,13 @@ class _Writer:
     def _leaf(self, node: Expr) -> str:
         if node.op == "var":
             return self.names[str(node.value)]
+        if node.op == "vector":
+            name = self.vectors.setdefault(node, f"{self.name}_vector_{len(self.vectors)}")
+            return self.dialect.vector.format(name, like=self.like)
         number = float(node.value)  # type: ignore[arg-type]
         if self.dialect.minus_zero and is_const(node, -0.0):
             return self.dialect.minus_zero.format(like=self.like)
-        return repr(number) if math.isfinite(number) else f'float("{number}")'
+        return _number_text(number)
 
     def _local(self, text: str) -> str:
         if text.isidentifier():

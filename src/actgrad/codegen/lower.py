@@ -19,7 +19,12 @@ Rule = Callable[..., Expr | None]
 
 def lower(root: Expr, lacks: Mapping[str, Rule]) -> Expr:
     """The same value in operations that a framework has. None from a rule: the operation stays."""
-    return _lowered(plain(root), lacks, {})
+    everywhere = {"gather": gather, "mod": _first(mod_by_power_of_two, lacks.get("mod"))}
+    return _lowered(plain(root), {**lacks, **everywhere}, {})
+
+
+def _first(rule: Rule, otherwise: Rule | None) -> Rule:
+    return lambda *args: rule(*args) or (otherwise(*args) if otherwise else None)
 
 
 def _lowered(root: Expr, lacks: Mapping[str, Rule], done: dict[Expr, Expr]) -> Expr:
@@ -27,14 +32,13 @@ def _lowered(root: Expr, lacks: Mapping[str, Rule], done: dict[Expr, Expr]) -> E
         if node in done:
             continue
         args = tuple(done[arg] for arg in node.args)
-        done[node] = _simple(node, args)
-        for rules in (_ALWAYS, lacks):
-            rule = rules.get(node.op)
-            new = rule(*args) if rule else None
-            if new is not None:
-                rest = {op: other for op, other in lacks.items() if op != node.op}
-                done[node] = _lowered(new, rest, dict(zip(args, args, strict=True)))
-                break
+        rule = lacks.get(node.op)
+        new = rule(*args) if rule else None
+        if new is None:
+            done[node] = _simple(node, args)
+        else:
+            rest = {op: other for op, other in lacks.items() if op != node.op}
+            done[node] = _lowered(new, rest, dict(zip(args, args, strict=True)))
     return done[root]
 
 
@@ -99,7 +103,7 @@ def trunc(x: Expr) -> Expr:
     return _select(x < 0.0, _ceil(x), _floor(x))
 
 
-def _mod_by_power_of_two(x: Expr, y: Expr) -> Expr | None:
+def mod_by_power_of_two(x: Expr, y: Expr) -> Expr | None:
     if y.op != "const":
         return None
     divisor = float(y.value)  # type: ignore[arg-type]
@@ -112,7 +116,14 @@ def _mod_by_power_of_two(x: Expr, y: Expr) -> Expr | None:
     return _select(rest < 0.0, divisor, rest)
 
 
-_ALWAYS: dict[str, Rule] = {"mod": _mod_by_power_of_two}
+# Vectors.
+
+
+def gather(vector: Expr, index: Expr) -> Expr:
+    """At an index within the vector; frameworks do not agree on others, nor on nan."""
+    last = len(vector.value) - 1.0  # type: ignore[arg-type]
+    inside = _select(index > 0.0, _select(index < last, index, last), 0.0)
+    return _select(_eq(index, index), make("gather", vector, inside), math.nan)
 
 
 # Roots, exponentials, logarithms.

@@ -67,6 +67,7 @@ TABLE: dict[str, str] = {
     "or": "({0} | {1})",
     "not": "jnp.logical_not({0})",
     "select": "jnp.where({0}, {1}, {2})",
+    "gather": "jnp.take({0}, {1}.astype(jnp.int32), mode='clip')",
     "given": "{0}",
     "host": "_host",
 }
@@ -111,6 +112,8 @@ _FLOAT32 = Dialect(
     TABLE,
     typed="jnp.array({0}, {like}.dtype)",
     lacks=LACKS,
+    helpers={"np": "import numpy as np"},
+    vector="jnp.asarray({0}, {like}.dtype)",
     passes=(lower.share_exponentials,),
     binding=_ENTRY
     + """

@@ -66,6 +66,7 @@ TABLE: dict[str, str] = {
     "or": "({0} | {1})",
     "not": "np.logical_not({0})",
     "select": "np.where({0}, {1}, {2})",
+    "gather": "np.take({0}, {1}.astype(np.intp)).astype({like}.dtype)",
     "given": "{0}",
     "host": "_host",
 }

@@ -32,6 +32,8 @@ def _differentiated(node: Expr) -> tuple[Expr, ...]:
     was declared."""
     if node.op == "given":
         return node.args[1::2]
+    if node.op == "gather":  # a step function of its index
+        return ()
     return node.args[1:] if node.op == "select" else () if node.boolean else node.args
 
 

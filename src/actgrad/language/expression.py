@@ -18,11 +18,12 @@ import numpy as np
 
 from actgrad.language.ops import OPS
 
-Payload = float | bool | str | Callable[..., Any] | None
+Payload = float | bool | str | tuple[float, ...] | Callable[..., Any] | None
 
 
 class Expr:
-    """A node: an operation on other nodes, `const` with a number or truth value, or `var`."""
+    """A node: an operation on other nodes, `const` with a number or truth value, `var` with a name, or
+    `vector` with a tuple of numbers."""
 
     __slots__ = ("__weakref__", "args", "boolean", "forked", "op", "value")
     op: str
@@ -104,6 +105,15 @@ def const(value: float | bool) -> Expr:
     number = float(value)
     bits = b"nan" if math.isnan(number) else _bits(number)
     return _intern(("const", bits), "const", (), number, False)
+
+
+def vector(numbers: Iterable[float]) -> Expr:
+    """A constant vector, at least one number long, for `gather` to read."""
+    values = tuple(map(float, numbers))
+    if not values:
+        raise ValueError("a vector has at least one number")
+    bits = b"".join(b"nan     " if math.isnan(value) else _bits(value) for value in values)
+    return _intern(("vector", bits), "vector", (), values, False)
 
 
 def var(name: str) -> Expr:
@@ -206,6 +216,8 @@ def evaluate_all(
             args = [results[arg] for arg in node.args]
             if node.op == "const":
                 results[node] = node.value if node.boolean else np.float64(node.value)  # type: ignore[arg-type]
+            elif node.op == "vector":
+                results[node] = np.array(node.value)
             elif node.op == "var":
                 results[node] = np.asarray(values[str(node.value)], dtype=np.float64)[()]
             elif node.op == "host":
@@ -248,6 +260,12 @@ def _show_node(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
         return text, 7 if text.startswith("-") else 10
     if node.op == "var":
         return str(node.value), 10
+    if node.op == "vector":
+        numbers = [repr(number) for number in node.value]  # type: ignore[union-attr]
+        shown = numbers if len(numbers) <= 6 else [*numbers[:3], "...", *numbers[-2:]]
+        return f"[{', '.join(shown)}]", 10
+    if node.op == "gather":
+        return f"{at(0, 10)}[{at(1, 0)}]", 10
     if node.op in _INFIX:
         sign, rank = _INFIX[node.op]
         left = rank + (node.op in {"pow", "lt", "le", "eq"})

@@ -44,6 +44,13 @@ def _select(condition: Array, yes: Array, no: Array) -> Array:
     return np.where(condition, yes, no)
 
 
+def _gather(vector: Array, index: Array) -> Array:
+    """The element at the index, truncated and clamped to the ends; nan where the index is nan."""
+    vector, missing = np.asarray(vector), np.isnan(index)
+    at = np.where(missing, 0.0, np.clip(np.trunc(index), 0.0, len(vector) - 1.0))
+    return np.where(missing, np.nan, vector[at.astype(np.intp)])[()]
+
+
 def _host(*_: Array) -> Array:
     raise AssertionError("a host node is evaluated through its own function")
 
@@ -124,10 +131,12 @@ _ROWS = (
     Op("not", "x", np.logical_not, boolean=True),
     # structure: its derivatives are rules of `derive`
     Op("select", "condition yes no", _select),
+    Op("gather", "vector index", _gather),
     Op("given", "value", lambda value, *_: value),
     Op("host", "", _host),
 )
 
 OPS: dict[str, Op] = {row.name: row for row in _ROWS}
 """`given(value, x, d, ...)` is `value` with d declared its derivative by x; `host(...)` is a call of
-a Python function that could not be read. These two take any number of arguments."""
+a Python function that could not be read. These two take any number of arguments. `gather(vector, i)`
+is the only operation on a `vector` node, a constant tuple of numbers; its derivative by i is zero."""

@@ -253,6 +253,12 @@ def _select(condition: Expr, yes: Expr, no: Expr) -> Expr | None:
     return None
 
 
+def _gather(vector: Expr, index: Expr) -> Expr | None:
+    if vector.op != "vector" or index.op != "const":
+        return None
+    return const(float(OPS["gather"].numpy(vector.value, index.value)))
+
+
 _RULES: dict[str, Rule] = {
     "neg": _neg,
     "abs": _abs,
@@ -270,4 +276,5 @@ _RULES: dict[str, Rule] = {
     "or": _or,
     "not": _not,
     "select": _select,
+    "gather": _gather,
 }

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from actgrad.common.text import finite_json
 from actgrad.errors import HostError, ProgramError
-from actgrad.language.expression import Expr, const, make, var, variables, walk
+from actgrad.language.expression import Expr, const, make, var, variables, vector, walk
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program, Value
 
@@ -54,8 +54,9 @@ def to_json(program: Program) -> str:
 
 
 def _version(program: Program) -> int:
-    """2 where a `gradient=` rule names parameters, else 1."""
-    return 2 if len(program.gradient) > len(program.inputs) else 1
+    """2 where a `gradient=` rule names parameters, or a vector is used, else 1."""
+    vectors = any(node.op == "vector" for node in walk(*program.expressions))
+    return 2 if vectors or len(program.gradient) > len(program.inputs) else 1
 
 
 def _row(node: Expr, index: dict[Expr, int]) -> list[Any]:
@@ -115,8 +116,8 @@ class _Loader:
         if len(gradient) not in allowed:
             problem = f"{len(gradient)} given, for kind {data['kind']!r} with {len(inputs)} inputs"
             self.fail('"gradient"', problem)
-        if value.boolean or any(node.boolean for node in gradient):
-            self.fail('"value"', "it is a truth value, not a number")
+        if any(node.boolean or node.op == "vector" for node in (value, *gradient)):
+            self.fail('"value"', "it is a truth value or a vector, not a number")
         return replace(program, value=value, gradient=gradient)
 
     def _parse(self, text: str | bytes) -> Any:
@@ -153,6 +154,7 @@ class _Loader:
         version = data.get("actgrad")
         if type(version) is not int or version < 1:
             self.fail('"actgrad"', f"expected the version of the format, and got {_brief(version)}")
+        self.version = version
         if version > VERSION:
             self.fail(
                 '"actgrad"',
@@ -201,6 +203,11 @@ class _Loader:
             self.fail(where, "a number beyond the range of float64")
         return number
 
+    def _element(self, where: str, value: Any) -> float:
+        if isinstance(value, list):
+            self.fail(where, f"expected a number, and got {_brief(value)}")
+        return float(self._number(where, value))  # type: ignore[arg-type]
+
     def _plain(self, where: str, value: Any) -> float | bool | str | None:
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
@@ -228,7 +235,11 @@ class _Loader:
             if len(args) != 1 or isinstance(args[0], list):
                 self.fail(where, "expected one number")
             return const(args[0] if isinstance(args[0], bool) else self._number(where, args[0]))  # type: ignore[arg-type]
-        if op not in OPS or op == "host":
+        if op == "vector" and self.version >= 2:
+            if len(args) != 1 or not isinstance(args[0], list) or not args[0]:
+                self.fail(where, "expected a list of numbers")
+            return vector(self._element(where, item) for item in args[0])
+        if op not in OPS or op == "host" or (op == "gather" and self.version < 2):
             self.fail(where, f"unknown operation {_brief(op)}")
         parts = [self._reference(where, at, nodes) for at in args]
         if op == "given":
@@ -238,6 +249,9 @@ class _Loader:
             self.fail(where, f"{op} takes {OPS[op].arity} arguments, and got {len(parts)}")
         for i, part in enumerate(parts):
             expected = i in _TRUTHS.get(op, ())
+            if (part.op == "vector") != (op == "gather" and i == 0):
+                kind = "vector" if op == "gather" and i == 0 else "number, not a vector"
+                self.fail(where, f"argument {i} of {op} must be a {kind}")
             if part.boolean != expected:
                 kind = "truth value" if expected else "number"
                 self.fail(where, f"argument {i} of {op} must be a {kind}")

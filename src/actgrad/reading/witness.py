@@ -74,7 +74,7 @@ def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, f
 # IEEE gives these one answer, in every library.
 _EXACT = {
     *("neg", "abs", "add", "sub", "mul", "div", "floordiv", "mod", "sqrt", "copysign"),
-    *("floor", "ceil", "trunc", "round", "given", "host"),
+    *("floor", "ceil", "trunc", "round", "gather", "given", "host"),
 }
 
 

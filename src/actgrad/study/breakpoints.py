@@ -262,6 +262,7 @@ _SWITCHES: dict[str, Callable[..., Array]] = {
     "ceil": np.ceil,
     "trunc": np.trunc,
     "round": np.rint,
+    "gather": lambda vector, index: np.clip(np.trunc(index), 0, len(vector) - 1),
     "floordiv": np.floor_divide,
     "mod": np.floor_divide,
     "abs": _sign,

@@ -46,6 +46,7 @@ TABLE: dict[str, str] = {
     "or": "tf.logical_or({0}, {1})",
     "not": "tf.logical_not({0})",
     "select": "tf.where({0}, {1}, {2})",
+    "gather": "tf.gather({0}, tf.cast({1}, tf.int32))",
     "given": "{0}",
     "host": "_host",
 }
@@ -77,6 +78,8 @@ _FLOAT32 = Dialect(
     TABLE,
     typed="tf.constant({0}, {like}.dtype)",
     lacks=LACKS,
+    helpers={"np": "import numpy as np"},
+    vector="tf.constant({0}, {like}.dtype)",
     step="tf.cast({0}, {like}.dtype)",
     # Eager TensorFlow keeps scalars by their Python value, to which -0.0 and 0.0 are one.
     minus_zero="(-tf.constant(0.0, {like}.dtype))",

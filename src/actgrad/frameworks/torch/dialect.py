@@ -56,6 +56,7 @@ TABLE: dict[str, str] = {
     "or": "({0} | {1})",
     "not": "torch.logical_not({0})",
     "select": "(torch.where({0}, {1}, {2}))",
+    "gather": "{0}[{1}.long()]",
     "given": "{0}",
     "host": "_host",
 }
@@ -68,6 +69,8 @@ _EAGER = Dialect(
     TABLE,
     typed="{like}.new_full((), {0})",
     lacks=LACKS,
+    helpers={"np": "import numpy as np"},
+    vector="torch.as_tensor({0}, dtype={like}.dtype, device={like}.device)",
     step="{0}.to({like}.dtype)",
     typed_in_calls=True,
     binding='''
