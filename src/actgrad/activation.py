@@ -29,7 +29,7 @@ from actgrad.language import storage
 from actgrad.language.program import Program
 from actgrad.reading.define import check_trainable, define
 from actgrad.reading.rule_reader import Rule, with_rule
-from actgrad.reading.signature import as_value, is_number
+from actgrad.reading.signature import as_value, is_number, like
 from actgrad.study.studied import Studied
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Activation(Studied):
     @property
     def parameters(self) -> dict[str, Any]:
         """Names and values of the numbers that shape it."""
-        return dict(self.program.parameters) | dict(self.program.fixed)
+        return self.program.settings | dict(self.program.fixed)
 
     def __call__(self, *inputs: Any, **parameters: Any) -> Any:
         """The value, in the framework and the dtype of the inputs.
@@ -99,8 +99,30 @@ class Activation(Studied):
         if program.fixed and parameters.keys() & dict(program.fixed).keys():
             fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
             return self._with(fixed)(*inputs, **parameters)
+        for name, entries in program.vectors:
+            if name in parameters and self._length(name, parameters[name]) != len(entries):
+                # The numbers do not matter, as all are given; a reading is checked with some.
+                size = self._length(name, parameters[name])
+                other = {name: [0.37 + 0.1 * i for i in range(size)]}
+                return self._with(other)(*inputs, **parameters)
+        parameters = program.spread(parameters)
         tensors = (*inputs, *parameters.values())
         return caller(tensors)(program, inputs, parameters)
+
+    def _length(self, name: str, value: Any) -> int:
+        """How many entries a value has for a parameter that is a vector."""
+        shape = getattr(value, "shape", None)
+        size = (
+            (shape[0] if len(shape) else None)
+            if shape is not None
+            else (len(value) if isinstance(value, (list, tuple)) else None)
+        )
+        if not size:
+            raise CallError(
+                f"the parameter {name!r} of {self.name!r} is a vector, and {value!r:.80} is none\n"
+                f"  Give it a list, or a tensor whose first dimension has its entries."
+            )
+        return int(size)
 
     def _check_parameters(self, parameters: dict[str, Any]) -> None:
         for name in parameters:
@@ -129,7 +151,17 @@ class Activation(Studied):
         for name, value in parameters.items():
             if not is_number(value):
                 raise self._not_a_number(name, value)
-        values = dict(self.program.parameters) | {n: as_value(v) for n, v in parameters.items()}
+        for name, entries in self.program.vectors:
+            if name in parameters and self._length(name, parameters[name]) != len(entries):
+                if self._function is None:
+                    raise CallError(
+                        f"the parameter {name!r} of {self.name!r} has {len(entries)} numbers, and its Python "
+                        f"function is not at hand to be read for {self._length(name, parameters[name])}: "
+                        f"define it anew with the other length"
+                    )
+                return self._reread(self._function, parameters)
+        given = {n: as_value(v) for n, v in self.program.spread(parameters).items()}
+        values = dict(self.program.parameters) | given
         return Activation(
             replace(self.program, parameters=tuple(values.items())), self._function, self._rules
         )
@@ -152,7 +184,9 @@ class Activation(Studied):
             if not callable(rule) or isinstance(rule, Activation):
                 return rule
             known = inspect.signature(rule).parameters
-            return functools.partial(rule, **{n: v for n, v in values.items() if n in known})
+            return functools.partial(
+                rule, **{n: like(known[n].default, v) for n, v in values.items() if n in known}
+            )
 
         rules: dict[str, Any] = {kind: with_values(rule) for kind, rule in self._rules.items()}
         return activation(with_values(function), name=self.name, **rules)
@@ -164,8 +198,10 @@ class Activation(Studied):
         """The derivative in force, as an activation; a tuple of them for several inputs."""
         return self._derivatives(self.program)
 
-    def partial(self, name: str) -> Activation:
+    def partial(self, name: str) -> Any:
         """The derivative in force by one input or parameter, as an activation of the same arguments.
+
+        By a parameter that is a vector it is a tuple of them, one for each entry.
 
         Raises `CallError` for a name that it has not, and `NoDerivativeError` where there is none: with
         a `gradient=` rule, or by a parameter of a host function that its rule does not name.
@@ -174,10 +210,14 @@ class Activation(Studied):
         >>> power.partial("a")(3.0), power.partial("x")(3.0)
         (3.0, 2.0)
         """
-        if name not in self.program.arguments:
+        entries = dict(self.program.vectors).get(name)
+        if entries is not None:
+            return tuple(Activation(self.program.partial(entry)) for entry in entries)
+        names = [*self.program.inputs, *self.program.settings]
+        if name not in names:
             raise CallError(
                 f"{self.name!r} has no derivative by {name!r}; it has one by "
-                f"{', '.join(map(repr, self.program.arguments))}"
+                f"{', '.join(map(repr, names))}"
             )
         return Activation(self.program.partial(name))
 
@@ -227,6 +267,10 @@ class Activation(Studied):
                 )
         rest = {n: v for n, v in parameters.items() if n not in fixed}
         shaped = self._with(fixed) if fixed else self
+        for name, value in rest.items():  # a vector may start with another length
+            own = value.initial if isinstance(value, Trainable) else value
+            if own is not None and name in dict(shaped.program.vectors) and is_number(own):
+                shaped = shaped._with({name: own})
         for name, value in rest.items():
             shaped._check_setting(name, value)
         return shaped, rest
@@ -234,7 +278,8 @@ class Activation(Studied):
     def _check_setting(self, name: str, value: Any) -> None:
         """That a layer or a module can be given this for a parameter; warn where it cannot be learnt."""
         if isinstance(value, Trainable):
-            if name not in self.program.differentiable:
+            entries = dict(self.program.vectors).get(name, (name,))
+            if not set(entries) <= set(self.program.differentiable):
                 raise HostError(
                     f"{self.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
                     f"known and {name!r} cannot be learnt\n"

@@ -36,6 +36,8 @@ class Dialect:
     frameworks have other ways for `x**2` and `0.3 / x`, with other last digits."""
     vector: str = "{0}"
     """A constant vector, of which `{0}` is a NumPy array in float64."""
+    entries: str = "*{0}"
+    """A vector `{0}` among the arguments of a call, entry by entry."""
     minus_zero: str = ""
     """-0.0 with its dtype, where the framework would take the text `-0.0` for 0.0."""
     made_once: bool = False

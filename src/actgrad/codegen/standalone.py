@@ -28,9 +28,13 @@ def standalone(program: Program, dialect: Dialect) -> str:
         rule = program.vjp(argument)
         gradients.append(_private(identifier(rule.name)))
         functions.append(function_text(rule, dialect, gradients[-1]))
-    arguments = [local_name(argument, dialect) for argument in program.arguments]
-    defaults = [f"={_literal(value)}" for _, value in program.parameters]
-    signature = map("".join, zip(arguments, [""] * len(program.inputs) + defaults, strict=True))
+    vectors = dict(program.vectors)
+    signature = [local_name(name, dialect) for name in program.inputs]
+    arguments = list(signature)
+    for argument, value in program.settings.items():
+        local = local_name(argument, dialect)
+        signature.append(f"{local}={_literal(value)}")
+        arguments.append(dialect.entries.format(local) if argument in vectors else local)
     binding = dialect.binding.format(
         name=f"{name}_" if name in _used(dialect) else name,
         signature=", ".join(signature),
@@ -86,7 +90,9 @@ _KINDS = {
 
 
 def _literal(value: Value) -> str:
-    return repr(value) if isinstance(value, tuple) or math.isfinite(value) else f'float("{value}")'
+    if isinstance(value, tuple):
+        return _tuple([_literal(item) for item in value])
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
 
 
 def _wrapped(text: str) -> str:

@@ -81,13 +81,13 @@ def _layer_name(name: str) -> str:
 
 
 def _initial(program: Program, name: str, value: Trainable) -> Any:
-    return dict(program.parameters)[name] if value.initial is None else value.initial
+    return program.settings[name] if value.initial is None else value.initial
 
 
 def _setting(program: Program, name: str, value: Any) -> Any:
     """What a layer keeps of a parameter: `trainable(...)`, or the number, frozen."""
     if isinstance(value, Trainable):
-        if name not in program.differentiable:
+        if not set(dict(program.vectors).get(name, (name,))) <= set(program.differentiable):
             raise HostError(
                 f"{program.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
                 f"known and {name!r} cannot be learnt"
@@ -187,12 +187,15 @@ class ActivationLayer(keras.layers.Layer):
                     f"{name!r} is trainable per channel, and the number of channels (axis {axis}) "
                     f"is unknown"
                 )
-            if shape not in ((), (1,), (channels,)):
+            if name in dict(self.program.vectors):
+                initial, shape = np.reshape(initial, (-1, 1)), (*shape, channels)
+            elif shape not in ((), (1,), (channels,)):
                 raise CallError(
                     f"{name!r} is trainable per channel, of which there are {channels}, and starts at "
                     f"{np.size(initial)} numbers"
                 )
-            shape = (channels,)
+            else:
+                shape = (channels,)
         bounded = value.low is not None or value.high is not None
         weight = self.add_weight(
             shape=shape,
@@ -222,7 +225,7 @@ class ActivationLayer(keras.layers.Layer):
             name: self._weight(name, value, rank) if isinstance(value, Trainable) else value
             for name, value in self.parameters.items()
         }
-        return _backend().call(self.program, tensors, values)
+        return _backend().call(self.program, tensors, self.program.spread(values))
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """Of several inputs: where none of them is masked."""

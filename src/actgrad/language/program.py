@@ -8,6 +8,7 @@ or one per input and parameter where the rule names a parameter.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Literal
@@ -43,7 +44,15 @@ class _MadeOnce(type):
         made = super().__call__(*args, **kwargs)
         # By their texts 0.0 and -0.0 are two, and every nan is one.
         numbers = repr((made.parameters, made.fixed))
-        content = (made.name, made.inputs, numbers, made.value, made.kind, made.gradient)
+        content = (
+            made.name,
+            made.inputs,
+            numbers,
+            made.value,
+            made.kind,
+            made.gradient,
+            made.vectors,
+        )
         with _one_at_a_time:
             return _programs.setdefault(content, made)
 
@@ -62,6 +71,33 @@ class Program(metaclass=_MadeOnce):
     gradient: tuple[Expr, ...] = ()
     fixed: tuple[tuple[str, float | bool | str | None], ...] = ()
     """Parameters whose values are part of the expression, such as a loop's length."""
+    vectors: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The parameters that are vectors, each with the names of its entries, which stand in `parameters`."""
+
+    @property
+    def settings(self) -> dict[str, Value]:
+        """The parameters as a caller names them: of a vector the numbers, not each entry."""
+        values = dict(self.parameters)
+        vector_of = {entry: name for name, entries in self.vectors for entry in entries}
+        entries = dict(self.vectors)
+        settings: dict[str, Value] = {}
+        for name, value in self.parameters:
+            vector = vector_of.get(name)
+            if vector is None:
+                settings[name] = value
+            else:
+                settings.setdefault(vector, tuple(values[entry] for entry in entries[vector]))
+        return settings
+
+    def spread(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of parameters by name, each vector's as its entries'."""
+        vectors, spread = dict(self.vectors), {}
+        for name, value in parameters.items():
+            if name in vectors:
+                spread.update({entry: value[i] for i, entry in enumerate(vectors[name])})
+            else:
+                spread[name] = value
+        return spread
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -118,6 +154,7 @@ class Program(metaclass=_MadeOnce):
             self,
             inputs=inputs,
             parameters=parameters,
+            vectors=tuple((n, entries) for n, entries in self.vectors if name not in entries),
             gradient=tuple(gradient[n] for n in order if n in gradient),
         )
 
@@ -188,6 +225,9 @@ def _bound(program: Program, kept: frozenset[str]) -> Program:
         parameters=tuple((n, v) for n, v in program.parameters if n not in values),
         value=value,
         gradient=tuple(part for n, part in pairs if n not in values),
+        vectors=tuple(
+            (n, entries) for n, entries in program.vectors if not values.keys() & entries
+        ),
     )
 
 

@@ -47,6 +47,8 @@ def to_json(program: Program) -> str:
         "value": index[program.value],
         "gradient": [index[node] for node in program.gradient],
     }
+    if program.vectors:
+        head["vectors"] = {name: list(entries) for name, entries in program.vectors}
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     rows = (f"    {json.dumps(_row(node, index))}" for node in nodes)
     lines.append('  "nodes": [\n' + ",\n".join(rows) + "\n  ]")
@@ -54,8 +56,8 @@ def to_json(program: Program) -> str:
 
 
 def _version(program: Program) -> int:
-    """2 where a `gradient=` rule names parameters, or a vector is used, else 1."""
-    vectors = any(node.op == "vector" for node in walk(*program.expressions))
+    """2 where a `gradient=` rule names parameters, or a parameter or a constant is a vector, else 1."""
+    vectors = program.vectors or any(node.op == "vector" for node in walk(*program.expressions))
     return 2 if vectors or len(program.gradient) > len(program.inputs) else 1
 
 
@@ -99,7 +101,10 @@ class _Loader:
             self.fail(
                 '"inputs"', "there must be one, and no name twice among inputs and parameters"
             )
-        program = Program(data["name"], inputs, parameters, const(0.0), data["kind"], (), fixed)
+        vectors = self._vectors(data.get("vectors", {}), dict(parameters), names)
+        program = Program(
+            data["name"], inputs, parameters, const(0.0), data["kind"], (), fixed, vectors
+        )
         known = {*program.arguments, *([program.upstream] if data["gradient"] else [])}
         nodes = self._nodes(data["nodes"], known)
         value = self._reference('"value"', data["value"], nodes)
@@ -160,7 +165,7 @@ class _Loader:
                 '"actgrad"',
                 f"version {version} is newer than {VERSION}, the newest known here; upgrade",
             )
-        if set(data) != _KEYS:
+        if set(data) - ({"vectors"} if version > 1 else set()) != _KEYS:
             missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)
             self.fail("top level", f"missing keys {missing}, unknown keys {_brief(unknown)}")
         if not isinstance(data["name"], str) or not data["name"] or len(data["name"]) > 200:
@@ -188,6 +193,25 @@ class _Loader:
             (self._name(f'"{key}"', name), read(f'"{key}".{name}', item))
             for name, item in values.items()
         )
+
+    def _vectors(
+        self, vectors: Any, parameters: dict[str, Any], names: list[str]
+    ) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Names of vectors, which nothing else has, and of their entries, which are parameters."""
+        if not isinstance(vectors, dict):
+            self.fail('"vectors"', "expected an object of names and lists of names")
+        taken: set[str] = set()
+        for name, entries in vectors.items():
+            where = f'"vectors".{_brief(name)}'
+            self._name('"vectors"', name)
+            if name in names or not isinstance(entries, list) or not entries:
+                self.fail(where, "expected a name of its own, and a list of names of parameters")
+            for entry in entries:
+                number = isinstance(entry, str) and isinstance(parameters.get(entry), float)
+                if not number or entry in taken:
+                    self.fail(where, f"{_brief(entry)} is no parameter that is free")
+                taken.add(entry)
+        return tuple((name, tuple(entries)) for name, entries in vectors.items())
 
     def _number(self, where: str, value: Any, depth: int = 0) -> Value:
         if isinstance(value, list):

@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from actgrad.errors import (
     DerivativeMismatchWarning,
     ImpureError,
@@ -25,7 +23,7 @@ from actgrad.reading.paths import definition
 from actgrad.reading.refusal import is_user_file
 from actgrad.reading.rule_reader import Pinned, Rule, with_rule
 from actgrad.reading.sandbox import unwrap
-from actgrad.reading.signature import Signature, is_number, is_plain, signature
+from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_plain, signature
 
 
 def define(
@@ -61,7 +59,7 @@ def _read_function(
     if host:
         value = on_host(function, own, own.inputs)
         return Program(own.name, own.inputs, tuple(own.parameters.items()), value), False
-    reading = read(function, own, own.inputs, pinned)
+    reading = read(function, own, own.inputs, pinned, own.vectors)
     if isinstance(reading.form, tuple):
         raise TraceError(
             f"the result of {own.name!r} is not a number: a dict of {', '.join(reading.form)}\n"
@@ -80,17 +78,25 @@ def _read_function(
             f"{definition(function)}\n  {cure}"
         )
     pinned |= reading.fixed
-    parameters = tuple((n, v) for n, v in own.parameters.items() if n not in pinned)
+    vectors = {n: entries for n, entries in own.vectors.items() if n in reading.entries}
+    values = {n: v for n, v in own.parameters.items() if n not in pinned}
     fixed = tuple((n, v) for n, v in own.defaults.items() if n in pinned and is_plain(v))
-    return Program(
-        own.name, own.inputs, parameters, reading.outputs[0], fixed=fixed
-    ), reading.portable
+    program = Program(
+        own.name,
+        own.inputs,
+        entry_by_entry(values, vectors),
+        reading.outputs[0],
+        fixed=fixed,
+        vectors=tuple(vectors.items()),
+    )
+    return program, reading.portable
 
 
 def _check_reading(
     program: Program, function: Callable[..., Any], own: Signature, pinned: frozenset[str]
 ) -> None:
-    keywords = {n: d for n, d in own.defaults.items() if np.ndim(d) == 0}
+    broadcast = {n for n, value in program.parameters if isinstance(value, tuple)}
+    keywords = {n: d for n, d in own.defaults.items() if n not in broadcast}
     if len(keywords) != len(own.defaults) or own.keywords - set(own.defaults):
         return
     found = witness.misreading(program, lambda *x: function(*x, **keywords))
@@ -142,7 +148,7 @@ def check_trainable(program: Program, name: str) -> None:
         return
     kind = "surrogate" if program.kind in ("exact", "derivative") else program.kind
     inputs = program.inputs + (program.upstream,) * (kind == "gradient")
-    parameters = [n for n, _ in program.parameters]
+    parameters = list(program.settings)
     names = ", ".join(f'"{n}": ...' for n in (*program.inputs, name))
     _warn(
         f"the parameter {name!r} of {program.name!r} cannot be learnt: the derivative by it is zero "

@@ -13,9 +13,18 @@ from actgrad.reading.signature import Signature, is_number
 
 
 def read(
-    function: Callable[..., Any], own: Signature, inputs: tuple[str, ...], pinned: frozenset[str]
+    function: Callable[..., Any],
+    own: Signature,
+    inputs: tuple[str, ...],
+    pinned: frozenset[str],
+    vectors: Mapping[str, tuple[str, ...]],
+    whole: bool = True,
 ) -> Reading:
-    """Trace with these variables as inputs, in order, and every number that is not pinned a variable."""
+    """Trace with these variables as inputs, in order, and every number that is not pinned a variable.
+
+    `vectors` has names for the entries of parameters that may be read entry by entry; with `whole`, one
+    that cannot be is read as one number, which an array of them may broadcast.
+    """
     arguments: dict[str, Any] = dict(zip(own.inputs, map(var, inputs), strict=True))
     for name, default in own.defaults.items():
         arguments[name] = var(name) if is_number(default) and name not in pinned else default
@@ -25,7 +34,9 @@ def read(
         keywords = {n: v for n, v in values.items() if n in own.defaults or n in own.keywords}
         return copy(*positional, **keywords)
 
-    return trace(function, call, arguments, {n: d for n, d in own.defaults.items() if is_number(d)})
+    defaults = {n: d for n, d in own.defaults.items() if is_number(d)}
+    entries = {n: names for n, names in vectors.items() if n not in pinned and n in defaults}
+    return trace(function, call, arguments, defaults, entries, whole)
 
 
 class HostFunction:

@@ -19,5 +19,6 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
             f"  Apply it to the tensor, outside of the function."
         )
     given = zip(program.inputs, inputs, strict=True)
-    values = {n: number(x).expr for n, x in [*program.parameters, *given, *parameters.items()]}
+    changed = program.spread(parameters)
+    values = {n: number(x).expr for n, x in [*program.parameters, *given, *changed.items()]}
     return Symbol(substitute(program.value, values))

@@ -10,15 +10,16 @@ from __future__ import annotations
 import dis
 import functools
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
-from actgrad.language.expression import Expr, const, variables, walk
+from actgrad.language.expression import Expr, const, var, variables, walk
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading import names, randomness
 from actgrad.reading.bounds import Bounds, Trail
@@ -30,6 +31,8 @@ MAX_PATHS = 4096
 MAX_DECISIONS = 2500
 MAX_PARAMETER_DECISIONS = 50
 """After this many decisions on parameters alone, the loop that asks is one over a plain number."""
+MAX_ENTRY_DECISIONS = 3
+"""So too of the entries of a vector: then it is a list of options, such as a mask."""
 MAX_OPERATIONS = 500_000
 
 _BOUND_IT = (
@@ -49,6 +52,8 @@ class Reading:
     outputs: tuple[Expr, ...]
     form: Form
     fixed: frozenset[str]
+    entries: frozenset[str]
+    """The parameters that were read entry by entry."""
     portable: bool
     """No tensor library was called, so the function can be run on plain floats to compare."""
 
@@ -58,32 +63,67 @@ def trace(
     call: Callable[[Callable[..., Any], Mapping[str, Any]], Any],
     arguments: Mapping[str, Any],
     defaults: Mapping[str, Any],
+    vectors: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    whole: bool = True,
 ) -> Reading:
     """Read `function`. `call(copy, values)` calls a copy of it with a value for each argument.
 
     `arguments` maps names to expressions; `defaults` gives the plain value of those that are
-    parameters, used where Python needs an integer (`range(n)`).
+    parameters, used where Python needs an integer (`range(n)`). `vectors` names the entries of
+    parameters that are sequences; where they cannot be read so, and with `whole`, such a parameter is
+    read as one number, as which an array broadcasts.
     """
     fixed: set[str] = set()
+    entries = dict(vectors)
+    owners = {entry: name for name, names in vectors.items() for entry in names}
     while True:
         environment = Environment()
         copy = environment.copy(unwrap(function))
         values = {
             name: arg
-            if isinstance(arg, Expr) and name not in fixed
+            if isinstance(arg, Expr) and name not in fixed and name not in entries
             else environment.copy(plain, name)
             for name, arg in arguments.items()
-            for plain in [defaults[name] if name in fixed else arg]
+            for plain in [
+                defaults[name]
+                if name in fixed
+                else _in_place_of(defaults[name], entries[name])
+                if name in entries
+                else arg
+            ]
         }
+        parameters = frozenset([*defaults, *owners])
+        parts = frozenset(entry for names in entries.values() for entry in names)
         try:
             with randomness.refused(_name(copy), definition(copy)):
-                outputs, form = _explore(copy, call, values, environment, frozenset(defaults))
+                outputs, form = _explore(copy, call, values, environment, parameters, parts)
         except _NeedsPlain as needed:
-            fixed |= needed.names
+            names = {owners.get(name, name) for name in needed.names}
+            fixed |= names
+            entries = {name: own for name, own in entries.items() if name not in names}
+            continue
+        except TraceError:
+            if not (entries and whole):
+                raise
+            entries = {}
             continue
         return Reading(
-            tuple(rewrite(*outputs)), form, frozenset(fixed), not environment.uses_frameworks
+            tuple(rewrite(*outputs)),
+            form,
+            frozenset(fixed),
+            frozenset(entries),
+            not environment.uses_frameworks,
         )
+
+
+def _in_place_of(default: Any, entries: Sequence[str]) -> Any:
+    """Symbols for the entries, in a container of the same kind as the default."""
+    symbols = [Symbol(var(entry)) for entry in entries]
+    if not isinstance(default, np.ndarray):
+        return tuple(symbols) if isinstance(default, tuple) else symbols
+    array = np.empty(len(symbols), dtype=object)
+    array[:] = symbols
+    return array
 
 
 class _NeedsPlain(BaseException):
@@ -100,6 +140,7 @@ class _Run:
         self,
         prefix: list[tuple[Expr, bool]],
         parameters: frozenset[str],
+        entries: frozenset[str],
         budget: list[int],
         facts: _Facts,
         paths: int = 0,
@@ -109,6 +150,7 @@ class _Run:
         self.path: list[tuple[Expr, bool]] = []
         self.facts = facts
         self.parameters = parameters
+        self.entries = entries
         self.budget = budget
 
     def count(self) -> None:
@@ -177,8 +219,9 @@ class _Run:
         mentions = self.facts.mentions_others
         if not mentions(condition, self.parameters):
             asked = sum(not mentions(earlier, self.parameters) for earlier, _ in self.path)
-            if asked >= MAX_PARAMETER_DECISIONS:
-                raise _NeedsPlain(variables(condition))
+            names = variables(condition)
+            if asked >= (MAX_ENTRY_DECISIONS if names & self.entries else MAX_PARAMETER_DECISIONS):
+                raise _NeedsPlain(names)
 
 
 class _Facts:
@@ -269,6 +312,7 @@ def _explore(
     arguments: Mapping[str, Any],
     environment: Environment,
     parameters: frozenset[str],
+    entries: frozenset[str],
 ) -> tuple[list[Expr], Form]:
     budget = [MAX_OPERATIONS]
     # Paths are visited depth first, so a decision's True side is complete when its False side starts.
@@ -279,7 +323,7 @@ def _explore(
     form: Form | None = None
     first: tuple[Path, tuple[Expr, ...] | None] | None = None
     while True:
-        run = _Run(prefix, parameters, budget, facts, paths)
+        run = _Run(prefix, parameters, entries, budget, facts, paths)
         outputs, returned = _run(copy, call, arguments, run)
         _refuse_changes(environment, copy)
         if len(run.path) < len(prefix):
@@ -290,7 +334,7 @@ def _explore(
             )
         paths += 1
         if first is None:
-            again = _Run(list(run.path), parameters, budget, facts)
+            again = _Run(list(run.path), parameters, entries, budget, facts)
             repeated, _ = _run(copy, call, arguments, again)
             _refuse_changes(environment, copy)
             first = run.path, repeated
@@ -411,12 +455,21 @@ def _described(form: Form | None) -> str:
     return "several" if form == "tuple" else "one number"
 
 
+def _named_numbers(result: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """The numbers in a dict by name; of a sequence each one, as `name[i]`."""
+    for name, item in result.items():
+        if isinstance(item, (list, tuple)) or (isinstance(item, np.ndarray) and item.ndim == 1):
+            yield from ((f"{name}[{i}]", part) for i, part in enumerate(item))
+        else:
+            yield str(name), item
+
+
 def _outputs(result: Any, copy: Any) -> tuple[tuple[Expr, ...], Form]:
     form: Form = "number"
     parts: tuple[Any, ...] = (result,)
     if isinstance(result, dict):
-        form = tuple(sorted(map(str, result)))
-        parts = tuple(item for _, item in sorted(result.items(), key=lambda pair: str(pair[0])))
+        named = dict(sorted(_named_numbers(result)))
+        form, parts = tuple(named), tuple(named.values())
     elif isinstance(result, (tuple, list)):
         form, parts = "tuple", tuple(result)
     for part in parts:

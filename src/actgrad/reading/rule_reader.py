@@ -6,6 +6,7 @@ of inputs and parameters to these. A function may return one number, a tuple of 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -21,7 +22,13 @@ from actgrad.language.program import Kind, Program, Value
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import definition
 from actgrad.reading.sandbox import unwrap
-from actgrad.reading.signature import Signature, is_number, is_plain, signature
+from actgrad.reading.signature import (
+    Signature,
+    entry_by_entry,
+    is_number,
+    is_plain,
+    signature,
+)
 
 Rule = Any
 """A derivative, in one of the forms above."""
@@ -51,7 +58,12 @@ def with_rule(
     reader = _RuleReader(program, parameters, inputs, host, pinned, shared)
     declared = reader.read(rule)
     fixed = program.fixed + tuple(reader.fixed.items())
-    program = replace(program, parameters=tuple(parameters.items()), fixed=fixed)
+    program = replace(
+        program,
+        parameters=tuple(parameters.items()),
+        fixed=fixed,
+        vectors=tuple(reader.vectors.items()),
+    )
     named = [name for name in program.arguments if name in declared or name in program.inputs]
     if kind == "gradient":
         # Parameters have a gradient of their own only where the rule names one of them.
@@ -96,9 +108,25 @@ class _RuleReader:
     fixed: dict[str, Any] = field(default_factory=dict)
     """The rule's own parameters that are part of its expression."""
 
+    def __post_init__(self) -> None:
+        self.vectors = dict(self.program.vectors)
+        """The names of the entries of parameters that are vectors, the rule's own too."""
+
+    @property
+    def _names(self) -> list[str]:
+        """The parameters as the user names them."""
+        program = replace(
+            self.program,
+            parameters=tuple(self.parameters.items()),
+            vectors=tuple(self.vectors.items()),
+        )
+        return list(program.settings)
+
     def read(self, rule: Rule) -> dict[str, Expr]:
         if isinstance(rule, dict):
-            found = {name: self._only(name, part) for name, part in rule.items()}
+            found: dict[str, Expr] = {}
+            for name, part in rule.items():
+                found |= self._for(str(name), part)
             return self._checked(found, rule)
         parts = rule if isinstance(rule, tuple) else (rule,)
         outputs: list[Expr] = []
@@ -125,27 +153,34 @@ class _RuleReader:
             )
         return dict(zip(inputs, outputs, strict=True))
 
-    def _only(self, name: str, rule: Rule) -> Expr:
-        """The rule for one input or parameter."""
+    def _for(self, name: str, rule: Rule) -> dict[str, Expr]:
+        """The rule for one input or parameter; of a vector by entry, as `name[i]`."""
         expressions = self._one(rule)
-        if isinstance(expressions, dict) or len(expressions) != 1:
+        size = len(self.vectors.get(name, ("",)))
+        if isinstance(expressions, list) and is_number(rule):
+            expressions *= size
+        if isinstance(expressions, dict) or len(expressions) != size:
             raise DefinitionError(
                 f"the rule of {self.program.name!r} for {name!r} gives "
                 f"{_count(len(expressions), 'number')}{_at(rule)}\n"
-                f"  Return one number from it: the derivative by {name!r}."
+                f"  Return {'one number' if size == 1 else f'a list of {size} numbers'} from it: the "
+                f"derivative by {name!r}{' entry by entry' * (size > 1)}."
             )
-        return expressions[0]
+        if name not in self.vectors:
+            return {name: expressions[0]}
+        return {f"{name}[{i}]": expression for i, expression in enumerate(expressions)}
 
     def _checked(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
         """That every name is one that has a derivative."""
-        known = [*self.program.inputs, *self.parameters]
+        known = [*self.program.inputs, *self._names]
+        found = self._by_entry(found, rule)
         if not found:
             raise DefinitionError(
                 f"the rule of {self.program.name!r} names nothing{_at(rule)}\n"
                 f"  Name inputs or parameters in it: {self._form()}."
             )
         for name in found:
-            if name in known:
+            if name in self.program.inputs or name in self.parameters:
                 continue
             if name in {**dict(self.program.fixed), **self.shared, **self.fixed}:
                 raise DefinitionError(
@@ -157,14 +192,35 @@ class _RuleReader:
             raise DefinitionError(
                 f"the rule of {self.program.name!r} names {name!r}, which is no input "
                 f"({', '.join(self.program.inputs)}) and no parameter "
-                f"({', '.join(self.parameters) or 'it has none'})"
+                f"({', '.join(self._names) or 'it has none'})"
                 f"{'; ' * bool(hint)}{hint}{_at(rule)}\n"
                 f"  Name inputs and parameters in it: {self._form()}."
             )
         return found
 
+    def _by_entry(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
+        """With the names of entries in the place of `name[i]`."""
+        named: dict[str, Expr] = {}
+        given = Counter(name.partition("[")[0] for name in found)
+        for name, expression in found.items():
+            vector, bracket, index = name.partition("[")
+            entries = self.vectors.get(vector, ())
+            if not entries and vector not in (*self.program.inputs, *self.parameters):
+                named[vector] = expression  # an unknown name, of which the caller complains
+            elif entries and not bracket and expression.op == "const":
+                named |= dict.fromkeys(entries, expression)
+            elif bool(bracket) == bool(entries) and given[vector] == (len(entries) or 1):
+                named[entries[int(index[:-1])] if bracket else name] = expression
+            else:
+                raise DefinitionError(
+                    f"the rule of {self.program.name!r} gives {_count(given[vector], 'number')} for "
+                    f"{vector!r}, which has {len(entries) or 1}{_at(rule)}\n"
+                    f"  Return one for each."
+                )
+        return named
+
     def _form(self) -> str:
-        names = (*self.program.inputs, *self.parameters)
+        names = (*self.program.inputs, *self._names)
         return "{" + ", ".join(f'"{name}": ...' for name in names) + "}"
 
     def _one(self, rule: Rule) -> list[Expr] | dict[str, Expr]:
@@ -185,13 +241,16 @@ class _RuleReader:
             )
         rule = unwrap(rule)
         own = self._signature(rule)
-        self._merge({n: v for n, v in own.parameters.items() if n not in self.pinned}, own.name)
+        new = {n: v for n, v in own.parameters.items() if n not in self.pinned}
+        free = {n: v for n, v in own.vectors.items() if n in new and n not in self.parameters}
+        self.vectors = free | self.vectors
+        self._merge(dict(entry_by_entry(new, self.vectors)), own.name)
         known = self.parameters | dict(self.program.fixed) | dict(self.shared)
         for name, default in own.defaults.items():
-            if name not in known and is_plain(default):
+            if name not in known and name not in self.vectors and is_plain(default):
                 self.fixed[name] = default
         try:
-            reading = read(rule, own, self.inputs, self.pinned)
+            reading = read(rule, own, self.inputs, self.pinned, self.vectors, whole=False)
         except TraceError:
             if not self.host:
                 raise
@@ -205,7 +264,8 @@ class _RuleReader:
     def _signature(self, rule: Callable[..., Any]) -> Signature:
         """Arguments named like parameters of the function are those, with the function's defaults."""
         own = signature(rule)
-        pinned = dict(self.program.fixed) | dict(self.shared)
+        values = {name: self.program.settings[name] for name in self.vectors}
+        pinned = {**values, **dict(self.program.fixed), **self.shared}
         known = self.parameters | pinned
         shared = {name: known[name] for name in own.inputs if name in known}
         plain = tuple(name for name in own.inputs if name not in shared)

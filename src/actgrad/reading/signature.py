@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,59 @@ class Signature:
     @property
     def parameters(self) -> dict[str, Value]:
         return {name: as_value(item) for name, item in self.defaults.items() if is_number(item)}
+
+    @property
+    def vectors(self) -> dict[str, tuple[str, ...]]:
+        """The defaults that may be read entry by entry, each with names for its entries."""
+        taken = {*self.inputs, *self.defaults}
+        return {
+            name: entry_names(name, len(default), taken)
+            for name, default in self.defaults.items()
+            if is_vector(default)
+        }
+
+
+MAX_ENTRIES = 64
+"""A longer vector is a table of constants: each entry costs a pass of its own in the gradient."""
+
+
+def is_vector(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple, np.ndarray))
+        and is_number(value)
+        and np.ndim(value) == 1
+        and len(value) <= MAX_ENTRIES
+    )
+
+
+def entry_names(name: str, length: int, taken: Collection[str]) -> tuple[str, ...]:
+    """Python names for the entries of a vector, which no other argument has."""
+    stem = f"{name}_"
+    while any(f"{stem}{i}" in taken for i in range(length)):
+        stem += "_"
+    return tuple(f"{stem}{i}" for i in range(length))
+
+
+def like(default: Any, value: Any) -> Any:
+    """A parameter's value in the kind of sequence that its default is."""
+    if isinstance(default, np.ndarray):
+        return np.array(value, dtype=np.float64)
+    if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple, np.ndarray)):
+        return type(default)(value) if type(default) in (list, tuple) else list(value)
+    return value
+
+
+def entry_by_entry(
+    values: Mapping[str, Value], vectors: Mapping[str, tuple[str, ...]]
+) -> tuple[tuple[str, Value], ...]:
+    """Parameters by name, with those of the vectors replaced by their entries."""
+    spread: list[tuple[str, Value]] = []
+    for name, value in values.items():
+        if name in vectors:
+            spread += zip(vectors[name], value, strict=True)  # type: ignore[arg-type]
+        else:
+            spread.append((name, value))
+    return tuple(spread)
 
 
 def is_number(value: Any) -> bool:

@@ -141,9 +141,9 @@ def is_zero(program: Program, derivatives: list[Expr]) -> bool:
 
 
 def is_zero_by(program: Program, name: str) -> bool:
-    """Whether the gradient by one argument vanishes."""
-    rule = program.vjp(name)
-    return is_zero(rule, [rule.value])
+    """Whether the gradient by one argument vanishes, or by every entry of a vector."""
+    rules = [program.vjp(entry) for entry in dict(program.vectors).get(name, (name,))]
+    return is_zero(rules[0], [rule.value for rule in rules])
 
 
 def _anywhere(program: Program) -> list[np.ndarray[Any, Any]]:

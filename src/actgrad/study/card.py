@@ -60,7 +60,9 @@ def _tried(work: Callable[[], Any]) -> tuple[Any, str]:
 
 
 def _formulas(program: Program) -> Iterator[str]:
-    arguments = ", ".join([*program.inputs, *(f"{n}={_value(v)}" for n, v in program.parameters)])
+    arguments = ", ".join(
+        [*program.inputs, *(f"{n}={_value(v)}" for n, v in program.settings.items())]
+    )
     yield _code(f"{program.name}({arguments}) = {program}", bold=True)
     if program.on_host:
         return

@@ -16,6 +16,7 @@ from actgrad.errors import CallError
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
 from actgrad.reading.sandbox import unwrap
+from actgrad.reading.signature import like
 from actgrad.study.breakpoints import simplest
 from actgrad.study.line import Line, is_exact
 
@@ -134,10 +135,11 @@ def check(
         raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
     own = _python_function(program, function)
     inputs = tuple(_check_input(program, own, name, low, high, points) for name in program.inputs)
+    numbers = [name for name, value in program.parameters if isinstance(value, float)]
     parameters = tuple(
         _check_parameter(program, function, name, points)
-        for name, value in program.parameters
-        if isinstance(value, float) and name in program.differentiable
+        for name in numbers
+        if name in program.differentiable
     )
     verdict = max((item.verdict for item in inputs + parameters), key=_VERDICTS.index)
     if program.kind == "surrogate":
@@ -149,14 +151,18 @@ def check(
 def _check_parameter(
     program: Program, function: Callable[..., Any] | None, name: str, points: int
 ) -> InputCheck:
-    """As by an input, near the value that it has."""
+    """As by an input, near the value that it has; a vector entry by entry."""
     centre = float(dict(program.parameters)[name])  # type: ignore[arg-type]
     around = 1.0 + abs(centre)
-    program = program.with_input(name)
-    own = _python_function(program, function)
-    return _check_input(
-        program, own, name, centre - around, centre + around, points // 4, extremes=False
+    own = _python_function(program, function, name)
+    low, high = centre - around, centre + around
+    found = _check_input(
+        program.with_input(name), own, name, low, high, points // 4, extremes=False
     )
+    for vector, entries in program.vectors:
+        if name in entries:
+            return dataclasses.replace(found, input=f"{vector}[{entries.index(name)}]")
+    return found
 
 
 def _check_input(
@@ -179,9 +185,12 @@ def _check_input(
 
 
 def _python_function(
-    program: Program, function: Callable[..., Any] | None
+    program: Program, function: Callable[..., Any] | None, by: str | None = None
 ) -> Callable[..., float] | None:
-    """The user's function of plain numbers, its parameters filled in, if it is at hand and is one."""
+    """The user's function of plain numbers, its parameters filled in, if it is at hand and is one.
+
+    With `by`, a parameter or an entry of one, that is the last of its numbers.
+    """
     if function is None or not callable(function):
         return None
     function = unwrap(function)
@@ -189,21 +198,30 @@ def _python_function(
         takes = dict(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         takes = {}
-    parameters = dict(program.parameters) | dict(program.fixed)
-    keywords = {n: v for n, v in parameters.items() if n in takes}
-    if any(isinstance(v, tuple) for v in keywords.values()):
-        return None
+    settings = program.settings | dict(program.fixed)
+    keywords = {n: like(takes[n].default, v) for n, v in settings.items() if n in takes}
+    vectors = dict(program.vectors)
+    if any(isinstance(v, tuple) and n not in vectors for n, v in program.settings.items()):
+        return None  # an array that broadcasts: not a function of plain numbers
     names = program.inputs
     only_keyword = {n for n in names if n in takes and takes[n].kind is takes[n].KEYWORD_ONLY}
+    vector = next((n for n, entries in program.vectors if by in entries), None)
 
     def call(*numbers: float) -> Any:
-        given = dict(zip(names, numbers, strict=True))
+        given = dict(zip(names, numbers, strict=False))
         positional = [v for n, v in given.items() if n not in only_keyword]
-        return function(*positional, **{n: given[n] for n in only_keyword}, **keywords)
+        changed = dict(keywords)
+        if vector is not None:
+            values = list(program.settings[vector])  # type: ignore[arg-type]
+            values[vectors[vector].index(str(by))] = numbers[-1]
+            changed[vector] = like(takes[vector].default, values)
+        elif by in takes:
+            changed[by] = numbers[-1]
+        return function(*positional, **{n: given[n] for n in only_keyword}, **changed)
 
     for probe in (0.7, -0.7):
         try:
-            float(call(*[probe] * len(names)))
+            float(call(*[probe] * (len(names) + (by is not None))))
             return call
         except (ArithmeticError, ValueError):
             continue

@@ -231,7 +231,7 @@ def _frame(ax: Any, y: Array, low: float, high: float, by: str) -> None:
 
 def _title(program: Program) -> str:
     formula = re.sub(r"\d+\.\d{6,}", lambda number: f"{float(number[0]):.6g}", str(program))
-    values = ", ".join(f"{n} = {v:g}" for n, v in program.parameters if isinstance(v, float))
+    values = ", ".join(f"{n} = {v:g}" for n, v in program.settings.items() if isinstance(v, float))
     text = f"{program.name} = {formula}" if len(formula) <= 60 else program.name
     return text + (f"   ({values})" if values else "")
 

@@ -82,6 +82,8 @@ _FLOAT32 = Dialect(
     vector="tf.constant({0}, {like}.dtype)",
     step="tf.cast({0}, {like}.dtype)",
     # Eager TensorFlow keeps scalars by their Python value, to which -0.0 and 0.0 are one.
+    # (a symbolic tensor cannot be iterated over)
+    entries="*({0} if isinstance({0}, (list, tuple)) else tf.unstack({0}))",
     minus_zero="(-tf.constant(0.0, {like}.dtype))",
     typed_in_calls=True,
     binding='''

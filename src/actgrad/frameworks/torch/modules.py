@@ -71,7 +71,7 @@ class ActivationModule(nn.Module):
 
     def _initial(self, name: str) -> Any:
         initial = self._trainable[name].initial
-        return dict(self.program.parameters)[name] if initial is None else initial
+        return self.program.settings[name] if initial is None else initial
 
     def _watch(self) -> None:
         if any(v.low is not None or v.high is not None for v in self._trainable.values()):
@@ -91,7 +91,7 @@ class ActivationModule(nn.Module):
         values = dict(self._numbers)
         for name, trainable in self._trainable.items():
             values[name] = self._weight(name, trainable, inputs[0])
-        return torch_rule.call(self.program, inputs, values)
+        return torch_rule.call(self.program, inputs, self.program.spread(values))
 
     def _weight(self, name: str, trainable: Trainable, x: torch.Tensor) -> torch.Tensor:
         weight = getattr(self, name)
@@ -110,8 +110,11 @@ class ActivationModule(nn.Module):
         channels = x.shape[1 if x.dim() > 2 else -1]
         dtype = x.dtype if x.dtype == torch.float64 else torch.float32
         with torch.no_grad():
-            weight.materialize((channels,), device=x.device, dtype=dtype)
-            weight.fill_(self._initial(name))
+            initial = torch.tensor(np.asarray(self._initial(name)).tolist(), dtype=dtype)
+            is_vector = name in dict(self.program.vectors)
+            shape = (len(initial), channels) if is_vector else (channels,)
+            weight.materialize(shape, device=x.device, dtype=dtype)
+            weight.copy_(initial[:, None] if is_vector else initial)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         for name in self._trainable:

@@ -149,7 +149,9 @@ def report(
 
 
 def _head(program: Program) -> str:
-    values = (f"{n}={v:g}" if isinstance(v, float) else f"{n}=[...]" for n, v in program.parameters)
+    values = (
+        f"{n}={v:g}" if isinstance(v, float) else f"{n}=[...]" for n, v in program.settings.items()
+    )
     return f"{program.name}({', '.join([*program.inputs, *values])})"
 
 
