@@ -244,7 +244,13 @@ class Activation(Studied):
     def native(self, framework: str) -> Callable[..., Any]:
         """The framework's own function: inputs by position, parameters by keyword."""
         function: Callable[..., Any] = framework_module(framework).native(self.program)
-        return function
+        if not self.program.vectors:
+            return function
+
+        def of_vectors(*inputs: Any, **parameters: Any) -> Any:
+            return function(*inputs, **self.program.spread(parameters))
+
+        return of_vectors
 
     def layer(self, name: str | None = None, **parameters: Any) -> Any:
         """A Keras layer. Parameters may be numbers or `trainable(...)`.

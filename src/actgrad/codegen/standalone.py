@@ -31,10 +31,10 @@ def standalone(program: Program, dialect: Dialect) -> str:
     vectors = dict(program.vectors)
     signature = [local_name(name, dialect) for name in program.inputs]
     arguments = list(signature)
-    for argument, value in program.settings.items():
-        local = local_name(argument, dialect)
-        signature.append(f"{local}={_literal(value)}")
-        arguments.append(dialect.entries.format(local) if argument in vectors else local)
+    for parameter, default in program.settings.items():
+        local = local_name(parameter, dialect)
+        signature.append(f"{local}={_literal(default)}")
+        arguments.append(dialect.entries.format(local) if parameter in vectors else local)
     binding = dialect.binding.format(
         name=f"{name}_" if name in _used(dialect) else name,
         signature=", ".join(signature),
