@@ -192,6 +192,23 @@ def empty(shape: Any, dtype: Any = None) -> Number:
     return _filled(shape, math.nan, dtype)
 
 
+def new_zeros(x: Symbol, size: Any, dtype: Any = None) -> Number:
+    return _filled(size if is_token(size) else x, 0.0, dtype)
+
+
+def new_ones(x: Symbol, size: Any, dtype: Any = None) -> Number:
+    return _filled(size if is_token(size) else x, 1.0, dtype)
+
+
+def new_tensor(x: Symbol, data: Any, dtype: Any = None) -> Number:
+    return constant(data, dtype)
+
+
+def narrow_whole(x: Number) -> Number:
+    """`x.byte()`, `x.short()`."""
+    return cast(x, "int16")
+
+
 # Views.
 
 

@@ -263,37 +263,6 @@ def python_all(values: Iterable[Any]) -> Number:
     return all_of(values if isinstance(values, Symbol) else list(values))
 
 
-def _row(values: Any, axis: Any, name: str) -> Any:
-    """The numbers of a list or an array; of the input itself a reduction is refused."""
-    if isinstance(values, Symbol):
-        mixes(name)
-    row = np.asarray(values, dtype=object)
-    if (row.ndim != 1 and axis is not None) or axis not in (None, 0, -1):
-        refuse(f"`{name}` along an axis of an array of several dimensions", "Write the loop out.")
-    return np.ravel(row)
-
-
-def total(values: Any, axis: Any = None, start: Number = 0) -> Number:
-    return reduce(add, _row(values, axis, "sum"), start)
-
-
-def product(values: Any, axis: Any = None, start: Number = 1) -> Number:
-    return reduce(multiply, _row(values, axis, "prod"), start)
-
-
-def mean(values: Any, axis: Any = None) -> Number:
-    row = _row(values, axis, "mean")
-    return divide(reduce(add, row, 0), len(row))
-
-
-def largest(values: Any, axis: Any = None) -> Number:
-    return reduce(maximum, _row(values, axis, "max"))
-
-
-def smallest(values: Any, axis: Any = None) -> Number:
-    return reduce(minimum, _row(values, axis, "min"))
-
-
 def python_sum(values: Any, start: Number = 0) -> Number:
     """Python's `sum`, which since 3.12 adds up what its roundings lose."""
     if isinstance(values, Symbol):
@@ -450,6 +419,11 @@ def remainder_nearest(x: Number, y: Number) -> Number:
 def modf(x: Number) -> tuple[Number, Number]:
     whole = trunc(x)
     return where(less(absolute(x), 1.0), x, copysign(subtract(x, whole), x)), whole
+
+
+def angle(x: Number) -> Number:
+    """Of a real number: 0, or pi where it is negative."""
+    return where(less(x, 0), math.pi, where(is_nan(x), x, 0.0))
 
 
 def fraction(x: Number) -> Number:
@@ -613,19 +587,6 @@ def clip_below(x: Number, low: Number) -> Number:
 
 def clip_above(x: Number, high: Number) -> Number:
     return clip(x, None, high)
-
-
-def largest_of(x: Number, other: Number = None) -> Number:
-    """PyTorch's `max(x, y)` of two tensors; of one it is a reduction."""
-    return maximum_half(x, other) if _is_tensor(other) else mixes("max")
-
-
-def smallest_of(x: Number, other: Number = None) -> Number:
-    return minimum_half(x, other) if _is_tensor(other) else mixes("min")
-
-
-def _is_tensor(value: Any) -> bool:
-    return value is not None and not isinstance(value, (int, tuple, list))
 
 
 def reciprocal_no_nan(x: Number) -> Number:

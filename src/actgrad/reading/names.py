@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ImpureError
-from actgrad.reading import arrays, casts, flow, meanings, shipped
+from actgrad.reading import arrays, casts, flow, meanings, shipped, stacks
 from actgrad.reading.binding import bind, in_place
 from actgrad.reading.refusal import HOST, mixes, refuse
 from actgrad.reading.symbol import Symbol, is_symbolic, unknown
@@ -30,7 +30,7 @@ _HOME = {"tensorflow.keras.backend": "keras"}
 ROOTS = frozenset(path.partition(".")[0] for path in NAMES)
 _PLAIN = frozenset({"builtins", "math", "numpy", "scipy"})
 _ALWAYS = frozenset(
-    [*vars(flow), "stop_gradient"],
+    [*vars(flow), "stop_gradient", "dropout", "dropout_tf", "rrelu"],
 )
 """Meanings that stand in for a library's function whatever it is called with."""
 
@@ -132,7 +132,7 @@ def _named(text: str, path: str) -> Meaning:
         return _random(path)
     if text in {"true", "false"}:
         return lambda *args, **kwargs: text == "true"
-    for module in (meanings, shipped, casts, flow, arrays):
+    for module in (meanings, shipped, stacks, casts, flow, arrays):
         if text in vars(module):
             found: Meaning = vars(module)[text]
             return found

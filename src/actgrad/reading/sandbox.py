@@ -497,7 +497,8 @@ def _root(value: Any) -> str:
 
 def _path(value: Any) -> str:
     module = getattr(value, "__module__", None)
-    return f"{module}.{value.__name__}" if module else getattr(value, "__name__", repr(value))
+    name = getattr(value, "__name__", None) or type(value).__name__
+    return f"{module}.{name}" if module else name
 
 
 def unwrap(function: Any) -> Any:
@@ -641,7 +642,7 @@ def _symbolic_pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
 def _symbolic_builtins() -> dict[str, Any]:
     changed: dict[str, Any] = {
         name: names.meaning(getattr(builtins, name))
-        for name in ("abs", "max", "min", "any", "all", "round")
+        for name in ("abs", "max", "min", "any", "all", "round", "sum")
     }
     changed.update({kind.__name__: stand_in for kind, stand_in in names.KINDS.items()})
     changed.update(range=_symbolic_range, type=_symbolic_type, pow=_symbolic_pow)

@@ -14,7 +14,6 @@ from actgrad.reading.meanings import (
     absolute,
     add,
     clip,
-    clip_half,
     clip_open,
     divide,
     expm1,
@@ -22,10 +21,12 @@ from actgrad.reading.meanings import (
     greater_equal,
     less,
     less_equal,
+    logical_and,
     logical_or,
     multiply,
     negative,
     normal_cdf,
+    rint,
     sigmoid,
     sqrt,
     square,
@@ -33,8 +34,8 @@ from actgrad.reading.meanings import (
     tanh,
     where,
 )
-from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import apply
+from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.symbol import Symbol, apply, given
 
 Number = Any
 
@@ -44,13 +45,21 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 def relu(
     x: Number, negative_slope: Number = 0.0, max_value: Number = None, threshold: Number = 0.0
 ) -> Number:
-    """Keras's, with all its arguments; the derivative at 0 is 0."""
-    plain = all(type(value) in (int, float) for value in (negative_slope, threshold))
-    if plain and negative_slope == threshold == 0 and max_value is None:
-        return where(less_equal(x, 0.0), 0.0, x)
-    below = multiply(negative_slope, subtract(x, threshold))
-    above = x if max_value is None else clip(x, None, max_value)
-    return where(less_equal(x, threshold), below, above)
+    """Keras's, with all its arguments, part by part as Keras adds them; the derivative at 0 is 0."""
+    sloped, moved = _is_set(negative_slope), _is_set(threshold)
+    if sloped and max_value is None and not moved:
+        return leaky_relu(x, negative_slope)
+    positive = where(less(threshold, x), x, 0.0) if moved else where(less_equal(x, 0.0), 0.0, x)
+    if max_value is not None:
+        positive = clip(positive, 0.0, max_value)
+    if not sloped:
+        return positive
+    below = subtract(threshold, x)
+    return subtract(positive, multiply(negative_slope, where(less_equal(below, 0.0), 0.0, below)))
+
+
+def _is_set(value: Number) -> bool:
+    return isinstance(value, Symbol) or float(value) != 0.0
 
 
 def keras_relu(
@@ -62,10 +71,6 @@ def keras_relu(
 
 def relu6(x: Number) -> Number:
     return clip_open(x, 0.0, 6.0)
-
-
-def relu6_half(x: Number) -> Number:
-    return clip_half(x, 0.0, 6.0)
 
 
 def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
@@ -179,20 +184,12 @@ def hard_sigmoid_open(x: Number) -> Number:
     return divide(clip_open(add(x, 3), 0.0, 6.0), 6)
 
 
-def hard_sigmoid_half(x: Number) -> Number:
-    return divide(clip_half(add(x, 3), 0.0, 6.0), 6)
-
-
 def hard_silu(x: Number) -> Number:
     return multiply(x, hard_sigmoid(x))
 
 
 def hard_silu_open(x: Number) -> Number:
     return multiply(x, hard_sigmoid_open(x))
-
-
-def hard_silu_half(x: Number) -> Number:
-    return multiply(x, hard_sigmoid_half(x))
 
 
 def squareplus(x: Number, b: Number = 4.0) -> Number:
@@ -218,6 +215,84 @@ def rrelu(x: Number, lower: float = 0.125, upper: float = 1 / 3, training: bool 
             ImpureError,
         )
     return prelu(x, (lower + upper) / 2)
+
+
+def dropout(x: Number, p: float = 0.5, training: bool = True, rate: float | None = None) -> Number:
+    """Nothing is dropped outside of training; in training the function is random."""
+    if training and (p if rate is None else rate) != 0:
+        refuse(
+            "`dropout` draws random numbers while training",
+            "Put the dropout into the network, beside the activation; or give `training=False`.",
+            ImpureError,
+        )
+    return x
+
+
+def dropout_tf(x: Number, rate: float) -> Number:
+    return dropout(x, rate)
+
+
+# Losses, of one element.
+
+
+def _each(reduction: str, name: str) -> None:
+    if reduction != "none":
+        mixes(f"{name}(reduction={reduction!r})")
+
+
+def huber(x: Number, target: Number, reduction: str = "mean", delta: float = 1.0) -> Number:
+    _each(reduction, "huber_loss")
+    distance = absolute(subtract(x, target))
+    far = multiply(delta, subtract(distance, 0.5 * delta))
+    return where(less_equal(distance, delta), multiply(0.5, square(distance)), far)
+
+
+def smooth_l1(x: Number, target: Number, reduction: str = "mean", beta: float = 1.0) -> Number:
+    _each(reduction, "smooth_l1_loss")
+    distance = absolute(subtract(x, target))
+    near = divide(multiply(0.5, square(distance)), beta)
+    return where(less(distance, beta), near, subtract(distance, 0.5 * beta))
+
+
+def squared_error(x: Number, target: Number, reduction: str = "mean") -> Number:
+    _each(reduction, "mse_loss")
+    return square(subtract(x, target))
+
+
+def absolute_error(x: Number, target: Number, reduction: str = "mean") -> Number:
+    _each(reduction, "l1_loss")
+    return absolute(subtract(x, target))
+
+
+def soft_margin(x: Number, target: Number, reduction: str = "mean") -> Number:
+    _each(reduction, "soft_margin_loss")
+    return softplus(negative(multiply(target, x)))
+
+
+def cross_entropy_with_logits(
+    x: Number, target: Number, pos_weight: Number = 1.0, reduction: str = "mean"
+) -> Number:
+    """PyTorch's `binary_cross_entropy_with_logits`."""
+    _each(reduction, "binary_cross_entropy_with_logits")
+    yes = multiply(multiply(pos_weight, target), softplus(negative(x)))
+    return add(yes, multiply(subtract(1, target), softplus(x)))
+
+
+def cross_entropy_tf(labels: Number, logits: Number) -> Number:
+    return cross_entropy_with_logits(logits, labels, 1.0, "none")
+
+
+# Fake quantisation: rounded, with the derivative of the clip.
+
+
+def fake_quantize(
+    x: Number, scale: Number, zero_point: Number, quant_min: int, quant_max: int
+) -> Number:
+    """PyTorch's `fake_quantize_per_tensor_affine`."""
+    step = add(rint(divide(x, scale)), zero_point)
+    inside = logical_and(less_equal(quant_min, step), less_equal(step, quant_max))
+    value = multiply(subtract(clip(step, quant_min, quant_max), zero_point), scale)
+    return given(value, x, where(inside, 1.0, 0.0)) if isinstance(x, Symbol) else value
 
 
 def hard_sigmoid_keras2(x: Number) -> Number:

@@ -7,6 +7,7 @@ reader at work, which answers from its list of decisions. It also stands in for 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -353,8 +354,9 @@ def apply(op: str, *args: Any) -> Any:
 
     With arrays (of coefficients, say) among the arguments, an array of the results.
     """
-    if any(isinstance(arg, np.ndarray) and arg.ndim for arg in args):
-        return np.frompyfunc(lambda *row: apply(op, *row), len(args), 1)(*map(_boxed, args))
+    args = tuple(arg if isinstance(arg, Symbol) else _alone(arg) for arg in args)
+    if any(getattr(arg, "ndim", 0) for arg in args if not isinstance(arg, Symbol)):
+        return _method("over_arrays")(op, args)
     if op == "select":
         condition, yes, no = args
         symbols = [truth(condition), number(yes), number(no)]
@@ -364,6 +366,13 @@ def apply(op: str, *args: Any) -> Any:
     if result.op == "const" and not any(isinstance(arg, Symbol) for arg in args):
         return result.value
     return made(result, *symbols)
+
+
+def _alone(value: Any) -> Any:
+    """The number in a constant array of one number, such as a weight of the shape (1,)."""
+    if getattr(value, "ndim", 0) and math.prod(value.shape) == 1 and hasattr(value, "reshape"):
+        return value.reshape(-1)[0]
+    return value
 
 
 def made(expr: Expr, *parts: Symbol) -> Symbol:
@@ -391,15 +400,6 @@ def refuse_forms() -> NoReturn:
     )
 
 
-def _boxed(value: Any) -> np.ndarray[Any, Any]:
-    """An array as it is; a number as an array without dimensions, which hides a symbol from NumPy."""
-    if isinstance(value, np.ndarray):
-        return value
-    box = np.empty((), dtype=object)
-    box[()] = value
-    return box
-
-
 def whole(op: str, x: Any) -> Any:
     """A step whose result is a Python integer: there is no -0 among them."""
     return apply("add", apply(op, x), 0.0)
@@ -407,6 +407,8 @@ def whole(op: str, x: Any) -> Any:
 
 def number(value: Any) -> Symbol:
     """The value as a number: True is 1."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
     if isinstance(value, Symbol):
         if not value.expr.boolean:
             return value

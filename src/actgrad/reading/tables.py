@@ -33,9 +33,10 @@ interp bool_=as_bool float32=as_float float64=as_float double=as_float
 int32=as_int int64=as_int int_=as_int float16=narrow
 zeros ones full empty shape=shape_of ndim=rank_of size=size_of
 broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
-any=any_of all=all_of sum=total prod=product mean max=largest min=smallest amax=largest amin=smallest
+any=any_of all=all_of sum=total prod=product mean max=row_max min=row_min amax=row_max amin=row_min
+stack=stacked concatenate=concatenated
 dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing
-argmax=mixing argmin=mixing argsort=mixing average=mixing bincount=mixing concatenate=mixing
+argmax=mixing argmin=mixing argsort=mixing average=mixing bincount=mixing
 count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing diff=mixing flip=mixing
 gradient=mixing histogram=mixing median=mixing nanmax=mixing nanmean=mixing nanmin=mixing
 nansum=mixing percentile=mixing ptp=mixing quantile=mixing roll=mixing sort=mixing split=mixing std=mixing
@@ -54,19 +55,22 @@ linalg.norm=mixing vectorize=applied
 
 SCIPY_SPECIAL = """
 cbrt entr=entropy_term erf erfc exp10 exp2 expit=sigmoid expm1 log1p log_expit=log_sigmoid logit
-ndtr=normal_cdf softplus xlog1py xlogy logsumexp=mixing softmax=mixing log_softmax=mixing
+ndtr=normal_cdf softplus xlog1py xlogy logsumexp softmax log_softmax
 """
 
 _RANDOM = """
 bernoulli=random multinomial=random normal=random poisson=random rand=random rand_like=random
 randint=random randint_like=random randn=random randn_like=random randperm=random binomial=random
-dropout=random feature_dropout=random alpha_dropout=random
 """
 
 TORCH = (
     _RANDOM
     + """
-abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None)
+abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None) angle conj=identity real=identity
+resolve_conj=identity dropout(input,p,training) float_power(input,exponent,*,out=None)=power
+fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
+abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
+sqrt_(input)=sqrt
 addcdiv(input,tensor1,tensor2,*,value=1,out=None) addcmul(input,tensor1,tensor2,*,value=1,out=None)
 arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
 arctan2=atan2 arctanh=atanh as_tensor(data,dtype=None,device=None)=as_array
@@ -114,15 +118,23 @@ special.xlog1py=xlog1py special.xlogy=xlogy
 is_tensor=true is_floating_point=true is_complex=false
 no_grad=Detached inference_mode=Detached enable_grad=Attached set_grad_enabled=GradMode
 cond=torch_cond compile=applied
-max(input,other,*,out=None)=largest_of min(input,other,*,out=None)=smallest_of
-amax=mixing amin=mixing argmax=mixing argmin=mixing argsort=mixing bmm=mixing cat=mixing chunk=mixing
-concat=mixing concatenate=mixing cumprod=mixing cumsum=mixing cummax=mixing dot=mixing einsum=mixing
-flip=mixing gather=mixing kthvalue=mixing log_softmax=mixing logsumexp=mixing matmul=mixing mean=mixing
-median=mixing mm=mixing movedim=mixing norm=mixing outer=mixing permute=mixing prod=mixing quantile=mixing
-roll=mixing softmax=mixing sort=mixing split=mixing std=mixing sum=mixing topk=mixing
+max(input,other=None,dim=None,keepdim=False)=largest_of
+min(input,other=None,dim=None,keepdim=False)=smallest_of
+amax(input,dim=None,keepdim=False)=row_max amin(input,dim=None,keepdim=False)=row_min
+stack(tensors,dim=0,*,out=None)=stacked cat(tensors,dim=0,*,out=None)=concatenated
+concat(tensors,dim=0,*,out=None)=concatenated concatenate(tensors,dim=0,*,out=None)=concatenated
+sum(input,dim=None,keepdim=False,*,dtype=None,out=None)=total
+prod(input,dim=None,keepdim=False,*,dtype=None)=product
+mean(input,dim=None,keepdim=False,*,dtype=None,out=None)=mean
+softmax(input,dim,dtype=None) log_softmax(input,dim,dtype=None) logsumexp(input,dim,keepdim=False)
+norm=mixing linalg.norm=mixing special.softmax(input,dim,dtype=None)=softmax
+special.log_softmax(input,dim,dtype=None)=log_softmax special.logsumexp(input,dim,keepdim=False)=logsumexp
+argmax=mixing argmin=mixing argsort=mixing bmm=mixing chunk=mixing cumprod=mixing cumsum=mixing
+cummax=mixing dot=mixing einsum=mixing flip=mixing gather=mixing kthvalue=mixing matmul=mixing
+median=mixing mm=mixing movedim=mixing outer=mixing permute=mixing quantile=mixing
+roll=mixing sort=mixing split=mixing std=mixing topk=mixing
 transpose=mixing t=mixing unbind=mixing unique=mixing var=mixing any=mixing all=mixing
-linalg.norm=mixing linalg.vector_norm=mixing special.softmax=mixing special.log_softmax=mixing
-special.logsumexp=mixing
+linalg.vector_norm=mixing
 """
 )
 
@@ -137,9 +149,11 @@ relu_(input)=relu elu_(input,alpha=1.0)=elu selu_(input)=selu
 celu_(input,alpha=1.0)=celu hardtanh_(input,min_val=-1.0,max_val=1.0)=hard_tanh_open
 leaky_relu_(input,negative_slope=0.01)=leaky_relu
 threshold_(input,threshold,value)=threshold
-dropout=random alpha_dropout=random dropout1d=random dropout2d=random dropout3d=random
-feature_alpha_dropout=random gumbel_softmax=random
-glu=mixing layer_norm=mixing rms_norm=mixing log_softmax=mixing normalize=mixing softmax=mixing
+dropout alpha_dropout=dropout dropout1d=dropout dropout2d=dropout dropout3d=dropout
+feature_alpha_dropout=dropout gumbel_softmax=random
+binary_cross_entropy_with_logits=cross_entropy_with_logits huber_loss=huber l1_loss=absolute_error
+mse_loss=squared_error smooth_l1_loss=smooth_l1 soft_margin_loss=soft_margin
+glu=mixing layer_norm=mixing rms_norm=mixing log_softmax normalize=mixing softmax
 softmin=mixing group_norm=mixing
 """
 
@@ -153,9 +167,9 @@ sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh 
 xdivy=divide_zero xlog1py xlogy
 add_n=total polyval
 argmax=mixing argmin=mixing count_nonzero=mixing cumprod=mixing cumsum=mixing l2_normalize=mixing
-reduce_all=mixing reduce_any=mixing reduce_euclidean_norm=mixing reduce_logsumexp=mixing
-reduce_max=largest reduce_mean=mean reduce_min=smallest reduce_prod=product reduce_std=mixing
-reduce_sum=total reduce_variance=mixing softmax=mixing top_k=mixing
+reduce_all=all_of reduce_any=any_of reduce_euclidean_norm=norm reduce_logsumexp=logsumexp
+reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_std=mixing
+reduce_sum=total reduce_variance=mixing softmax top_k=mixing
 """
 
 TENSORFLOW = """
@@ -172,18 +186,34 @@ compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compa
 compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
 
-argmax=mixing argmin=mixing argsort=mixing concat=mixing cumsum=mixing einsum=mixing gather=mixing
-linalg.norm=mixing matmul=mixing norm=mixing reduce_all=mixing reduce_any=mixing
-reduce_logsumexp=mixing reduce_max=largest reduce_mean=mean reduce_min=smallest reduce_prod=product
-reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=mixing tensordot=mixing
+argmax=mixing argmin=mixing argsort=mixing concat=concatenated cumsum=mixing einsum=mixing gather=mixing
+linalg.norm=mixing matmul=mixing norm=mixing reduce_all=all_of reduce_any=any_of
+reduce_logsumexp=logsumexp reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
+reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=stacked tensordot=mixing
 transpose=mixing unstack=mixing
 """
 TF_MATH = _TF_MATH
 
+TF_V1_NN = "elu=elu_tf leaky_relu relu relu6 selu=selu_tf sigmoid softplus softsign tanh"
+
+TF_QUANTIZATION = (
+    "fake_quant_with_min_max_args=fake_quant_tf fake_quant_with_min_max_vars=fake_quant_tf"
+)
+
+TF_NUMPY = """
+abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2
+arctanh=atanh cbrt ceil clip cos cosh deg2rad=radians divide equal exp exp2 expm1 floor floor_divide
+greater greater_equal heaviside hypot isfinite=is_finite isinf=is_inf isnan=is_nan less less_equal log
+log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor maximum minimum mod
+multiply negative not_equal ones_like power rad2deg=degrees reciprocal remainder=mod sign signbit sin sinc
+sinh sqrt square subtract tan tanh true_divide=divide where zeros_like
+"""
+
 TF_NN = """
 elu=elu_tf gelu leaky_relu relu relu6 selu=selu_tf sigmoid silu softplus softsign swish=silu tanh
-crelu=mixing dropout=random experimental.stateless_dropout=random experimental.general_dropout=random
-l2_normalize=mixing log_softmax=mixing moments=mixing softmax=mixing
+crelu=mixing dropout=dropout_tf sigmoid_cross_entropy_with_logits=cross_entropy_tf
+experimental.stateless_dropout=random experimental.general_dropout=random
+l2_normalize=mixing log_softmax moments=mixing softmax
 """
 
 TF_RANDOM = """
@@ -196,8 +226,8 @@ abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh ar
 arctan2=atan2 arctanh=atanh array=constant broadcast_to=expand cast cbrt ceil celu clip
 convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
 divide divide_no_nan elu equal erf erfc exp exp2 expand_dims=unsqueeze expm1 fabs=absolute floor floor_divide
-fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid hard_silu
-hard_swish=hard_silu hard_tanh heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
+fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_swish=hard_silu_open hard_tanh heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
 isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp leaky_relu less less_equal log log10 log1p
 log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor log_sigmoid maximum minimum mod
 multiply nan_to_num negative not_equal ones_like power ravel=flatten reciprocal relu relu6 reshape
@@ -206,18 +236,18 @@ softsign sparse_plus sparse_sigmoid sqrt square squareplus squeeze stop_gradient
 tanh_shrink threshold true_divide=divide trunc where zeros_like shape=shape_of ndim=rank_of size=size_of
 saturate_cast=cast is_tensor=true zeros ones full
 cond=tf_cond fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop
-all=all_of any=any_of amax=largest amin=smallest argmax=mixing argmin=mixing argsort=mixing average=mixing
-concatenate=mixing cumprod=mixing cumsum=mixing dot=mixing einsum=mixing glu=mixing log_softmax=mixing
-logsumexp=mixing matmul=mixing max=largest mean median=mixing min=smallest norm=mixing normalize=mixing
-prod=product quantile=mixing roll=mixing softmax=mixing sort=mixing split=mixing stack=mixing
+all=all_of any=any_of amax=row_max amin=row_min argmax=mixing argmin=mixing argsort=mixing average=mixing
+concatenate=concatenated cumprod=mixing cumsum=mixing dot=mixing einsum=mixing glu=mixing log_softmax
+logsumexp matmul=mixing max=row_max mean median=mixing min=row_min norm=mixing normalize=mixing
+prod=product quantile=mixing roll=mixing softmax sort=mixing split=mixing stack=stacked
 std=mixing sum=total transpose=mixing var=mixing layer_normalization=mixing rms_normalization=mixing
 sparsemax=mixing
 """
 
 KERAS_ACTIVATIONS = """
-celu elu exponential=exp gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear=identity
-log_sigmoid mish relu relu6 selu=selu_tf sigmoid silu soft_shrink softplus softsign
-sparse_plus sparse_sigmoid squareplus tanh tanh_shrink threshold
+celu elu exponential=exp gelu hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_tanh leaky_relu linear=identity log_sigmoid mish relu relu6 selu=selu_tf sigmoid silu soft_shrink
+softplus softsign sparse_plus sparse_sigmoid squareplus tanh tanh_shrink threshold
 glu=mixing log_softmax=mixing softmax=mixing sparsemax=mixing
 """
 
@@ -245,10 +275,10 @@ JAX_NUMPY = (
 )
 
 JAX_NN = """
-celu elu gelu(x,approximate=True) hard_sigmoid=hard_sigmoid_half hard_silu=hard_silu_half
-hard_swish=hard_silu_half hard_tanh leaky_relu=leaky_relu_jax log_sigmoid mish relu relu6=relu6_half
+celu elu gelu(x,approximate=True) hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_swish=hard_silu_open hard_tanh leaky_relu=leaky_relu_jax log_sigmoid mish relu relu6
 selu sigmoid silu soft_sign=softsign softplus sparse_plus sparse_sigmoid squareplus swish=silu
-glu=mixing log_softmax=mixing logmeanexp=mixing logsumexp=mixing softmax=mixing standardize=mixing
+glu=mixing log_softmax logmeanexp=mixing logsumexp softmax standardize=mixing
 """
 
 JAX_LAX = """
@@ -279,6 +309,8 @@ NAMES: dict[str, str] = {
     "tensorflow.math": TF_MATH,
     "tensorflow.nn": TF_NN,
     "tensorflow.random": TF_RANDOM,
+    "tensorflow.compat.v1.nn": TF_V1_NN,
+    "tensorflow.experimental.numpy": TF_NUMPY,
     "torch": TORCH,
     "torch.nn.functional": TORCH_FUNCTIONAL,
     "jax": JAX,
@@ -287,7 +319,7 @@ NAMES: dict[str, str] = {
     "jax.lax": JAX_LAX,
     "jax.random": JAX_RANDOM,
     "jax.scipy.special": """entr=entropy_term erf erfc expit=sigmoid logit ndtr=normal_cdf xlog1py xlogy
-        logsumexp=mixing""",
+        logsumexp""",
     "keras.ops": KERAS_OPS,
     "keras.activations": KERAS_ACTIVATIONS,
     "keras.random": KERAS_RANDOM,
@@ -295,6 +327,14 @@ NAMES: dict[str, str] = {
 }
 
 METHODS = """
+over_arrays
+row.sum(axis=None,*,keepdim=False,keepdims=False)=total
+row.prod(axis=None,*,keepdim=False,keepdims=False)=product
+row.mean(axis=None,*,keepdim=False,keepdims=False)=mean row.max(axis=None,*,dim=None)=largest_of
+row.min(axis=None,*,dim=None)=smallest_of
+row.amax(dim=None)=row_max row.amin(dim=None)=row_min row.softmax(dim)=softmax
+row.log_softmax(dim)=log_softmax
+row.logsumexp(dim)=logsumexp
 __getitem__=get_item __setitem__=set_item __round__=python_round at=At
 abs=absolute absolute acos acosh add(other,*,alpha=1) addcdiv(tensor1,tensor2,*,value=1)
 addcmul(tensor1,tensor2,*,value=1) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan

@@ -1,0 +1,235 @@
+"""Several numbers side by side, made of the input: `torch.stack([x, -x], -1)`, `x[..., None] - centres`.
+
+Each element of the input has such a row of its own, so a sum or a maximum along it mixes nothing. The row
+remembers its axis: along another one the elements of the input would be mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, NoReturn
+
+import numpy as np
+
+from actgrad.reading.meanings import (
+    absolute,
+    add,
+    divide,
+    exp,
+    log,
+    maximum,
+    maximum_half,
+    minimum,
+    minimum_half,
+    multiply,
+    sqrt,
+    square,
+    stop_gradient,
+    subtract,
+)
+from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.symbol import Symbol, apply, is_symbolic, reader, refuse_forms
+
+Number = Any
+
+
+def over_arrays(op: str, args: tuple[Any, ...]) -> Any:
+    """The operation on each number of an array of constants, or of a row."""
+    boxes = list(args)
+    axes = {arg.axis for arg in args if isinstance(arg, Row)}
+    for i, arg in enumerate(args):
+        if not isinstance(arg, Symbol):
+            boxes[i] = np.asanyarray(arg) if getattr(arg, "ndim", 0) else arg
+        elif arg.form and arg.form[-1] in _NEW_LAST:
+            axes.add(-1)
+            boxes[i] = Symbol(arg.expr, arg.form[:-1], arg.mask, writable=False)
+    if len(axes) > 1:
+        refuse_forms()
+    results = np.frompyfunc(lambda *row: apply(op, *row), len(boxes), 1)(*map(_boxed, boxes))
+    results = results.view(np.ndarray)
+    return Row.of(list(results), axes.pop()) if axes and results.ndim == 1 else results
+
+
+_NEW_LAST = (("axis", -1), ("index", ("...", "None")), ("index", (":", "None")))
+"""The views that give each element an axis of its own."""
+
+
+def _boxed(value: Any) -> np.ndarray[Any, Any]:
+    """An array as it is; a number as an array without dimensions, which hides a symbol from NumPy."""
+    if isinstance(value, np.ndarray):
+        return value.view(np.ndarray)
+    box = np.empty((), dtype=object)
+    box[()] = value
+    return box
+
+
+class Row(np.ndarray):  # type: ignore[type-arg]
+    """Several numbers for each element, along an axis of their own."""
+
+    axis: Any = None
+
+    @classmethod
+    def of(cls, values: list[Any], axis: Any) -> Row:
+        row = np.empty(len(values), dtype=object)
+        row[:] = values
+        made = row.view(cls)
+        made.axis = axis
+        return made
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.axis = getattr(source, "axis", None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _method_of_a_row(name).__get__(self)
+
+
+def _method_of_a_row(name: str) -> Callable[..., Any]:
+    """A method of a row by the table, which refuses what it does not know."""
+
+    def call(row: Row, *args: Any, **kwargs: Any) -> Any:
+        found = reader().method(f"row.{name}")
+        return found(row, *args, **kwargs) if found is not None else mixes(f".{name}")
+
+    return call
+
+
+_OF_ROWS = """
+sum mean prod max min std var ptp argmax argmin argsort sort cumsum cumprod any all dot round
+clip transpose reshape ravel flatten repeat take choose compress partition searchsorted squeeze
+trace
+"""
+
+for _name in _OF_ROWS.split():
+    setattr(Row, _name, _method_of_a_row(_name))
+
+
+def stacked(values: Sequence[Any], axis: int = 0) -> Any:
+    """`stack` of every library."""
+    if isinstance(values, Symbol) or not is_symbolic(values):
+        mixes("stack")
+    return Row.of(list(values), axis)
+
+
+def concatenated(values: Sequence[Any], axis: int = 0) -> Any:
+    """`cat` of parts that have an axis of their own: `torch.cat([x[..., None], y[..., None]], -1)`."""
+    parts = []
+    for value in values:
+        steps = getattr(value, "form", None)
+        if isinstance(value, Row) and value.axis == axis:
+            parts.extend(value)
+        elif isinstance(value, Symbol) and steps and steps[-1] == ("axis", axis):
+            parts.append(Symbol(value.expr, steps[:-1], value.mask, writable=False))
+        else:
+            mixes("concatenate")
+    return Row.of(parts, axis)
+
+
+def row_of(values: Any, axis: Any, name: str, keepdims: bool = False) -> list[Any]:
+    """The numbers that a reduction takes, if it goes along their own axis."""
+    if isinstance(values, Symbol):
+        mixes(name)
+    if keepdims:
+        refuse(f"`{name}` with keepdims=True", "Leave it out: each element is one number.")
+    axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
+    if isinstance(values, Row):
+        if axis != values.axis:
+            mixes(name)
+        return list(values)
+    numbers = np.asarray(values, dtype=object)
+    if (numbers.ndim != 1 and axis is not None) or axis not in (None, 0, -1):
+        refuse(f"`{name}` along an axis of an array of several dimensions", "Write the loop out.")
+    return list(np.ravel(numbers))
+
+
+def _reduction(combine: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
+    def along(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+        return reduce(combine, row_of(values, axis, name, keepdims))
+
+    return along
+
+
+row_sum, row_product = _reduction(add, "sum"), _reduction(multiply, "prod")
+row_max, row_min = _reduction(maximum_half, "max"), _reduction(minimum_half, "min")
+
+
+def total(values: Any, axis: Any = None, start: Number = 0, keepdims: bool = False) -> Number:
+    row = row_of(values, axis, "sum", keepdims)
+    return reduce(add, row) if row and start == 0 else reduce(add, row, start)
+
+
+def product(values: Any, axis: Any = None, start: Number = 1, keepdims: bool = False) -> Number:
+    return reduce(multiply, row_of(values, axis, "prod", keepdims), start)
+
+
+def mean(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+    row = row_of(values, axis, "mean", keepdims)
+    return divide(reduce(add, row), len(row))
+
+
+def logsumexp(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+    row = row_of(values, axis, "logsumexp", keepdims)
+    top = stop_gradient(reduce(maximum, row))  # it cancels
+    return add(top, log(reduce(add, [exp(subtract(value, top)) for value in row])))
+
+
+def softmax(values: Any, axis: Any = -1) -> Any:
+    row = row_of(values, axis, "softmax")
+    top = stop_gradient(reduce(maximum, row))  # it cancels
+    powers = [exp(subtract(value, top)) for value in row]
+    below = reduce(add, powers)
+    return Row.of([divide(power, below) for power in powers], axis)
+
+
+def log_softmax(values: Any, axis: Any = -1) -> Any:
+    below = logsumexp(values, axis)
+    return Row.of([subtract(value, below) for value in row_of(values, axis, "log_softmax")], axis)
+
+
+def norm(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+    row = row_of(values, axis, "norm", keepdims)
+    if len(row) == 1:
+        return absolute(row[0])
+    return sqrt(reduce(add, map(square, row)))
+
+
+class Extremes(tuple[Any, ...]):
+    """What PyTorch's `max(x, dim)` returns; only the values are read."""
+
+    __slots__ = ()
+
+    @property
+    def values(self) -> Any:
+        return self[0]
+
+    @property
+    def indices(self) -> NoReturn:
+        mixes("max(dim).indices")
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.indices if key == 1 else super().__getitem__(key)
+
+
+def largest_of(x: Any, other: Any = None, axis: Any = None) -> Any:
+    """PyTorch's `max`: of two tensors, or of a stack along its axis."""
+    return _of(x, other, axis, maximum_half, first_max, "max")
+
+
+def smallest_of(x: Any, other: Any = None, axis: Any = None) -> Any:
+    return _of(x, other, axis, minimum_half, first_min, "min")
+
+
+def _of(x: Any, other: Any, axis: Any, pair: Any, along: Any, name: str) -> Any:
+    if isinstance(other, int) and not isinstance(other, bool):
+        other, axis = None, other
+    if other is not None:
+        return pair(x, other)
+    if axis is None:
+        return mixes(name) if isinstance(x, Symbol) else along(x, getattr(x, "axis", None))
+    return Extremes((along(x, axis), None))
+
+
+first_max, first_min = _reduction(maximum, "max"), _reduction(minimum, "min")
+"""Along an axis PyTorch's `max` gives the derivative to the first of two that are equal."""
