@@ -142,7 +142,8 @@ class _Mapping:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             refuse(
-                f"`{self.path}` does not take these arguments: {error}", "See its documentation."
+                f"`{self.path}` does not take these arguments: {error}",
+                f"It takes `{self.signature}`.",
             )
         given = dict(bound.arguments)
         several: tuple[Any, ...] = ()

@@ -188,7 +188,7 @@ def log_softmax(values: Any, axis: Any = -1) -> Any:
     return Row.of([subtract(value, below) for value in row_of(values, axis, "log_softmax")], axis)
 
 
-def norm(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def row_norm(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
     row = row_of(values, axis, "norm", keepdims)
     if len(row) == 1:
         return absolute(row[0])

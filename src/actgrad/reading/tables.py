@@ -167,7 +167,7 @@ sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh 
 xdivy=divide_zero xlog1py xlogy
 add_n=total polyval
 argmax=mixing argmin=mixing count_nonzero=mixing cumprod=mixing cumsum=mixing l2_normalize=mixing
-reduce_all=all_of reduce_any=any_of reduce_euclidean_norm=norm reduce_logsumexp=logsumexp
+reduce_all=all_of reduce_any=any_of reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
 reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_std=mixing
 reduce_sum=total reduce_variance=mixing softmax top_k=mixing
 """
@@ -205,7 +205,7 @@ abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh ar
 arctanh=atanh cbrt ceil clip cos cosh deg2rad=radians divide equal exp exp2 expm1 floor floor_divide
 greater greater_equal heaviside hypot isfinite=is_finite isinf=is_inf isnan=is_nan less less_equal log
 log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor maximum minimum mod
-multiply negative not_equal ones_like power rad2deg=degrees reciprocal remainder=mod sign signbit sin sinc
+multiply negative not_equal ones_like power rad2deg=degrees reciprocal remainder=mod sign sin sinc
 sinh sqrt square subtract tan tanh true_divide=divide where zeros_like
 """
 
