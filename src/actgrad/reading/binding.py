@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from actgrad.reading.casts import cast
@@ -194,7 +194,7 @@ class _Mapping:
     def _finish(self, result: Any, options: dict[str, Any], given: dict[str, Any]) -> Any:
         for name in ("dtype", "out_type", "out_dtype"):
             if name in options:
-                result = _each(result, lambda part, name=name: cast(part, options[name]))
+                result = _each(result, partial(_cast_to, options[name]))
         target = options.get("out")
         if isinstance(target, tuple):
             target = target[0] if len(target) == 1 else refuse_out(self.path)
@@ -215,6 +215,10 @@ class _Mapping:
 
 def refuse_out(path: str) -> Any:
     refuse(f"`{path}` writes into an array given as out=", "Take what it returns instead.")
+
+
+def _cast_to(dtype: Any, value: Any) -> Any:
+    return cast(value, dtype)
 
 
 def _each(result: Any, function: Callable[[Any], Any]) -> Any:

@@ -54,16 +54,13 @@ def tf_case(pred_fn_pairs: Any, default: Any = None) -> Any:
 
 
 def tf_switch_case(branch_index: Any, branch_fns: Any, default: Any = None) -> Any:
-    pairs = branch_fns.items() if isinstance(branch_fns, dict) else list(branch_fns)
-    pairs = list(pairs if isinstance(branch_fns, dict) or _are_pairs(pairs) else enumerate(pairs))
+    pairs = list(branch_fns.items() if isinstance(branch_fns, dict) else branch_fns)
+    if not all(isinstance(pair, (tuple, list)) for pair in pairs):
+        pairs = list(enumerate(pairs))
     for index, function in pairs:
         if _holds(branch_index == index):
             return function()
     return (default or max(pairs, key=lambda pair: pair[0])[1])()
-
-
-def _are_pairs(items: Sequence[Any]) -> bool:
-    return bool(items) and all(isinstance(item, (tuple, list)) for item in items)
 
 
 def lax_switch(index: Any, branches: Sequence[Any], *operands: Any) -> Any:

@@ -32,6 +32,8 @@ from actgrad.reading.symbol import (
 
 Number = Any
 
+COMPENSATED_SUM: bool = sys.version_info >= (3, 12)
+
 
 def _operation(op: str) -> Callable[..., Number]:
     if OPS[op].arity == 1:
@@ -243,13 +245,13 @@ def _to_nearest(x: Number, below: Number, beyond: Number) -> Number:
     return where(tie, up, rint(x))
 
 
-def any_of(values: Iterable[Any]) -> Number:
+def any_of(values: Any) -> Number:
     if isinstance(values, Symbol):
         mixes("any")
     return reduce(logical_or, np.ravel(np.asarray(values, dtype=object)), False)
 
 
-def all_of(values: Iterable[Any]) -> Number:
+def all_of(values: Any) -> Number:
     if isinstance(values, Symbol):
         mixes("all")
     return reduce(logical_and, np.ravel(np.asarray(values, dtype=object)), True)
@@ -268,7 +270,7 @@ def python_sum(values: Any, start: Number = 0) -> Number:
     if isinstance(values, Symbol):
         mixes("sum")
     row = [start, *values]
-    if sys.version_info < (3, 12) or not is_symbolic(row):
+    if not is_symbolic(row) or not COMPENSATED_SUM:
         return sum(row[1:], start)
     high: Number = 0.0
     low: Number = 0.0

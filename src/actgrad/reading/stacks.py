@@ -115,7 +115,7 @@ def stacked(values: Sequence[Any], axis: int = 0) -> Any:
 
 def concatenated(values: Sequence[Any], axis: int = 0) -> Any:
     """`cat` of parts that have an axis of their own: `torch.cat([x[..., None], y[..., None]], -1)`."""
-    parts = []
+    parts: list[Any] = []
     for value in values:
         steps = getattr(value, "form", None)
         if isinstance(value, Row) and value.axis == axis:
