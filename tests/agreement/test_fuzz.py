@@ -2,7 +2,7 @@
 
 `make fuzz` draws as many as `ACTGRAD_FUZZ` says, and each runs in every framework: in JAX in one of the
 dtypes, elsewhere in all three. What takes long to compile takes one of many: see `runners.MODES`. `make
-test` draws 25, and the ways of running take turns.
+test` draws 25 and runs 8 of them, `make test-all` all, and the ways of running take turns.
 """
 
 from __future__ import annotations
@@ -223,13 +223,20 @@ def _forget(part: int) -> None:
         jax.clear_caches()
 
 
-@pytest.mark.parametrize("part", range(-(-FUZZ // PART)))
-def test_random_programs(part: int, record_property: Callable[[str, object], None]) -> None:
-    size = min(PART, FUZZ - part * PART)
+# Which part of the programs, and how many of it.
+PARTS: list[Any] = [(part, min(PART, FUZZ - part * PART)) for part in range(-(-FUZZ // PART))]
+if SAMPLE:
+    PARTS = [(0, 8), pytest.param(0, FUZZ, marks=pytest.mark.exhaustive)]
+
+
+@pytest.mark.parametrize(("part", "size"), PARTS)
+def test_random_programs(
+    part: int, size: int, record_property: Callable[[str, object], None]
+) -> None:
     _forget(part)
     counts: dict[str, Count] = defaultdict(Count)
     wrong: list[str] = []
-    for number, one in enumerate(draw(size, part), part * PART):
+    for number, one in enumerate(draw(min(PART, FUZZ), part)[:size], part * PART):
         wrong += disagreements(number, question(*one), counts)
     record_property("agreement", {where: asdict(count) for where, count in counts.items()})
     assert not wrong, "\n".join(wrong)

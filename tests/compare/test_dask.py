@@ -15,7 +15,7 @@ import pytest
 from actgrad.workbench.compare.store import OK, read
 from tests.compare.conftest import SECONDS, environment, start, until_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 pytest.importorskip("distributed")
 
 

@@ -11,7 +11,7 @@ import pytest
 from actgrad.workbench.compare.store import OK, read
 from tests.compare.conftest import how
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 pytest.importorskip("ray")
 
 

@@ -110,6 +110,7 @@ def test_each_has_its_page_except_what_would_kill(
     assert (why or label) in (folder / "troubled" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.exhaustive
 def test_a_killed_comparison_goes_on_and_repeats_nothing(
     folder: Path, compare: Compare, children: list[subprocess.Popen[str]]
 ) -> None:

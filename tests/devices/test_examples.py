@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sample import exhaustive_but
+
 pytest.importorskip("sklearn")
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +43,7 @@ def run(script: Path, options: list[str], folder: Path) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", exhaustive_but(["torch_ddp.py"], RUNS))
 def test_two_devices_learn_and_agree(name: str, tmp_path: Path) -> None:
     needed, options = RUNS[name]
     for package in needed:
@@ -64,6 +66,7 @@ print(sorted(name.strip() for name in names if "gloo" in name))
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no list of threads here")
 def test_no_thread_of_the_group_outlives_it(tmp_path: Path) -> None:
     """One that lets go of a tensor while Python ends aborts the process."""
@@ -77,6 +80,7 @@ def test_no_thread_of_the_group_outlives_it(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("without", ["the derivative", "the exchange"])
 def test_what_the_examples_verify(without: str, tmp_path: Path) -> None:
     """Weights that have not learnt, and processes that have not exchanged gradients, are found."""

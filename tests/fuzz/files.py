@@ -1,7 +1,7 @@
 """Program files with random faults: each is refused with a `ProgramError`, or loads to what its text says.
 
-`python -m tests.fuzz.files COUNT SEED` prints what came of them as JSON, in a process whose memory is its
-own.
+`python -m tests.fuzz.files COUNT SEED SHARE` prints what came of them as JSON, in a process whose memory
+is its own; SHARE is the size of the largest, of what is allowed.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import copy
 import json
 import math
 import random
-import signal
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,10 @@ from actgrad.language.expression import Expr, make, var, vector
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
-SECONDS = 1.0
+LINES = 20_000, 20
+"""How many lines of Python a text may take, and how many more for each of its bytes."""
+COUNTED = 100_000
+"""The longest text, in bytes, whose lines are counted: counting slows them ten times."""
 MEGABYTES = 200
 STATUS = Path("/proc/self/status")
 
@@ -44,12 +46,7 @@ def originals() -> list[str]:
             activation(lambda x, n=3: sum(x**k for k in range(n)), name="loop"),
             activation(lambda x: math.inf if x > 9 else x + math.nan, name="limits"),
         ]
-    catalogue = [
-        entry
-        for module in (activations, surrogates)
-        for entry in vars(module).values()
-        if hasattr(entry, "to_json") and not isinstance(entry, type)
-    ]
+    catalogue = [getattr(module, n) for module in (activations, surrogates) for n in module.ENTRIES]
     looked_up = make("gather", vector([0.5, math.inf, -0.0]), make("neg", var("x")))
     own.append(Activation(Program("table", ("x",), (), looked_up)))
     return [f.to_json() for f in [*own, *catalogue[::5]]]
@@ -198,8 +195,24 @@ class Slow(Exception):
     pass
 
 
-def _stop(*_: Any) -> None:
-    raise Slow
+@contextmanager
+def at_most(lines: int) -> Iterator[None]:
+    """Raises `Slow` after so many lines of Python: the same on every machine, busy or not."""
+    left = lines
+
+    def count(frame: Any, event: str, _: Any) -> Any:
+        nonlocal left
+        left -= event == "line"
+        if left < 0:
+            raise Slow
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _megabytes(key: str) -> int:
@@ -219,21 +232,19 @@ def fault(text: str | bytes, load: Callable[[Any], Program] = storage.from_json)
     """What is wrong with how this text was taken; None if nothing is. "" stands for a refusal."""
     _forget_the_most()
     before = _megabytes("VmRSS")
+    allowed = LINES[0] + LINES[1] * len(text)
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-        program = load(text)
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        with at_most(allowed) if len(text) <= COUNTED else nullcontext():
+            program = load(text)
         most = _megabytes("VmHWM") - before
         if most > MEGABYTES:
             return f"{most} MB"
     except ProgramError as error:
         return "" if 0 < len(str(error)) < 1000 else f"a message of {len(str(error))} characters"
     except Slow:
-        return f"more than {SECONDS} s"
+        return f"more than {allowed} lines"
     except BaseException as error:
         return f"{type(error).__name__}: {error}"
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     try:
         found = differences(program, text if isinstance(text, str) else text.decode())
         if storage.from_json(storage.to_json(program)) != program:
@@ -243,12 +254,12 @@ def fault(text: str | bytes, load: Callable[[Any], Program] = storage.from_json)
     return "; ".join(found) or None
 
 
-def large() -> Iterator[str]:
-    """Files as large as they may be, each with much of one thing."""
+def large(share: float) -> Iterator[str]:
+    """Files as large as they may be, or that share of it, each with much of one thing."""
     head = json.loads(
         storage.to_json(activation(lambda x: 1.0 * x + 2, name="f").program)
     ) | {"gradient": [], "nodes": [["var", "x"]], "value": 0}  # fmt: skip
-    nodes, size = storage.MAX_NODES, storage.MAX_BYTES - 1000
+    nodes, size = int(share * storage.MAX_NODES), int(share * (storage.MAX_BYTES - 1000))
     chain = [["var", "x"], *(["sin", i] for i in range(nodes - 1))]
     yield json.dumps({**head, "nodes": chain, "value": nodes - 1})
     yield json.dumps({**head, "nodes": [["const", i + 0.125] for i in range(nodes)]})
@@ -263,9 +274,8 @@ def large() -> Iterator[str]:
     yield "{" + ",".join(f'"k{i}":0' for i in range(size // 12)) + "}"
 
 
-def run(count: int, seed: int) -> dict[str, Any]:
-    """What came of so many files, each another text: the counts, and the faults."""
-    signal.signal(signal.SIGVTALRM, _stop)
+def run(count: int, seed: int, share: float) -> dict[str, Any]:
+    """What came of so many files, each another text, and of large ones: the counts, and the faults."""
     chance = random.Random(seed)
     texts, tally, faults = originals(), Counter[str](), []
 
@@ -275,7 +285,7 @@ def run(count: int, seed: int) -> dict[str, Any]:
         if found:
             faults.append(f"{found}: {text[:300]!r}")
 
-    for text in (*texts, *large()):
+    for text in (*texts, *large(share), *large(COUNTED / storage.MAX_BYTES)):
         take(text)
     seen: set[int] = set()
     while len(seen) < count:
@@ -292,4 +302,4 @@ def run(count: int, seed: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(int(sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(run(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))

@@ -1,4 +1,4 @@
-"""Random programs against Python itself: `make fuzz` runs 20,000, `make test` 300."""
+"""Random programs against Python itself: `make fuzz` runs 20,000, `make test-all` 300, `make test` 100."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from actgrad.reading import meanings as functions
 from actgrad.reading import names as aliases
 from tests.fuzz import compare
 from tests.fuzz.programs import Generated, programs
+from tests.sample import exhaustive_but
 
 FUZZ = int(os.environ.get("ACTGRAD_FUZZ", "300"))
 PARTS = min(20, max(1, FUZZ // 300))
@@ -69,17 +70,21 @@ def mismatches(generated: Generated, count: compare.Count) -> list[str]:
     return found
 
 
+SAMPLE = "ACTGRAD_FUZZ" not in os.environ
+PER_PART = -(-FUZZ // PARTS)
+
+
 @pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("limit", exhaustive_but([100], [100, 300]) if SAMPLE else [PER_PART])
 def test_programs_are_what_python_computes(
-    part: int, record_property: Callable[[str, object], None]
+    part: int, limit: int, record_property: Callable[[str, object], None]
 ) -> None:
     count = compare.Count()
-    limit = -(-FUZZ // PARTS)
 
     def check(generated: Generated) -> None:
         assert mismatches(generated, count) == []
 
-    each(limit, check, same="ACTGRAD_FUZZ" not in os.environ)
+    each(limit, check, same=SAMPLE)
     record_property("compared with Python", asdict(count))
     assert count.programs >= limit
     assert count.values > 10 * limit

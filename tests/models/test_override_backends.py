@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.sample import exhaustive_but
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +105,7 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module", params=["jax", "torch"])
+@pytest.fixture(scope="module", params=exhaustive_but(["torch"], ["jax", "torch"]))
 def found(request: Any) -> dict[str, Any]:
     pytest.importorskip("keras")
     pytest.importorskip(request.param)

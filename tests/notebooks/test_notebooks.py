@@ -72,6 +72,7 @@ def test_first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(done, "text/plain")[0].startswith("<activation spiky(x) = ")
 
 
+@pytest.mark.exhaustive
 def test_guided_backpropagation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorflow")
     pytest.importorskip("keras")

@@ -53,6 +53,7 @@ def test_source_as_json() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_train_as_json(actgrad: Any, small: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     options = ("--data", small, "--output", tmp_path / "run", "--epochs", 1, "--seeds", 1, "--json")

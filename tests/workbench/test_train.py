@@ -112,6 +112,7 @@ def interrupt(arguments: list[str], when: Callable[[], bool]) -> tuple[int, str]
         process.kill()
 
 
+@pytest.mark.exhaustive
 def test_stopped_and_resumed_is_the_same_as_uninterrupted(
     actgrad: Run, whole: Any, small: Path, tmp_path: Path
 ) -> None:
@@ -146,6 +147,7 @@ def test_stopped_and_resumed_is_the_same_as_uninterrupted(
                 np.testing.assert_array_equal(resumed[key], once[key])
 
 
+@pytest.mark.exhaustive
 def test_nan_is_named_in_words(actgrad: Run, small: Path, tmp_path: Path) -> None:
     file = tmp_path / "grows.py"
     file.write_text("def grows(x):\n    return 1e38 * x**2\n", encoding="utf-8")
@@ -167,6 +169,7 @@ def test_nan_is_named_in_words(actgrad: Run, small: Path, tmp_path: Path) -> Non
     assert "is the share of class 0" in text
 
 
+@pytest.mark.exhaustive
 def test_stabilised(actgrad: Any, small: Path, tmp_path: Path) -> None:
     square = ROOT / "examples" / "square.py"
     done = actgrad(
