@@ -4,10 +4,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# pip's own account goes to a file; what a person needs to know is one sentence.
+INSTALL = @$(PIP) install -q -c constraints.txt $(1) >.venv/pip.log 2>&1 || { \
+  grep -m 1 ERROR .venv/pip.log >&2; \
+  echo "actgrad: could not install $(1). This needs a package index: a network, or pip's settings for a" \
+    "mirror (PIP_INDEX_URL) or a folder of wheels (PIP_FIND_LINKS). All that pip said: .venv/pip.log" >&2; \
+  exit 1; }
 FUZZ ?= 20000
 DATA ?= ../shared/data
 TRAININGS_ARGS ?=
 EXTRAS ?=
+DEMO_EXTRAS := tensorflow-cpu,keras,workbench
+TEST_EXTRAS := tensorflow-cpu,torch,jax,keras,numba,onnx,workbench,dask,test
 TEST_ARGS ?=
 BENCH_ARGS ?=
 DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrite
@@ -16,12 +24,14 @@ DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrit
 .DELETE_ON_ERROR:
 # Two pips in one environment at the same time break it, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help setup demo test lint bench trainings fuzz docs package clean
+.PHONY: help setup demo test test-all coverage lint bench trainings fuzz docs package clean
 
 help:
 	@echo "make setup   an environment with everything, for working on actgrad"
 	@echo "make demo    train a network on real images with an activation of your own"
-	@echo "make test    all tests                    (TEST_ARGS='-k name' chooses)"
+	@echo "make test    the tests; 8 minutes         (TEST_ARGS='-k name' chooses)"
+	@echo "make test-all   those that are exhaustive too, as CI runs them; 40 minutes"
+	@echo "make coverage   how much of the package the tests run, in per cent"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure speed and memory; 20 minutes   (BENCH_ARGS=--quick, or '--only torch builtins')"
 	@echo "make trainings   train on MNIST and Fashion-MNIST; an hour   (DATA=folder, TRAININGS_ARGS=...)"
@@ -46,27 +56,36 @@ $(READY):
 
 $(READY)-demo: $(NEEDS)
 	@echo "Installing TensorFlow, Keras and what the command needs (once; some minutes)."
-	$(PIP) install -q -c constraints.txt -e '.[tensorflow-cpu,keras,workbench]'
+	$(call INSTALL,-e '.[$(DEMO_EXTRAS)]')
 	@touch $@
 
 # First, alone and pinned: a looser request, also through another package, may bring a newer build
 # with gigabytes of GPU libraries.
 $(READY)-torch: $(NEEDS)
 	@echo "Installing PyTorch (once; some minutes)."
-	$(PIP) install -q -c constraints.txt torch==2.13.0
+	$(call INSTALL,torch==2.13.0)
 	@touch $@
 
 $(READY)-test: $(READY)-torch $(NEEDS)
 	@echo "Installing the other frameworks and the test tools (once; some minutes)."
-	$(PIP) install -q -c constraints.txt -e '.[tensorflow-cpu,torch,jax,keras,numba,onnx,workbench,dask,test]'
+	$(call INSTALL,-e '.[$(TEST_EXTRAS)]')
+	@touch $@
+
+# Libraries that take an activation: in the tests, and to measure beside. PyTorch is named again so that
+# none of them brings another; three of them ask for torchvision, which they use here for nothing, and
+# whose usual build does not go with PyTorch's for the CPU.
+$(READY)-integrations: $(READY)-test $(NEEDS)
+	@echo "Installing the libraries that take an activation (once; some minutes)."
+	$(call INSTALL,torch==2.13.0 -e '.[integrations]')
+	$(call INSTALL,--no-deps snntorch spikingjelly norse)
 	@touch $@
 
 $(READY)-lint: $(NEEDS)
-	$(PIP) install -q -c constraints.txt -e '.[lint]'
+	$(call INSTALL,-e '.[lint]')
 	@touch $@
 
 $(READY)-docs: $(NEEDS)
-	$(PIP) install -q -c constraints.txt -e '.[docs]'
+	$(call INSTALL,-e '.[docs]')
 	@touch $@
 
 setup: $(READY)-test $(READY)-lint $(READY)-docs
@@ -78,17 +97,20 @@ demo: $(READY)-demo
 test: $(READY)-test
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
 
+test-all: $(READY)-integrations
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not gpu" $(TEST_ARGS)
+
+# How much of the package the tests run, in per cent of lines and branches; half an hour.
+coverage: $(READY)-integrations
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not gpu" --cov --cov-report= $(TEST_ARGS)
+	$(BIN)/python -m coverage report --format=total
+
 lint: $(READY)-lint
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Other libraries to measure beside, without what they ask for: that would be another PyTorch. They lie
-# beside the environment's own packages, not among them.
-$(READY)-peers: $(READY)-test
-	@$(PIP) install -q --no-deps --upgrade -c constraints.txt --target .venv/peers snntorch spikingjelly \
-	  && touch $@ || echo "actgrad: no snnTorch and SpikingJelly; measuring without them" >&2
-
-bench: $(READY)-test $(READY)-peers
+bench: $(READY)-integrations
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 # What is finished is kept: started again, it goes on.
@@ -96,7 +118,7 @@ trainings: $(READY)-test
 	$(BIN)/python benchmarks/trainings.py --data $(DATA) --output runs/trainings $(TRAININGS_ARGS)
 
 fuzz: $(READY)-test
-	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/fuzz tests/agreement $(TEST_ARGS)
+	ACTGRAD_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto -m "not gpu" tests/fuzz tests/agreement $(TEST_ARGS)
 	$(BIN)/python benchmarks/ulp.py --print
 
 modes: $(READY)-test

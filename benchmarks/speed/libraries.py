@@ -1,23 +1,18 @@
 """Other libraries' surrogates beside the same formula in ours.
 
-They are not among this project's packages, because they ask for other versions of PyTorch; `make bench`
-puts them without what they ask for into a folder beside the environment's own.
+`make bench` installs them.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from actgrad import surrogates
 from actgrad.workbench.timing import STEPS, step, tensor
 from speed.cells import Cell, compared, forget_compiled, size_column
 from speed.functions import same_work
-
-sys.path.append(str(Path(sys.prefix) / "peers"))
 
 TITLE = "Beside other libraries, on their own surrogates"
 NOTE = (

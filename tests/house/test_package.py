@@ -24,9 +24,10 @@ TRIED = {extra for key in PACKAGE["USE"] for extra in key.split(",")}
 NOT_TRIED = {
     "onnx": "what PyTorch writes ONNX with, and nothing of actgrad; tests/saved uses it",
     "dask": "a cluster's side of the command; tests/compare uses it",
-    "ray": "a cluster's side of the command; tests/compare uses it where it is installed",
+    "ray": "a cluster's side of the command; tests/compare uses it",
     "tensorflow": "the same as tensorflow-cpu, but for the build",
     "all": "the union of the others",
+    "integrations": "other libraries that `make test-all` installs, to test with",
     "test": "what `make test` installs",
     "lint": "what `make lint` installs",
     "docs": "what `make docs` installs",
