@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import importlib.util
 import io
 import math
@@ -11,6 +12,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,19 @@ from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
 
 torch = pytest.importorskip("torch")
 
+from actgrad.frameworks.torch import operator
+
 SOURCE = str(Path(__file__).parents[2] / "src")
 SEVEN = activation(lambda x: x * x, name="seven", surrogate=7)
 STEP = activation(
     lambda x, slope=3.0: 1.0 if x >= 0 else 0.0,
     name="step",
     surrogate=lambda x, slope: slope / (1 + (slope * x) * (slope * x)),
+)
+LEARNT = activation(
+    lambda x, slope=3.0: 1.0 if x >= 0 else 0.0,
+    name="learnt",
+    surrogate=lambda x, slope: {"x": slope / (1 + (slope * x) * (slope * x)), "slope": x * slope},
 )
 SCALED = activation(lambda x, k=2.0: k * x * x, name="scaled")
 HYPOT = activation(lambda a, b: math.hypot(a, b), name="length")
@@ -75,10 +84,20 @@ def test_half_types_compute_in_float32(dtype: Any) -> None:
     assert gradient(f, x).tolist() == [1.0] * 3
 
 
-@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.complex64], ids=str)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool], ids=str)
 def test_what_has_no_derivative_is_refused(dtype: Any) -> None:
     with pytest.raises(DtypeError, match=r"(?s)'seven' got a tensor of dtype torch.*x\.float\(\)"):
         SEVEN(torch.ones(3).to(dtype))
+
+
+def test_a_complex_tensor_is_refused_and_two_real_inputs_are_the_way_out() -> None:
+    z = torch.tensor([3 + 4j, 0.6 - 0.8j])
+    with pytest.raises(DtypeError, match=r"two real inputs.*\n?.*re\(z\.real, z\.imag\)") as caught:
+        SEVEN(z)
+    assert "float()" not in str(caught.value)
+    re = activation(lambda a, b: a / math.hypot(a, b), name="re")
+    got = torch.complex(re(z.real, z.imag), re(z.imag, z.real))
+    torch.testing.assert_close(got, z / z.abs())
 
 
 def test_a_sparse_tensor_is_refused() -> None:
@@ -326,7 +345,7 @@ def test_one_parameter_per_channel(shape: tuple[int, ...], channels: int) -> Non
 def learnt() -> Any:
     model = torch.nn.Sequential(
         torch.nn.Linear(3, 4),
-        STEP.module(slope=trainable(2.0, low=0.1, per_channel=True)),
+        LEARNT.module(slope=trainable(2.0, low=0.1, per_channel=True)),
         SEVEN.module(),
     )
     model(torch.randn(2, 3)).sum().backward()
@@ -372,7 +391,7 @@ def test_a_state_dict_loads_with_weights_only_into_a_fresh_module() -> None:
     file.seek(0)
     fresh = torch.nn.Sequential(
         torch.nn.Linear(3, 4),
-        STEP.module(slope=trainable(2.0, low=0.1, per_channel=True)),
+        LEARNT.module(slope=trainable(2.0, low=0.1, per_channel=True)),
         SEVEN.module(),
     )
     fresh.load_state_dict(torch.load(file, weights_only=True))
@@ -406,7 +425,7 @@ class Small(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(3, 4)
-        self.step = STEP.module(slope=trainable(1.5))
+        self.step = LEARNT.module(slope=trainable(1.5))
         self.seven = SEVEN.module()
 
     def forward(self, x: Any) -> Any:
@@ -460,6 +479,130 @@ def test_a_whole_gradient_is_exported_for_inference_only() -> None:
         torch.export.export(guided.module(), (x,))
     with torch.no_grad():
         assert torch.export.export(guided.module(), (x,)).module()(x).tolist() == [0.0, 2.0]
+
+
+# Recorded by torch.fx and torch.jit.
+
+
+class Recorded(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 4)
+        self.act = SCALED.module(k=trainable(1.5, per_channel=True))
+
+    def forward(self, x: Any) -> Any:
+        return SEVEN(self.act(self.layer(x)))
+
+
+def test_torch_fx_records_the_activation_as_one_call() -> None:
+    model, x = Recorded(), torch.randn(5, 3)
+    expected = model(x)
+    graph = torch.fx.symbolic_trace(model)
+    assert [n.op for n in graph.graph.nodes][1:-1] == ["call_module"] * 2 + ["call_function"]
+    torch.testing.assert_close(graph(x), expected)
+    for m in (model, graph):
+        m.zero_grad()
+        m(x).sum().backward()
+        m.grads = [p.grad.clone() for p in m.parameters()]
+    torch.testing.assert_close(model.grads, graph.grads)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torch_jit_traces_value_and_derivative() -> None:
+    model, x = Recorded(), torch.randn(5, 3)
+    model(x)
+    traced = torch.jit.trace(model, x)  # it checks itself what it recorded
+    same(model, traced)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchscript_is_refused_with_the_way_out() -> None:
+    with pytest.raises(CallError, match=r"TorchScript.*\n.*torch\.jit\.trace"):
+        torch.jit.script(torch.nn.Sequential(SEVEN.module()))
+
+
+# The checks of PyTorch itself.
+
+CHECKED = [
+    activation(lambda x: math.tanh(x) * math.exp(-x * x), name="bump"),
+    activation(lambda x, k=1.5: x / (1 + math.exp(-k * x)), name="swish"),
+    HYPOT,
+]
+
+
+@pytest.mark.parametrize("f", CHECKED, ids=lambda f: f.name)
+def test_gradcheck(f: Any) -> None:
+    x = [torch.randn(4, 3, dtype=torch.float64, requires_grad=True) for _ in f.inputs]
+    k = [torch.tensor(0.8, dtype=torch.float64, requires_grad=True) for _ in f.parameters]
+
+    def call(*tensors: Any) -> Any:
+        n = len(f.inputs)
+        return f(*tensors[:n], **dict(zip(f.parameters, tensors[n:], strict=True)))
+
+    options = {"check_forward_ad": True, "check_batched_grad": True}
+    assert torch.autograd.gradcheck(call, (*x, *k), **options, check_batched_forward_grad=True)
+    assert torch.autograd.gradgradcheck(
+        call, (*x, *k), check_batched_grad=True, check_fwd_over_rev=True, check_rev_over_rev=True
+    )
+
+
+def test_gradcheck_sees_a_false_derivative() -> None:
+    x = torch.randn(3, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        torch.autograd.gradcheck(SEVEN, (x,))
+
+
+def test_opcheck_of_the_operator_for_the_host() -> None:
+    ON_HOST(torch.ones(3))
+    key = next(iter(operator._functions))
+    arguments = (key, [torch.randn(3)])
+    torch.library.opcheck(torch.ops.actgrad.opaque.default, arguments)
+
+
+# Every device.
+
+
+def test_a_default_device_changes_nothing() -> None:
+    x = torch.linspace(-2, 2, 9, requires_grad=True)
+    expected = STEP(x, slope=2.0)
+    with torch.device("meta"):
+        y = STEP(x, slope=2.0)
+        torch.autograd.backward(y, torch.ones(9, device="cpu"))
+    torch.testing.assert_close(y, expected)
+    assert x.grad.device.type == "cpu"
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "xpu"])
+def test_devices_that_are_not_here_go_the_same_way(device: str) -> None:
+    """Fake tensors of a device refuse what moves data to the host, and a mix of devices."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    # (Without autograd, whose engine asks for the device itself.)
+    with FakeTensorMode():
+        x = torch.empty(300, 300, device=device)
+        found = [f(x, slope=2.0) for f in (STEP, STEP.derivative)]
+    assert {(y.device.type, y.shape, y.dtype) for y in found} == {(device, x.shape, x.dtype)}
+
+
+# Memory.
+
+
+def test_dropped_activations_leave_nothing() -> None:
+    x = torch.linspace(-1, 1, 8, requires_grad=True)
+
+    def leave(count: int, start: int) -> None:
+        for i in range(count):
+            f = STEP(slope=1.0 + (start + i) / 1e6)
+            torch.autograd.grad(f(x).sum(), x)
+        gc.collect()
+
+    leave(300, 0)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    leave(2000, 1000)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 2000 * 1024
 
 
 # The source.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 import warnings
 from typing import Any
 
@@ -14,9 +13,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from actgrad import activation
+from actgrad.codegen.size import expanded, operations
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks import patience
 from actgrad.frameworks.torch import fused as torch_fused
+from actgrad.frameworks.torch import rule
+from actgrad.frameworks.torch.dialect import DIALECT
 
 LARGE = torch_fused.LARGE
 bump = activation(lambda x: math.tanh(x) * math.exp(-x * x), name="fused_bump")
@@ -24,27 +26,37 @@ shifted = activation(lambda x, a=2.0: x * x + a if x > 0 else a * x, name="fused
 product = activation(lambda x, y: x * y + x, name="fused_product")
 
 
+ACTIVATIONS = (bump, shifted, product)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for f in ACTIVATIONS:
+        for program in (f.program, f.program.structure):
+            program.kept.pop("torch", None)
+            for made in [*program.kept.values()]:
+                made.kept.pop("torch", None)
+    monkeypatch.setattr(torch_fused, "_off", False)
+    monkeypatch.setattr(torch_fused, "_warned", False)
+
+
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the kernels that were asked for. They run unfused, so that no test waits for a compiler."""
+    """Names of the loops that were asked for. They run unfused, so that no test waits for a compiler."""
     names: list[str] = []
 
-    def stand_in(program: Any, dtype: Any, tensors: Any) -> Any:
+    def stand_in(program: Any, device: Any, dtype: Any, tensors: Any) -> Any:
         names.append(program.name)
-        function = torch_fused.kernel(program, torch_fused.DIALECT, torch_fused.host)
+        function = torch_fused.kernel(program, DIALECT, torch_fused.operator)
 
-        def run(arguments: list[Any]) -> None:
-            rows, out, *rest = arguments
-            length = rows * torch_fused.ROW
-            assert length <= out.numel() < length + torch_fused.ROW
-            flat = [t.as_strided((length,), (1,)) if t.dim() else t for t in (out, *rest)]
-            flat[0].copy_(function(*(t.float() for t in flat[1:])))
+        def run(out: Any, *rest: Any) -> None:
+            assert out.shape[1] == torch_fused.ROWS["cpu"]
+            assert all(t.shape == out.shape for t in rest if t.dim())
+            out.copy_(function(*(t.float() for t in rest)))
 
         return run
 
     monkeypatch.setattr(torch_fused, "_compile", stand_in)
-    monkeypatch.setattr(torch_fused, "_kernels", {})
-    monkeypatch.setattr(torch_fused, "_off", False)
     return names
 
 
@@ -67,7 +79,10 @@ def gradient(f: Any, x: Any, upstream: Any, **parameters: Any) -> Any:
 def test_value_and_gradient_are_one_kernel_each_whatever_the_shape(
     dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_fused, "_kernels", {})
+    compile_one, names = torch_fused._compile, []
+    monkeypatch.setattr(
+        torch_fused, "_compile", lambda p, *rest: names.append(p.name) or compile_one(p, *rest)
+    )
     for shape in ((LARGE,), (LARGE + 17,), (40, 1001), (3, 5, 64, 64)):
         x, upstream = torch.randn(shape).to(dtype), torch.randn(shape).to(dtype)
         exact = x.double().numpy()
@@ -79,9 +94,7 @@ def test_value_and_gradient_are_one_kernel_each_whatever_the_shape(
             value.double().numpy(), bump.program.evaluate(exact), **tolerance
         )
         np.testing.assert_allclose(found.double().numpy(), slope, **({"atol": 1e-2} | tolerance))
-    kernels = torch_fused._kernels
-    assert [key[0].name for key in kernels] == ["fused_bump", "fused_bump_gradient"]
-    assert None not in kernels.values()
+    assert names == ["fused_bump", "fused_bump_gradient"]
 
 
 def test_small_numbers_are_right_although_the_compilers_own_functions_are_not() -> None:
@@ -135,12 +148,17 @@ def test_a_small_call_never_asks_for_a_compiler(shape: Any, compiled: list[str])
     assert compiled == []
 
 
-def test_a_parameter_given_for_a_call_is_an_argument_of_the_one_kernel(compiled: list[str]) -> None:
+def test_a_number_is_an_argument_of_the_one_loop(compiled: list[str]) -> None:
     x = torch.randn(LARGE)
-    for a in (1.0, 2.5, torch.tensor(3.0)):
-        got = shifted(x, a=a)
-        torch.testing.assert_close(got, torch.where(x > 0, x * x + a, a * x))
-    assert compiled == ["fused_shifted"]
+    for a in (1.0, 2.5, -0.0, torch.tensor(3.0)):
+        want = torch.where(x > 0, x * x + a, a * x)
+        torch.testing.assert_close(shifted(x, a=a), want)
+        if isinstance(a, float):
+            torch.testing.assert_close(shifted(a=a)(x), want)
+            torch.testing.assert_close(
+                gradient(shifted(a=a), x, x), x * torch.where(x > 0, 2 * x, a)
+            )
+    assert compiled == ["fused_shifted", "fused_shifted_gradient_x"]
 
 
 def test_several_inputs(compiled: list[str]) -> None:
@@ -226,15 +244,27 @@ def test_what_has_no_numbers_in_its_memory_runs_unfused(compiled: list[str]) -> 
 # The compiler.
 
 
-def test_threads_that_call_at_once_compile_once(
+def test_threads_that_call_at_once_compile_once_and_none_waits(
     compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in = torch_fused._compile
-    monkeypatch.setattr(
-        torch_fused, "_compile", lambda *arguments: time.sleep(0.2) or stand_in(*arguments)
-    )
-    x, found = torch.randn(LARGE), []
-    threads = [threading.Thread(target=lambda: found.append(bump(x))) for _ in range(4)]
+    others_are_done = threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        assert others_are_done.wait(60)
+        return stand_in(*arguments)
+
+    monkeypatch.setattr(torch_fused, "_compile", slow)
+    x, found, lock = torch.randn(LARGE), [], threading.Lock()
+
+    def once() -> None:
+        got = bump(x)
+        with lock:
+            found.append(got)
+            if len(found) == 3:  # all but the one that compiles
+                others_are_done.set()
+
+    threads = [threading.Thread(target=once) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -279,3 +309,50 @@ def test_a_long_compilation_says_so_once(
     gradient(bump, torch.randn(LARGE), torch.randn(LARGE))
     assert len(caplog.messages) == 1
     assert "'fused_bump'" in caplog.text
+
+
+def newton(steps: int) -> Any:
+    def root(x):
+        y = x + 1.0
+        for _ in range(steps):
+            y = 0.5 * (y + x / y)
+        return y
+
+    return activation(root, name=f"newton{steps}")
+
+
+def test_shared_parts_are_not_written_out_by_the_compiler() -> None:
+    """Twelve steps: Inductor's own choice would expand them to 12,000 operations, and not end."""
+    f = newton(12)
+    assert expanded(f.program.value) > 10_000 > 50 * operations(f.program.value)
+    x = torch.rand(LARGE) + 0.5
+    torch.testing.assert_close(f(x), x.sqrt())
+    assert None not in rule.plan(f.program).fused.loops.values()
+
+
+def test_a_program_too_large_to_compile_runs_unfused_with_one_notice(compiled: list[str]) -> None:
+    f = newton(100)
+    x = torch.rand(LARGE) + 0.5
+    with pytest.warns(UnfusedWarning, match="'newton100' has 301 operations") as said:
+        found = [f(x) for _ in range(2)]
+    assert len(said) == 1
+    torch.testing.assert_close(found, [x.sqrt()] * 2)
+    assert compiled == []
+
+
+def test_what_watches_the_operations_sees_them(compiled: list[str]) -> None:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    x = torch.randn(LARGE)
+    graph = make_fx(bump)(x)
+    assert "tanh" in graph.code
+    torch.testing.assert_close(graph(x), bump(x))
+    assert compiled == ["fused_bump"]
+
+
+def test_inference_mode(compiled: list[str]) -> None:
+    x = torch.randn(LARGE)
+    with torch.inference_mode():
+        y = bump(x)
+    torch.testing.assert_close(y, bump(x))
+    assert compiled == ["fused_bump"]

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
-from actgrad.catalogue import activations
 from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
 torch = pytest.importorskip("torch")
-from actgrad.codegen.emit import kernel
 from actgrad.frameworks import torch as room
-from actgrad.frameworks.torch import rule as torch_rule
-from actgrad.frameworks.torch.host import host
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 OPERATIONS = sorted(OPS.keys() - {"given", "host", "select", "gather"})
@@ -113,75 +108,3 @@ def test_an_operation_compiled(op: str) -> None:
     torch._dynamo.reset()
     compiled = torch.compile(room.native(program(op)), fullgraph=True)
     compare(compiled, program(op), torch.float32, 0 if op in EXACT else 6)
-
-
-BINARY = [
-    op for op in OPERATIONS if len(OPS[op].arguments.split()) == 2 and op not in ("and", "or")
-]
-
-
-@pytest.mark.parametrize("number", [0.3, -1.5, 2.0, 0.0, -0.0, np.inf, np.nan])
-@pytest.mark.parametrize("op", BINARY)
-def test_a_number_that_is_kept_as_a_tensor_gives_the_same_bits(op: str, number: float) -> None:
-    for arguments in ((var("x"), const(number)), (const(number), var("x"))):
-        value = make(op, *arguments)
-        if OPS[op].boolean:
-            value = make("select", value, const(number), var("x"))
-        lone = Program(op, ("x",), (), value)
-        (x,) = points(1, torch.float32)
-        kept = torch_rule._unfused(lone, torch.float32)
-        expected = kernel(lone, room.DIALECT, host)(x)
-        assert_same_bits(kept(x), expected)
-
-
-def assert_same_bits(found: Any, expected: Any) -> None:
-    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
-    bits = torch.int32 if found.dtype == torch.float32 else torch.int64
-    same = (found.view(bits) == expected.view(bits)) | (found.isnan() & expected.isnan())
-    assert same.all(), (found, expected)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("op", sorted((EXACT | {"floordiv", "sqrt"}) - {"and", "or"}))
-def test_one_number_is_computed_as_one_of_many(op: str, dtype: str) -> None:
-    shortened = 0
-    for arguments in itertools.product(
-        [var("x"), const(-1.5), const(0.0), const(0.3)], repeat=len(OPS[op].arguments.split())
-    ):
-        if var("x") not in arguments:
-            continue
-        value = (
-            make(op, *arguments) if op != "not" else make(op, make("lt", *arguments, const(0.3)))
-        )
-        if OPS[op].boolean:
-            value = make("select", value, var("x"), const(-0.0))
-        enough = make("lt", var("x"), const(-1e9))  # operations, so that a number is worth its cost
-        lone = Program(op, ("x",), (), make("select", enough, var("x"), value))
-        if not torch_rule._of_one(lone.closed, DTYPES[dtype]):
-            continue
-        shortened += 1
-        many = torch.cat([torch.tensor(SPECIAL), torch.linspace(0.1, 3, 50)]).to(DTYPES[dtype])
-        ones = [room.call(lone, (x.reshape(1, 1),), {}) for x in many]
-        assert_same_bits(torch.cat(ones)[:, 0], room.call(lone, (many,), {}))
-    assert bool(shortened) == (op != "sqrt")
-
-
-ARITHMETIC = ("relu", "hard_sigmoid", "hard_swish", "hard_tanh", "softsign", "spiky")
-
-
-@pytest.mark.parametrize("name", ARITHMETIC)
-def test_one_number_by_an_activation_and_its_gradient(name: str) -> None:
-    f = getattr(activations, name)
-    program = f.program.closed.only_vjp
-    assert torch_rule._of_one(program, torch.float32)
-    x = torch.linspace(-6.3, 6.1, 40, requires_grad=True)
-    upstream = torch.linspace(-1, 2, 40)
-    value = f(x)
-    value.backward(upstream)
-    for one, up, expected, slope in zip(x, upstream, value, x.grad, strict=True):
-        for shape in ((), (1,), (1, 1)):
-            alone = one.detach().reshape(shape).requires_grad_()
-            found = f(alone)
-            found.backward(up.reshape(shape))
-            assert_same_bits(found, expected.reshape(shape))
-            assert_same_bits(alone.grad, slope.reshape(shape))

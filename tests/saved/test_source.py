@@ -173,7 +173,7 @@ def test_it_stands_alone(found: Any, case: int, dtype: str) -> None:
         ("numpy", "np", "np_"),
         ("numpy", "abs", "abs"),
         ("torch", "torch", "torch_"),
-        ("torch", "_Rule", "_Rule_"),
+        ("torch", "Rule", "Rule_"),
         ("tensorflow", "tf", "tf_"),
         ("jax", "jnp", "jnp_"),
         ("jax", "total", "total"),

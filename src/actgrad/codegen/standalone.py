@@ -44,6 +44,7 @@ def standalone(program: Program, dialect: Dialect) -> str:
         doc=f"{program.name}({', '.join(program.inputs)}) = {program}",
         value=value,
         gradients=_tuple(gradients),
+        reverse_only=len(program.reverse_only),
     )
     body = "\n\n\n".join([*functions, binding.strip()])
     helpers = helpers_text(body, dialect)
@@ -65,7 +66,9 @@ def _private(name: str) -> str:
 def _used(dialect: Dialect) -> frozenset[str]:
     """What a standalone file knows by name, outside of its functions; of `np.abs` that is `np`."""
     fields = ("name", "signature", "arguments", "upstream", "value", "gradients")
-    binding = dialect.binding.format(**{field: f"_{field}" for field in fields}, size=0, doc="")
+    binding = dialect.binding.format(
+        **{field: f"_{field}" for field in fields}, size=0, reverse_only=0, doc=""
+    )
     texts = [dialect.imports, *dialect.helpers.values(), binding]
     for condition, each in (("0", dialect), *dialect.variants):
         operations = (condition, *each.table.values())

@@ -8,10 +8,10 @@ or one per input and parameter where the rule names a parameter.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -54,7 +54,14 @@ class _MadeOnce(type):
             made.vectors,
         )
         with _one_at_a_time:
-            return _programs.setdefault(content, made)
+            program = _programs.setdefault(content, made)
+            if program is made:
+                open_ = tuple((name, 0.0) for name, _ in made.parameters)
+                alike = repr(open_) == repr(made.parameters) and not made.fixed
+                structure = None if alike else replace(made, parameters=open_, fixed=())
+                # Not a cached property: torch.compile follows this attribute, and no lock.
+                object.__setattr__(made, "_structure", structure)
+            return program
 
 
 _programs: WeakValueDictionary[Any, Any] = WeakValueDictionary()
@@ -73,6 +80,7 @@ class Program(metaclass=_MadeOnce):
     """Parameters whose values are part of the expression, such as a loop's length."""
     vectors: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The parameters that are vectors, each with the names of its entries, which stand in `parameters`."""
+    _structure: ClassVar[Program | None] = None
 
     @property
     def settings(self) -> dict[str, Value]:
@@ -102,6 +110,16 @@ class Program(metaclass=_MadeOnce):
     @property
     def arguments(self) -> tuple[str, ...]:
         return self.inputs + tuple(name for name, _ in self.parameters)
+
+    @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """What others make of the program and want again; it goes with it."""
+        return {}
+
+    @property
+    def structure(self) -> Program:
+        """The same for all values of its parameters: what kernels are made for."""
+        return self if self._structure is None else self._structure
 
     @cached_property
     def expressions(self) -> tuple[Expr, ...]:
@@ -201,7 +219,20 @@ class Program(metaclass=_MadeOnce):
         return show(self.value)
 
 
-@cache
+def _kept(make: Callable[..., Program]) -> Callable[..., Program]:
+    """Made once for each program, which keeps it: so it goes when the program goes."""
+
+    def of(program: Program, argument: Any) -> Program:
+        key = (make.__name__, argument)
+        if key not in program.kept:
+            program.kept[key] = make(program, argument)
+        made: Program = program.kept[key]
+        return made
+
+    return of
+
+
+@_kept
 def _partial(program: Program, name: str) -> Program:
     suffix = "" if len(program.arguments) == 1 else f"_{name}"
     return replace(
@@ -213,7 +244,7 @@ def _partial(program: Program, name: str) -> Program:
     )
 
 
-@cache
+@_kept
 def _bound(program: Program, kept: frozenset[str]) -> Program:
     values = {n: const(v) for n, v in program.parameters if n not in kept and isinstance(v, float)}
     if not values:
@@ -231,7 +262,7 @@ def _bound(program: Program, kept: frozenset[str]) -> Program:
     )
 
 
-@cache
+@_kept
 def _vjp(program: Program, name: str) -> Program:
     upstream = program.upstream
     if name in program.reverse_only:

@@ -1,4 +1,4 @@
-"""PyTorch: native operations with the derivative in force, in every mode: see `torch_rule`."""
+"""PyTorch: native operations with the derivative in force, in every mode: see `binding`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def native(program: Program) -> Callable[..., Any]:
 
 
 def module(program: Program, parameters: Mapping[str, Any]) -> Any:
-    """The activation as a `torch.nn.Module`: see `torch_module.ActivationModule`."""
-    from actgrad.frameworks.torch import modules as torch_module
+    """The activation as a `torch.nn.Module`: see `modules.ActivationModule`."""
+    from actgrad.frameworks.torch.modules import ActivationModule
 
-    return torch_module.ActivationModule(program, parameters)
+    return ActivationModule(program, parameters)
 
 
 def source(program: Program) -> str:

@@ -1,10 +1,11 @@
-"""The activation as one call in a graph of torch.compile, constant in its program.
+"""The activation as one call in a graph of torch.compile, constant in its structure.
 
-Imported while such a graph is traced, and never before: it loads the compiler. A graph takes texts and
-numbers for constants, so in it a program goes by a text. The compiler compares programs by identity:
-as each different one is made once, an edited function is compiled anew, and an equal one is not.
+Left to itself, Dynamo would trace into the rule, and lose its backward under `torch.func`: so the rule
+stands in the graph as one call, which AOTAutograd runs through as eager mode would. A graph takes texts
+for constants, so a structure goes by a text. Dynamo compares structures by identity: as each different
+one is made once, an edited function is compiled anew, and an equal one, or another number, is not.
 
-What is followed on the way here is asked for in every call of the graph: each name, each length.
+Imported while such a graph is traced, and never before: `torch.compiler` loads the compiler.
 """
 
 from __future__ import annotations
@@ -14,48 +15,42 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.compiler import is_exporting
 
 from actgrad.errors import CallError
-from actgrad.frameworks.torch import rule as torch_rule
-from actgrad.frameworks.torch.rule import prepared
+from actgrad.frameworks.torch import arguments, rule
 from actgrad.language.program import Program
 
 
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
-    if len(inputs) == 1 and not parameters:
-        x = inputs[0]
-        if isinstance(x, Tensor) and (key := text_alone(program, x.dtype, x.layout)):
-            return apply(key, (), x)
-    if is_exporting():
+    if torch.compiler.is_exporting():
         raise CallError(
             f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
             f"  Leave it out: `torch.export.export(model, args)`."
         )
-    return apply(text(program), *prepared(program, inputs, parameters))
+    if len(inputs) == 1 and not program.parameters:
+        x = inputs[0]
+        if isinstance(x, Tensor) and is_taken(x.dtype, x.layout):
+            return apply(key(program), x)
+    return apply(key(program.structure), *arguments.arguments(program, inputs, parameters))
 
 
-_programs: dict[str, Program] = {}
+is_taken = torch.compiler.assume_constant_result(arguments.is_taken)
+
+_plans: dict[str, rule.Plan] = {}
 
 
-@torch._dynamo.assume_constant_result
-def text(program: Program) -> str:
-    key = f"{program.name} {id(program)}"
-    _programs[key] = program
-    return key
-
-
-@torch._dynamo.assume_constant_result
-def text_alone(program: Program, dtype: Any, layout: Any) -> str | None:
-    """For a tensor that is taken as it is."""
-    return None if is_exporting() or not torch_rule.takes(dtype, layout) else text(program)
-
-
-@torch.compiler.allow_in_graph
-def apply(text: str, kept: Sequence[str], *tensors: Any) -> Any:
-    return torch_rule.apply(_programs[text], kept, *tensors)
+@torch.compiler.assume_constant_result
+def key(program: Program) -> str:
+    text = f"{program.name} {id(program.structure)}"
+    _plans[text] = rule.plan(program)
+    return text
 
 
 @torch.compiler.allow_in_graph
-def gradients(text: str, needed: Sequence[bool], upstream: Any, *tensors: Any) -> tuple[Any, ...]:
-    return torch_rule.gradients(_programs[text], needed, upstream, *tensors)
+def apply(text: str, *tensors: Any) -> Any:
+    return _plans[text].apply(tensors[0].dtype, *tensors)
+
+
+@torch.compiler.allow_in_graph
+def backward(text: str, needed: Sequence[bool], upstream: Any, *tensors: Any) -> tuple[Any, ...]:
+    return tuple(_plans[text].backward(needed, upstream, tensors))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
@@ -61,11 +62,32 @@ TABLE: dict[str, str] = {
     "host": "_host",
 }
 
+_IMPORTS, _RULE = (
+    resources.files(__package__).joinpath("binding.py").read_text("utf-8").split("SMALL =")
+)
+_IMPORTS = _IMPORTS.split('"""\n')[-1]
+_BINDING = (
+    f"SMALL ={_RULE}".replace("{", "{{").replace("}", "}}")
+    + '''
+
+_GRADIENTS = {gradients}
+_KERNEL = Kernel({value}, {size}, [Kernel(each) for each in _GRADIENTS], {reverse_only})
+
+
+def {name}({signature}):
+    """{doc}"""
+    arguments = {arguments}
+    like = next(a for a in arguments if isinstance(a, torch.Tensor))
+    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
+    return _KERNEL.apply(like.dtype, *tensors)
+'''
+)
+
 LACKS = {"mod": lower.mod, "floordiv": lower.floordiv, "cbrt": lower.cbrt}
 
 _EAGER = Dialect(
     "torch",
-    "import torch",
+    _IMPORTS.strip(),
     TABLE,
     typed="{like}.new_full((), {0})",
     lacks=LACKS,
@@ -73,42 +95,7 @@ _EAGER = Dialect(
     vector="torch.as_tensor({0}, dtype={like}.dtype, device={like}.device)",
     step="{0}.to({like}.dtype)",
     typed_in_calls=True,
-    binding='''
-def {name}({signature}):
-    """{doc}"""
-    arguments = {arguments}
-    like = next(a for a in arguments if isinstance(a, torch.Tensor))
-    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
-    return _Rule.apply(*tensors)
-
-
-class _Rule(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*arguments):
-        return _wide({value}, arguments, arguments).to(arguments[0].dtype)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, upstream):
-        arguments = ctx.saved_tensors
-        inputs, parameters = arguments[:{size}], arguments[{size}:]
-        rules = {gradients}
-        gradients = [_wide(g, (*inputs, upstream, *parameters), arguments) for g in rules]
-        return tuple(g.sum_to_size(a.shape).to(a.dtype) for g, a in zip(gradients, arguments))
-
-
-def _wide(function, tensors, arguments):
-    """In the shape of all arguments; half types compute in float32 inside."""
-    half = tensors[0].dtype in (torch.float16, torch.bfloat16)
-    result = function(*(t.float() if half else t for t in tensors))
-    shape = torch.broadcast_shapes(*(a.shape for a in arguments))
-    return result.clone() if result.shape == shape else result.expand(shape).clone()
-''',
+    binding=_BINDING,
 )
 
 # Inductor's own are wrong near zero on the CPU: expm1(1e-4) by 1e-4, erf(1e-4) by 4e-4 (2.13).

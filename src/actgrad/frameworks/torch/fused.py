@@ -1,13 +1,9 @@
-"""PyTorch's eager mode at the speed of memory: one loop in the place of one for each operation.
+"""Large calls in eager mode: one loop over memory in the place of one for each operation.
 
-Inductor compiles the loop, without Dynamo, whose guards cost more than a small call. It runs over flat
-memory of any length, so shapes never compile anew: there is one kernel for each program and dtype. It
-goes by rows of 64: where Inductor knows nothing of a length, it asks for each vector if it is the last.
-
-A small call never waits for a compiler. It runs unfused for good: there operations cost little, and
-starting the threads of a loop costs much where the machine is busy. Which of the two runs depends on the
-size alone, so a number never depends on what ran before it. Inductor keeps kernels on disk, so the next
-process only loads them. CPU only, so far.
+`torch.compile` makes the loop from the generated text. The loop sees flat memory of any length, in rows:
+shapes never compile anew, and there are no guards, since what a loop depends on is its key here. A small
+call never waits for a compiler, and runs one operation at a time for good. Which of the two runs depends
+on the call alone, so a number never depends on what ran before it.
 """
 
 from __future__ import annotations
@@ -21,184 +17,189 @@ from typing import Any
 import torch
 
 from actgrad.codegen.emit import kernel
+from actgrad.codegen.size import expanded, operations
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.patience import saying
 from actgrad.frameworks.torch.dialect import COMPILED_DIALECT
-from actgrad.frameworks.torch.host import host
+from actgrad.frameworks.torch.operator import operator
 from actgrad.language.program import Program
 
-ROW = 64
+LARGE = 1 << 16
+"""From this many elements on a loop pays. Its call costs 40 µs, an operation of so many elements 10."""
 
-LARGE = 1 << 15
-"""From this many elements on a loop pays; so many PyTorch gives to one thread."""
+ROWS = {"cpu": 64, "cuda": 1}
+"""Devices that have a loop, and the elements in a row. Of whole rows the CPU's loop asks for no last
+vector, which makes it a third faster at a million elements."""
 
-Kernel = Callable[[list[Any]], Any]
+MAX_OPERATIONS = 250
+"""More are compiled in more than ten seconds, and run unfused."""
 
-_kernels: dict[tuple[Any, ...], Kernel | None] = {}
-"""By program, dtypes, and which arguments are single numbers; None where none can be had."""
+INLINED = 100
+"""A program that is larger than this, with its shared parts written out, keeps them in buffers while it
+is compiled. Inductor would inline them: eight steps of Newton's square root in 20 s, twelve never."""
+
+Loop = Callable[..., Any]
 
 _compiling = threading.Lock()
 _off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
+_works = False
+"""Whether a loop was compiled in this process: then one that fails is the only one."""
+_warned = False
 
 
-def run(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
-    """The program's value, or None where it has to run unfused.
+class Fused:
+    """The loops of one program, one for each device and each combination of dtypes."""
 
-    Takes plain CPU tensors, one of them large, and must be called where nothing is recorded for autograd.
-    """
-    if _off:
-        return None
-    like: Any = None
-    signature: list[Any] = [program, dtype]
-    for tensor in tensors:
-        if tensor.dim():
-            signature.append(tensor.dtype)
-            like = tensor if like is None else like
-        else:
-            signature += (tensor.dtype, "number")
-    if not _same_memory(like, tensors) or program.on_host:
-        return None
-    key = tuple(signature)
-    found = _kernels.get(key)
-    if found is None and key not in _kernels:
-        found = compiled(key, program.name, lambda: _compile(program, dtype, tensors), wait=False)
-    if found is None:
-        return None
-    out = torch.empty_like(like, dtype=dtype, requires_grad=False)
-    by_rows(found, (out, *tensors), (ROW, *(ROW if t.dim() else 0 for t in tensors)))
-    return out
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.loops: dict[Any, Loop | None] = {}
+        self.fits = not program.on_host
+
+    def __call__(self, dtype: Any, tensors: Sequence[Any]) -> Any:
+        """The value, or None where it has to run unfused."""
+        like = next(t for t in tensors if t.dim())
+        if _off or not self.fits or not _is_plain(like, tensors):
+            return None
+        tensors = [_in_order_of(like, t) for t in tensors]
+        device = like.device
+        key = (device, dtype, *((t.dtype, t.dim() > 0, t.device) for t in tensors))
+        loop = self.loops.get(key) or self._compiled(key, device, dtype, tensors)
+        if loop is None:
+            return None
+        out = torch.empty_like(like, dtype=dtype, requires_grad=False)
+        row = ROWS[device.type]
+        rows, rest = divmod(out.numel(), row)
+        loop(*(_rows(t, 0, rows, row) for t in (out, *tensors)))
+        if rest:  # the last row's worth again, whole
+            loop(*(_rows(t, t.numel() - row, 1, row) for t in (out, *tensors)))
+        return out
+
+    def _compiled(self, key: Any, device: Any, dtype: Any, tensors: Sequence[Any]) -> Loop | None:
+        """None if it cannot be had, or another thread is compiling: this one does not wait."""
+        global _off, _works
+        size = operations(self.program.value)
+        if size > MAX_OPERATIONS:
+            self.fits = False
+            _warn(
+                f"{self.program.name!r} has {size:,} operations, too many to compile in seconds, so it runs "
+                f"unfused in eager mode: right, and slower"
+            )
+        if not self.fits or not _compiling.acquire(blocking=False):
+            return None
+        try:
+            if key not in self.loops:
+                self.loops[key] = None
+                with saying("PyTorch", self.program.name):
+                    self.loops[key] = _compile(self.program, device, dtype, tensors)
+                _works = True
+        except Exception as error:
+            _off = not _works
+            reason = str(error).strip().partition("\n")[0]
+            _warn(
+                f"PyTorch could not compile {self.program.name!r}, so activations run unfused in eager mode: "
+                f"right, and several times slower\n  {type(error).__name__}: {reason}\n"
+                f"  Install a C++ compiler, or set TORCH_COMPILE_DISABLE=1 to not try."
+            )
+        finally:
+            _compiling.release()
+        return self.loops.get(key)
 
 
-def by_rows(found: Kernel, tensors: Sequence[Any], widths: Sequence[int]) -> None:
-    """Run a kernel over tensors of so many elements in a row. It sees memory only, and no shapes."""
-    rows, rest = divmod(tensors[0].numel(), widths[0])
-    found([rows, *tensors])
-    if rest:  # the last row's worth again, whole
-        found([1, *map(_end, tensors, widths)])
+def _warn(text: str) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(text, UnfusedWarning, stacklevel=2)
 
 
-def _end(tensor: Any, width: int) -> Any:
-    if not width:
-        return tensor
-    return tensor.as_strided((width,), (1,), tensor.storage_offset() + tensor.numel() - width)
+def _is_plain(like: Any, tensors: Sequence[Any]) -> bool:
+    """Whether memory holds the numbers, and nobody watches the operations."""
+    if like.device.type not in ROWS or torch.compiler.is_compiling():
+        return False
+    if torch._C._len_torch_dispatch_stack():
+        return False
+    for t in tensors:
+        if type(t) not in (torch.Tensor, torch.nn.Parameter) or t.is_neg() or not _has_memory(t):
+            return False
+        if t.dim() and t.shape != like.shape:
+            return False
+    within = like.device.type == "cpu" or like.numel() < 1 << 31  # CUDA's loops count in 32 bits
+    return within and _is_dense(like)
 
 
-def in_order_of(like: Any, tensor: Any) -> Any:
+def _has_memory(tensor: Any) -> bool:
+    """Not a zero without memory, nor one of `is_grads_batched`, which has no pointer to ask for."""
+    try:
+        return bool(tensor.data_ptr())
+    except RuntimeError:
+        return False
+
+
+def _is_dense(x: Any) -> bool:
+    if x.is_contiguous():
+        return True
+    expected = 1
+    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _in_order_of(like: Any, tensor: Any) -> Any:
     """The tensor, copied into the memory order of another if it has its own, or is expanded."""
-    if tensor.numel() < LARGE or tensor.shape != like.shape or _same_memory(like, (tensor,)):
+    if tensor is like or not tensor.dim() or tensor.stride() == like.stride():
+        return tensor
+    if like.is_contiguous() and tensor.is_contiguous():
         return tensor
     return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
 
 
-def _same_memory(like: Any, tensors: Sequence[Any]) -> bool:
-    """Whether all tensors, but for single numbers, are dense and have their elements in one order."""
-    shape, strides, contiguous = like.shape, like.stride(), like.is_contiguous()
-    for t in tensors:
-        if t is like or t.dim() == 0:
-            continue
-        if t.shape != shape or not (t.stride() == strides or (contiguous and t.is_contiguous())):
-            return False
-    return contiguous or is_dense(shape, strides)
+def _rows(tensor: Any, start: int, rows: int, row: int) -> Any:
+    if not tensor.dim():
+        return tensor
+    return tensor.as_strided((rows, row), (row, 1), tensor.storage_offset() + start)
 
 
-def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
-    expected = 1
-    for stride, size in sorted(zip(strides, shape, strict=True)):
-        if size != 1:
-            if stride != expected:
-                return False
-            expected *= size
-    return True
-
-
-def compiled(
-    key: tuple[Any, ...], name: str, make: Callable[[], Kernel], wait: bool
-) -> Kernel | None:
-    """The kernel; None if it cannot be had, or another thread is compiling and this one shall not wait."""
-    global _off
-    if found := _kernels.get(key):
-        return found
-    if not _compiling.acquire(blocking=wait):
-        return None
-    try:
-        if key not in _kernels and not _off:
-            _kernels[key] = None
-            with saying("PyTorch", name):
-                _kernels[key] = make()
-    except Exception as error:
-        _off = True
-        reason = str(error).strip().partition("\n")[0]
-        warnings.warn(
-            f"PyTorch could not compile {name!r}, so activations run unfused in eager mode: right, "
-            f"and several times slower\n  {type(error).__name__}: {reason}\n"
-            f"  Install a C++ compiler, or set TORCH_COMPILE_DISABLE=1 to not try.",
-            UnfusedWarning,
-            stacklevel=2,
-        )
-    finally:
-        _compiling.release()
-    return _kernels.get(key)
-
-
-def _compile(program: Program, dtype: Any, tensors: Sequence[Any]) -> Kernel:
-    """A kernel of [rows, out, *tensors] that writes the value to `out`."""
-    function = kernel(program, COMPILED_DIALECT, host)
-
-    def flat(_rows: int, out: Any, *arguments: Any) -> tuple[()]:
-        wide = (a.to(torch.promote_types(a.dtype, torch.float32)) for a in arguments)
-        out.copy_(function(*wide))
-        return ()
-
-    return loop(flat, (ROW, dtype), *((ROW if t.dim() else 0, t.dtype) for t in tensors))
-
-
-def loop(flat: Callable[..., tuple[()]], *likes: tuple[int, Any]) -> Kernel:
-    """A kernel of [rows, *tensors], of so many elements in a row (0: a number) and such dtypes."""
-    from torch._inductor import config
-
-    # Threads as many as torch.set_num_threads says when it runs; compiled here, in no other process.
-    options = {"cpp.dynamic_threads": True, "size_asserts": False, "compile_threads": 1}
+def _compile(program: Program, device: Any, dtype: Any, tensors: Sequence[Any]) -> Loop:
+    """A loop of (out, *tensors), in rows, that writes the value to `out`."""
+    row = ROWS[device.type]
+    names = [f"a{i}" for i in range(len(tensors))]
+    wide = (
+        f"{n}.float()" if t.dtype.itemsize == 2 else n for n, t in zip(names, tensors, strict=True)
+    )
+    # The condition fixes the length of a row. Each loop has code of its own: Dynamo knows loops by that.
+    text = (
+        f"def loop(out, {', '.join(names)}):\n"
+        f"    if out.shape[1] == {row}:\n"
+        f"        out.copy_(value({', '.join(wide)}))\n"
+    )
+    namespace: dict[str, Any] = {"value": kernel(program, COMPILED_DIALECT, operator)}
+    exec(compile(text, f"<actgrad loop of {program.name}>", "exec"), namespace)
+    options: dict[str, Any] = {
+        "guard_filter_fn": lambda guards: [False] * len(guards),
+        "cpp.dynamic_threads": True,  # as many as torch.set_num_threads says when it runs
+        "size_asserts": False,
+    }
+    if expanded(program.value) > INLINED:
+        options["realize_opcount_threshold"] = 4
+    loop = torch.compile(namespace["loop"], dynamic=True, fullgraph=True, options=options)
     with (
-        config.patch(options),
         torch.inference_mode(False),
         torch.no_grad(),
-        torch.autocast("cpu", enabled=False),
+        torch.autocast(device.type, enabled=False),
     ):
-        from torch._dynamo.source import ConstantSource
-        from torch._inductor.compile_fx import compile_fx_inner
-        from torch._inductor.decomposition import select_decomp_table
-        from torch._subclasses import FakeTensorMode
-        from torch.fx.experimental.proxy_tensor import make_fx
-        from torch.fx.experimental.symbolic_shapes import (
-            DimDynamic,
-            ShapeEnv,
-            StatelessSymbolicContext,
-        )
-
-        fake = FakeTensorMode(shape_env=ShapeEnv())
-        any_length = StatelessSymbolicContext(
-            dynamic_sizes=[DimDynamic.DYNAMIC, DimDynamic.STATIC], constraint_sizes=[None, None]
-        )
-        first = fake.from_tensor(
-            torch.empty((1 << 14, likes[0][0]), dtype=likes[0][1], device="cpu"),
-            symbolic_context=any_length,
-            source=ConstantSource("out"),
-        )
-        rows = first.shape[0]
-        with fake, torch._guards.tracing(torch._guards.TracingContext(fake)):
-            others = [
-                torch.empty((rows, width) if width else (), dtype=dtype, device="cpu")
-                for width, dtype in likes[1:]
-            ]
-            graph = make_fx(
-                flat,
-                decomposition_table=select_decomp_table(),
-                tracing_mode="symbolic",
-                _allow_non_fake_inputs=True,
-            )(rows, first, *others)
-            examples = [n.meta["val"] for n in graph.graph.nodes if n.op == "placeholder"]
-            made = compile_fx_inner(graph, examples)
-    return made.current_callable
+        examples = [
+            torch.zeros((4096, row) if dim else (), dtype=kind, device=where)
+            for kind, dim, where in (
+                (dtype, 1, device),
+                *((t.dtype, t.dim(), t.device) for t in tensors),
+            )
+        ]
+        if hasattr(loop, "aot_compile"):  # calls cost 40 µs in the place of 75
+            return loop.aot_compile((tuple(examples), {}))
+        loop(*examples)
+    return loop
 
 
 def _after_fork() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from actgrad.errors import CallError
-from actgrad.frameworks.torch import rule as torch_rule
+from actgrad.frameworks.torch import export, rule
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
@@ -88,10 +88,12 @@ class ActivationModule(nn.Module):
                 f"{self.program.name!r} takes {len(self.program.inputs)} inputs "
                 f"({', '.join(self.program.inputs)}), and got {len(inputs)}"
             )
+        if tracer := export.tracer(inputs):  # torch.fx: the module stays one
+            return tracer.create_proxy("call_module", tracer.path_of_module(self), inputs, {})
         values = dict(self._numbers)
         for name, trainable in self._trainable.items():
             values[name] = self._weight(name, trainable, inputs[0])
-        return torch_rule.call(self.program, inputs, self.program.spread(values))
+        return rule.call(self.program, inputs, self.program.spread(values))
 
     def _weight(self, name: str, trainable: Trainable, x: torch.Tensor) -> torch.Tensor:
         weight = getattr(self, name)
@@ -132,6 +134,12 @@ class ActivationModule(nn.Module):
                 bounded = value.low is not None or value.high is not None
                 if bounded and not isinstance(weight, nn.UninitializedParameter):
                     weight.clamp_(value.low, value.high)
+
+    def __prepare_scriptable__(self) -> Any:
+        raise CallError(
+            f"TorchScript cannot compile {self.program.name!r}, and PyTorch has deprecated it\n"
+            f"  Use `torch.jit.trace(model, example)`, or `torch.export.export(model, (example,))`."
+        )
 
     def extra_repr(self) -> str:
         numbers = {**self._numbers, **self._trainable}

@@ -1,0 +1,32 @@
+"""Every private name of a framework that actgrad uses, with the reason, and the versions that have it.
+
+`tests/frameworks/test_private.py` looks each of them up, and finds none in the code that is not here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Private:
+    name: str
+    versions: str
+    reason: str
+    """What breaks without it, and what the public way would cost."""
+
+
+PRIVATE = (
+    Private(
+        "torch.autograd.forward_ad._set_fwd_grad_enabled",
+        "torch 2.0 to 2.14",
+        "PyTorch switches forward mode off inside `Function.jvp`, also for all outer levels: without it a "
+        "jvp of a jvp is silently zero. Nothing public switches it on.",
+    ),
+    Private(
+        "torch._C._len_torch_dispatch_stack",
+        "torch 2.0 to 2.14",
+        "Whether a dispatch mode (make_fx, FlopCounterMode) watches the operations of plain tensors: a "
+        "compiled kernel would hide them from it. Nothing public tells.",
+    ),
+)

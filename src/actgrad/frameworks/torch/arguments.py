@@ -1,0 +1,80 @@
+"""The arguments of an activation, as tensors; what is not taken is refused with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.compiler import is_dynamo_compiling
+
+from actgrad.errors import CallError, DtypeError
+from actgrad.language.program import Program
+
+
+def arguments(
+    program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]
+) -> Sequence[Any]:
+    """Inputs before parameters, as tensors. Half types compute with parameters in float32."""
+    if len(inputs) == 1 and not program.parameters:
+        x = inputs[0]
+        if isinstance(x, Tensor) and is_taken(x.dtype, x.layout):
+            return inputs
+    like, dtype = common(program, inputs)
+    working = torch.float32 if dtype.itemsize == 2 else dtype
+    return [as_tensor(x, dtype, like) for x in inputs] + [
+        as_tensor(parameters.get(name, value), working, like) for name, value in program.parameters
+    ]
+
+
+def is_taken(dtype: Any, layout: Any) -> bool:
+    """Whether such a tensor is taken; `common` says why not."""
+    return dtype.is_floating_point and dtype.itemsize > 1 and layout is torch.strided
+
+
+def common(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
+    """A tensor of the inputs' device, and their common dtype."""
+    like = dtype = None
+    for x in inputs:
+        if not isinstance(x, Tensor):
+            continue
+        if not is_taken(x.dtype, x.layout):
+            raise _refused(program.name, x)
+        like = x if like is None or like.dim() == 0 else like
+        dtype = x.dtype if dtype is None else torch.promote_types(dtype, x.dtype)
+    if like is None:
+        kinds = ", ".join(type(x).__name__ for x in inputs)
+        raise CallError(f"{program.name!r} takes tensors here, and got {kinds}")
+    return like, dtype
+
+
+def _refused(name: str, x: Any) -> Exception:
+    if x.layout is not torch.strided:
+        return CallError(
+            f"{name!r} got a tensor of layout {x.layout}, and takes dense (strided) ones\n"
+            f"  Convert it first: `x.to_dense()`, or apply it to `x.values()` if it keeps zero."
+        )
+    out = "Convert it first: `x.float()`."
+    if x.dtype.is_complex:
+        out = (
+            "Write its real and its imaginary part as functions of two real inputs, and call them so: "
+            "`torch.complex(re(z.real, z.imag), im(z.real, z.imag))`."
+        )
+    return DtypeError(
+        f"{name!r} got a tensor of dtype {x.dtype}; it takes float16, bfloat16, float32 and float64\n"
+        f"  {out}"
+    )
+
+
+def as_tensor(x: Any, dtype: Any, like: Any) -> Any:
+    if isinstance(x, Tensor):
+        return x.to(dtype)
+    if isinstance(x, (int, float)):
+        if is_dynamo_compiling():
+            return like.new_ones((), dtype=dtype) * x  # `new_full` would compile anew for every x
+        if like.device.type in ("cpu", "cuda"):  # a number of the CPU goes with either
+            return torch.tensor(x, dtype=dtype, device="cpu")
+        return like.new_full((), x, dtype=dtype)
+    return torch.as_tensor(np.asarray(x, np.float64), dtype=dtype, device=like.device)

@@ -1,0 +1,140 @@
+"""The rule that keeps a derivative in every mode of PyTorch: reverse, forward, vmap, of any order.
+
+`f.source("torch")` prints this code from the first import on, so what it prints is what runs.
+"""
+
+import inspect
+from types import SimpleNamespace
+
+import torch
+from torch.autograd import forward_ad
+
+SMALL = 1 << 15
+"""Below this size the gradient runs without a rule of its own where nothing can differentiate it."""
+
+
+class Kernel:
+    """A function of tensors, and a kernel for the gradient by each of them.
+
+    A gradient takes the same tensors, with the upstream gradient after the inputs. Of the first
+    `reverse_only` tensors it need not be linear in that, so there is no forward mode.
+    """
+
+    def __init__(self, function, inputs=0, gradients=(), reverse_only=0):
+        self.function = function
+        self.inputs = inputs
+        self.gradients = gradients
+        self.reverse_only = reverse_only
+
+    def gradient(self, index):
+        return self.gradients[index]
+
+    def tangent(self, index):
+        """What a tangent is multiplied with: the gradient, where it is linear in what comes from above."""
+        if index < self.reverse_only:
+            raise NotImplementedError("this gradient defines reverse mode only")
+        return self.gradient(index)
+
+    def apply(self, dtype, *tensors):
+        """With its derivative. A gradient without gradients is left to PyTorch to differentiate."""
+        if not self.gradients:
+            return self.value(dtype, tensors)
+        return Rule.apply(self, dtype, *tensors)
+
+    def value(self, dtype, tensors):
+        """In this dtype and the shape of all tensors; half types compute in float32 inside."""
+        result = self.function(*(t.float() if t.dtype.itemsize == 2 else t for t in tensors))
+        shape = tensors[0].shape
+        if any(t.shape != shape for t in tensors):
+            shape = torch.broadcast_shapes(*(t.shape for t in tensors))
+        if result.shape != shape:
+            result = result.expand(shape).clone()
+        if result.dtype != dtype:
+            result = result.to(dtype)
+        return result.clone() if any(result is t for t in tensors) else result
+
+    def by(self, index, tensors, above, rule):
+        """The gradient by one tensor, summed over the dimensions in which it was broadcast."""
+        tensor, arguments = tensors[index], self.arguments(tensors, above)
+        if tensor.shape == above.shape:
+            return rule(self.gradient(index), tensor.dtype, arguments)
+        wide = torch.promote_types(tensor.dtype, torch.float32)
+        total = rule(self.gradient(index), wide, arguments)
+        return total.sum_to_size(tensor.shape).to(tensor.dtype)
+
+    def arguments(self, tensors, above):
+        return (*tensors[: self.inputs], above, *tensors[self.inputs :])
+
+    def backward(self, needed, upstream, tensors):
+        """The gradients by the tensors that need one."""
+        plain = (
+            upstream.numel() < SMALL
+            and not torch.is_grad_enabled()
+            and all(forward_ad.unpack_dual(t).tangent is None for t in (upstream, *tensors))
+        )
+        rule = Kernel.value if plain else lambda kernel, dtype, each: kernel.apply(dtype, *each)
+        return [self.by(i, tensors, upstream, rule) for i, need in enumerate(needed) if need]
+
+
+class Rule(torch.autograd.Function):
+    """A kernel of tensors, inputs before parameters, with its derivative."""
+
+    @staticmethod
+    def forward(*arguments):
+        kernel, dtype, *tensors = arguments
+        return kernel.value(dtype, tensors)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.kernel, ctx.dtype, *tensors = inputs
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        needed = ctx.needs_input_grad[2:]
+        if upstream is None:
+            return (None,) * (2 + len(needed))
+        found = iter(ctx.kernel.backward(needed, upstream, ctx.saved_tensors))
+        return (None, None, *(next(found) if need else None for need in needed))
+
+    @staticmethod
+    def jvp(ctx, _kernel, _dtype, *tangents):
+        # PyTorch switches forward mode off in here, also for all outer levels: a jvp of a jvp would
+        # silently be zero. So it is on again, for primals without this level's tangent.
+        with forward_ad._set_fwd_grad_enabled(True):
+            tensors = [forward_ad.unpack_dual(t, level=0).primal for t in ctx.saved_tensors]
+            wide = torch.promote_types(ctx.dtype, torch.float32)
+            total = None
+            for i, tangent in enumerate(tangents):
+                if tangent is not None:
+                    arguments = ctx.kernel.arguments(tensors, tangent)
+                    term = ctx.kernel.tangent(i).apply(wide, *arguments)
+                    total = term if total is None else total + term
+            return None if total is None else total.to(ctx.dtype)
+
+    @staticmethod
+    def vmap(_info, in_dims, kernel, dtype, *tensors):
+        """Every kernel is elementwise: the mapped dimension goes first, and the others line up."""
+        mapped = in_dims[2:]
+        rank = max(t.dim() - (d is not None) for t, d in zip(tensors, mapped, strict=True))
+        moved = []
+        for tensor, dim in zip(tensors, mapped, strict=True):
+            if dim is not None:
+                tensor = tensor.movedim(dim, 0)
+                missing = rank + 1 - tensor.dim()
+                tensor = tensor[(slice(None), *(None,) * missing)] if missing else tensor
+            moved.append(tensor)
+        return Rule.apply(kernel, dtype, *moved), 0
+
+
+class _Positional(inspect.Signature):
+    """`Function.apply` binds its arguments by this in every call, which by default costs as much as the
+    rest of a small call; here all arguments are positional, and none has a default."""
+
+    def bind(self, *args, **kwargs):
+        return SimpleNamespace(args=args, kwargs={}, apply_defaults=lambda: None)
+
+
+Rule.forward.__signature__ = _Positional()

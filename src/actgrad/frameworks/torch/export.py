@@ -1,0 +1,112 @@
+"""The activation where only data flow is recorded: torch.export, ONNX, torch.jit.trace, torch.fx."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from actgrad.codegen.emit import kernel
+from actgrad.errors import HostError, NoDerivativeError
+from actgrad.frameworks.torch.arguments import arguments
+from actgrad.frameworks.torch.dialect import DIALECT, ONNX_DIALECT
+from actgrad.frameworks.torch.operator import operator
+from actgrad.language.program import Program
+
+
+def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+    """With the derivative as data flow, but in ONNX, which has none, and where gradients are off."""
+    if program.on_host:
+        raise HostError(
+            f"{program.name!r} runs on the host (host=True), so it cannot be exported\n"
+            f"  Rewrite it with operations that actgrad can read, and drop host=True."
+        )
+    program = program.bound(frozenset(parameters))
+    tensors = arguments(program, inputs, parameters)
+    dtype = tensors[0].dtype
+    if torch.onnx.is_in_onnx_export():
+        return _value(program, dtype, tensors)
+    # torch.jit.trace checks what it recorded without gradients, so it records the same in both.
+    recorded = torch.is_grad_enabled() or torch.jit.is_tracing()
+    if recorded and not (program.reverse_only and torch.jit.is_tracing()):
+        return _as_series(program, dtype, tensors)
+    value = _value(program, dtype, tensors)
+    return value if program.kind == "exact" else _untrainable(value, tensors)
+
+
+def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    """As `Kernel.value`, without a look at shapes, which may be recorded too."""
+    dialect = ONNX_DIALECT if torch.onnx.is_in_onnx_export() else DIALECT
+    result = kernel(program, dialect, operator)(
+        *(t.float() if t.dtype.itemsize == 2 else t for t in tensors)
+    )
+    if not program.spans_inputs:
+        result = result.expand(torch.broadcast_shapes(*(t.shape for t in tensors))).clone()
+    result = result.to(dtype)
+    return result.clone() if any(result is t for t in tensors) else result
+
+
+def _untrainable(value: Any, tensors: Sequence[Any]) -> Any:
+    """The same value, which refuses to be differentiated. Exported without gradients, then loaded and
+    trained, it would have PyTorch's own derivative in the place of the user's.
+
+    gammainc(a, 0) is zero, and PyTorch has no derivative of it by a: "not implemented", it says.
+    """
+    for tensor in tensors:
+        one = tensor.reshape(-1)[:1].float()
+        one = torch.where(torch.isfinite(one), one, 1.0).clamp(0.5, 1.5)
+        zero = torch.special.gammainc(one, torch.zeros_like(one)).sum()
+        value = value - zero.to(value.dtype)
+    return value
+
+
+def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+    """Value and derivatives to second order as data flow: f + z d + z^2 d' / 2, where z = x - stop(x) is
+    zero and has the derivative one. Of f, d and d' only the values are there.
+
+    What is not finite is left out, so that it cannot spoil the value: there the gradient is zero. A third
+    derivative is inf or nan, not a zero that looks right.
+    """
+    stopped = [t.detach() for t in tensors]
+    value = _value(program, dtype, stopped)
+    if program.reverse_only:
+        raise NoDerivativeError(
+            f"{program.name!r} has a `gradient=` rule, which torch.export cannot keep: an exported graph is "
+            f"data flow, and a rule of the upstream gradient is not\n"
+            f"  Export it for inference, under `torch.no_grad()`, or give `derivative=` or `surrogate=`."
+        )
+    wide = torch.promote_types(dtype, torch.float32)
+
+    def finite(rule: Program) -> Any:
+        found = _value(rule, wide, stopped)
+        return torch.where(torch.isfinite(found), found, 0.0)
+
+    steps = {}
+    for name, tensor, still in zip(program.arguments, tensors, stopped, strict=True):
+        step = torch.where(torch.isfinite(still), tensor, 0.0) - torch.where(
+            torch.isfinite(still), still, 0.0
+        )
+        steps[name] = step.to(wide)
+    total, goes_on = None, False
+    for one in program.arguments:
+        slope = program.partial(one)
+        factor = finite(slope)
+        for other in program.arguments:
+            bend = slope.partial(other)
+            goes_on |= bend.value.op != "const"
+            factor = factor + 0.5 * steps[other] * finite(bend)
+        term = steps[one] * factor
+        total = term if total is None else total + term
+    if goes_on:  # zero, as are its first two derivatives; the third is infinite
+        total = total + sum(steps.values()) ** 2.5
+    return value + total.to(dtype)  # type: ignore[union-attr]
+
+
+def tracer(inputs: Sequence[Any]) -> Any:
+    """What records for torch.fx.symbolic_trace, if it does."""
+    for x in inputs:
+        if not isinstance(x, Tensor) and isinstance(x, torch.fx.Proxy):
+            return x.tracer
+    return None

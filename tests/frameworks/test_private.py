@@ -1,0 +1,66 @@
+"""Private names of frameworks: each is in the table, is there, and no other is used."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from actgrad.frameworks.private import PRIVATE
+
+FOLDER = Path(__file__).parents[2] / "src" / "actgrad" / "frameworks"
+ALLOWED = 5
+FRAMEWORKS = ("torch", "forward_ad", "tf", "keras", "jax", "jnp")
+
+
+def used(text: str) -> set[str]:
+    """What begins with one underscore and is taken from something that belongs to a framework."""
+    found = set()
+    tree = ast.parse(text)
+    whole = {part: node for node in ast.walk(tree) for part in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            path = ast.unparse(node)
+            if isinstance(whole.get(node), ast.Attribute):
+                continue  # a part of a longer path
+            if path.split(".")[0] in FRAMEWORKS and re.search(r"\._(?!_)", path):
+                found.add(path)
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for name in node.names:
+                path = f"{node.module}.{name.name}"
+                if path.split(".")[0] in FRAMEWORKS and re.search(r"\._(?!_)", path):
+                    found.add(path)
+    return found
+
+
+@pytest.mark.parametrize("private", PRIVATE, ids=lambda private: private.name)
+def test_it_is_there(private):
+    root, *path = private.name.split(".")
+    found = pytest.importorskip(root)
+    for i, name in enumerate(path):
+        if not hasattr(found, name):
+            try:
+                importlib.import_module(".".join([root, *path[: i + 1]]))
+            except ImportError:
+                pytest.fail(f"{private.name} is gone, so: {private.reason}")
+        found = getattr(found, name)
+
+
+def test_they_are_few():
+    assert len(PRIVATE) <= ALLOWED
+
+
+def test_pytorch_uses_no_other():
+    names = {private.name.removeprefix("torch.autograd.") for private in PRIVATE}
+    for file in sorted((FOLDER / "torch").glob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        assert used(text) <= names, file.name
+
+
+def test_one_more_would_be_seen():
+    assert used("import torch\ntorch._C._dispatch_keys(x)") == {"torch._C._dispatch_keys"}
+    assert used("from torch._inductor import config") == {"torch._inductor.config"}
+    assert not used("import torch\ntorch.nn.Module.__init__")
