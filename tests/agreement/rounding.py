@@ -92,6 +92,8 @@ def runs(program: Program, columns: list[Any], kind: Format) -> Any:
                 results[node] = value if whole else disturbed(np.float64(value), 0.5)
             elif node.op == "var":
                 results[node] = values[str(node.value)]
+            elif node.op == "vector":
+                results[node] = np.array(node.value)
             else:
                 args = [results[arg] for arg in node.args]
                 found = OPS[node.op].numpy(*args)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -207,7 +209,7 @@ def test_a_truncated_file_is_never_another_activation(cut: int) -> None:
 
 def test_a_graph_deeper_than_pythons_stack_is_stored() -> None:
     node = var("x")
-    for k in range(5000):
+    for k in range(1500):
         node = make("add", make("sin", node), const(float(k)))
     program = Program("deep", ("x",), (), node)
     assert storage.from_json(storage.to_json(program)) == program
@@ -266,3 +268,34 @@ def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("it was read"))
     with pytest.raises(ProgramError, match="101 bytes, more than the 100 allowed"):
         actgrad.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"parameters": {"a": [1.0, [2.0]]}}, '"parameters".a: the lists of an array must have'),
+        ({"parameters": {"a": [[1.0, 2.0], [3.0]]}}, "same length at each level"),
+        ({"parameters": {"a": []}}, "an array without a number"),
+        ({"parameters": {"a": [[]]}}, "an array without a number"),
+        (
+            {"parameters": {"a": [1.0, 2.0], "b": [1.0, 2.0, 3.0]}},
+            "do not broadcast: a (2,), b (3,)",
+        ),
+        ({"name": "a\nb"}, "printable characters"),
+        ({"name": "\ud800"}, "printable characters"),
+        ({"inputs": ["ﬁ"]}, "is not a Python name"),
+        ({"inputs": ["__debug__"]}, "is not a Python name"),
+    ],
+)
+def test_what_loads_can_run(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ProgramError, match=re.escape(words)):
+        storage.from_json(json.dumps({**GOOD, **change}))
+
+
+def test_the_source_of_any_name_is_text_and_no_code() -> None:
+    for name in ('"""', 'a"""\nimport os\n"""', "\\", 'a\\"', "größe"):
+        f = activation(lambda x, a=(1.0, math.inf, math.nan): x * a, name=name)
+        for framework in ("numpy", "torch", "tensorflow", "jax"):
+            tree = ast.parse(f.source(framework))
+            modules = {n.name for node in ast.walk(tree) for n in getattr(node, "names", [])}
+            assert "os" not in modules

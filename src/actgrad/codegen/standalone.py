@@ -41,14 +41,14 @@ def standalone(program: Program, dialect: Dialect) -> str:
         arguments=_tuple(arguments),
         upstream=program.upstream,
         size=len(program.inputs),
-        doc=f"{program.name}({', '.join(program.inputs)}) = {program}",
+        doc=f"{_quoted(program.name)}({', '.join(program.inputs)}) = {program}",
         value=value,
         gradients=_tuple(gradients),
         reverse_only=len(program.reverse_only),
     )
     body = "\n\n\n".join([*functions, binding.strip()])
     helpers = helpers_text(body, dialect)
-    what = f"{program.name} for {dialect.framework}, with {_KINDS[program.kind]}."
+    what = f"{_quoted(program.name)} for {dialect.framework}, with {_KINDS[program.kind]}."
     title = f'"""{what}\n\n{_wrapped(str(program))}\n"""'
     return (
         f"{title}\n\n{dialect.imports}\n\n\n"
@@ -90,6 +90,12 @@ _KINDS = {
     "surrogate": "a surrogate derivative",
     "gradient": "the gradient rule that was given for it",
 }
+
+
+def _quoted(name: str) -> str:
+    """A name as it may stand in a docstring: any text, which must not end it or be code."""
+    shown = name if name.isprintable() else ascii(name)[1:-1]
+    return shown.replace("\\", "\\\\").replace('"', "'")
 
 
 def _literal(value: Value) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
@@ -209,11 +210,21 @@ def evaluate_all(
 
     `after(node, value)` may put another value in the place of each operation's.
     """
+    roots = list(roots)
+    nodes = walk(*roots, into=_of_value)
+    uses = Counter(
+        roots
+    )  # a value is forgotten after its last use: there may be many, each an array
+    for node in nodes:
+        uses.update(_of_value(node))
     results: dict[Expr, Any] = {}
-    roots = [plain(root) for root in roots]
     with np.errstate(all="ignore"):
-        for node in walk(*roots):
-            args = [results[arg] for arg in node.args]
+        for node in nodes:
+            args = [results[arg] for arg in _of_value(node)]
+            for arg in _of_value(node):
+                uses[arg] -= 1
+                if not uses[arg]:
+                    del results[arg]
             if node.op == "const":
                 results[node] = node.value if node.boolean else np.float64(node.value)  # type: ignore[arg-type]
             elif node.op == "vector":
@@ -222,11 +233,18 @@ def evaluate_all(
                 results[node] = np.asarray(values[str(node.value)], dtype=np.float64)[()]
             elif node.op == "host":
                 results[node] = np.vectorize(node.value, otypes=[np.float64])(*args)  # type: ignore[arg-type]
+            elif node.op == "given":
+                results[node] = args[0]
             else:
                 results[node] = OPS[node.op].numpy(*args)
-            if after is not None and node.args:
+            if after is not None and node.args and node.op != "given":
                 results[node] = after(node, results[node])
     return [results[root] for root in roots]
+
+
+def _of_value(node: Expr) -> tuple[Expr, ...]:
+    """What a node's value depends on: of a declared derivative, not the derivative."""
+    return node.args[:1] if node.op == "given" else node.args
 
 
 _INFIX = {

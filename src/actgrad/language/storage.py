@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import keyword
 import math
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
 
+import numpy as np
+
 from actgrad.common.text import finite_json
 from actgrad.errors import HostError, ProgramError
 from actgrad.language.expression import Expr, const, make, var, variables, vector, walk
+from actgrad.language.limits import excess
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program, Value
 
@@ -35,6 +39,9 @@ def to_json(program: Program) -> str:
             f"{program.name!r} runs on the host (host=True), as Python code of this process, so it cannot "
             f"be saved.\n  Rewrite it with operations that actgrad can read, and drop host=True."
         )
+    too_large = excess(program)
+    if too_large:
+        raise ProgramError(f"{program.name!r} is too large to be saved: {too_large}")
     nodes = walk(*program.expressions)
     index = {node: i for i, node in enumerate(nodes)}
     head = {
@@ -94,7 +101,7 @@ class _Loader:
             self.fail("top level", f"expected an object, and got {type(data).__name__}")
         self._check_head(data)
         inputs = self._names(data["inputs"])
-        parameters = self._values("parameters", data["parameters"], self._number)
+        parameters = self._values("parameters", data["parameters"], self._parameter)
         fixed = self._values("fixed", data["fixed"], self._plain)
         names = [*inputs, *(name for name, _ in parameters), *(name for name, _ in fixed)]
         if len(set(names)) != len(names) or not inputs:
@@ -123,7 +130,12 @@ class _Loader:
             self.fail('"gradient"', problem)
         if any(node.boolean or node.op == "vector" for node in (value, *gradient)):
             self.fail('"value"', "it is a truth value or a vector, not a number")
-        return replace(program, value=value, gradient=gradient)
+        self._check_shapes(parameters)
+        program = replace(program, value=value, gradient=gradient)
+        too_large = excess(program)
+        if too_large:
+            self.fail('"nodes"', too_large)
+        return program
 
     def _parse(self, text: str | bytes) -> Any:
         def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -168,8 +180,12 @@ class _Loader:
         if set(data) - ({"vectors"} if version > 1 else set()) != _KEYS:
             missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)
             self.fail("top level", f"missing keys {missing}, unknown keys {_brief(unknown)}")
-        if not isinstance(data["name"], str) or not data["name"] or len(data["name"]) > 200:
-            self.fail('"name"', f"expected a text, and got {_brief(data['name'])}")
+        name = data["name"]
+        if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
+            self.fail(
+                '"name"',
+                f"expected a text of 1 to 200 printable characters, and got {_brief(name)}",
+            )
         if data["kind"] not in ("exact", "derivative", "surrogate", "gradient"):
             self.fail('"kind"', f"unknown kind {_brief(data['kind'])}")
 
@@ -180,6 +196,8 @@ class _Loader:
 
     def _name(self, where: str, name: Any) -> str:
         valid = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+        # Python reads every name in this normal form, so another one could not be given by keyword.
+        valid = valid and name == unicodedata.normalize("NFKC", name) != "__debug__"
         if not valid or len(name) > 200:
             self.fail(where, f"{_brief(name)} is not a Python name")
         return str(name)
@@ -212,6 +230,25 @@ class _Loader:
                     self.fail(where, f"{_brief(entry)} is no parameter that is free")
                 taken.add(entry)
         return tuple((name, tuple(entries)) for name, entries in vectors.items())
+
+    def _parameter(self, where: str, value: Any) -> Value:
+        """A number, or an array: nested lists of one length at each level, with at least one number."""
+        found = self._number(where, value)
+        try:
+            size = np.size(found)
+        except ValueError:
+            self.fail(where, "the lists of an array must have the same length at each level")
+        if not size:
+            self.fail(where, "an array without a number in it")
+        return found
+
+    def _check_shapes(self, parameters: tuple[tuple[str, Value], ...]) -> None:
+        shapes = {name: np.shape(value) for name, value in parameters if isinstance(value, tuple)}
+        try:
+            np.broadcast_shapes(*shapes.values())
+        except ValueError:
+            shown = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            self.fail('"parameters"', f"their shapes do not broadcast: {shown[:200]}")
 
     def _number(self, where: str, value: Any, depth: int = 0) -> Value:
         if isinstance(value, list):

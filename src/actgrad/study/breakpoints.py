@@ -93,12 +93,11 @@ class Signature:
     def __call__(self, x: Array) -> Array:
         results = evaluate_all(self.arguments, {**self.values, self.by: x})
         known = dict(zip(self.arguments, results, strict=True))
-        rows = [np.zeros(np.shape(x))]
+        rows = np.zeros((1 + len(self.nodes), *np.shape(x)))
         with np.errstate(all="ignore"):
-            for node in self.nodes:
-                side = _SWITCHES[node.op](*(known[arg] for arg in node.args))
-                rows.append(np.nan_to_num(np.broadcast_to(side, np.shape(x)), nan=np.inf))
-        return np.stack(rows)
+            for row, node in zip(rows[1:], self.nodes, strict=True):
+                row[...] = _SWITCHES[node.op](*(known[arg] for arg in node.args))
+        return np.nan_to_num(rows, copy=False, nan=np.inf)
 
 
 def places(

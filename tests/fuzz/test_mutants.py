@@ -1,0 +1,137 @@
+"""Program files with faults in a field or in the graph: `make fuzz` tries 20,000. See `mutants`."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+for framework in ("torch", "tensorflow", "jax"):
+    pytest.importorskip(framework)
+
+from actgrad.errors import ProgramError
+from actgrad.language import storage
+from actgrad.language.derive import derive
+from actgrad.language.expression import Expr, const, make, var, walk
+from actgrad.language.limits import _GROWTH, MAX_OPERATIONS
+from actgrad.language.ops import OPS
+from actgrad.language.program import Program
+from tests.fuzz import mutants
+
+ROOT = Path(__file__).parents[2]
+FILES = int(os.environ.get("ACTGRAD_FUZZ", "300"))
+SEED = random.randrange(10**9) if "ACTGRAD_FUZZ" in os.environ else 0
+
+
+def test_what_loads_runs_everywhere_with_the_same_value() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.mutants", str(FILES), str(SEED)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    count = json.loads(done.stdout.splitlines()[-1])
+    print(f"mutants: {count['loaded']:,} loaded, {count['refused']:,} refused (seed {SEED})")
+    assert count["what"] == [], f"seed {SEED}"
+    assert count["refused"] > FILES // 3
+    assert count["loaded"] > FILES // 10
+
+
+X = var("x")
+PROGRAM = Program("f", ("x",), (("a", 0.5),), make("mul", make("sin", X), var("a")))
+TEXT = storage.to_json(PROGRAM)
+
+
+def test_the_text_without_a_fault_is_taken() -> None:
+    assert mutants.fault(TEXT) is None
+    assert mutants.fault(TEXT.replace("sin", "son")) == ""
+
+
+def _many(_: Any) -> Program:
+    for i in range(mutants.MOST_NODES_MADE):
+        const(float(i))
+    return PROGRAM
+
+
+PLANTED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "a crash": (lambda _: {}["node"], "loading: KeyError"),
+    "a ragged array": (
+        lambda _: replace(PROGRAM, parameters=(("a", (1.0, (2.0, 3.0))),)),
+        "ValueError",
+    ),
+    "a missing operand": (lambda _: replace(PROGRAM, value=make("add", X)), "Error"),
+    "a truth value": (lambda _: replace(PROGRAM, value=make("select", X, X, X)), ""),
+    "too much work": (_many, "nodes made"),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_a_planted_fault_is_caught(plant: str) -> None:
+    load, message = PLANTED[plant]
+    found = mutants.fault(TEXT, load)
+    assert found
+    assert message in found
+
+
+def test_a_difference_in_one_framework_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = mutants.in_torch
+    monkeypatch.setitem(
+        mutants.FRAMEWORKS, "torch", lambda asked: [1.001 * x for x in right(asked)]
+    )
+    assert "torch: value" in (mutants.fault(TEXT) or "")
+
+
+# How large a file may be.
+
+
+def newton(steps: int) -> Expr:
+    y = X
+    for _ in range(steps):
+        y = make("mul", const(0.5), make("add", y, make("div", X, y)))
+    return y
+
+
+def test_twenty_steps_of_newton_are_no_large_program() -> None:
+    program = Program("root", ("x",), (), newton(20))
+    assert storage.from_json(storage.to_json(program)) == program
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (lambda: newton(7000), "the value has 21,002 operations, more than the 20,000 allowed"),
+        (lambda: newton(4000), "derivative by x has"),
+    ],
+)
+def test_what_is_too_large_is_neither_saved_nor_loaded(
+    value: Callable[[], Expr], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program("root", ("x",), (), value())
+    with pytest.raises(ProgramError, match=words):
+        storage.to_json(program)
+    with monkeypatch.context() as unlimited:
+        unlimited.setattr(storage, "excess", lambda _: None)
+        text = storage.to_json(program)
+    with pytest.raises(ProgramError, match=words):
+        storage.from_json(text)
+
+
+@pytest.mark.parametrize("op", [name for name in OPS if OPS[name].partials])
+def test_a_derivative_grows_no_more_than_is_counted_on(op: str) -> None:
+    """A chain of one operation, thirty long: the small programs whose derivatives are not counted."""
+    y = X
+    for _ in range(30):
+        y = make(op, *([y] * OPS[op].arity))
+    assert len(walk(derive(derive(y, "x"), "x"))) <= _GROWTH * len(walk(y))
+    assert _GROWTH * 30 < MAX_OPERATIONS
