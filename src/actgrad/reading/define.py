@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from actgrad.errors import (
@@ -15,9 +16,10 @@ from actgrad.errors import (
     ZeroDerivativeWarning,
 )
 from actgrad.language.derive import derive
+from actgrad.language.expression import variables, walk
 from actgrad.language.program import Kind, Program
 from actgrad.language.rewrite import as_written
-from actgrad.reading import witness
+from actgrad.reading import objects, rules, witness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import definition
 from actgrad.reading.refusal import is_user_file
@@ -34,22 +36,42 @@ def define(
     host: bool = False,
 ) -> Program:
     """Read a function and its rule into a program, and measure whether they are what they claim."""
-    function = unwrap(function)
+    function = objects.adapted(unwrap(function))
     own = signature(function, name)
     pinned = frozenset(n for n, default in own.defaults.items() if not is_number(default))
     while True:
         try:
             program, portable = _read_function(function, own, pinned, host)
+            if rule is None:
+                program = _with_kind(program)
             if rule is not None:
                 free = dict(program.parameters)
                 shared = {n: default for n, default in own.defaults.items() if n not in free}
                 program = with_rule(program, rule, kind, host, pinned, shared)
             break
+        except rules.NonlinearRuleError:
+            halves = rules.halves(function)
+            if rule is not None or halves is None:
+                raise
+            function, rule = halves
+            kind = "gradient"
         except Pinned as more:
             pinned |= more.names
     if portable:
         _check_reading(program, function, own, pinned)
     _check_derivatives(program)
+    return program
+
+
+def _with_kind(program: Program) -> Program:
+    """A surrogate, where the function's own code declares a derivative that is not its slope."""
+    if program.on_host or not any(node.op == "given" for node in walk(program.value)):
+        return program
+    exact = program.exact()
+    for name in program.inputs:
+        declared, slope = derive(program.value, name), derive(exact.value, name)
+        if declared is not slope and witness.mismatches(program, [declared], [slope]):
+            return replace(program, kind="surrogate")
     return program
 
 
@@ -79,8 +101,13 @@ def _read_function(
         )
     pinned |= reading.fixed
     vectors = {n: entries for n, entries in own.vectors.items() if n in reading.entries}
-    values = {n: v for n, v in own.parameters.items() if n not in pinned}
-    fixed = tuple((n, v) for n, v in own.defaults.items() if n in pinned and is_plain(v))
+    free = [(n, v) for n, v in own.parameters.items() if n not in pinned]
+    values = dict(objects.used(free, function, variables(reading.outputs[0]) | vectors.keys()))
+    fixed = tuple(
+        (n, v)
+        for n, v in own.defaults.items()
+        if n in pinned and is_plain(v) and not isinstance(function, objects.Adapter)
+    )
     program = Program(
         own.name,
         own.inputs,

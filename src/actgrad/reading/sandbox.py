@@ -14,6 +14,7 @@ import builtins
 import collections
 import datetime
 import functools
+import inspect
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ImpureError, MixingError, UnboundedError
-from actgrad.reading import flow, meanings, names
+from actgrad.reading import flow, meanings, names, objects
 from actgrad.reading.refusal import HOST, refuse
 from actgrad.reading.symbol import Symbol, is_symbolic, reader, unknown
 
@@ -106,7 +107,17 @@ class Environment:
         kind = type(value).__name__
         return f"the {kind} {name!r}" if name else f"a {kind} that it refers to"
 
+    def read(self, function: Any) -> Any:
+        """A copy of a function that is run with symbols, also if a library has written it."""
+        function = inspect.unwrap(function)
+        if isinstance(function, types.FunctionType):
+            return self._copied(function)
+        return self.copy(function)
+
     def _make(self, value: Any) -> Any:
+        stand_in = objects.stand_in(self, value, self._names.get(id(value)))
+        if stand_in is not None:
+            return stand_in
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, types.ModuleType):

@@ -1,0 +1,345 @@
+"""Objects as functions: a PyTorch module by its `forward`, a Keras layer by its `call`, Flax NNX and
+Equinox modules by their `__call__`.
+
+While a function is read, a stand-in answers for the object: its methods run on the stand-in with symbols.
+Passed to `activation` directly, the object's weights and number attributes become parameters.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from actgrad.errors import DefinitionError, ImpureError
+from actgrad.reading import rules
+from actgrad.reading.refusal import HOST, refuse
+
+_KINDS = {
+    "torch.nn.Module": "forward",
+    "keras.layers.Layer": "call",
+    "flax.nnx.Module": "__call__",
+    "equinox.Module": "__call__",
+}
+"""The classes of objects that are read, and the method that is their function."""
+
+_WEIGHTS = (
+    "torch.nn.Parameter",
+    "tensorflow.Variable",
+    "keras.Variable",
+    "flax.nnx.Variable",
+)
+
+
+def _public(path: str) -> Any:
+    """What a library offers under a path, if the library was imported."""
+    root, *names = path.split(".")
+    value = sys.modules.get(root)
+    for name in names:
+        value = getattr(value, name, None)
+    return value
+
+
+def _is_any(value: Any, paths: Any) -> str | None:
+    for path in paths:
+        kind = _public(path)
+        if isinstance(kind, type) and isinstance(value, kind):
+            return str(path)
+    return None
+
+
+def method_of(value: Any) -> str | None:
+    """The name of the method that is the function of this object, if it is one that is read so."""
+    if isinstance(value, type):
+        return None
+    kind = _is_any(value, _KINDS)
+    return _KINDS[kind] if kind else None
+
+
+def is_weight(value: Any) -> bool:
+    """Whether it is a number that a framework trains."""
+    return not isinstance(value, type) and _is_any(value, _WEIGHTS) is not None
+
+
+def _array(value: Any) -> np.ndarray[Any, Any] | None:
+    """The numbers of a weight, a constant tensor, or a plain number."""
+    if isinstance(value, (bool, str, bytes, complex)) or value is None:
+        return None
+    if isinstance(value, (int, float, np.generic, np.ndarray)):
+        return np.asarray(value)
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        return None
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().double()
+    elif type(value).__module__.startswith("flax"):
+        value = value[...]
+    elif hasattr(value, "value") and not callable(value.value):
+        value = value.value
+    try:
+        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    except Exception:  # a tensor of another library that has no numbers now (a placeholder)
+        return None
+    return array if array.dtype.kind in "iuf" or "float" in str(array.dtype) else None
+
+
+def _number(value: Any) -> Any:
+    """A parameter's value: a float, or an array of several."""
+    if type(value) is int:
+        return value
+    array = _array(value)
+    if array is None or not array.size:
+        return None
+    return float(array.reshape(-1)[0]) if array.size == 1 else array.astype(np.float64)
+
+
+class Object:
+    """Stands in for a module or a layer."""
+
+    __actgrad_reads__ = True
+
+    def __init__(
+        self, environment: Any, original: Any, path: str, values: dict[str, Any] | None
+    ) -> None:
+        """`values`: what stands in for the numbers, by their path; None where they stay as they are."""
+        vars(self).update(_environment=environment, _original=original, _path=path, _values=values)
+
+    def __getattr__(self, name: str) -> Any:
+        original, environment = self._original, self._environment
+        path = f"{self._path}.{name}" if self._path else name
+        values: dict[str, Any] | None = self._values
+        if values is not None and path in values:
+            return values[path]
+        static = inspect.getattr_static(type(original), name, None)
+        if (
+            isinstance(static, property)
+            and static.fget is not None
+            and not is_weight_of(original, name)
+        ):
+            return environment.copy(static.fget)(self)
+        value = getattr(original, name)
+        if isinstance(value, types.MethodType) and value.__self__ is original:
+            return types.MethodType(environment.read(value.__func__), self)
+        if is_weight(value):
+            _captured(name, value)
+        if method_of(value):
+            return Object(environment, value, path, values)
+        return environment.copy(value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        refuse(
+            f"{type(self._original).__name__!r} changes its attribute {name!r} when it is called, so it is "
+            f"not a function of its arguments alone",
+            "Compute with local variables. " + HOST,
+            ImpureError,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = method_of(self._original)
+        assert name is not None
+        if _does_nothing(self._original):
+            return args[0]
+        if name == "forward" and _public("torch.nn.Sequential"):
+            _refuse_channels(self._original)
+        if name == "__call__":
+            function = inspect.getattr_static(type(self._original), name)
+            function = inspect.unwrap(getattr(function, "method", function))
+            return self._environment.read(function)(self, *args, **kwargs)
+        return getattr(self, name)(*args, **kwargs)
+
+    def _items(self) -> Iterator[Any]:
+        for i, item in enumerate(self._original):
+            if method_of(item):
+                path = f"{self._path}.{i}" if self._path else str(i)
+                yield Object(self._environment, item, path, self._values)
+            else:
+                yield self._environment.copy(item)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._items()
+
+    def __getitem__(self, key: Any) -> Any:
+        return list(self._items())[key]
+
+    def __len__(self) -> int:
+        return len(self._original)
+
+
+def is_weight_of(original: Any, name: str) -> bool:
+    """Whether an attribute is a weight, though its class has it as a property."""
+    try:
+        return is_weight(getattr(original, name))
+    except Exception:  # whatever a user's property raises: it is run again, and read
+        return False
+
+
+def _does_nothing(module: Any) -> bool:
+    """Whether it is a dropout that is not in training."""
+    names = (
+        "Dropout",
+        "Dropout1d",
+        "Dropout2d",
+        "Dropout3d",
+        "AlphaDropout",
+        "FeatureAlphaDropout",
+    )
+    return (
+        _is_any(module, [f"torch.nn.{name}" for name in names]) is not None and not module.training
+    )
+
+
+def _refuse_channels(module: Any) -> None:
+    prelu = _public("torch.nn.PReLU")
+    if isinstance(module, prelu) and module.weight.numel() > 1:
+        refuse(
+            "a `PReLU` with one slope for each channel needs to know which axis is the channels'",
+            "Use one slope: `activation(torch.nn.PReLU())`; then "
+            "`.module(weight=trainable(0.25, per_channel=True))` learns one for each channel.",
+        )
+
+
+def _captured(name: str, value: Any) -> NoReturn:
+    refuse(
+        f"the function uses the weight {name!r} ({type(value).__module__.partition('.')[0]}."
+        f"{type(value).__name__}), whose value would be read once, and never learnt",
+        f"Make it a parameter, `def f(x, {_identifier(name)}=...)`, and learn it with "
+        f"`.module({_identifier(name)}=trainable(...))` or `.layer(...)`; or pass the whole module to "
+        f"`activation`, whose weights become parameters.",
+    )
+
+
+def _identifier(name: str) -> str:
+    return name if name.isidentifier() else "w"
+
+
+def stand_in(environment: Any, value: Any, name: str | None = None) -> Any:
+    """What stands in for an object or a weight while a function is read, or None."""
+    if isinstance(value, (Adapter, rules.Applied, rules.Half)):
+        return value.copied(environment)
+    if isinstance(value, types.ModuleType):
+        return None
+    if method_of(value):
+        environment.uses_frameworks = True
+        return Object(environment, value, "", None)
+    if isinstance(value, types.MethodType) and method_of(value.__self__):
+        return getattr(environment.copy(value.__self__), value.__name__)
+    if is_weight(value):
+        shown = name or getattr(value, "name", None)
+        _captured(shown if isinstance(shown, str) else "w", value)
+    return rules.stand_in(environment, value)
+
+
+# An object passed to `activation`.
+
+
+class Adapter:
+    """A function made of an object: the arguments of its method, and a parameter for each number."""
+
+    def __init__(self, original: Any, method: str) -> None:
+        self.original = original
+        self.method = method
+        self.__name__ = getattr(type(original), "__name__", "module")
+        self.__doc__ = type(original).__doc__
+        self.paths = _named(dict(_numbers(original, "")))
+        """The path of each parameter within the object."""
+        bound = inspect.signature(original.call if method == "call" else _bound(original, method))
+        own = [
+            p
+            for p in bound.parameters.values()
+            if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name != "key"
+        ]
+        taken = {p.name for p in own}
+        self.paths = {n: p for n, p in self.paths.items() if n not in taken}
+        values = dict(_numbers(original, ""))
+        self.__signature__ = inspect.Signature(
+            [
+                *own,
+                *(
+                    inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=values[path])
+                    for n, path in self.paths.items()
+                ),
+            ]
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The object itself, with the values that it has."""
+        rest = {name: value for name, value in kwargs.items() if name not in self.paths}
+        return self.original(*args, **rest)
+
+    def copied(self, environment: Any) -> Callable[..., Any]:
+        environment.uses_frameworks = True
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            values = {path: kwargs.pop(name) for name, path in self.paths.items() if name in kwargs}
+            return Object(environment, self.original, "", values)(*args, **kwargs)
+
+        call.__name__ = self.__name__
+        return call
+
+
+def _bound(original: Any, method: str) -> Any:
+    if method != "__call__":
+        return getattr(original, method)
+    function = inspect.getattr_static(type(original), method)
+    function = inspect.unwrap(getattr(function, "method", function))
+    return functools.partial(function, original)
+
+
+def _numbers(original: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The numbers of an object and of the objects in it, by their paths."""
+    for name, value in _members(original):
+        at = f"{path}.{name}" if path else name
+        if method_of(value):
+            yield from _numbers(value, at)
+            continue
+        found = _number(value)
+        if found is not None:
+            yield at, found
+
+
+def _members(original: Any) -> Iterator[tuple[str, Any]]:
+    kind = _is_any(original, _KINDS)
+    own = dict(vars(original)) if hasattr(original, "__dict__") else {}
+    if kind == "torch.nn.Module":
+        yield from original.named_parameters(recurse=False)
+        yield from original.named_children()
+    own = {n: v for n, v in own.items() if not n.startswith("_") and not n.endswith("_hooks")}
+    yield from own.items()
+
+
+def _named(numbers: dict[str, Any]) -> dict[str, str]:
+    """A parameter's name for each path: that of the attribute, where it is the only one."""
+    last = [path.rpartition(".")[2] for path in numbers]
+    names: dict[str, str] = {}
+    for path, name in zip(numbers, last, strict=True):
+        if not name.isidentifier():
+            continue
+        parent = path.rpartition(".")[0].replace(".", "_")
+        names[name if last.count(name) == 1 else f"{name}_{parent}"] = path
+    return names
+
+
+def adapted(function: Any) -> Any:
+    """What `activation` reads in the place of an object; any other function as it is."""
+    method = method_of(function)
+    if method:
+        return Adapter(function, method)
+    owner = getattr(function, "__self__", None)
+    if isinstance(function, types.MethodType) and function.__name__ == method_of(owner):
+        return adapted(owner)
+    if is_weight(function):
+        raise DefinitionError(
+            "activation takes a function, and got a weight\n  Pass the module that uses it."
+        )
+    return rules.adapted(function)
+
+
+def used(parameters: Any, function: Any, mentioned: set[str]) -> tuple[Any, ...]:
+    """The parameters of an object that its function mentions."""
+    if not isinstance(function, Adapter):
+        return tuple(parameters)
+    return tuple((n, v) for n, v in parameters if n in mentioned or n not in function.paths)
