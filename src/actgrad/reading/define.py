@@ -19,13 +19,14 @@ from actgrad.language.derive import derive
 from actgrad.language.expression import variables, walk
 from actgrad.language.program import Kind, Program
 from actgrad.language.rewrite import as_written
-from actgrad.reading import objects, rules, witness
+from actgrad.reading import custom, objects, witness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import definition
 from actgrad.reading.refusal import is_user_file
 from actgrad.reading.rule_reader import Pinned, Rule, with_rule
-from actgrad.reading.sandbox import unwrap
+from actgrad.reading.rules import NonlinearRuleError
 from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_plain, signature
+from actgrad.reading.wrappers import unwrap
 
 
 def define(
@@ -49,8 +50,8 @@ def define(
                 shared = {n: default for n, default in own.defaults.items() if n not in free}
                 program = with_rule(program, rule, kind, host, pinned, shared)
             break
-        except rules.NonlinearRuleError:
-            halves = rules.halves(function)
+        except NonlinearRuleError:
+            halves = custom.halves(function)
             if rule is not None or halves is None:
                 raise
             function, rule = halves

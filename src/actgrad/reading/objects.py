@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -17,7 +16,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.errors import DefinitionError, ImpureError
-from actgrad.reading import rules
+from actgrad.reading import custom
+from actgrad.reading.custom import public
 from actgrad.reading.refusal import HOST, refuse
 
 _KINDS = {
@@ -36,18 +36,9 @@ _WEIGHTS = (
 )
 
 
-def _public(path: str) -> Any:
-    """What a library offers under a path, if the library was imported."""
-    root, *names = path.split(".")
-    value = sys.modules.get(root)
-    for name in names:
-        value = getattr(value, name, None)
-    return value
-
-
 def _is_any(value: Any, paths: Any) -> str | None:
     for path in paths:
-        kind = _public(path)
+        kind = public(path)
         if isinstance(kind, type) and isinstance(value, kind):
             return str(path)
     return None
@@ -121,7 +112,15 @@ class Object:
             and not is_weight_of(original, name)
         ):
             return environment.copy(static.fget)(self)
-        value = getattr(original, name)
+        try:
+            value = getattr(original, name)
+        except AttributeError:
+            if getattr(original, "built", True):
+                raise
+            refuse(
+                f"the layer {type(original).__name__!r} has no {name!r} before it is built",
+                "Build it first: `layer.build((None, 1))`, or call it on an input.",
+            )
         if isinstance(value, types.MethodType) and value.__self__ is original:
             return types.MethodType(environment.read(value.__func__), self)
         if is_weight(value):
@@ -143,7 +142,7 @@ class Object:
         assert name is not None
         if _does_nothing(self._original):
             return args[0]
-        if name == "forward" and _public("torch.nn.Sequential"):
+        if name == "forward" and public("torch.nn.Sequential"):
             _refuse_channels(self._original)
         if name == "__call__":
             function = inspect.getattr_static(type(self._original), name)
@@ -193,7 +192,7 @@ def _does_nothing(module: Any) -> bool:
 
 
 def _refuse_channels(module: Any) -> None:
-    prelu = _public("torch.nn.PReLU")
+    prelu = public("torch.nn.PReLU")
     if isinstance(module, prelu) and module.weight.numel() > 1:
         refuse(
             "a `PReLU` with one slope for each channel needs to know which axis is the channels'",
@@ -218,7 +217,7 @@ def _identifier(name: str) -> str:
 
 def stand_in(environment: Any, value: Any, name: str | None = None) -> Any:
     """What stands in for an object or a weight while a function is read, or None."""
-    if isinstance(value, (Adapter, rules.Applied, rules.Half)):
+    if isinstance(value, (Adapter, custom.Applied, custom.Half)):
         return value.copied(environment)
     if isinstance(value, types.ModuleType):
         return None
@@ -230,7 +229,7 @@ def stand_in(environment: Any, value: Any, name: str | None = None) -> Any:
     if is_weight(value):
         shown = name or getattr(value, "name", None)
         _captured(shown if isinstance(shown, str) else "w", value)
-    return rules.stand_in(environment, value)
+    return custom.stand_in(environment, value)
 
 
 # An object passed to `activation`.
@@ -335,7 +334,12 @@ def adapted(function: Any) -> Any:
         raise DefinitionError(
             "activation takes a function, and got a weight\n  Pass the module that uses it."
         )
-    return rules.adapted(function)
+    if type(function).__module__ == "numba.np.ufunc.gufunc":
+        raise DefinitionError(
+            f"{function.__name__!r} is a `guvectorize` kernel, which writes its result into an argument\n"
+            f"  Return it instead: a plain function, or one under `numba.vectorize` or `numba.njit`."
+        )
+    return custom.adapted(function)
 
 
 def used(parameters: Any, function: Any, mentioned: set[str]) -> tuple[Any, ...]:

@@ -24,8 +24,9 @@ from actgrad.language.rewrite import build, rewrite
 from actgrad.reading import names, randomness
 from actgrad.reading.bounds import Bounds, Trail
 from actgrad.reading.refusal import HOST, is_user_file, place, refuse
-from actgrad.reading.sandbox import Environment, unwrap
+from actgrad.reading.sandbox import Environment
 from actgrad.reading.symbol import Symbol, number, reading
+from actgrad.reading.wrappers import unwrap
 
 MAX_PATHS = 4096
 MAX_DECISIONS = 2500

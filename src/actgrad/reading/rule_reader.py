@@ -21,7 +21,6 @@ from actgrad.language.expression import Expr, const, make, substitute, var
 from actgrad.language.program import Kind, Program, Value
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import definition
-from actgrad.reading.sandbox import unwrap
 from actgrad.reading.signature import (
     Signature,
     entry_by_entry,
@@ -29,6 +28,7 @@ from actgrad.reading.signature import (
     is_plain,
     signature,
 )
+from actgrad.reading.wrappers import unwrap
 
 Rule = Any
 """A derivative, in one of the forms above."""

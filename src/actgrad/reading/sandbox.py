@@ -27,6 +27,7 @@ from actgrad.errors import ImpureError, MixingError, UnboundedError
 from actgrad.reading import flow, meanings, names, objects
 from actgrad.reading.refusal import HOST, refuse
 from actgrad.reading.symbol import Symbol, is_symbolic, reader, unknown
+from actgrad.reading.wrappers import unwrap
 
 _IMPURE_BUILTINS = (
     "print",
@@ -115,9 +116,10 @@ class Environment:
         return self.copy(function)
 
     def _make(self, value: Any) -> Any:
-        stand_in = objects.stand_in(self, value, self._names.get(id(value)))
-        if stand_in is not None:
-            return stand_in
+        if not callable(value) or names.meaning(value) is None:
+            stand_in = objects.stand_in(self, value, self._names.get(id(value)))
+            if stand_in is not None:
+                return stand_in
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, types.ModuleType):
@@ -510,24 +512,6 @@ def _path(value: Any) -> str:
     module = getattr(value, "__module__", None)
     name = getattr(value, "__name__", None) or type(value).__name__
     return f"{module}.{name}" if module else name
-
-
-def unwrap(function: Any) -> Any:
-    """The Python function inside what libraries wrap around one; what we know stays as it is."""
-    if names.meaning(function) is not None:
-        return function
-    for attribute in ("pyfunc", "py_func", "python_function", "_torchdynamo_orig_callable"):
-        inner = vars(function).get(attribute) if hasattr(function, "__dict__") else None
-        if inner is None and attribute in {"py_func", "python_function"}:
-            inner = getattr(function, attribute, None)
-        if callable(inner):
-            return unwrap(inner)
-    if (
-        isinstance(function, functools._lru_cache_wrapper)
-        or type(function).__name__ == "PjitFunction"
-    ):
-        return unwrap(function.__wrapped__)
-    return function
 
 
 def _draws(path: str) -> bool:

@@ -15,8 +15,8 @@ from actgrad.common.text import finite_json
 from actgrad.errors import CallError
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
-from actgrad.reading.sandbox import unwrap
 from actgrad.reading.signature import like
+from actgrad.reading.wrappers import unwrap
 from actgrad.study.breakpoints import simplest
 from actgrad.study.line import Line, is_exact
 

@@ -1,0 +1,259 @@
+"""Recognises the functions with custom gradients of each library, and makes what stands in for them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from typing import Any
+
+from actgrad.reading.rules import (
+    CustomJvp,
+    CustomVjp,
+    Function,
+    WithGradient,
+    pass_through,
+    plain_rule,
+    results_of,
+    with_gradient,
+)
+
+_OWN_TO_TORCH = ("_backward_cls", "_compiled_autograd_backward_state")
+"""What PyTorch's metaclass adds to a class."""
+
+
+def shadow(environment: Any, kind: Any) -> type:
+    """A user's `torch.autograd.Function` again, on copies of its methods."""
+    bases = tuple(
+        Function if _is_torch_function_itself(base) else environment.copy(base)
+        for base in kind.__bases__
+    )
+    body = {
+        name: item
+        for name, item in vars(kind).items()
+        if name not in (*_OWN_TO_TORCH, "__dict__", "__weakref__")
+    }
+    copy = type(kind.__name__, bases, {})
+    environment._copies[id(kind)] = copy
+    for name, item in body.items():
+        if isinstance(item, staticmethod):
+            item = staticmethod(plain_rule(item.__func__))
+        if isinstance(item, (staticmethod, classmethod)) or not name.startswith("__"):
+            setattr(copy, name, environment._member(item))
+    copy.__module__ = kind.__module__
+    return copy
+
+
+def _is_torch_function_itself(kind: Any) -> bool:
+    return kind.__module__ == "torch.autograd.function"
+
+
+def public(path: str) -> Any:
+    """What a library offers under a path, if the library was imported."""
+    root, *names = path.split(".")
+    value = sys.modules.get(root)
+    for name in names:
+        value = getattr(value, name, None)
+    return value
+
+
+_DECORATORS: dict[str, Any] = {
+    "torch.autograd.Function": Function,
+    "tensorflow.custom_gradient": with_gradient,
+    "tensorflow.grad_pass_through": pass_through,
+    "tensorflow.recompute_grad": lambda f: f,
+    "keras.ops.custom_gradient": with_gradient,
+    "jax.custom_gradient": with_gradient,
+    "jax.custom_jvp": CustomJvp,
+    "jax.custom_vjp": CustomVjp,
+}
+"""What stands in for the libraries' own decorators."""
+
+
+def stand_in(environment: Any, value: Any) -> Any:
+    """What stands in for a function with a custom gradient, or for what makes one; or None."""
+    kind = type(value)
+    if not callable(value) or isinstance(value, types.ModuleType):
+        return None
+    made = _made(environment, value, kind.__module__)
+    if made is not None:
+        environment.uses_frameworks = True
+    return made
+
+
+def _made(environment: Any, value: Any, home: str) -> Any:
+    module = getattr(value, "__module__", None)
+    if isinstance(module, str) and module.partition(".")[0] in {
+        "torch",
+        "tensorflow",
+        "keras",
+        "jax",
+    }:
+        for path, decorator in _DECORATORS.items():
+            if public(path) is value:
+                return decorator
+    if isinstance(value, type):
+        base = public("torch.autograd.Function")
+        return shadow(environment, value) if base and issubclass(value, base) else None
+    owner = getattr(value, "__self__", None)
+    if isinstance(owner, type) and isinstance(
+        owner, type(public("torch.autograd.Function") or int)
+    ):
+        copied = environment.copy(owner)
+        if isinstance(copied, type) and issubclass(copied, Function):
+            return getattr(copied, value.__name__)
+    if home == _TENSORFLOW:
+        return _tensorflow(environment, value)
+    users = _users_function(value)
+    if users is not None:
+        return WithGradient(environment.copy(users), hasattr(value, "forward_fn"))
+    return _jax(environment, value) if home.startswith("jax.") else None
+
+
+_TENSORFLOW = "tensorflow.python.ops.custom_gradient"
+
+
+def _users_function(value: Any) -> Any:
+    """The user's function under `keras.ops.custom_gradient` or `jax.custom_gradient`, or None."""
+    if type(value).__name__ == "custom_gradient" and type(value).__module__.startswith("keras."):
+        return value.forward_fn if hasattr(value, "forward_fn") else value.fun
+    if getattr(value, "__name__", None) == "fun_with_custom_gradient_wrapper":
+        return _users_function(_closure(value, "fun_with_custom_gradient"))
+    vjp = public("jax.custom_vjp")
+    if vjp is None or not isinstance(value, vjp) or _is_users(value.fwd):
+        return None
+    return _closure(value.fwd, "fun")
+
+
+def _closure(function: Any, name: str) -> Any:
+    return inspect.getclosurevars(function).nonlocals[name]
+
+
+def _tensorflow(environment: Any, value: Any) -> Any:
+    """A function under `tf.custom_gradient`, or one of its relatives, which are written with it."""
+    inner = value._f
+    if inner.__module__ != type(value).__module__:
+        return WithGradient(environment.copy(inner))
+    function = environment.copy(value.__wrapped__)
+    return pass_through(function) if "pass_through" in inner.__qualname__ else function
+
+
+def _jax(environment: Any, value: Any) -> Any:
+    jvp, vjp = public("jax.custom_jvp"), public("jax.custom_vjp")
+    if not isinstance(value, (jvp, vjp)):
+        return None
+    copied: Any
+    if isinstance(value, jvp):
+        copied = CustomJvp(environment.copy(value.fun), value.nondiff_argnums)
+        environment._copies[id(value)] = copied
+        if "defjvps" in getattr(value.jvp, "__qualname__", ""):
+            copied.defjvps(*(environment.copy(rule) for rule in _closure(value.jvp, "jvps")))
+        elif value.jvp is not None:
+            copied.defjvp(environment.copy(value.jvp), value.symbolic_zeros)
+        return copied
+    copied = CustomVjp(environment.copy(value.fun), value.nondiff_argnums)
+    environment._copies[id(value)] = copied
+    if value.fwd is not None:
+        copied.defvjp(
+            environment.copy(value.fwd), environment.copy(value.bwd), value.symbolic_zeros
+        )
+    return copied
+
+
+def _is_users(function: Any) -> bool:
+    """Whether it is no function that JAX has written; nor is none."""
+    return not str(getattr(function, "__module__", "")).startswith("jax.")
+
+
+# A custom gradient passed to `activation`.
+
+
+class Applied:
+    """A function with a custom gradient, under the name and with the arguments of the user's own."""
+
+    def __init__(self, target: Any, call: Any, users: Any, skip: int = 0) -> None:
+        self.target = target
+        """What has a copy in the sandbox: a `torch.autograd.Function`, or the function."""
+        self.original = call
+        self.__name__ = getattr(users, "__name__", "function")
+        self.__doc__ = users.__doc__
+        self.__signature__ = inspect.Signature(
+            list(inspect.signature(users).parameters.values())[skip:]
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.original(*args, **kwargs)
+
+    def copied(self, environment: Any) -> Any:
+        environment.uses_frameworks = True
+        copy = environment.copy(self.target)
+        function = copy.apply if isinstance(copy, type) else copy
+        signature = self.__signature__
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            return function(*bound.args, **bound.kwargs)
+
+        call.__name__ = self.__name__
+        return call
+
+
+class Half:
+    """The value, or the whole gradient, of a function whose rule is not linear."""
+
+    def __init__(self, function: Any, gradient: bool) -> None:
+        self.function, self.gradient = function, gradient
+        self.__name__ = getattr(function, "__name__", "function")
+        own = list(inspect.signature(function).parameters.values())
+        inputs = [p for p in own if p.default is p.empty]
+        rest = [p for p in own if p.default is not p.empty]
+        upstream = inspect.Parameter("upstream", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.__signature__ = inspect.Signature([*inputs, *[upstream] * gradient, *rest])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def copied(self, environment: Any) -> Any:
+        target = self.function.target if isinstance(self.function, Applied) else self.function
+        run = environment.copy(target)._run
+        outer = inspect.signature(self.function)
+        inputs = [p.default is p.empty for p in outer.parameters.values()]
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            arguments = dict(self.__signature__.bind(*args, **kwargs).arguments)
+            upstream = arguments.pop("upstream", None)
+            bound = outer.bind(**arguments)
+            value, _, backward, _ = run(*bound.args, **bound.kwargs)
+            if not self.gradient:
+                return value
+            found = results_of(self.__name__, backward(upstream), len(bound.arguments))
+            chosen = [0.0 if g is None else g for g, own in zip(found, inputs, strict=False) if own]
+            return chosen[0] if len(chosen) == 1 else tuple(chosen)
+
+        call.__name__ = self.__name__
+        return call
+
+
+def halves(function: Any) -> tuple[Half, Half] | None:
+    """The value and the whole gradient of a function that is nothing but a custom gradient."""
+    vjp = public("jax.custom_vjp")
+    whole = isinstance(function, Applied) or (vjp is not None and isinstance(function, vjp))
+    if whole or type(function).__module__ == _TENSORFLOW:
+        return Half(function, False), Half(function, True)
+    return None
+
+
+def adapted(function: Any) -> Any:
+    """What `activation` reads in the place of a function whose arguments cannot be seen from outside:
+    of a `torch.autograd.Function`, and under the decorators of Keras and JAX."""
+    base = public("torch.autograd.Function")
+    kind = function
+    if isinstance(function, types.MethodType) and function.__name__ == "apply":
+        kind = function.__self__
+    if base and isinstance(kind, type) and issubclass(kind, base):
+        forward = plain_rule(kind.forward)
+        adapter = Applied(kind, kind.apply, forward, kind.setup_context is base.setup_context)
+        adapter.__name__, adapter.__doc__ = kind.__name__, kind.__doc__
+        return adapter
+    users = _users_function(function)
+    return function if users is None else Applied(function, function, users)

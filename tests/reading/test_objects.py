@@ -1,0 +1,166 @@
+"""Objects as functions: modules and layers by their `forward` or `call`, their numbers as parameters."""
+
+import numpy as np
+import pytest
+
+from actgrad import activation, from_json, trainable
+from actgrad.errors import ActgradError, DefinitionError, TraceError
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+keras = pytest.importorskip("keras")
+nn = torch.nn
+
+X = np.concatenate([np.linspace(-3, 3.1, 41), [0.25, -0.25]])
+
+
+class Gated(nn.Module):
+    """Weights, a child, a count and a method of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.beta = nn.Parameter(torch.tensor(1.5, dtype=torch.float64))
+        self.inner = nn.LeakyReLU(0.2)
+        self.turns = 3
+
+    def gate(self, x):
+        return torch.sigmoid(self.beta * x)
+
+    def forward(self, x):
+        for _ in range(self.turns):
+            x = 0.9 * x
+        return self.inner(x) * self.gate(x)
+
+
+MODULES = [
+    (nn.PReLU(dtype=torch.float64), {"weight": 0.25}),
+    (nn.LeakyReLU(0.1), {"negative_slope": 0.1}),
+    (nn.ELU(0.5, inplace=True), {"alpha": 0.5}),
+    (nn.Hardtanh(-0.5, 2.0), {"min_val": -0.5, "max_val": 2.0}),
+    (nn.Softplus(2), {"beta": 2.0, "threshold": 20.0}),
+    (nn.Threshold(0.3, 0.7), {"threshold": 0.3, "value": 0.7}),
+    (nn.GELU("tanh"), {}),
+    (nn.Hardswish(), {}),
+    (nn.RReLU(0.1, 0.3).eval(), {"lower": 0.1, "upper": 0.3}),
+    (nn.Sequential(nn.Tanh(), nn.LeakyReLU(0.3), nn.Dropout()).eval(), {"negative_slope": 0.3}),
+    (Gated(), {"beta": 1.5, "negative_slope": 0.2}),
+]
+
+
+@pytest.mark.parametrize(("module", "parameters"), MODULES)
+@pytest.mark.parametrize("form", ["module", "forward"])
+def test_a_module_is_its_forward(module, parameters, form):
+    made = from_json(activation(module if form == "module" else module.forward).to_json())
+    assert {n: pytest.approx(v) for n, v in made.parameters.items()} == parameters
+    x = torch.tensor(X, requires_grad=True)
+    value = module(x * 1)
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    np.testing.assert_allclose(made(X), value.detach().numpy(), rtol=1e-12, atol=1e-12)
+    smooth = np.abs(X[:, None] - [0.0, -0.5, 2.0, 0.3]).min(axis=1) > 1e-9
+    np.testing.assert_allclose(made.derivative(X)[smooth], slope.numpy()[smooth], rtol=1e-9)
+    with tf.GradientTape() as tape:
+        t = tf.constant(X)
+        tape.watch(t)
+        y = made(t)
+    np.testing.assert_allclose(y.numpy(), made(X), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(tape.gradient(y, t).numpy(), made.derivative(X), rtol=1e-9)
+
+
+def test_its_weights_are_learnt_again():
+    module = activation(nn.PReLU()).module(weight=trainable(0.25))
+    module(torch.tensor([-2.0, -1.0, 3.0])).sum().backward()
+    assert module.weight.grad.item() == -3.0
+
+
+def test_parameters_of_one_name_are_told_apart():
+    made = activation(nn.Sequential(nn.PReLU(init=0.5), nn.Tanh(), nn.PReLU(init=0.125)))
+    assert made.parameters == {"weight_0": 0.5, "weight_2": 0.125}
+
+
+def test_a_module_inside_of_a_function():
+    elu = nn.ELU(0.5)
+    made = activation(lambda x: 2 * elu(x))
+    assert made(-1.0) == pytest.approx(2 * 0.5 * np.expm1(-1.0))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Softmax(-1),
+        nn.LayerNorm(3),
+        nn.Linear(3, 3),
+        nn.GLU(),
+        nn.PReLU(3),
+        nn.Dropout(),
+        nn.RReLU(),
+    ],
+)
+def test_what_mixes_or_draws_is_refused(module):
+    with pytest.raises(ActgradError, match=r"\n  \S"):
+        activation(module)
+
+
+@pytest.mark.parametrize(
+    ("layer", "parameters"),
+    [
+        (
+            keras.layers.ReLU(max_value=2.0, negative_slope=0.1, threshold=0.5),
+            {"max_value": 2.0, "negative_slope": 0.1, "threshold": 0.5},
+        ),
+        (keras.layers.LeakyReLU(0.2), {"negative_slope": 0.2}),
+        (keras.layers.ELU(0.7), {"alpha": 0.7}),
+        (keras.layers.Activation("silu"), {}),
+        (keras.layers.Dropout(0.3), {}),
+        (keras.layers.Lambda(lambda x: 3 * x), {}),
+        (keras.layers.PReLU("ones"), {"alpha": 1.0}),
+    ],
+)
+def test_a_layer_is_its_call(layer, parameters):
+    layer.build((None, 1))
+    made = activation(layer)
+    assert made.parameters == parameters
+    value = keras.ops.convert_to_numpy(layer(X.astype("float32")[:, None]))[:, 0]
+    np.testing.assert_allclose(made(X.astype("float32")), value, rtol=2e-6, atol=1e-6)
+
+
+def test_a_layer_with_one_number_for_each_feature():
+    layer = keras.layers.PReLU()
+    layer.build((None, 3))
+    layer.set_weights([np.array([0.1, 0.2, 0.3], "float32")])
+    x = np.array([[-1.0, -2.0, 3.0]], "float32")
+    np.testing.assert_allclose(
+        activation(layer)(x), keras.ops.convert_to_numpy(layer(x)), rtol=1e-6
+    )
+
+
+def test_a_layer_that_is_not_built_says_so():
+    with pytest.raises(TraceError, match="before it is built"):
+        activation(keras.layers.PReLU())
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [nn.Parameter(torch.tensor(2.0)), tf.Variable(2.0), keras.Variable(2.0)],
+)
+def test_a_weight_inside_of_a_function_is_refused(weight):
+    with pytest.raises(TraceError, match="trainable"):
+        activation(lambda x: weight * x)
+
+
+def test_numba():
+    numba = pytest.importorskip("numba")
+
+    def leaky(x):
+        return x if x > 0 else 0.1 * x
+
+    typed = numba.vectorize(["float64(float64)"])(leaky)
+    for wrapped in (numba.vectorize(leaky), typed, numba.njit(leaky)):
+        assert activation(wrapped)(-1.0) == -0.1
+        assert activation(lambda x, f=wrapped: 2 * f(x))(-1.0) == -0.2
+
+    @numba.guvectorize(["void(float64, float64[:])"], "()->()")
+    def kernel(x, out):
+        out[0] = 2 * x
+
+    with pytest.raises(DefinitionError, match="writes its result into an argument"):
+        activation(kernel)
