@@ -45,7 +45,7 @@ def define(
             program, portable = _read_function(function, own, pinned, host)
             if rule is None:
                 program = _with_kind(program)
-            if rule is not None:
+            else:
                 free = dict(program.parameters)
                 shared = {n: default for n, default in own.defaults.items() if n not in free}
                 program = with_rule(program, rule, kind, host, pinned, shared)
@@ -60,7 +60,7 @@ def define(
             pinned |= more.names
     if portable:
         _check_reading(program, function, own, pinned)
-    _check_derivatives(program)
+    _check_derivatives(program, rule is not None)
     return program
 
 
@@ -145,7 +145,7 @@ def _check_reading(
         )
 
 
-def _check_derivatives(program: Program) -> None:
+def _check_derivatives(program: Program, has_rule: bool) -> None:
     if program.on_host or program.gradient:
         return
     derivatives = [derive(program.value, x) for x in program.inputs]
@@ -153,7 +153,7 @@ def _check_derivatives(program: Program) -> None:
         for name in program.arguments:
             _check_claim(program, name)
     elif witness.is_zero(program, derivatives):
-        if program.kind == "surrogate":
+        if has_rule and program.kind == "surrogate":
             _warn(
                 f"the surrogate of {program.name!r} is zero everywhere, so nothing before it can learn",
                 SurrogateWarning,
