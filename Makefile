@@ -124,7 +124,7 @@ fuzz: $(READY)-test
 modes: $(READY)-test
 	@mkdir -p build && rm -f build/modes
 	ACTGRAD_MODES=$(CURDIR)/build/modes TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile \
-	  tests/frameworks --deselect tests/frameworks/test_modes_page.py $(TEST_ARGS)
+	  -m "not gpu" tests/frameworks --deselect tests/frameworks/test_modes_page.py $(TEST_ARGS)
 	$(BIN)/python -m tests.modes build/modes
 
 docs: $(READY)-docs

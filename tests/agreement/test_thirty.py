@@ -259,8 +259,9 @@ def F_soft(x):
     return jnp.sign(x) * jnp.maximum(jnp.abs(x) - 0.4, 0.0)
 
 
-# Where the four texts say the same, in whatever words.
-THE_SAME = ("relu", "relu6", "softsign", "tanh_shrink", "silu", "lisht", "serf", "mish")
+# Where the four texts say the same, in whatever words. (A library's `relu` is another than Python's `max`: at
+# a kink it has the library's derivative.)
+THE_SAME = ("softsign", "tanh_shrink", "silu", "lisht", "serf", "mish")
 
 
 def read(name: str, library: str) -> Activation:

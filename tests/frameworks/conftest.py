@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from actgrad import Activation, activation
+from tests.sample import exhaustive_but
 
 POINTS = np.array([[-1.3, -0.7, -0.2, 0.2], [0.7, 1.2, 1.7, 2.4]])
 
@@ -91,6 +92,15 @@ CASES = {
 @pytest.fixture(params=CASES.values(), ids=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
+
+
+# Where each case costs a compilation, `make test` takes the one with a surrogate and a parameter.
+of_one_case = pytest.mark.parametrize(
+    "case",
+    exhaustive_but([CASES["heaviside(slope=3)"]], CASES.values()),
+    ids=list(CASES),
+    indirect=True,
+)
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ tf = pytest.importorskip("tensorflow")
 from actgrad import activation
 from actgrad.codegen.emit import kernel
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, TraceError
-from actgrad.frameworks.tensorflow import dialect, rule
+from actgrad.frameworks import tensorflow as room
 from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
-from tests.frameworks.conftest import CASES
+from tests.frameworks.conftest import CASES, of_one_case
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -261,6 +261,7 @@ AROUND = {
 }
 
 
+@of_one_case
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("mode", SECOND)
 def test_second_derivative(case, points, mode, around):
@@ -294,6 +295,7 @@ def vectorized(function):
     return lambda x: tf.vectorized_map(function, x)
 
 
+@of_one_case
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("mode", THIRD)
 def test_third_derivative(case, points, mode, around):
@@ -933,7 +935,7 @@ def test_operation(name, dtype, around):
     with np.errstate(all="ignore"):
         exact = np.asarray(op.numpy(*(a.astype(wider) for a in arguments)))
         expected = exact.astype(dtype)
-    function = kernel(program, dialect.DIALECT, rule.host)
+    function = kernel(program, room.DIALECT, room.host)
     found = AROUND[around](function)(*map(tf.constant, arguments)).numpy()
 
     # TensorFlow takes subnormal numbers for zero, as XLA does.
@@ -960,9 +962,7 @@ def test_comparison(name, around):
         make("select", make(name, var("x"), var("y")), const(1.0), const(0.0)),
     )
     x, y = (a.ravel().astype(np.float32) for a in np.meshgrid(SPECIAL + [1, 2], SPECIAL + [1, 2]))
-    found = AROUND[around](kernel(program, dialect.DIALECT, rule.host))(
-        tf.constant(x), tf.constant(y)
-    )
+    found = AROUND[around](kernel(program, room.DIALECT, room.host))(tf.constant(x), tf.constant(y))
     np.testing.assert_array_equal(found, OPS[name].numpy(x, y).astype(np.float32))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import sys
 import textwrap
 
 import pytest
@@ -21,6 +22,10 @@ def case(function):
 def close(function):
     CLOSE.append(function)
     return function
+
+
+# From Python 3.12 on, `sum` makes up for what rounding takes away; what is read adds one by one.
+summed = close if sys.version_info >= (3, 12) else case
 
 
 # Branches.
@@ -303,7 +308,7 @@ def sum_of_terms(x):
     return sum(x**k for k in range(3))
 
 
-@case
+@summed
 def sum_with_start(x):
     return sum([x, 1, 2 * x], 10)
 
@@ -328,7 +333,7 @@ def sorted_median(x):
     return sorted([x, 1.0, -1.0])[1]
 
 
-@case
+@summed
 def zipped(x):
     return sum(a * x**b for a, b in zip((1, 2, 3), (0, 1, 2), strict=True))
 

@@ -1,0 +1,101 @@
+"""Right in every environment: no compiler, no home, `python -O`, warnings as errors, and a framework's own
+settings. Each is one process that runs `probe.py`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sample import exhaustive_but
+
+PROBE = Path(__file__).with_name("probe.py")
+SOURCE = Path(__file__).parents[2] / "src"
+ALL = ("numpy", "torch", "jax", "tensorflow")
+
+
+def probed(folder: Path, *frameworks: str, options: tuple[str, ...] = (), **variables: str) -> str:
+    """What the process printed: the hash of all that was generated."""
+    for name in frameworks:
+        pytest.importorskip(name.partition(":")[0])
+    done = subprocess.run(
+        [sys.executable, *options, str(PROBE), *frameworks],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(SOURCE),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "JAX_PLATFORMS": "cpu",
+            **variables,
+        },
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("generated ")
+    return last
+
+
+def nowhere(folder: Path) -> dict[str, str]:
+    """Every folder of a user's, under a file: it cannot be read, written or made, by root neither."""
+    file = folder / "file"
+    file.touch()
+    names = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TORCHINDUCTOR_CACHE_DIR")
+    return dict.fromkeys([*names, "ACTGRAD_CACHE"], str(file / "nowhere"))
+
+
+@pytest.mark.exhaustive
+def test_no_compiler_on_the_path(tmp_path: Path) -> None:
+    hidden = {"PATH": str(tmp_path), "CC": "", "CXX": ""}
+    probed(tmp_path, *ALL, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"), **hidden)
+
+
+@pytest.mark.exhaustive
+def test_no_home_and_no_cache(tmp_path: Path) -> None:
+    probed(tmp_path, *ALL, **nowhere(tmp_path))
+
+
+@pytest.mark.exhaustive
+def test_without_assertions(tmp_path: Path) -> None:
+    probed(tmp_path, *ALL, options=("-O",))
+
+
+@pytest.mark.exhaustive
+def test_warnings_are_errors(tmp_path: Path) -> None:
+    probed(tmp_path, *ALL, options=("-W", "error"))
+
+
+@pytest.mark.exhaustive
+def test_what_is_generated_does_not_depend_on_the_hash_seed(tmp_path: Path) -> None:
+    assert len({probed(tmp_path, "numpy", PYTHONHASHSEED=seed) for seed in ("0", "1", "77")}) == 1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    "framework",
+    [
+        "numpy:raise",
+        "torch:float64",
+        "torch:meta",
+        "torch:deterministic",
+        "jax:enable_x64",
+        "jax:debug_nans",
+        "tensorflow:eager",
+    ],
+)
+def test_a_setting_of_the_framework(framework: str, tmp_path: Path) -> None:
+    probed(tmp_path, framework)
+
+
+@pytest.mark.parametrize(
+    "backend", exhaustive_but(["torch", "jax"], ["tensorflow", "torch", "jax"])
+)
+def test_keras_on(backend: str, tmp_path: Path) -> None:
+    pytest.importorskip(backend)
+    probed(tmp_path, f"keras:{backend}", KERAS_BACKEND=backend)
