@@ -121,9 +121,11 @@ def mod_by_power_of_two(x: Expr, y: Expr) -> Expr | None:
 
 def gather(vector: Expr, index: Expr) -> Expr:
     """At an index within the vector; frameworks do not agree on others, nor on nan."""
+    if index.op == "const":
+        return build("gather", vector, index)  # a number
     last = len(vector.value) - 1.0  # type: ignore[arg-type]
     inside = _select(index > 0.0, _select(index < last, index, last), 0.0)
-    return _select(_eq(index, index), build("gather", vector, inside), math.nan)
+    return _select(_eq(index, index), make("gather", vector, inside), math.nan)
 
 
 # Roots, exponentials, logarithms.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import struct
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from actgrad.common.locks import Lock
 from actgrad.language.ops import OPS
 
 Payload = float | bool | str | tuple[float, ...] | Callable[..., Any] | None
@@ -79,7 +79,7 @@ class Expr:
 Operand = Expr | float | int | bool
 
 _nodes: WeakValueDictionary[Any, Expr] = WeakValueDictionary()
-_one_at_a_time = threading.RLock()
+_one_at_a_time = Lock()
 _bits = struct.Struct("<d").pack
 
 

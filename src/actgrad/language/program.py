@@ -7,7 +7,6 @@ or one per input and parameter where the rule names a parameter.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from actgrad.common.locks import Lock
 from actgrad.errors import NoDerivativeError
 from actgrad.language.derive import derive
 from actgrad.language.expression import (
@@ -65,7 +65,7 @@ class _MadeOnce(type):
 
 
 _programs: WeakValueDictionary[Any, Any] = WeakValueDictionary()
-_one_at_a_time = threading.RLock()
+_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True, eq=False)
