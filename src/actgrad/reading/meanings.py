@@ -566,23 +566,6 @@ def factorial(x: Number) -> Number:
     return math.factorial(x)
 
 
-def interp(
-    x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None, period: Any = None
-) -> Number:
-    """Straight lines through the points (xp, fp), constant outside."""
-    if period is not None:
-        refuse("`interp` with a period", "Take the remainder first: `np.interp(x % period, ...)`.")
-    result = fp[0] if left is None else left
-    for i in range(len(xp) - 1):
-        slope = (fp[i + 1] - fp[i]) / (xp[i + 1] - xp[i])
-        line = add(multiply(slope, subtract(x, xp[i])), fp[i])
-        result = where(less_equal(xp[i], x), line, result)
-    result = where(less_equal(xp[-1], x), fp[-1], result)
-    if right is not None:
-        result = where(less(xp[-1], x), right, result)
-    return where(is_nan(x), x, result)
-
-
 def clip_below(x: Number, low: Number) -> Number:
     return clip(x, low)
 

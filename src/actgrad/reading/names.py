@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ImpureError
-from actgrad.reading import arrays, casts, flow, meanings, shipped, stacks
+from actgrad.reading import arrays, casts, flow, lookups, meanings, shipped, stacks
 from actgrad.reading.binding import bind, in_place
 from actgrad.reading.refusal import HOST, mixes, refuse
 from actgrad.reading.symbol import Symbol, is_symbolic, unknown
@@ -132,7 +132,7 @@ def _named(text: str, path: str) -> Meaning:
         return _random(path)
     if text in {"true", "false"}:
         return lambda *args, **kwargs: text == "true"
-    for module in (meanings, shipped, stacks, casts, flow, arrays):
+    for module in (meanings, shipped, stacks, lookups, casts, flow, arrays):
         if text in vars(module):
             found: Meaning = vars(module)[text]
             return found

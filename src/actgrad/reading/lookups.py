@@ -1,0 +1,209 @@
+"""Tables and pieces: a constant vector read at a computed index, knots, polynomials, SciPy's splines.
+
+The interval of a number among sorted knots is found by halving, so a thousand knots take ten steps.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from actgrad.language.expression import vector
+from actgrad.language.rewrite import build
+from actgrad.reading.meanings import (
+    add,
+    divide,
+    equal,
+    is_nan,
+    less,
+    less_equal,
+    logical_or,
+    multiply,
+    polyval,
+    subtract,
+    where,
+)
+from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.symbol import Symbol, is_symbolic, made, number
+
+Number = Any
+
+
+class Table(np.ndarray):  # type: ignore[type-arg]
+    """A constant array that answers for a symbolic index."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
+
+
+class ListTable(list[Any]):
+    """A constant list of numbers that answers for a symbolic index."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
+
+
+class TupleTable(tuple[Any, ...]):
+    """A constant tuple of numbers that answers for a symbolic index."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
+
+
+def table(values: Any) -> Any:
+    """A list or tuple of numbers, so that it can be indexed by a symbol."""
+    if values and all(type(value) in (int, float) for value in values):
+        return ListTable(values) if isinstance(values, list) else TupleTable(values)
+    return values
+
+
+def take(values: Any, index: Any, axis: Any = None) -> Any:
+    """`values[index]`; a negative index counts from the end, as in Python."""
+    if isinstance(values, Symbol):
+        mixes("take")
+    if not isinstance(index, Symbol):
+        return np.take(values, index, axis)
+    numbers = np.asarray(values, dtype=None if not is_symbolic(values) else object)
+    if numbers.ndim != 1 or axis not in (None, 0, -1):
+        refuse(
+            "a table of several dimensions is indexed by the input",
+            "Index a table of one dimension, or write the choice with `np.where`.",
+        )
+    at = where(less(index, 0), add(index, len(numbers)), index)
+    found = choose(at, list(numbers)) if numbers.dtype == object else gather(numbers, at)
+    outside = logical_or(less(at, 0), less_equal(len(numbers), at))  # there Python raises
+    return where(outside, np.nan, found)
+
+
+def gather(numbers: Any, index: Number) -> Symbol:
+    """The number at an index from 0 on, which is an integer and inside."""
+    at = number(index)
+    return made(build("gather", vector(map(float, numbers)), at.expr), at)
+
+
+def take_from(index: Any, choices: Any) -> Any:
+    """NumPy's `choose`."""
+    return choose(index, list(choices)) if isinstance(index, Symbol) else np.choose(index, choices)
+
+
+def choose(index: Number, choices: Sequence[Number]) -> Number:
+    return reduce(
+        lambda other, pair: where(equal(index, pair[0]), pair[1], other),
+        enumerate(choices[:-1]),
+        choices[-1],
+    )
+
+
+def position(x: Number, knots: Any, right: bool = True) -> Number:
+    """How many sorted knots lie at or below x; with `right=False`, below it."""
+    knots = np.asarray(knots, dtype=np.float64)
+    if knots.ndim != 1 or not (np.diff(knots) >= 0).all():
+        refuse("the knots of a table must be sorted, along one axis", "Sort them first: `np.sort`.")
+    steps = [2**k for k in range(len(knots).bit_length() - 1, -1, -1)]
+    padded = np.concatenate([knots, np.full(2 * steps[0] - len(knots), np.inf)])
+    found: Number = 0.0
+    for step in steps:
+        knot = gather(padded, add(found, step - 1)) if isinstance(found, Symbol) else padded[step - 1]
+        passed = less_equal(knot, x) if right else less(knot, x)
+        found = where(passed, add(found, step), found)
+    return where(less(len(knots), found), len(knots), found)
+
+
+def digitize(x: Number, bins: Any, right: bool = False) -> Number:
+    """NumPy's, for bins that ascend."""
+    return position(x, bins, not right)
+
+
+def searchsorted(knots: Any, x: Number, side: str = "left") -> Number:
+    return position(x, knots, side == "right")
+
+
+def searchsorted_torch(
+    knots: Any, x: Number, right: bool = False, side: str | None = None
+) -> Number:
+    return position(x, knots, right or side == "right")
+
+
+def bucketize(x: Number, boundaries: Any, right: bool = False) -> Number:
+    """PyTorch's."""
+    return position(x, boundaries, right)
+
+
+def interp(
+    x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None, period: Any = None
+) -> Number:
+    """Straight lines through the points (xp, fp), constant outside."""
+    if period is not None:
+        refuse("`interp` with a period", "Take the remainder first: `np.interp(x % period, ...)`.")
+    if is_symbolic(list(xp)) or is_symbolic(list(fp)) or len(xp) < 2:
+        result = _lines(x, xp, fp)
+    else:
+        at, values = np.asarray(xp, np.float64), np.asarray(fp, np.float64)
+        slopes = np.append(np.diff(values) / np.diff(at), 0.0)
+        i = subtract(position(x, at), 1)
+        line = add(multiply(gather(slopes, i), subtract(x, gather(at, i))), gather(values, i))
+        result = where(less(x, at[0]), values[0], where(less_equal(at[-1], x), values[-1], line))
+    if left is not None:
+        result = where(less(x, xp[0]), left, result)
+    if right is not None:
+        result = where(less(xp[-1], x), right, result)
+    return where(is_nan(x), x, result)
+
+
+def _lines(x: Number, xp: Any, fp: Any) -> Number:
+    """Through points some of which are parameters: one select for each."""
+    result = fp[0]
+    for i in range(len(xp) - 1):
+        slope = divide(subtract(fp[i + 1], fp[i]), subtract(xp[i + 1], xp[i]))
+        line = add(multiply(slope, subtract(x, xp[i])), fp[i])
+        result = where(less_equal(xp[i], x), line, result)
+    return where(less_equal(xp[-1], x), fp[-1], result)
+
+
+# Objects that are functions of one number.
+
+
+def stand_in(value: Any) -> Callable[[Number], Number] | None:
+    """What an interpolant or a polynomial of NumPy and SciPy computes, as a function of one number."""
+    if isinstance(value, np.poly1d):
+        coefficients = list(value.coeffs)
+        return lambda x: polyval(coefficients, x)
+    interpolate = sys.modules.get("scipy.interpolate")
+    if interpolate is None:
+        return None
+    if isinstance(value, interpolate.BSpline):
+        if np.ndim(value.c) != 1:
+            return None
+        if value.extrapolate == "periodic":
+            return None
+        pieces = interpolate.PPoly.from_spline(value, extrapolate=bool(value.extrapolate))
+        return _pieces(pieces.c, pieces.x, bool(value.extrapolate))
+    if isinstance(value, interpolate.PPoly):
+        if np.ndim(value.c) != 2 or value.extrapolate == "periodic":
+            return None
+        return _pieces(value.c, value.x, bool(value.extrapolate))
+    return None
+
+
+def _pieces(coefficients: Any, knots: Any, extrapolate: bool) -> Callable[[Number], Number] | None:
+    """A polynomial for each interval, in powers of the distance from its left end."""
+
+    def evaluate(x: Number) -> Number:
+        inner = knots[1:-1]
+        i = position(x, inner) if len(inner) else 0.0
+        distance = subtract(x, gather(knots[:-1], i) if isinstance(i, Symbol) else knots[0])
+        parts = [gather(row, i) if isinstance(i, Symbol) else float(row[0]) for row in coefficients]
+        result = reduce(lambda value, part: add(multiply(value, distance), part), parts)
+        if extrapolate:
+            return result
+        outside = where(less(x, knots[0]), True, less(knots[-1], x))
+        return where(outside, np.nan, result)
+
+    return evaluate
+
