@@ -72,7 +72,9 @@ def test_knots_are_found_as_numpy_finds_them(function: Any) -> None:
 
 
 def test_the_slope_of_an_interpolant_is_its_piece() -> None:
-    slopes = read(lambda x: np.interp(x, KNOTS, VALUES)).derivative(np.array([-3.0, -1.5, 0.0, 2.0, 3.0]))
+    slopes = read(lambda x: np.interp(x, KNOTS, VALUES)).derivative(
+        np.array([-3.0, -1.5, 0.0, 2.0, 3.0])
+    )
     np.testing.assert_allclose(slopes, [0.0, 1.0, 2.0, -2.5 / 1.5, 0.0])
 
 
@@ -88,7 +90,9 @@ def _splines() -> dict[str, Any]:
 
     return {
         "cubic": interpolate.CubicSpline(KNOTS, VALUES),
-        "cubic, natural": interpolate.CubicSpline(KNOTS, VALUES, bc_type="natural", extrapolate=False),
+        "cubic, natural": interpolate.CubicSpline(
+            KNOTS, VALUES, bc_type="natural", extrapolate=False
+        ),
         "pchip": interpolate.PchipInterpolator(KNOTS, VALUES),
         "akima": interpolate.Akima1DInterpolator(KNOTS, VALUES),
         "b-spline": interpolate.make_interp_spline(KNOTS, VALUES, k=3),

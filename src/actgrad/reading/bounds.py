@@ -125,6 +125,17 @@ class Bounds:
         return parts[0] if node.op == "given" else EVERYTHING
 
 
+def is_whole(node: Expr) -> bool:
+    """Whether the expression is an integer wherever it is a number."""
+    if node.op == "const":
+        return not node.boolean and float(node.value).is_integer()  # type: ignore[arg-type]
+    if node.op == "select":
+        return all(map(is_whole, node.args[1:]))
+    if node.op in {"add", "sub", "mul", "neg", "abs"}:
+        return all(map(is_whole, node.args))
+    return node.op in _STEPS or node.op == "floordiv"
+
+
 def _stepped(op: str, value: float) -> float:
     return float(_STEPS[op](value)) if math.isfinite(value) else value
 

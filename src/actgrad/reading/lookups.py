@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,29 @@ def table(values: Any) -> Any:
     return values
 
 
+def tensor_table(value: Any) -> Any:
+    """A constant vector of a tensor library, so that it can be indexed by a symbol."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return value.as_subclass(_torch_table())
+    if type(value).__module__.partition(".")[0] in {"jax", "jaxlib"}:
+        return np.asarray(value).view(Table)
+    return value
+
+
+@cache
+def _torch_table() -> Any:
+    torch: Any = sys.modules["torch"]
+
+    class TensorTable(torch.Tensor):  # type: ignore[misc]
+        def __getitem__(self, key: Any) -> Any:
+            if isinstance(key, Symbol):
+                return take(self.detach().cpu().numpy(), key)
+            return super().__getitem__(key)
+
+    return TensorTable
+
+
 def take(values: Any, index: Any, axis: Any = None) -> Any:
     """`values[index]`; a negative index counts from the end, as in Python."""
     if isinstance(values, Symbol):
@@ -87,6 +110,11 @@ def gather(numbers: Any, index: Number) -> Symbol:
     return made(build("gather", vector(map(float, numbers)), at.expr), at)
 
 
+def _at(numbers: Any, index: Number) -> Number:
+    """The number at an index that may be plain."""
+    return gather(numbers, index) if isinstance(index, Symbol) else float(numbers[int(index)])
+
+
 def take_from(index: Any, choices: Any) -> Any:
     """NumPy's `choose`."""
     return choose(index, list(choices)) if isinstance(index, Symbol) else np.choose(index, choices)
@@ -105,11 +133,15 @@ def position(x: Number, knots: Any, right: bool = True) -> Number:
     knots = np.asarray(knots, dtype=np.float64)
     if knots.ndim != 1 or not (np.diff(knots) >= 0).all():
         refuse("the knots of a table must be sorted, along one axis", "Sort them first: `np.sort`.")
+    if not isinstance(x, Symbol):
+        return int(np.searchsorted(knots, x, "right" if right else "left"))
     steps = [2**k for k in range(len(knots).bit_length() - 1, -1, -1)]
     padded = np.concatenate([knots, np.full(2 * steps[0] - len(knots), np.inf)])
     found: Number = 0.0
     for step in steps:
-        knot = gather(padded, add(found, step - 1)) if isinstance(found, Symbol) else padded[step - 1]
+        knot = (
+            gather(padded, add(found, step - 1)) if isinstance(found, Symbol) else padded[step - 1]
+        )
         passed = less_equal(knot, x) if right else less(knot, x)
         found = where(passed, add(found, step), found)
     return where(less(len(knots), found), len(knots), found)
@@ -171,39 +203,58 @@ def _lines(x: Number, xp: Any, fp: Any) -> Number:
 
 def stand_in(value: Any) -> Callable[[Number], Number] | None:
     """What an interpolant or a polynomial of NumPy and SciPy computes, as a function of one number."""
+    evaluate = _evaluator(value)
+    if evaluate is None:
+        return None
+
+    def call(x: Number) -> Number:
+        return evaluate(x) if isinstance(x, Symbol) else value(x)
+
+    call.__name__ = type(value).__name__
+    return call
+
+
+def _evaluator(value: Any) -> Callable[[Number], Number] | None:
     if isinstance(value, np.poly1d):
         coefficients = list(value.coeffs)
         return lambda x: polyval(coefficients, x)
+    series = _SERIES.get(type(value))
+    if series is not None:
+        offset, scale = value.mapparms()
+        return lambda x: series(add(offset, multiply(scale, x)), value.coef)
     interpolate = sys.modules.get("scipy.interpolate")
-    if interpolate is None:
+    if interpolate is None or not isinstance(value, (interpolate.BSpline, interpolate.PPoly)):
+        return None
+    extrapolate = value.extrapolate
+    if extrapolate == "periodic" or np.ndim(value.c) != 1 + isinstance(value, interpolate.PPoly):
         return None
     if isinstance(value, interpolate.BSpline):
-        if np.ndim(value.c) != 1:
-            return None
-        if value.extrapolate == "periodic":
-            return None
-        pieces = interpolate.PPoly.from_spline(value, extrapolate=bool(value.extrapolate))
-        return _pieces(pieces.c, pieces.x, bool(value.extrapolate))
-    if isinstance(value, interpolate.PPoly):
-        if np.ndim(value.c) != 2 or value.extrapolate == "periodic":
-            return None
-        return _pieces(value.c, value.x, bool(value.extrapolate))
-    return None
+        value = interpolate.PPoly.from_spline(value)
+    return _pieces(value.c, value.x, bool(extrapolate))
 
 
-def _pieces(coefficients: Any, knots: Any, extrapolate: bool) -> Callable[[Number], Number] | None:
+_SERIES: dict[type, Callable[[Number, Any], Number]] = {
+    np.polynomial.Polynomial: np.polynomial.polynomial.polyval,
+    np.polynomial.Chebyshev: np.polynomial.chebyshev.chebval,
+    np.polynomial.Legendre: np.polynomial.legendre.legval,
+    np.polynomial.Hermite: np.polynomial.hermite.hermval,
+    np.polynomial.HermiteE: np.polynomial.hermite_e.hermeval,
+    np.polynomial.Laguerre: np.polynomial.laguerre.lagval,
+}
+"""How a series is evaluated, by NumPy's own recurrences."""
+
+
+def _pieces(coefficients: Any, knots: Any, extrapolate: bool) -> Callable[[Number], Number]:
     """A polynomial for each interval, in powers of the distance from its left end."""
 
     def evaluate(x: Number) -> Number:
-        inner = knots[1:-1]
-        i = position(x, inner) if len(inner) else 0.0
-        distance = subtract(x, gather(knots[:-1], i) if isinstance(i, Symbol) else knots[0])
-        parts = [gather(row, i) if isinstance(i, Symbol) else float(row[0]) for row in coefficients]
+        i = position(x, knots[1:-1]) if len(knots) > 2 else 0
+        distance = subtract(x, _at(knots[:-1], i))
+        parts = [_at(row, i) for row in coefficients]
         result = reduce(lambda value, part: add(multiply(value, distance), part), parts)
         if extrapolate:
             return result
-        outside = where(less(x, knots[0]), True, less(knots[-1], x))
+        outside = logical_or(less(x, knots[0]), less(knots[-1], x))
         return where(outside, np.nan, result)
 
     return evaluate
-

@@ -22,7 +22,7 @@ from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.expression import Expr, const, var, variables, walk
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading import names, randomness
-from actgrad.reading.bounds import Bounds, Trail
+from actgrad.reading.bounds import Bounds, Trail, is_whole
 from actgrad.reading.refusal import HOST, is_user_file, place, refuse
 from actgrad.reading.sandbox import Environment
 from actgrad.reading.symbol import Symbol, number, reading
@@ -35,6 +35,8 @@ MAX_PARAMETER_DECISIONS = 50
 MAX_ENTRY_DECISIONS = 3
 """So too of the entries of a vector: then it is a list of options, such as a mask."""
 MAX_OPERATIONS = 500_000
+MAX_CHOICES = 64
+"""As many values an index may have that is no index of a constant table."""
 
 _BOUND_IT = (
     "Bound the loop, as in `for _ in range(20):` with a `break`, or write independent choices as "
@@ -176,11 +178,19 @@ class _Run:
             raise _NeedsPlain(names)
 
     def index(self, value: Expr) -> int:
+        """The index as a plain integer: one decision for each that it may be."""
         self.settle(value)
-        refuse(
-            "an index or a count depends on the input",
-            "Compare instead (`if`, `np.select`), or loop to a fixed bound with a `break`. " + HOST,
-        )
+        low, high = self.facts.range_of(len(self.path), value)
+        if not (is_whole(value) and high - low < MAX_CHOICES):
+            refuse(
+                "an index or a count depends on the input",
+                f"Compare instead (`if`, `np.select`); or bound the index, as in "
+                f"`table[int(np.clip(x, 0, {MAX_CHOICES - 1}))]`. A loop runs to a fixed bound.",
+            )
+        for choice in range(int(low), int(high) + 1):
+            if self.decide(build("le", value, const(float(choice)))):
+                return choice
+        raise ValueError("cannot convert float NaN to integer")
 
     def decide(self, condition: Expr) -> bool:
         if condition.op == "const":
@@ -237,10 +247,18 @@ class _Facts:
         self.answers: dict[Expr, bool] = {}
         self.cuts: dict[tuple[Expr, bool], tuple[float, int]] = {}
         self.denied: dict[tuple[Expr, bool], tuple[float, int]] = {}
+        self.ranges: dict[tuple[int, Expr], tuple[float, float]] = {}
         self.trail = Trail()
         self.bounds = Bounds(self.trail)
         self._marks: list[int] = []
         self._mentions: dict[Expr, bool] = {}
+
+    def range_of(self, step: int, value: Expr) -> tuple[float, float]:
+        """The bounds of an index after so many decisions: what they were when it was asked first."""
+        key = step, value
+        if key not in self.ranges:
+            self.trail.set(self.ranges, key, self.bounds.of(value))
+        return self.ranges[key]
 
     def rewind(self, decisions: int) -> None:
         """Forget what was learnt after so many decisions."""

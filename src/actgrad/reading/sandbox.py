@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ImpureError, MixingError, UnboundedError
-from actgrad.reading import flow, meanings, names, objects
+from actgrad.reading import flow, lookups, meanings, names, objects
 from actgrad.reading.refusal import HOST, refuse
 from actgrad.reading.symbol import Symbol, is_symbolic, reader, unknown
 from actgrad.reading.wrappers import unwrap
@@ -132,12 +132,12 @@ class Environment:
         ):
             return self._container(value)
         if isinstance(value, tuple) and type(value) is tuple:
-            return tuple(map(self.copy, value))
+            return lookups.table(tuple(map(self.copy, value)))
         if isinstance(value, np.ndarray):
             return self._array(value)
         if _is_tensor(value):
             self.uses_frameworks = True
-            return value
+            return lookups.tensor_table(value) if len(value.shape) == 1 else value
         known = names.meaning(value) if callable(value) else None
         if known is not None:
             self.uses_frameworks |= names.takes_tensors(value)
@@ -272,7 +272,7 @@ class Environment:
             copy = value.copy()
             self._checks.append(lambda: None if copy == value else self._called(value))
             return copy
-        copy = type(value)()
+        copy = type(lookups.table(value))()
         self._copies[id(value)] = copy
         if isinstance(value, list):
             copy.extend(map(self.copy, value))
@@ -284,7 +284,9 @@ class Environment:
         return copy
 
     def _array(self, value: np.ndarray[Any, Any]) -> Any:
-        view = value.view()
+        view = (
+            value.view(lookups.Table) if value.ndim == 1 and value.dtype != object else value.view()
+        )
         view.flags.writeable = False
         return view
 
@@ -338,6 +340,9 @@ class Environment:
     def _instance(self, value: Any) -> Any:
         """A user's object: a copy whose methods are read too, and whose attributes are watched."""
         kind = type(value)
+        interpolant = lookups.stand_in(value)
+        if interpolant is not None:
+            return interpolant
         stand_in = names.meaning(kind)
         if isinstance(stand_in, type) and issubclass(stand_in, flow.Detached):
             return stand_in(getattr(value, "mode", None))

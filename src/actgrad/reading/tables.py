@@ -29,7 +29,8 @@ nan_to_num negative not_equal ones_like piecewise polyval positive=identity pow=
 rad2deg=degrees radians real=identity reciprocal remainder=mod rint round=round_decimals
 around=round_decimals select sign signbit sin sinc sinh sqrt square subtract tan tanh true_divide=divide
 trunc where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied
-interp take choose=take_from digitize searchsorted(a,v,side="left",sorter=None) bool_=as_bool float32=as_float float64=as_float double=as_float
+interp take choose=take_from digitize searchsorted(a,v,side="left",sorter=None)
+bool_=as_bool float32=as_float float64=as_float double=as_float
 int32=as_int int64=as_int int_=as_int float16=narrow
 zeros ones full empty shape=shape_of ndim=rank_of size=size_of
 broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
@@ -99,8 +100,9 @@ rrelu(input,lower=0.125,upper=0.3333333333333333,training=False)
 round(input,*,decimals=0,out=None)=round_decimals rsqrt rsub=reversed_subtract
 select=mixing selu sigmoid sign signbit sgn=sign sin sinc sinh sqrt square
 squeeze(input,dim=None) take(input,index)
-searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,out=None,sorter=None)=searchsorted_torch
-bucketize(input,boundaries,*,out_int32=False,right=False,out=None) sub(input,other,*,alpha=1,out=None)=subtract
+searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,sorter=None)=searchsorted_torch
+bucketize(input,boundaries,*,out_int32=False,right=False,out=None)
+sub(input,other,*,alpha=1,out=None)=subtract
 subtract(input,other,*,alpha=1,out=None) tan tanh
 tensor(data,*,dtype=None,device=None,requires_grad=False,pin_memory=False)=constant
 threshold(input,threshold,value) true_divide=divide trunc unsqueeze(input,dim)
@@ -241,9 +243,9 @@ cond=tf_cond fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop
 all=all_of any=any_of amax=row_max amin=row_min argmax=mixing argmin=mixing argsort=mixing average=mixing
 concatenate=concatenated cumprod=mixing cumsum=mixing dot=mixing einsum=mixing glu=mixing log_softmax
 logsumexp matmul=mixing max=row_max mean median=mixing min=row_min norm=mixing normalize=mixing
-prod=product quantile=mixing roll=mixing take digitize searchsorted softmax sort=mixing split=mixing stack=stacked
-std=mixing sum=total transpose=mixing var=mixing layer_normalization=mixing rms_normalization=mixing
-sparsemax=mixing
+prod=product quantile=mixing roll=mixing take digitize searchsorted softmax sort=mixing split=mixing
+stack=stacked std=mixing sum=total transpose=mixing var=mixing layer_normalization=mixing
+rms_normalization=mixing sparsemax=mixing
 """
 
 KERAS_ACTIVATIONS = """

@@ -8,7 +8,7 @@ import functools
 import inspect
 from typing import Any
 
-from actgrad.reading import names
+from actgrad.reading import lookups, names
 
 _INNER = (
     "pyfunc",  # numpy.vectorize
@@ -33,6 +33,9 @@ _SAME = frozenset(
 
 def unwrap(function: Any) -> Any:
     """The Python function inside what libraries wrap around one; what we know stays as it is."""
+    interpolant = lookups.stand_in(function)
+    if interpolant is not None:
+        return interpolant
     if names.meaning(function) is not None:
         return function
     for attribute in _INNER:
