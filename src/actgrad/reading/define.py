@@ -10,7 +10,6 @@ from typing import Any
 
 from actgrad.errors import (
     DerivativeMismatchWarning,
-    ImpureError,
     SurrogateWarning,
     TraceError,
     ZeroDerivativeWarning,
@@ -18,8 +17,7 @@ from actgrad.errors import (
 from actgrad.language.derive import derive
 from actgrad.language.expression import variables, walk
 from actgrad.language.program import Kind, Program
-from actgrad.language.rewrite import as_written
-from actgrad.reading import custom, objects, witness
+from actgrad.reading import claims, custom, objects, witness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import definition
 from actgrad.reading.refusal import is_user_file
@@ -42,7 +40,7 @@ def define(
     pinned = frozenset(n for n, default in own.defaults.items() if not is_number(default))
     while True:
         try:
-            program, portable = _read_function(function, own, pinned, host)
+            program = _read_function(function, own, pinned, host, rule is None)
             if rule is None:
                 program = _with_kind(program)
             else:
@@ -58,8 +56,6 @@ def define(
             kind = "gradient"
         except Pinned as more:
             pinned |= more.names
-    if portable:
-        _check_reading(program, function, own, pinned)
     _check_derivatives(program, rule is not None)
     return program
 
@@ -71,17 +67,23 @@ def _with_kind(program: Program) -> Program:
     exact = program.exact()
     for name in program.inputs:
         declared, slope = derive(program.value, name), derive(exact.value, name)
-        if declared is not slope and witness.mismatches(program, [declared], [slope]):
+        if declared is not slope and claims.mismatches(program, [declared], [slope]):
             return replace(program, kind="surrogate")
     return program
 
 
 def _read_function(
-    function: Callable[..., Any], own: Signature, pinned: frozenset[str], host: bool
-) -> tuple[Program, bool]:
+    function: Callable[..., Any],
+    own: Signature,
+    pinned: frozenset[str],
+    host: bool,
+    slopes: bool,
+) -> Program:
+    """Read the function, and compare the reading with its own run, with its slopes too if asked."""
     if host:
+        witness.check_elementwise(function, own, pinned)
         value = on_host(function, own, own.inputs)
-        return Program(own.name, own.inputs, tuple(own.parameters.items()), value), False
+        return Program(own.name, own.inputs, tuple(own.parameters.items()), value)
     reading = read(function, own, own.inputs, pinned, own.vectors)
     if isinstance(reading.form, tuple):
         raise TraceError(
@@ -100,6 +102,7 @@ def _read_function(
             f"{own.name!r} returns {given}; an activation returns one number\n"
             f"{definition(function)}\n  {cure}"
         )
+    witness.check(function, own, own.inputs, pinned, own.vectors, reading, slopes=slopes)
     pinned |= reading.fixed
     vectors = {n: entries for n, entries in own.vectors.items() if n in reading.entries}
     free = [(n, v) for n, v in own.parameters.items() if n not in pinned]
@@ -109,7 +112,7 @@ def _read_function(
         for n, v in own.defaults.items()
         if n in pinned and is_plain(v) and not isinstance(function, objects.Adapter)
     )
-    program = Program(
+    return Program(
         own.name,
         own.inputs,
         entry_by_entry(values, vectors),
@@ -117,32 +120,6 @@ def _read_function(
         fixed=fixed,
         vectors=tuple(vectors.items()),
     )
-    return program, reading.portable
-
-
-def _check_reading(
-    program: Program, function: Callable[..., Any], own: Signature, pinned: frozenset[str]
-) -> None:
-    broadcast = {n for n, value in program.parameters if isinstance(value, tuple)}
-    keywords = {n: d for n, d in own.defaults.items() if n not in broadcast}
-    if len(keywords) != len(own.defaults) or own.keywords - set(own.defaults):
-        return
-    found = witness.misreading(program, lambda *x: function(*x, **keywords))
-    if found is not None:
-        # The stable forms have digits that Python's own answer lacks.
-        with as_written():
-            literal, _ = _read_function(function, own, pinned, host=False)
-        found = witness.misreading(literal, lambda *x: function(*x, **keywords))
-    if found is not None:
-        x, own_value, read = found
-        raise ImpureError(
-            f"{own.name!r} cannot be read: at {x:.6g} Python returns {own_value:.9g}, and its "
-            f"reading {read:.9g}\n"
-            f"{definition(function)}\n"
-            f"  It does something that is not a computation with its argument: catching its own exceptions, "
-            f"looking at types or names, comparing by `is` (as `case True:` does), or keeping a state. "
-            f"Or run it unread with `activation(..., host=True)`."
-        )
 
 
 def _check_derivatives(program: Program, has_rule: bool) -> None:
@@ -152,7 +129,7 @@ def _check_derivatives(program: Program, has_rule: bool) -> None:
     if program.kind == "derivative":
         for name in program.arguments:
             _check_claim(program, name)
-    elif witness.is_zero(program, derivatives):
+    elif claims.is_zero(program, derivatives):
         if has_rule and program.kind == "surrogate":
             _warn(
                 f"the surrogate of {program.name!r} is zero everywhere, so nothing before it can learn",
@@ -165,14 +142,14 @@ def _check_derivatives(program: Program, has_rule: bool) -> None:
                 ZeroDerivativeWarning,
             )
     if program.kind == "surrogate":
-        at = witness.not_finite(program, derivatives)
+        at = claims.not_finite(program, derivatives)
         if at is not None:
             _warn(f"the surrogate of {program.name!r} is not finite at {at:.6g}", SurrogateWarning)
 
 
 def check_trainable(program: Program, name: str) -> None:
     """Warn if a parameter cannot be learnt, as the derivative in force by it is zero everywhere."""
-    if not witness.is_zero_by(program, name):
+    if not claims.is_zero_by(program, name):
         return
     kind = "surrogate" if program.kind in ("exact", "derivative") else program.kind
     inputs = program.inputs + (program.upstream,) * (kind == "gradient")
@@ -188,7 +165,7 @@ def check_trainable(program: Program, name: str) -> None:
 
 def _check_claim(program: Program, by: str) -> None:
     claimed, exact = derive(program.value, by), derive(program.exact().value, by)
-    wrong = [] if claimed is exact else witness.mismatches(program, [claimed], [exact])
+    wrong = [] if claimed is exact else claims.mismatches(program, [claimed], [exact])
     if wrong:
         x, claim, true = max(wrong, key=lambda row: abs(row[1] - row[2]))
         only = (by,) == program.inputs
@@ -196,7 +173,7 @@ def _check_claim(program: Program, by: str) -> None:
             f"the derivative given for {program.name!r} is not its derivative"
             f"{'' if only else f' by {by!r}'}: at {x:.6g} it is "
             f"{claim:.6g}, and the function's slope is {true:.6g} (and so at {len(wrong)} of "
-            f"{len(witness.POINTS)} points)\n  If that is on purpose, give it as `surrogate=`.",
+            f"{len(claims.POINTS)} points)\n  If that is on purpose, give it as `surrogate=`.",
             DerivativeMismatchWarning,
         )
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from typing import Any
 
+import numpy as np
+
 from actgrad.language.expression import Expr, make, var
+from actgrad.reading import native
 from actgrad.reading.paths import Reading, trace
 from actgrad.reading.signature import Signature, is_number
 
@@ -29,30 +33,32 @@ def read(
     for name, default in own.defaults.items():
         arguments[name] = var(name) if is_number(default) and name not in pinned else default
 
-    def call(copy: Callable[..., Any], values: Mapping[str, Any]) -> Any:
-        positional = [values[name] for name in own.inputs if name not in own.keywords]
-        keywords = {n: v for n, v in values.items() if n in own.defaults or n in own.keywords}
-        return copy(*positional, **keywords)
-
     defaults = {n: d for n, d in own.defaults.items() if is_number(d)}
     entries = {n: names for n, names in vectors.items() if n not in pinned and n in defaults}
-    return trace(function, call, arguments, defaults, entries, whole)
+    return trace(function, own.call, arguments, defaults, entries, whole)
 
 
 class HostFunction:
-    """A Python function that stays one: called on the host, with plain numbers."""
+    """A Python function that stays one: called on the host, with plain numbers, or with tensors without
+    dimensions if it is written for the tensors of a library."""
 
     def __init__(
         self, function: Callable[..., Any], positional: int, keywords: tuple[str, ...]
     ) -> None:
         self.function, self.positional, self.keywords = function, positional, keywords
         self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self._library = native.tensor_library(function)
 
     def __call__(self, *numbers: float) -> float:
         plain = [float(number) for number in numbers]
+        inputs = plain[: self.positional]
         keywords = dict(zip(self.keywords, plain[self.positional :], strict=True))
+        call = partial(self.function, **keywords)
+        if self._library is not None:
+            with suppress(native.NotTaken):
+                return float(self._library.run(call, [np.array(x) for x in inputs]).outputs[0])
         try:
-            return float(self.function(*plain[: self.positional], **keywords))
+            return float(call(*inputs))
         except (ArithmeticError, ValueError):  # 1 / 0, log(-1): as IEEE has it
             return math.nan
 

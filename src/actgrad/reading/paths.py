@@ -57,8 +57,6 @@ class Reading:
     fixed: frozenset[str]
     entries: frozenset[str]
     """The parameters that were read entry by entry."""
-    portable: bool
-    """No tensor library was called, so the function can be run on plain floats to compare."""
 
 
 def trace(
@@ -115,7 +113,6 @@ def trace(
             form,
             frozenset(fixed),
             frozenset(entries),
-            not environment.uses_frameworks,
         )
 
 

@@ -19,6 +19,7 @@ from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, const, make, substitute, var
 from actgrad.language.program import Kind, Program, Value
+from actgrad.reading import witness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import definition
 from actgrad.reading.signature import (
@@ -254,9 +255,11 @@ class _RuleReader:
         except TraceError:
             if not self.host:
                 raise
+            witness.check_elementwise(rule, own, self.pinned)
             return [on_host(rule, own, self.inputs)]
         if reading.fixed - self.pinned:
             raise Pinned(reading.fixed)
+        witness.check(rule, own, self.inputs, self.pinned, self.vectors, reading)
         if isinstance(reading.form, tuple):
             return dict(zip(reading.form, reading.outputs, strict=True))
         return list(reading.outputs)

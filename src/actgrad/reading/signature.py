@@ -38,6 +38,12 @@ class Signature:
             if is_vector(default)
         }
 
+    def call(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+        """Call the function with a value for each argument: inputs by position, where they may."""
+        positional = [values[name] for name in self.inputs if name not in self.keywords]
+        keywords = {n: v for n, v in values.items() if n in self.defaults or n in self.keywords}
+        return function(*positional, **keywords)
+
 
 MAX_ENTRIES = 64
 """A longer vector is a table of constants: each entry costs a pass of its own in the gradient."""

@@ -1,178 +1,293 @@
-"""What is measured when an activation is defined: that it was read right, and that its derivative is
-what it is declared to be. Cheap, on a fixed set of points; `study.check` looks closely.
+"""The second witness: a function's own run, on several numbers at once, against its reading.
+
+The reading follows a symbol through the function, and believes its tables. The witness believes nothing: it
+runs the function unread, on arrays of the library that it is written with, and compares place by place. So
+it sees what a table has wrong, and what is no function of one number: a function that mixes its elements,
+rounds to a narrow dtype, draws random numbers, or depends on the shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NoReturn
 
 import numpy as np
 
-from actgrad.language.expression import Expr, const, evaluate, is_const, plain, walk
-from actgrad.language.program import Program
+from actgrad.errors import ImpureError, MixingError, TraceError
+from actgrad.language.derive import derive
+from actgrad.language.expression import plain, walk
+from actgrad.reading import custom, native, randomness
+from actgrad.reading.native import Array, Library, Run
+from actgrad.reading.original import IRREGULAR, SPECIAL, Original, attempt, points
+from actgrad.reading.paths import Reading, definition
+from actgrad.reading.refusal import COPY_FIRST, HOST, place
+from actgrad.reading.rounding import differences, tolerance
+from actgrad.reading.signature import Signature
 
-# Irregular, so that no point falls on a kink that a person would write.
-_steps = np.arange(1, 49)
-_POSITIVE = np.concatenate([0.137 * _steps * (1 + 0.0137 * _steps), [1.7e-4, 2.3e-2, 31.7, 113.3]])
-POINTS = np.sort(np.concatenate([-_POSITIVE * 0.9713, _POSITIVE]))
-
-
-# For comparing with Python itself, where it may do something special.
-SPECIAL = np.array([*range(-10, 11), 0.5, -0.5, 1.5, -1.5, 100.0, -100.0, 1000.0, -1000.0])
-
-
-@cache
-def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
-    """Points for each input; the same points in another order for each further one."""
-    return [np.roll(POINTS, 17 * i) for i in range(inputs)]
+_SHAPES = [(48,), (6, 8), (2, 4, 6), (2, 4, 3, 2)]
+"""Tried in turn: a function may want a batch and channels."""
+_ONE_BY_ONE = [0, 1, 3, 10, 12, 21, 24, 28, 29, 41]
+"""Places of the few numbers that a function gets one at a time, where it takes no arrays."""
 
 
-@cache
-def _chosen(inputs: int) -> list[np.ndarray[Any, Any]]:
-    """Fewer of them, and the special ones."""
-    return [
-        np.concatenate([points[3::9], np.roll(SPECIAL, 3 * i)])
-        for i, points in enumerate(grid(inputs))
-    ]
+def check(
+    function: Callable[..., Any],
+    own: Signature,
+    inputs: tuple[str, ...],
+    pinned: frozenset[str],
+    vectors: Mapping[str, tuple[str, ...]],
+    reading: Reading,
+    *,
+    slopes: bool = False,
+) -> None:
+    """Compare a reading with the function's own run, and refuse what is not the same.
 
-
-def _values(
-    program: Program,
-    root: Expr,
-    points: Sequence[Any],
-    after: Callable[[Expr, Any], Any] | None = None,
-) -> np.ndarray[Any, Any]:
-    arguments: dict[str, Any] = dict(zip(program.inputs, points, strict=True))
-    for name, value in program.parameters:
-        array = np.asarray(value, dtype=np.float64)
-        arguments[name] = array if array.ndim == 0 else array.flat[0]
-    found = np.asarray(evaluate(root, arguments, after))
-    return found if found.ndim else np.full(np.shape(points[0]), found)
-
-
-def misreading(program: Program, function: Callable[..., Any]) -> tuple[float, float, float] | None:
-    """A point at which Python's own answer is not what was read: (x, Python's, read)."""
-    chosen = _chosen(len(program.inputs))
-    read = _values(program, program.value, chosen)
-    rows = list(zip(*(column.tolist() for column in chosen), strict=True))
-    answers = np.array(_answers(function, rows))
-    different = np.isfinite(answers) & ~np.isclose(answers, read, rtol=1e-6, atol=1e-9)
-    for i in np.flatnonzero(different):
-        row, own = rows[i], float(answers[i])
-        near = _answers(function, [[x * (1 + k * 1e-15) for x in row] for k in (-3, -1, 1, 3)])
-        spread = max(abs(value - own) for value in near)
-        if abs(own - read[i]) < 100 * spread:  # it is rounding, much amplified
-            continue
-        others = _values(program, program.value, row, _otherwise())
-        if not np.isclose(own, others, rtol=1e-6, atol=1e-9).any():
-            return float(row[0]), own, float(read[i])
-    return None
-
-
-# IEEE gives these one answer, in every library.
-_EXACT = {
-    *("neg", "abs", "add", "sub", "mul", "div", "floordiv", "mod", "sqrt", "copysign"),
-    *("floor", "ceil", "trunc", "round", "gather", "given", "host"),
-}
-
-
-def _otherwise(trials: int = 32) -> Callable[[Expr, Any], Any]:
-    """What libraries are free to answer: a function's last digit, the sign of the smaller of two zeros,
-    and where `round(x, n)` goes between two decimals.
+    `inputs` are the variables of the reading, in the order of the function's inputs. With `slopes` the
+    library's derivative is compared too.
     """
-    random = np.random.default_rng(0)
-
-    def answer(node: Expr, value: Any) -> Any:
-        if (node.op in _EXACT and not _scales(node)) or node.boolean:
-            return value
-        noise = random.uniform(-1.0, 1.0, trials)
-        if node.op == "select":
-            return np.where(value == 0.0, np.copysign(value, noise), value)
-        return value * (1.0 + 1e-15 * noise)
-
-    return answer
+    if isinstance(function, custom.Half) and function.gradient:
+        return  # half of a function that is run whole
+    original = Original(function, own, inputs, pinned, vectors, reading)
+    mentioned = native.mentions(function)
+    if not mentioned.libraries and _numbers(original, narrow=False):
+        return
+    with randomness.refused(own.name, definition(function)):
+        _check_in_libraries(original, mentioned, slopes)
 
 
-def _scales(node: Expr) -> bool:
-    """Whether it is the product that `round(x, n)` rounds; Python rounds the digits of x."""
-    return node.op == "mul" and any(arg.value in (10.0, 100.0, 1e3, 1e4, 1e5) for arg in node.args)
+def check_elementwise(function: Callable[..., Any], own: Signature, pinned: frozenset[str]) -> None:
+    """Refuse a function that is not read (`host=True`) if it mixes the elements of an array."""
+    nothing = Reading((), "number", frozenset(), frozenset())
+    original = Original(function, own, own.inputs, pinned, {}, nothing)
+    mentioned = native.mentions(function)
+    for library in filter(None, map(native.library, mentioned.libraries)):
+        if library.name == "numpy" and mentioned.collects:
+            continue
+        columns = [column.reshape(_SHAPES[1]) for column in points(len(own.inputs))]
+        run, again = (attempt(original, library, columns) for _ in range(2))
+        if run is None or again is None or not _same(run, again):
+            continue  # it takes no arrays, or draws random numbers, which it may on the host
+        _refuse_other_shapes(original, library, columns, run)
+        own_values = np.broadcast_to(run.outputs[0], columns[0].shape).ravel()
+        for i in _ONE_BY_ONE[:4]:
+            if _mixes(original, library, columns, own_values[i], 0, i):
+                _refuse_mixing(original, _DEPENDS)
 
 
-def _answers(function: Callable[..., Any], rows: Sequence[Sequence[float]]) -> list[float]:
-    """Python's own; nan where Python raises: there the meaning is IEEE's."""
-    answers = []
-    with np.errstate(all="ignore"):  # of the NumPy calls in it
-        for row in rows:
-            try:
-                answers.append(float(function(*row)))
-            except Exception:
-                answers.append(np.nan)
-    return answers
+def _same(run: Run, again: Run) -> bool:
+    return all(map(partial(np.array_equal, equal_nan=True), run.outputs, again.outputs))
 
 
-def mismatches(
-    program: Program, derivatives: list[Expr], exact: list[Expr]
-) -> list[tuple[float, float, float]]:
-    """Points at which a claimed derivative is not the exact one: (x, claimed, exact)."""
-    points = grid(len(program.inputs))
-    found = []
-    for claimed, true in zip(derivatives, exact, strict=True):
-        a, b = _values(program, plain(claimed), points), _values(program, true, points)
-        with np.errstate(all="ignore"):
-            wrong = np.abs(a - b) > 1e-4 * (np.abs(a) + np.abs(b)) + 1e-7
-        wrong |= np.isfinite(b) & ~np.isfinite(a)
-        found += [(float(points[0][i]), float(a[i]), float(b[i])) for i in np.flatnonzero(wrong)]
-    return found if len(found) > 1 else []
+def _check_in_libraries(original: Original, mentioned: native.Mentions, slopes: bool) -> None:
+    # A function that names no library takes no plain numbers either: `x.clamp(0, 1)`, say.
+    names = mentioned.libraries or native.imported()
+    libraries = [each for each in map(native.library, names) if each is not None]
+    for library in libraries:
+        if library.name == "numpy" and mentioned.collects:
+            continue
+        asks = slopes and _asks_for_slopes(library, mentioned, original.reading)
+        if _arrays(original, library, asks) and library.name != "numpy":
+            return
+    tensors = [library for library in libraries if library.name != "numpy"]
+    if not any(_one_by_one(original, library) for library in tensors) and mentioned.libraries:
+        _numbers(original, narrow=bool(tensors))
 
 
-_NEAR = np.concatenate([sign * np.geomspace(1e-4, 3.1, 20) for sign in (-1, 1)])
-_MAX_CENTRES = 40
+_STEPS = {"given", "round", "floor", "ceil", "trunc", "floordiv"}
+"""Operations whose derivative in a library is often another than the slope of the value."""
 
 
-def is_zero(program: Program, derivatives: list[Expr]) -> bool:
-    """Whether all derivatives vanish, also near the function's own numbers and near another input."""
-    derivatives = [plain(d) for d in derivatives if d is not const(0.0)]
-    for points in (_anywhere, _where_it_may_not_vanish):
-        if any(np.any(_values(program, d, points(program))) for d in derivatives):
-            return False
+def _asks_for_slopes(library: Library, mentioned: native.Mentions, reading: Reading) -> bool:
+    """PyTorch's derivative costs little. The others take milliseconds for it, so it is asked for where it
+    can be another than that of the value."""
+    if library.name == "torch" or not mentioned.plain:
+        return library.name != "numpy"
+    return any(node.op in _STEPS for node in walk(*reading.outputs))
+
+
+def _arrays(original: Original, library: Library, slopes: bool) -> bool:
+    """Compare on whole arrays. Whether the function takes them."""
+    for shape in _SHAPES:
+        for dtype in (np.float64, np.float32) if library.name != "numpy" else (np.float64,):
+            columns = [c.astype(dtype).reshape(shape) for c in points(len(original.inputs))]
+            run = attempt(original, library, columns, slopes)
+            if run is not None:
+                _compare(original, library, columns, run)
+                return True
+    return False
+
+
+def _one_by_one(original: Original, library: Library) -> bool:
+    """Compare on one number at a time, as for `if x > 0`. Whether the function takes them."""
+    all_points = points(len(original.inputs))
+    answered = False
+    for dtype in (np.float64, np.float32):
+        for shape in ((), (1,)):
+            for i in _ONE_BY_ONE:
+                columns = [column[i : i + 1].astype(dtype).reshape(shape) for column in all_points]
+                run = attempt(original, library, columns)
+                if run is not None:
+                    _compare(original, library, columns, run)
+                    answered = True
+            if answered:
+                return True
+    return False
+
+
+def _numbers(original: Original, narrow: bool) -> bool:
+    """Compare on plain Python numbers, of which a tensor library makes float32's (`narrow`). Whether the
+    function answers any."""
+    columns = points(len(original.inputs))
+    run = replace(_PYTHON.run(original.call, columns), narrow=narrow)
+    if not any(np.isfinite(part).any() for part in run.outputs):
+        return False
+    _compare(original, _PYTHON, columns, run)
     return True
 
 
-def is_zero_by(program: Program, name: str) -> bool:
-    """Whether the gradient by one argument vanishes, or by every entry of a vector."""
-    rules = [program.vjp(entry) for entry in dict(program.vectors).get(name, (name,))]
-    return is_zero(rules[0], [rule.value for rule in rules])
+_PYTHON = native.Python()
 
 
-def _anywhere(program: Program) -> list[np.ndarray[Any, Any]]:
-    return grid(len(program.inputs))
+def _compare(original: Original, library: Library, columns: Sequence[Array], run: Run) -> None:
+    if run.changed:
+        _refuse_writing(original, library, columns)
+    _refuse_other_shapes(original, library, columns, run)
+    for k in range(len(original.reading.outputs)):
+        places = differences(original, library, columns, run, k)
+        if places:
+            _explain(original, library, columns, run, k, places[0])
+    if run.slopes is not None:
+        _compare_slopes(original, library, columns, run)
 
 
-def _where_it_may_not_vanish(program: Program) -> list[np.ndarray[Any, Any]]:
-    """Points for each input: a narrow peak lies near a number in the function, or where inputs meet."""
-    numbers = {node.value for node in walk(program.value) if is_const(node)}
-    centres = [float(c) for c in numbers if isinstance(c, float) and np.isfinite(c)][:_MAX_CENTRES]
-    centres += [float(c) for _, value in program.parameters for c in np.ravel(value)[:_MAX_CENTRES]]
-    at = np.array(centres)[:, None]
-    with np.errstate(over="ignore"):
-        points = np.concatenate([POINTS, (at + _NEAR).ravel(), (at * (1 + _NEAR)).ravel()])
-    if len(program.inputs) == 1:
-        return [points]
-    apart = np.resize(np.append(_NEAR, [0.731, -0.731]), len(points))
-    others = [
-        np.concatenate([np.roll(points, 17 * i), points + np.roll(apart, i)])
-        for i in range(1, len(program.inputs))
-    ]
-    return [np.concatenate([points, points]), *others]
+def _compare_slopes(
+    original: Original, library: Library, columns: Sequence[Array], run: Run
+) -> None:
+    compared = np.isfinite(np.broadcast_to(run.outputs[0], columns[0].shape).ravel())
+    compared[len(IRREGULAR) :] = False
+    for column in columns[1:]:
+        # Where two inputs are equal, or one is a special number, several slopes can be right.
+        compared &= (column.ravel() != columns[0].ravel()) & ~np.isin(column.ravel(), SPECIAL)
+    for name, theirs in zip(original.inputs, run.slopes or (), strict=True):
+        derivative = plain(derive(original.reading.outputs[0], name))
+        ours = np.broadcast_to(original.evaluate(derivative, columns), columns[0].shape).ravel()
+        theirs = np.broadcast_to(theirs, columns[0].shape).ravel()
+        relative, absolute = (10 * each for each in tolerance(run, columns))
+        close = np.isclose(ours, theirs, rtol=relative, atol=absolute)
+        wrong = compared & np.isfinite(theirs) & ~close
+        if wrong.any():
+            i = int(np.flatnonzero(wrong)[0])
+            by = "" if len(original.inputs) == 1 else f" by {name!r}"
+            raise TraceError(
+                f"the derivative of {original.own.name!r}{by} cannot be read: at {_shown(columns, i)} "
+                f"{_LIBRARY_NAMES[library.name]} has the slope {theirs[i]:.9g}, and the reading "
+                f"{ours[i]:.9g}\n"
+                f"{definition(original.function)}\n"
+                f"  Something in it changes the derivative. Give the one that you mean: `derivative=`, or "
+                f"`surrogate=` if it is not the true one."
+            )
 
 
-def not_finite(program: Program, derivatives: list[Expr]) -> float | None:
-    """A point at which a derivative is not finite."""
-    points = grid(len(program.inputs))
-    for derivative in derivatives:
-        bad = ~np.isfinite(_values(program, plain(derivative), points))
-        if bad.any():
-            return float(points[0][np.flatnonzero(bad)[0]])
-    return None
+_LIBRARY_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX", "numpy": "NumPy"}
+
+
+# What was found, and the way out.
+
+
+def _shown(columns: Sequence[Array], i: int) -> str:
+    row = [f"{column.ravel()[i]:.6g}" for column in columns]
+    return row[0] if len(row) == 1 else f"({', '.join(row)})"
+
+
+def _explain(
+    original: Original, library: Library, columns: Sequence[Array], run: Run, k: int, i: int
+) -> NoReturn:
+    """Say why the k-th output differs at place i."""
+    name, where = original.own.name, definition(original.function)
+    shape = columns[0].shape
+    own = np.broadcast_to(run.outputs[k], shape).ravel()[i]
+    read_value = np.broadcast_to(
+        original.evaluate(original.reading.outputs[k], columns), shape
+    ).ravel()[i]
+    at = _shown(columns, i)
+    if library.name != "python" and columns[0].size > 1:
+        again = attempt(original, library, columns)
+        if again is not None and not _same(run, again):
+            raise ImpureError(
+                f"two runs of {name!r} with the same input gave different results, so it is not a function "
+                f"of its arguments alone\n{where}\n"
+                f"  Remove what varies between two calls (randomness, time, stored state), or the mode "
+                f"that draws it (`module.eval()`)."
+            )
+        if _mixes(original, library, columns, own, k, i):
+            _refuse_mixing(original, _DEPENDS)
+    if library.name == "python":
+        raise ImpureError(
+            f"{name!r} cannot be read: at {at} Python returns {own:.9g}, and its "
+            f"reading {read_value:.9g}\n{where}\n"
+            f"  It does something that is not a computation with its argument: catching its own exceptions, "
+            f"looking at types or names, comparing by `is` (as `case True:` does), or keeping a state. "
+            + HOST
+        )
+    rounds = f" (as {run.dtype})" if run.narrow else ""
+    raise ImpureError(
+        f"{name!r} cannot be read: at {at} it returns {own:.9g} for {library.tensor}{rounds}, and its "
+        f"reading {read_value:.9g}\n{where}\n"
+        f"  It does something that is not a computation with one number: rounding to a narrower dtype, "
+        f"looking at shapes, dtypes or types, asking for a mode, or keeping a state. Write it without. "
+        + HOST
+    )
+
+
+def _mixes(
+    original: Original, library: Library, columns: Sequence[Array], own: float, k: int, i: int
+) -> bool:
+    """Whether the result at place i changes when the numbers at all other places do."""
+    changed = []
+    for column in columns:
+        # Moderate ones: among large numbers a softmax is zero whatever the others are.
+        other = np.resize(np.roll(IRREGULAR, 7), column.size).astype(column.dtype)
+        other[i] = column.ravel()[i]
+        changed.append(other.reshape(column.shape))
+    run = attempt(original, library, changed)
+    if run is None:
+        return False
+    result = np.broadcast_to(run.outputs[k], columns[0].shape).ravel()[i]
+    return not np.isclose(result, own, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+_DEPENDS = "its result at one place depends on the numbers at others"
+
+
+def _refuse_other_shapes(
+    original: Original, library: Library, columns: Sequence[Array], run: Run
+) -> None:
+    shape = columns[0].shape
+    other = [part.shape for part in run.outputs if part.shape != shape and part.size != 1]
+    if other:
+        _refuse_mixing(original, f"it makes {other[0]} of {library.tensor} of shape {shape}")
+
+
+def _refuse_mixing(original: Original, found: str) -> NoReturn:
+    raise MixingError(
+        f"{original.own.name!r} cannot be read: this mixes the elements of a row: {found}\n"
+        f"{definition(original.function)}\n"
+        f"  An activation is a function of one number. Make what it needs of the other elements an input "
+        f"of its own, `def f(x, total): ...`, and call it with that: `f(x, x.sum(-1, keepdims=True))`."
+    )
+
+
+def _refuse_writing(original: Original, library: Library, columns: Sequence[Array]) -> None:
+    """Refuse a function that writes into its input, unless by `x += 1` or an `inplace=True`, which mean a
+    new number here."""
+    where = native.written_at(library, original.call, columns)
+    if where is not None and (where.operator or not where.user):
+        return
+    at = place(where.file, where.line, where.function) if where else definition(original.function)
+    raise ImpureError(
+        f"{original.own.name!r} cannot be read: it writes into its input, which would change the caller's "
+        f"tensor\n{at}\n"
+        f"  {COPY_FIRST}"
+    )
