@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,11 @@ def cannot_write(path: str | os.PathLike[str], error: BaseException) -> WriteErr
     return WriteError(
         f"{os.fspath(path)} cannot be written: {reason}" + f"\n  {remedy}" * bool(remedy)
     )
+
+
+def is_full(folder: Path) -> bool:
+    """Whether its disk has less than a megabyte left."""
+    return shutil.disk_usage(folder).free < 1 << 20
 
 
 @contextmanager

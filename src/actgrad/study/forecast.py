@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actgrad.study.plots import EXACT, FUNCTION, IN_FORCE, new_figure
+from actgrad.study.plots import EXACT, FUNCTION, IN_FORCE, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,7 +97,7 @@ class Forecast:
             fontsize=11,
         )
         if path is not None:
-            figure.savefig(path)
+            save(figure, path)
         return figure
 
 

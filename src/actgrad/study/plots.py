@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actgrad.common.files import atomically
 from actgrad.errors import CallError, MissingFrameworkError
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import Breakpoint, breakpoints
@@ -55,8 +57,18 @@ def plot(
         for axes, name in zip(figure.subplots(1, len(inputs)), inputs, strict=True):
             _draw(axes, program, name, low, high)
     if path is not None:
-        figure.savefig(path)
+        save(figure, path)
     return figure
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write the picture, whole or not at all, in the format of the name's ending (png without one).
+
+    Raises `WriteError`.
+    """
+    path = Path(path)
+    with atomically(path if path.suffix else path.with_suffix(".png")) as temporary:
+        figure.savefig(temporary)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -6,6 +6,7 @@ and gradients are compared with those of the program in NumPy float64 (a model's
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -23,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from actgrad.activation import Activation
-from actgrad.errors import ExportError, InputError, MissingFrameworkError
+from actgrad.common.files import cannot_write, is_full
+from actgrad.errors import ExportError, InputError, MissingFrameworkError, WriteError
 from actgrad.workbench.quiet import import_keras, quiet
 
 SUFFIXES = {
@@ -59,10 +61,13 @@ def export(
 ) -> Exported:
     """Write it there. Raises `ExportError`, and leaves nothing, if it cannot be or is not the same."""
     _check_arguments(f, target, path, model)
-    folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=".actgrad-"))
+    try:
+        folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=".actgrad-"))
+    except OSError as error:
+        raise cannot_write(path, error) from error
     try:
         draft = folder / (path.name if path.suffix else f"{path.name}{SUFFIXES[target]}")
-        with _telling(target):
+        with _telling(target, path):
             if model is None:
                 inputs = _points(len(f.inputs))
                 _WRITERS[target](f, draft, framework)
@@ -98,7 +103,7 @@ def _check_arguments(f: Activation, target: str, path: Path, model: Path | None)
 
 
 @contextmanager
-def _telling(target: str) -> Iterator[None]:
+def _telling(target: str, path: Path) -> Iterator[None]:
     """Quietly, and whatever a framework raises is one error of ours."""
     try:
         with quiet(), redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -110,7 +115,12 @@ def _telling(target: str) -> Iterator[None]:
         ) from error
     except (InputError, ExportError):
         raise
+    except OSError as error:
+        reason = error.__cause__ if isinstance(error, WriteError) and error.__cause__ else error
+        raise cannot_write(path, reason) from error
     except Exception as error:
+        if is_full(path.absolute().parent):  # frameworks raise errors of many kinds for it
+            raise cannot_write(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
         # Keras says where in the first line, and what, in bold, in the next.
         lines = re.sub(r"\x1b\[\d*m", "", str(error)).split("\n")
         reason = " ".join([line.strip() for line in lines if line.strip()][:2])

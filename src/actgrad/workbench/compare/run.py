@@ -5,6 +5,7 @@ A worker keeps Keras and the data from one run to the next.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import math
@@ -76,9 +77,10 @@ class Task:
         return self.row(FAILED, cause=f"{DIED}, {self.attempts} times: killed, or out of memory")
 
     def mark(self, epoch: int) -> None:
-        """Say that this run is in epoch so and so; a run without a folder to say it in is silent."""
+        """Say that this run is in epoch so and so; a run that cannot say it is silent."""
         if self.marks and os.path.isdir(self.marks):
-            Path(self.marks, str(self.index)).write_text(str(epoch))
+            with contextlib.suppress(OSError):
+                Path(self.marks, str(self.index)).write_text(str(epoch))
 
     def unmark(self) -> None:
         if self.marks:

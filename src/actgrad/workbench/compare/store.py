@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from actgrad.errors import InputError
+from actgrad.common.files import cannot_write
+from actgrad.errors import InputError, WriteError
 
 FILE = "runs.sqlite"
 OK, FAILED = "ok", "failed"
@@ -137,12 +138,19 @@ class Store:
         """Begin, or go on with the same design. Raises `InputError` for another one, and changes nothing."""
         self.file = file
         stored(file, design)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(file)
-        with self._db:
-            self._db.executescript(SCHEMA)
-            if not self._db.execute("SELECT 1 FROM design").fetchone():
-                self._db.execute("INSERT INTO design VALUES (?)", [json.dumps(design)])
+        is_new = not file.exists()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(file)
+            with self._db:
+                self._db.executescript(SCHEMA)
+                if not self._db.execute("SELECT 1 FROM design").fetchone():
+                    self._db.execute("INSERT INTO design VALUES (?)", [json.dumps(design)])
+        except (OSError, sqlite3.Error) as error:
+            if is_new:
+                for half in (file, file.with_name(f"{file.name}-journal")):
+                    half.unlink(missing_ok=True)
+            raise _cannot_write(file, error) from error
 
     def __enter__(self) -> Store:
         return self
@@ -155,13 +163,27 @@ class Store:
         values = [getattr(row, name) for name in COLUMNS]
         values = [json.dumps(v) if n in JSON else v for n, v in zip(COLUMNS, values, strict=True)]
         marks = ", ".join("?" * len(COLUMNS))
-        with self._db:
-            done = self._db.execute(f"INSERT OR IGNORE INTO runs VALUES ({marks})", values)
+        try:
+            with self._db:
+                done = self._db.execute(f"INSERT OR IGNORE INTO runs VALUES ({marks})", values)
+        except sqlite3.Error as error:
+            raise _cannot_write(self.file, error) from error
         return done.rowcount == 1
 
     def rows(self) -> list[Row]:
         found = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY rowid")
         return [_row(values) for values in found]
+
+
+def _cannot_write(file: Path, error: Exception) -> WriteError:
+    """SQLite rolls back what it could not write: the runs before it are kept."""
+    if isinstance(error, OSError):
+        return cannot_write(file, error)
+    return WriteError(
+        f"{file} cannot be written: {error}\n"
+        f"  Free some space there, or raise a limit on the size of files (`ulimit -f`). The same command "
+        f"goes on with the runs that are stored."
+    )
 
 
 def write(path: Path, design: dict[str, Any], rows: Iterable[Row]) -> Path:
