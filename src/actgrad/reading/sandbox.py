@@ -385,7 +385,9 @@ class Environment:
     def _builtin_method(self, method: Any, owner: Any) -> Any:
         """A method of a C object that was taken off it, as in `from random import random`."""
         copy = self.copy(owner)
-        return self._opaque(method) if copy is owner else getattr(copy, method.__name__)
+        # A function that a library has bound with pybind11 is a method of an object without attributes.
+        own = None if copy is owner else getattr(copy, method.__name__, None)
+        return self._opaque(method) if own is None else own
 
     def _opaque(self, value: Any) -> Any:
         """Software that cannot be followed: plain arguments pass, symbols are refused."""
@@ -400,13 +402,7 @@ class Environment:
         path = names.public_name(value)
         if _root(value) in _IMPURE_MODULES or _draws(path) or _draws(_path(value)):
             return _impure(path)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if names.stands_in(args, kwargs):
-                unknown(names.public_name(value))
-            return value(*args, **kwargs)
-
-        return call
+        return _Opaque(self, value)
 
 
 _METHODS = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
@@ -549,6 +545,26 @@ class _Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         _impure(f"{self._module.__name__}.{name} = ...")()
+
+
+class _Opaque:
+    """A library's function, or an object that can be called, whose code cannot be followed."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, environment: Environment, value: Any) -> None:
+        self._environment, self._value = environment, value
+        self.__name__ = getattr(value, "__name__", None) or type(value).__name__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if names.stands_in(args, kwargs):
+            unknown(names.public_name(self._value))
+        return self._value(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._environment.copy(getattr(self._value, name))
 
 
 class _Refusing:
