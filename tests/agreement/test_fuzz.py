@@ -26,8 +26,8 @@ pytest.importorskip("torch")
 from actgrad.codegen import emit
 from actgrad.errors import TraceError
 from actgrad.frameworks import jax as jax_room
-from actgrad.frameworks import numpy
-from actgrad.frameworks import tensorflow as tensorflow_room
+from actgrad.frameworks import numpy, tensorflow
+from actgrad.frameworks.tensorflow import rule
 from actgrad.language import program as language
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
@@ -214,7 +214,8 @@ def _forget(part: int) -> None:
     """What was derived and compiled of earlier programs, which nobody will ask for again."""
     of_programs = (
         *(language._partial, language._bound, language._vjp, emit.kernel),
-        *(jax_room.native_rule, jax_room._push, jax_room.native, tensorflow_room.native_rule),
+        *(jax_room.native_rule, jax_room._push, jax_room.native),
+        *(rule.rule_for, rule.is_linear, tensorflow._of_defaults),
     )
     for cached in of_programs:
         cached.cache_clear()

@@ -18,7 +18,7 @@ tf = pytest.importorskip("tensorflow")
 from actgrad import activation
 from actgrad.codegen.emit import kernel
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, TraceError
-from actgrad.frameworks import tensorflow as room
+from actgrad.frameworks.tensorflow import dialect, rule
 from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
@@ -935,7 +935,7 @@ def test_operation(name, dtype, around):
     with np.errstate(all="ignore"):
         exact = np.asarray(op.numpy(*(a.astype(wider) for a in arguments)))
         expected = exact.astype(dtype)
-    function = kernel(program, room.DIALECT, room.host)
+    function = kernel(program, dialect.DIALECT, rule.host)
     found = AROUND[around](function)(*map(tf.constant, arguments)).numpy()
 
     # TensorFlow takes subnormal numbers for zero, as XLA does.
@@ -962,7 +962,9 @@ def test_comparison(name, around):
         make("select", make(name, var("x"), var("y")), const(1.0), const(0.0)),
     )
     x, y = (a.ravel().astype(np.float32) for a in np.meshgrid(SPECIAL + [1, 2], SPECIAL + [1, 2]))
-    found = AROUND[around](kernel(program, room.DIALECT, room.host))(tf.constant(x), tf.constant(y))
+    found = AROUND[around](kernel(program, dialect.DIALECT, rule.host))(
+        tf.constant(x), tf.constant(y)
+    )
     np.testing.assert_array_equal(found, OPS[name].numpy(x, y).astype(np.float32))
 
 

@@ -18,10 +18,11 @@ from tensorflow.python.framework import op_callbacks
 from actgrad import activation
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks import patience
-from actgrad.frameworks.tensorflow import fused
+from actgrad.frameworks.tensorflow import binding
+from actgrad.frameworks.tensorflow.rule import ProgramKernel
 from tests.frameworks.conftest import CASES
 
-LARGE = fused.LARGE
+LARGE = binding.LARGE
 SPIKY = CASES["spiky"].activation
 X = np.random.default_rng(0).normal(size=LARGE).astype(np.float32)
 X[:6] = [0.0, -0.0, np.inf, -np.inf, np.nan, 0.5]
@@ -43,13 +44,13 @@ def gradient(f: Any, x: Any) -> Any:
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The shapes that were compiled for an eager call."""
     shapes: list[Any] = []
-    first_call = fused.Loop._first_call
+    first_call = ProgramKernel.compile
 
-    def counted(self: Any, eager: Any, tensors: Any, shape: Any) -> Any:
-        shapes.append(shape)
-        return first_call(self, eager, tensors, shape)
+    def counted(self: Any, tensors: Any, dtype: Any) -> Any:
+        shapes.append([tensor.shape for tensor in tensors])
+        return first_call(self, tensors, dtype)
 
-    monkeypatch.setattr(fused.Loop, "_first_call", counted)
+    monkeypatch.setattr(ProgramKernel, "compile", counted)
     return shapes
 
 
@@ -94,7 +95,7 @@ def test_a_small_call_never_waits_for_a_compiler(compilations: list[Any]) -> Non
 def test_one_compilation_for_each_shape_and_a_bounded_number(
     compilations: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fused, "SHAPES", 2)
+    monkeypatch.setattr(binding, "SHAPES", 2)
     f = fresh("shapes")
     for length in (0, 1, 0, 2, 3, 1):
         x = np.concatenate([X, X])[: LARGE + length]
@@ -148,11 +149,11 @@ def test_every_order_and_forward_mode_follow_the_derivative_in_force() -> None:
 
 
 def test_without_xla_it_runs_unfused_with_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(self: Any, eager: Any, tensors: Any) -> Any:
+    def fails(self: Any, tensors: Any, dtype: Any) -> Any:
         raise tf.errors.UnimplementedError(None, None, "no compiler in this test\nsecond line")
 
-    monkeypatch.setattr(fused.Loop, "_call", fails)
-    monkeypatch.setattr(fused, "_off", False)
+    monkeypatch.setattr(ProgramKernel, "compile", fails)
+    monkeypatch.setattr(binding.Kernel, "fuses", True)
     f = fresh("without_xla")
     with pytest.warns(UnfusedWarning, match="no compiler in this test$"):
         y = f(tf.constant(X))
@@ -164,7 +165,7 @@ def test_tensors_that_do_not_fit_together_are_no_failure_of_the_compiler() -> No
     f = activation(lambda x, y: x * y, name="two_fused")
     with pytest.raises(tf.errors.InvalidArgumentError, match="Incompatible shapes"):
         f(tf.zeros([LARGE]), tf.zeros([LARGE + 1]))
-    assert not fused._off
+    assert binding.Kernel.fuses
 
 
 def test_threads_may_call_one_activation_first() -> None:
@@ -229,15 +230,6 @@ def test_a_graph_runs_one_loop_for_the_value_and_one_for_the_gradient() -> None:
 def test_small_and_unknown_shapes_are_not_marked(shape: Any) -> None:
     assert marks(step, [LARGE]) > 0
     assert marks(step, shape) == 0
-
-
-def test_nothing_is_marked_where_xla_compiles_the_whole() -> None:
-    assert marks(tf.function(step.python_function, jit_compile=True), [LARGE]) == 0
-
-
-def test_nothing_is_marked_under_a_strategy() -> None:
-    with tf.distribute.OneDeviceStrategy("/CPU:0").scope():
-        assert marks(tf.function(step.python_function), [LARGE]) == 0
 
 
 @pytest.mark.parametrize("kind", ["while", "cond", "map", "vectorized"])

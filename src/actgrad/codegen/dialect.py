@@ -52,5 +52,7 @@ class Dialect:
     """Whether every constant needs one."""
     binding: str = ""
     """The part of a standalone file that joins value and gradients into one function: a template of `{name}`,
-    `{signature}`, `{arguments}`, `{upstream}`, `{size}`, `{doc}`, `{value}`, `{gradients}` and
-    `{reverse_only}`. It asks for the arguments first, so that none can be hidden by a name of its own."""
+    `{signature}`, `{arguments}`, `{upstream}`, `{size}`, `{doc}`, `{value}`, `{gradients}`,
+    `{reverse_only}`, `{spans}` (whether the value mentions every argument) and `{kernels}` (for each
+    gradient a line `Kernel(gradient, spans),`). It asks for the arguments first, so that none can be
+    hidden by a name of its own."""

@@ -41,15 +41,19 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
             lower(root, dialect.lacks)
         )
 
-    main = body(dialect)
-    others = [(condition, body(variant)) for condition, variant in dialect.variants]
-    while others and others[-1][1] == main:
-        others.pop()
-    for condition, branch in others:
-        lines += [f"if {condition.format(like=like)}:", *(f"    {line}" for line in branch)]
+    def branches(dialect: Dialect) -> list[str]:
+        """Each variant under its condition, where it differs from the lines that follow."""
+        text = body(dialect)
+        for condition, variant in reversed(dialect.variants):
+            branch = branches(variant)
+            if branch != text:
+                text = [f"if {condition.format(like=like)}:", *(f"    {b}" for b in branch), *text]
+        return text
+
+    lines += branches(dialect)
     arguments = list(names.values())
     arguments += [f"{constant}={text}" for text, constant in constants.items()]
-    function = "\n    ".join([f"def {name}({', '.join(arguments)}):", *lines, *main])
+    function = "\n    ".join([f"def {name}({', '.join(arguments)}):", *lines])
     return "\n\n\n".join([*(_vector_text(vector, v) for vector, v in vectors.items()), function])
 
 

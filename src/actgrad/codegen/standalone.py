@@ -24,8 +24,8 @@ def standalone(program: Program, dialect: Dialect) -> str:
     value = _private(f"{name}_value")
     functions = [function_text(program, dialect, value)]
     gradients = []
-    for argument in program.arguments:
-        rule = program.vjp(argument)
+    rules = [program.vjp(argument) for argument in program.arguments]
+    for rule in rules:
         gradients.append(_private(identifier(rule.name)))
         functions.append(function_text(rule, dialect, gradients[-1]))
     vectors = dict(program.vectors)
@@ -45,6 +45,11 @@ def standalone(program: Program, dialect: Dialect) -> str:
         value=value,
         gradients=_tuple(gradients),
         reverse_only=len(program.reverse_only),
+        spans=program.spans_inputs,
+        kernels="\n".join(
+            f"        Kernel({gradient}, {rule.spans_inputs}),"
+            for gradient, rule in zip(gradients, rules, strict=True)
+        ),
     )
     body = "\n\n\n".join([*functions, binding.strip()])
     helpers = helpers_text(body, dialect)
@@ -67,7 +72,8 @@ def _used(dialect: Dialect) -> frozenset[str]:
     """What a standalone file knows by name, outside of its functions; of `np.abs` that is `np`."""
     fields = ("name", "signature", "arguments", "upstream", "value", "gradients")
     binding = dialect.binding.format(
-        **{field: f"_{field}" for field in fields}, size=0, reverse_only=0, doc=""
+        **{field: f"_{field}" for field in fields},
+        **{"size": 0, "reverse_only": 0, "doc": "", "spans": True, "kernels": ""},
     )
     texts = [dialect.imports, *dialect.helpers.values(), binding]
     for condition, each in (("0", dialect), *dialect.variants):

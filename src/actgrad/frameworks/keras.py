@@ -150,7 +150,9 @@ class ActivationLayer(keras.layers.Layer):
         **options: Any,
     ) -> None:
         if not options.get("name"):
-            options["name"] = keras.src.utils.naming.auto_name(_layer_name(program.name))
+            name = _layer_name(program.name)
+            number = keras.backend.get_uid(name) - 1
+            options["name"] = f"{name}_{number}" if number else name
         super().__init__(**options)
         self.program = program
         self.parameters = {

@@ -29,4 +29,16 @@ PRIVATE = (
         "Whether a dispatch mode (make_fx, FlopCounterMode) watches the operations of plain tensors: a "
         "compiled kernel would hide them from it. Nothing public tells.",
     ),
+    Private(
+        "tensorflow.python.eager.record.could_possibly_record",
+        "tensorflow 2.21",
+        "Whether a tape or a forward accumulator is active. If none is, an eager call runs its kernel alone; "
+        "through tf.custom_gradient a small call with its gradient takes a quarter longer.",
+    ),
+    Private(
+        "tensorflow.vectorized_map",
+        "tensorflow 2.21",
+        "Public, but not the name scope `loop_body` in which it and the jacobians trace what they rebuild "
+        "operation by operation. They drop custom gradients silently; the derivatives are data flow there.",
+    ),
 )

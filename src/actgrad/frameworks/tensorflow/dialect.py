@@ -1,11 +1,14 @@
-"""How TensorFlow is written: eager and in graphs, and for XLA."""
+"""How TensorFlow is written: eager, and in graphs, which XLA may compile."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from pathlib import Path
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
+from actgrad.language.expression import Expr, const, is_const, make, rebuild, transform, variables
 
 TABLE: dict[str, str] = {
     "neg": "-{0}",
@@ -72,99 +75,88 @@ LACKS_IN_FLOAT64 = LACKS | {
     "erfc": lower.erfc(2.0**21),
 }
 
-_FLOAT32 = Dialect(
+
+def kept_division(x: Expr, y: Expr) -> Expr | None:
+    """Graphs and XLA multiply by the reciprocal of a divisor that they know: 49 * (1 / 49) is below 1.
+
+    They do not know `y if x == x else nan`, which is y wherever the quotient is a number.
+    """
+    if y.op == "const" and math.frexp(float(y.value))[0] in (0.5, -0.5):  # type: ignore[arg-type]
+        return None  # exact
+    if not variables(x) or variables(x) & variables(y):
+        return None
+    return make("div", x, make("select", make("eq", x, x), y, const(math.nan)))
+
+
+def select_by_step(root: Expr) -> Expr:
+    """y * (1 if c else 0) as y if c else 0: one operation less."""
+
+    def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "mul":
+            for step, other in (args, args[::-1]):
+                if (
+                    step.op == "select"
+                    and is_const(step.args[1], 1.0)
+                    and is_const(step.args[2], 0.0)
+                ):
+                    return make("select", step.args[0], other, step.args[2])
+        return rebuild(node, args)
+
+    return transform([root], visit)[0]
+
+
+def _binding() -> str:
+    """The text of `binding.py` without its imports, and the function of a stand-alone file."""
+    text = Path(__file__).with_name("binding.py").read_text(encoding="utf-8")
+    return (
+        text.partition("import tensorflow as tf\n")[2].replace("{", "{{").replace("}", "}}")
+        + '''
+
+_rule = Rule(
+    Kernel({value}, {spans}),
+    [
+{kernels}
+    ],
+    {size},
+)
+
+
+def {name}({signature}):
+    """{doc}"""
+    return _rule(*as_tensors({arguments}, {size}))
+'''
+    )
+
+
+_EAGER = Dialect(
     "tensorflow",
-    "import tensorflow as tf",
+    "import threading\nimport warnings\n\nimport tensorflow as tf",
     TABLE,
     typed="tf.constant({0}, {like}.dtype)",
     lacks=LACKS,
     helpers={"np": "import numpy as np"},
     vector="tf.constant({0}, {like}.dtype)",
-    step="tf.cast({0}, {like}.dtype)",
+    passes=(select_by_step,),
     # Eager TensorFlow keeps scalars by their Python value, to which -0.0 and 0.0 are one.
     # (a symbolic tensor cannot be iterated over)
     entries="*({0} if isinstance({0}, (list, tuple)) else tf.unstack({0}))",
     minus_zero="(-tf.constant(0.0, {like}.dtype))",
     typed_in_calls=True,
-    binding='''
-def {name}({signature}):
-    """{doc}"""
-    first, *others = {arguments}
-    first = tf.convert_to_tensor(first)
-    return _rule(first, *(tf.convert_to_tensor(a, first.dtype) for a in others))
-
-
-@tf.custom_gradient
-def _rule(*arguments):
-    dtype = arguments[0].dtype
-    inputs, parameters = arguments[:{size}], arguments[{size}:]
-
-    def gradient(upstream):
-        rules = {gradients}
-        gradients = [_wide(g, *inputs, upstream, *parameters) for g in rules]
-        return [_sum_to(tf.cast(g, dtype), a) for g, a in zip(gradients, arguments)]
-
-    return tf.cast(_wide({value}, *arguments), dtype), gradient
-
-
-def _wide(function, *tensors):
-    """Half types compute in float32 inside."""
-    half = tensors[0].dtype in (tf.float16, tf.bfloat16)
-    return function(*(tf.cast(t, tf.float32) if half else t for t in tensors))
-
-
-def _sum_to(gradient, tensor):
-    """Add up the gradient over the dimensions in which the tensor was broadcast."""
-    shape = tf.shape(tensor)
-    gradient = tf.broadcast_to(gradient, tf.broadcast_dynamic_shape(shape, tf.shape(gradient)))
-    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=shape, s1=tf.shape(gradient))
-    return tf.reshape(tf.reduce_sum(gradient, axes), shape)
-''',
+    binding=_binding(),
+)
+_GRAPH = replace(
+    _EAGER,
+    lacks=LACKS | {"add": lower.plus_zero, "div": kept_division},
+    passes=(select_by_step, lower.share_exponentials),
 )
 
 
 def _with_float64(dialect: Dialect) -> Dialect:
-    float64 = replace(dialect, lacks={**dialect.lacks, **LACKS_IN_FLOAT64})
-    return replace(dialect, variants=(("{like}.dtype == tf.float64", float64),))
+    float64 = replace(dialect, variants=(), lacks={**dialect.lacks, **LACKS_IN_FLOAT64})
+    return replace(dialect, variants=(*dialect.variants, ("{like}.dtype == tf.float64", float64)))
 
 
-DIALECT = _with_float64(_FLOAT32)
-
-COMPILED_DIALECT = _with_float64(
-    replace(
-        _FLOAT32,
-        lacks=LACKS | {"add": lower.plus_zero, "softplus": lower.softplus},
-        passes=(lower.share_exponentials,),
-    )
-)
-
-_RAW = {
-    "neg": "Neg(x={0})",
-    "abs": "Abs(x={0})",
-    "add": "AddV2(x={0}, y={1})",
-    "sub": "Sub(x={0}, y={1})",
-    "mul": "Mul(x={0}, y={1})",
-    "div": "RealDiv(x={0}, y={1})",
-    "floor": "Floor(x={0})",
-    "ceil": "Ceil(x={0})",
-    "sqrt": "Sqrt(x={0})",
-    "exp": "Exp(x={0})",
-    "log": "Log(x={0})",
-    "tanh": "Tanh(x={0})",
-    "sigmoid": "Sigmoid(x={0})",
-    "lt": "Less(x={0}, y={1})",
-    "le": "LessEqual(x={0}, y={1})",
-    "eq": "Equal(x={0}, y={1})",
-    "and": "LogicalAnd(x={0}, y={1})",
-    "or": "LogicalOr(x={0}, y={1})",
-    "not": "LogicalNot(x={0})",
-    "select": "SelectV2(condition={0}, t={1}, e={2})",
-}
-# What `tf.floor` and the operators come to: for a small eager call they cost more than the operation.
-EAGER_DIALECT = _with_float64(
-    replace(
-        _FLOAT32,
-        table=TABLE | {op: f"(tf.raw_ops.{call})" for op, call in _RAW.items()},
-        step="tf.raw_ops.Cast(x={0}, DstT={like}.dtype)",
-    )
+# In a graph it is not known whether XLA compiles it, so its text suits both.
+DIALECT = _with_float64(
+    replace(_EAGER, variants=(("not tf.executing_eagerly()", _with_float64(_GRAPH)),))
 )

@@ -1,0 +1,179 @@
+"""How TensorFlow is given a value and its gradients. `f.source("tensorflow")` ends with this text."""
+
+import threading
+import warnings
+
+import tensorflow as tf
+
+LARGE = 32768  # elements, from which on XLA makes one loop of a call
+SHAPES = 16  # XLA compiles anew for each shape; after so many, others run unfused
+HALVES = (tf.float16, tf.bfloat16)
+
+
+class Kernel:
+    """A function of tensors: its operations one by one where they are small, one loop where large."""
+
+    fuses = True
+
+    def __init__(self, function, spans=True):
+        self.function = function
+        self.spans = spans  # whether the function mentions every argument
+        self.compiled = {}
+        self.shapes = set()
+
+    def __call__(self, tensors, dtype):
+        """The value, in this dtype."""
+        if not (self.fuses and Kernel.fuses and any(map(is_large, tensors))):
+            return self.run(tensors, dtype)
+        if tf.executing_eagerly():
+            return self.run_eagerly(tensors, dtype)
+        if not tf.compat.v1.get_default_graph().building_function:
+            return self.run(tensors, dtype)
+        # The operations stay what they are, so that TFLite and a server without XLA can run them.
+        with tf.xla.experimental.jit_scope():
+            return self.run(tensors, dtype)
+
+    def run(self, tensors, dtype):
+        """Half types compute in float32 inside."""
+        wide = [tf.cast(t, tf.float32) if t.dtype in HALVES else t for t in tensors]
+        result = self.function(*wide)
+        if not self.spans:
+            result = spread(result, wide)
+        return result if result.dtype == dtype else tf.cast(result, dtype)
+
+    def run_eagerly(self, tensors, dtype):
+        shapes = tuple((t.dtype, *t.shape) for t in tensors)
+        if shapes in self.shapes:
+            return self.fused(tensors, dtype)(*tensors)
+        if len(self.shapes) >= SHAPES:
+            return self.run(tensors, dtype)
+        try:
+            result = self.compile(tensors, dtype)
+        except tf.errors.OpError as error:
+            result = self.run(tensors, dtype)  # raises if the tensors do not fit together
+            Kernel.fuses = False
+            self.warn(f"XLA failed: {str(error).partition(chr(10))[0]}")
+        else:
+            self.shapes.add(shapes)
+        return result
+
+    def compile(self, tensors, dtype):
+        """The first call with these shapes."""
+        return self.fused(tensors, dtype)(*tensors)
+
+    def fused(self, tensors, dtype):
+        """The function that XLA compiles for tensors of these dtypes."""
+        key = (dtype, *(t.dtype for t in tensors))
+        if key not in self.compiled:
+            function = tf.function(lambda *t: self.run(t, dtype), autograph=False, jit_compile=True)
+            specs = [tf.TensorSpec(None, t.dtype) for t in tensors]
+            self.compiled[key] = function.get_concrete_function(*specs)
+        return self.compiled[key]
+
+    def warn(self, reason):
+        message = f"activations run unfused in TensorFlow: {reason}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+class Rule:
+    """A differentiable function of tensors, inputs before parameters: its value and its gradients."""
+
+    def __init__(self, value, gradients, size):
+        self.value = value
+        self.gradients = gradients
+        self.size = size
+        self.own = threading.local()
+        self.custom = tf.custom_gradient(self.forward)
+
+    def __call__(self, *tensors):
+        if not tf.executing_eagerly():
+            # The gradient may be built in another graph, which can reach tensors of this one only.
+            tensors = [tf.identity(t) for t in tensors]
+            if have_tangents(tensors):
+                return self.in_forward_mode(tensors)
+        return self.differentiable(*tensors)
+
+    def differentiable(self, *tensors):
+        (result,) = self.custom(*tensors)
+        self.own.results.clear()
+        self.own.results.append(None)
+        return result
+
+    def in_forward_mode(self, tensors):
+        """Forward accumulators follow tf.custom_gradient in a function, not beside them in a graph."""
+        return tf.function(self.differentiable, autograph=False)(*tensors)
+
+    def forward(self, *tensors):
+        def backward(upstream):
+            return self.backward(tensors, upstream)
+
+        # A tape keeps this list as long as it keeps `backward`. Emptied, it does not keep the value.
+        self.own.results = [self.value(self.hidden(tensors), self.dtype(tensors))]
+        return self.own.results, backward
+
+    def hidden(self, tensors):
+        """The tensors without their history: tapes keep no intermediates, and forward accumulators
+        follow the rule instead of the operations inside."""
+        return [tf.stop_gradient(t) for t in tensors]
+
+    def dtype(self, tensors):
+        return tensors[0].dtype
+
+    def backward(self, tensors, upstream):
+        by_each = [self.gradient(i, tensors, upstream) for i in range(len(tensors))]
+        return [None if g is None else sum_to(g, tensors, i) for i, g in enumerate(by_each)]
+
+    def gradient(self, i, tensors, upstream):
+        """The gradient by one tensor, before it is summed to that tensor's shape."""
+        arguments = (*tensors[: self.size], upstream, *tensors[self.size :])
+        return self.gradients[i](arguments, tensors[i].dtype)
+
+
+def have_tangents(tensors):
+    """Whether a forward accumulator within this graph watches one of them: it adds operations."""
+    graph = tf.compat.v1.get_default_graph()
+    before = graph.version
+    for tensor in tensors:
+        tf.identity(tensor)
+    return graph.version - before > len(tensors)
+
+
+def is_large(tensor):
+    """False if the shape is unknown."""
+    return (tensor.shape.num_elements() or 0) >= LARGE
+
+
+def spread(result, tensors):
+    """A value that does not mention every argument, in the shape of all of them."""
+    shape = tf.shape(tensors[0])
+    static = tensors[0].shape
+    for tensor in tensors[1:]:
+        shape = tf.broadcast_dynamic_shape(shape, tf.shape(tensor))
+        static = tf.broadcast_static_shape(static, tensor.shape)
+    result = tf.broadcast_to(result, shape)
+    result.set_shape(static)
+    return result
+
+
+def sum_to(gradient, tensors, i):
+    """Add up the gradient over the dimensions in which that tensor was broadcast."""
+    tensor, others = tensors[i], (*tensors[:i], *tensors[i + 1 :])
+    if all(
+        other.shape.rank == 0 for other in others
+    ):  # it was not, though its shape may be unknown
+        return gradient
+    if gradient.shape.is_fully_defined() and gradient.shape == tensor.shape:
+        return gradient
+    shape = tf.shape(tensor)
+    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=shape, s1=tf.shape(gradient))
+    summed = tf.reshape(tf.reduce_sum(gradient, axes), shape)
+    summed.set_shape(tensor.shape)
+    return summed
+
+
+def as_tensors(arguments, size):
+    """The inputs as tensors of one dtype, the parameters in the dtype that is computed in."""
+    first = tf.convert_to_tensor(arguments[0])
+    working = tf.float32 if first.dtype in HALVES else first.dtype
+    inputs = [tf.convert_to_tensor(x, first.dtype) for x in arguments[:size]]
+    return inputs + [tf.cast(p, working) for p in arguments[size:]]

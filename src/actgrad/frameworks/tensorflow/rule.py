@@ -1,0 +1,217 @@
+"""The rule by which TensorFlow follows a program: to any order, in every mode."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import record
+
+from actgrad.codegen.emit import kernel
+from actgrad.errors import HostError, UnfusedWarning
+from actgrad.frameworks.patience import saying
+from actgrad.frameworks.tensorflow.binding import Kernel, Rule
+from actgrad.frameworks.tensorflow.data_flow import data_flow
+from actgrad.frameworks.tensorflow.dialect import DIALECT
+from actgrad.language.expression import const, substitute, variables
+from actgrad.language.program import Program
+from actgrad.language.rewrite import rewrite
+
+ORDERS = 3
+"""Derivatives that are kept where they are data flow: in `tf.vectorized_map`, in a SavedModel, and for a
+forward accumulator within a graph."""
+
+
+class ProgramKernel(Kernel):
+    """A program's value."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(kernel(program, DIALECT, host), program.spans_inputs)
+        self.name = program.name
+        self.fuses = not program.on_host
+
+    def compile(self, tensors: Sequence[Any], dtype: Any) -> Any:
+        with saying("XLA", self.name, on_disk=False):
+            return super().compile(tensors, dtype)
+
+    def warn(self, reason: str) -> None:
+        warnings.warn(
+            f"{self.name!r} runs unfused in TensorFlow, as all activations do from here on: the values "
+            f"are right, large calls several times slower\n  {reason}",
+            UnfusedWarning,
+            stacklevel=2,
+        )
+
+
+class ProgramRule(Rule):
+    """A program of tensors: its derivatives are rules in their turn, so every order follows them."""
+
+    def __init__(self, program: Program, dtype: str, numbers: frozenset[str]) -> None:
+        super().__init__(ProgramKernel(program), (), len(program.inputs))
+        self.program = program
+        self.result = tf.as_dtype(dtype)
+        self.numbers = numbers
+        # By a parameter that its rule does not name, a host function has none, as an unconnected tensor.
+        known = program.differentiable
+        self.learnt = [name in known and name not in numbers for name in program.arguments]
+        self.has_whole_gradient = bool(program.gradient)
+
+    def __call__(self, *tensors: Any) -> Any:
+        if tf.executing_eagerly():
+            if not record.could_possibly_record():
+                return self.value(tensors, self.result)
+        elif self.may_be_data_flow and is_vectorised():
+            return self.as_data_flow(self.program, tensors, self.learnt, ORDERS)
+        return super().__call__(*tensors)
+
+    def in_forward_mode(self, tensors: Sequence[Any]) -> Any:
+        if self.has_whole_gradient:
+            self.program.partial(self.program.reverse_only[0])  # raises
+        if self.program.on_host:
+            return super().in_forward_mode(tensors)
+        return self.as_data_flow(self.program, tensors, self.learnt, ORDERS)
+
+    def dtype(self, tensors: Sequence[Any]) -> Any:
+        return self.result
+
+    @property
+    def may_be_data_flow(self) -> bool:
+        return not (self.has_whole_gradient or self.program.on_host)
+
+    def hidden(self, tensors: Sequence[Any]) -> list[Any]:
+        if self.has_whole_gradient and tf.executing_eagerly():
+            tensors = [self.in_reverse_mode_only(t) for t in tensors]
+        return super().hidden(tensors)
+
+    def forward(self, *tensors: Any) -> tuple[list[Any], Callable[[Any], list[Any]]]:
+        results, backward = super().forward(*tensors)
+        if not (tf.executing_eagerly() or self.may_be_data_flow) and is_vectorised():
+            # vectorized_map drops the rule; this stays, and raises.
+            message = f"{self.program.name}: a gradient= rule or a host function is lost around it"
+            results[0] = tf.raw_ops.PreventGradient(input=results[0], message=message)
+        return results, backward
+
+    def backward(self, tensors: Sequence[Any], upstream: Any) -> list[Any]:
+        upstream = tf.convert_to_tensor(upstream)
+        may_be_forward = is_elsewhere(tensors[0]) and not is_saved(tensors[0], upstream)
+        if self.has_whole_gradient and may_be_forward and not is_linear(self.program):
+            # A forward accumulator around a tf.function differentiates its backward half by the
+            # upstream gradient. So does a second derivative around one, which is refused as well.
+            upstream = self.in_reverse_mode_only(upstream)
+        return super().backward(tensors, upstream)
+
+    def gradient(self, i: int, tensors: Sequence[Any], upstream: Any) -> Any:
+        if not self.learnt[i]:
+            return None
+        gradient = self.program.vjp(self.program.arguments[i])
+        arguments = (*tensors[: self.size], upstream, *tensors[self.size :])
+        if is_saved(tensors[0], upstream):
+            return self.as_saved(gradient, arguments, tensors[i].dtype)
+        return rule_for(gradient, tensors[i].dtype.name, self.numbers)(*arguments)
+
+    def as_saved(self, gradient: Program, arguments: Sequence[Any], dtype: Any) -> Any:
+        """A SavedModel keeps the gradient of a tf.custom_gradient, and drops rules inside of it."""
+        if self.program.on_host:
+            raise HostError(
+                f"{self.program.name!r} runs on the host (host=True), so it cannot be saved in a model\n"
+                f"  Rewrite it with operations that actgrad can read, and drop host=True."
+            )
+        learnt = [*self.learnt[: self.size], True, *self.learnt[self.size :]]
+        return tf.cast(self.as_data_flow(gradient, arguments, learnt, ORDERS - 1), dtype)
+
+    def as_data_flow(
+        self, program: Program, tensors: Sequence[Any], learnt: Sequence[bool], orders: int
+    ) -> Any:
+        def evaluate(program: Program, tensors: Sequence[Any]) -> Any:
+            return rule_for(program, tensors[0].dtype.name).value(tensors, tensors[0].dtype)
+
+        return tf.cast(data_flow(program, tensors, learnt, orders, evaluate), self.result)
+
+    def in_reverse_mode_only(self, tensor: Any) -> Any:
+        """The same tensor. Forward accumulators ask for its derivative at once, and are refused."""
+
+        @tf.custom_gradient
+        def identity(tensor: Any) -> tuple[Any, Callable[[Any], Any]]:
+            return tf.identity(tensor), lambda _: self.program.partial(self.program.reverse_only[0])
+
+        return identity(tensor)
+
+
+@lru_cache(maxsize=256)
+def rule_for(program: Program, dtype: str, numbers: frozenset[str] = frozenset()) -> ProgramRule:
+    """The rule of this program, for results of this dtype.
+
+    Programs that differ in their parameters' values share one, as those are arguments. `numbers` are the
+    parameters whose gradient nobody can ask for.
+    """
+    if program.structure is not program:
+        return rule_for(program.structure, dtype, numbers)
+    return ProgramRule(program, dtype, numbers)
+
+
+# Where TensorFlow loses or rewrites a rule.
+
+_LOOP_BODY = re.compile(r"(^|/)loop_body(_\d+)?(/|$)")
+
+
+def is_vectorised() -> bool:
+    """Whether `tf.vectorized_map` or a jacobian traces what it rebuilds operation by operation: then
+    what tf.custom_gradient says of the whole is lost. The scope's name tells (TensorFlow 2.21)."""
+    return bool(_LOOP_BODY.search(tf.get_current_name_scope()))
+
+
+def is_elsewhere(tensor: Any) -> bool:
+    """Whether the gradient is built in another graph than the value was."""
+    graph = tf.compat.v1.get_default_graph()
+    return (
+        not tf.executing_eagerly() and tf.is_symbolic_tensor(tensor) and tensor.graph is not graph
+    )
+
+
+def is_saved(tensor: Any, upstream: Any) -> bool:
+    """Whether this gradient is written to a SavedModel: as a function of the upstream gradient, that
+    stands in no other function. (A loop's gradient stands within that of the function around it.)"""
+    if not is_elsewhere(tensor):
+        return False
+    graph = tf.compat.v1.get_default_graph()
+    return not graph.outer_graph.building_function and any(upstream is t for t in graph.inputs)
+
+
+@lru_cache(maxsize=256)
+def is_linear(program: Program) -> bool:
+    """Whether the whole gradient is linear in the upstream gradient, as that of a derivative is."""
+    upstream = program.upstream
+    for name in program.inputs:
+        gradient = program.vjp(name)
+        at_zero = rewrite(substitute(gradient.value, {upstream: const(0.0)}))[0]
+        slope = gradient.partial(upstream).value
+        if at_zero is not const(0.0) or upstream in variables(slope):
+            return False
+    return True
+
+
+def host(function: Callable[..., float]) -> Callable[..., Any]:
+    """The Python function of numbers as a callback on the host."""
+
+    def call(*args: Any) -> Any:
+        dtype = args[0].dtype
+
+        def on_host(*arrays: Any) -> Any:
+            result = np.vectorize(function, otypes=[np.float64])(*arrays)
+            return np.asarray(result, dtype.as_numpy_dtype)
+
+        # XLA, which cannot run it, names it in its error.
+        name = "host_function_cannot_run_under_XLA_use_jit_compile_False"
+        result = tf.numpy_function(on_host, args, dtype, name=name)
+        shape = args[0].shape
+        for arg in args[1:]:
+            shape = tf.broadcast_static_shape(shape, arg.shape)
+        result.set_shape(shape)
+        return result
+
+    return call
