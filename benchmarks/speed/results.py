@@ -62,7 +62,7 @@ def rows(entries: Iterable[tuple[str, Entry]], heads: int) -> list[Cell]:
     return found
 
 
-NAMES = ("numpy", "numba", "tensorflow", "tensorflow-cpu", "keras", "jax", "torch")
+NAMES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "jax", "torch")
 
 
 def where() -> str:

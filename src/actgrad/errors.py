@@ -150,10 +150,9 @@ class UnreachedWarning(ActgradWarning):
 
 
 class UnfusedWarning(ActgradWarning):
-    """An activation could not be compiled, so an eager mode, or NumPy, runs it operation by operation.
+    """An activation could not be compiled, so an eager mode runs it operation by operation.
 
     The values are the same, the time is several times longer. With PyTorch, mostly there is no C++
     compiler: install one, or set `TORCH_COMPILE_DISABLE=1` to not try; given once in a process. With
-    TensorFlow, XLA failed, or is not there; once in a process too. With NumPy, Numba failed: the message
-    has its reason; `NUMBA_DISABLE_JIT=1` does not try.
+    TensorFlow, XLA failed, or is not there; once in a process too. The message has its reason.
     """

@@ -23,12 +23,9 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 jax = pytest.importorskip("jax")
 pytest.importorskip("tensorflow")
 pytest.importorskip("torch")
-from actgrad.codegen import emit
 from actgrad.errors import TraceError
-from actgrad.frameworks import jax as jax_room
 from actgrad.frameworks import numpy, tensorflow
 from actgrad.frameworks.tensorflow import rule
-from actgrad.language import program as language
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
 from tests.agreement import rounding, runners
@@ -212,12 +209,8 @@ def disagreements(number: int, asked: Question, counts: dict[str, Count]) -> lis
 
 def _forget(part: int) -> None:
     """What was derived and compiled of earlier programs, which nobody will ask for again."""
-    of_programs = (
-        *(language._partial, language._bound, language._vjp, emit.kernel),
-        *(jax_room.native_rule, jax_room._push, jax_room.native),
-        *(rule.rule_for, rule.is_linear, tensorflow._of_defaults),
-    )
-    for cached in of_programs:
+    compare.forget()
+    for cached in (rule.rule_for, rule.is_linear, tensorflow._of_defaults):
         cached.cache_clear()
     linecache.clearcache()
     if part % 20 == 19:  # with each operation, which take half a minute to compile again
@@ -264,11 +257,11 @@ def test_a_wrong_operation_is_caught(
 ) -> None:
     for op, template in faults.items():
         monkeypatch.setitem(numpy.TABLE, op, template)
-    emit.kernel.cache_clear()
+    compare.forget()
     wrong = []
     for one in draw(25, 0):
         asked = question(*one)
         found = runners.of_numpy(asked.program, asked.columns, "float32")
         wrong += judge(asked, found, "float32", Count())
-    emit.kernel.cache_clear()
+    compare.forget()
     assert wrong != []

@@ -12,6 +12,7 @@ from mpmath import mp
 
 from actgrad.errors import ActgradWarning
 from actgrad.frameworks import numpy as room
+from actgrad.language import program as language
 from actgrad.language.expression import Expr, const, evaluate_all, plain, walk
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
@@ -23,6 +24,12 @@ from tests.fuzz.programs import POINTS, Generated
 RELATIVE = 1e-12
 BESIDE_ONE = 400
 """Digits in which even the smallest float64, added to one, is not lost: log(1 + exp(-700)) > 0."""
+
+
+def forget() -> None:
+    """What was derived and compiled of programs is made anew when it is next wanted."""
+    for program in list(language._programs.values()):
+        program.kept.clear()
 
 
 @dataclass

@@ -52,7 +52,6 @@ FRAMEWORKS = {
     "tensorflow": {"tensorflow"},
     "torch": {"torch"},
     "keras": {"keras"},
-    "numpy": {"numba"},
 }
 
 

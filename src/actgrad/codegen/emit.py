@@ -6,17 +6,20 @@ Shared parts become local variables; what is used once stays in place while it i
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import linecache
 import math
 import re
 import textwrap
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.kept import kept
 from actgrad.codegen.lower import lower
 from actgrad.language.expression import Expr, is_const, walk
 from actgrad.language.program import Program
@@ -217,7 +220,7 @@ def helpers_text(text: str, dialect: Dialect) -> str:
 Host = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-@cache
+@kept
 def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]:
     """The program's value as a function of the framework's tensors, compiled from its text.
 
@@ -228,7 +231,7 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]
     whole = "\n\n\n".join(
         part for part in (dialect.imports, helpers_text(text, dialect), text) if part
     )
-    filename = f"<actgrad {dialect.framework} {program.name} {hash(program):x}>"
+    filename = f"<actgrad {dialect.framework} {program.name} {next(_numbers)}>"
     linecache.cache[filename] = (len(whole), None, whole.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {
         host_name(node): host(node.value)  # type: ignore[arg-type]
@@ -237,7 +240,11 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]
     }
     exec(compile(whole, filename, "exec"), namespace)
     function: Callable[..., Any] = namespace[name]
+    weakref.finalize(function, linecache.cache.pop, filename, None)
     return function
+
+
+_numbers = itertools.count()
 
 
 def identifier(name: str) -> str:

@@ -234,6 +234,41 @@ def _clipped(x: Expr, bound: float) -> Expr:
     return _select(x < -bound, -bound, _select(bound < x, bound, x))
 
 
+# Quotients at a step.
+
+_STEPS = {"floor", "ceil", "trunc", "round", "floordiv", "mod", "lt", "le", "eq", "gather"}
+
+
+def exact_quotients(root: Expr) -> Expr:
+    """XLA multiplies by the reciprocal of a constant divisor, and so does PyTorch on CUDA: floor(x / 49)
+    would be 0 at 49. Where a step shows the last digit, the divisor is made to depend on the dividend.
+    """
+    nodes = walk(root)
+    shown = set(walk(*(arg for node in nodes if node.op in _STEPS for arg in node.args)))
+    levels: set[Expr] = set()
+    """What takes a value of a step's, not one of a continuum."""
+    names: dict[Expr, frozenset[str]] = {}
+    for node in nodes:
+        own = [str(node.value)] if node.op == "var" else []
+        names[node] = frozenset(own).union(*(names[arg] for arg in node.args))
+        parts = node.args[1:] if node.op == "select" else node.args
+        if node.op in _STEPS - {"mod"} or (node.op != "var" and levels.issuperset(parts)):
+            levels.add(node)
+
+    def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "div" and (node in shown or node.args[0] in levels):
+            x, divisor = args
+            if not (names[node.args[0]] & names[node.args[1]] or _is_power_of_two(divisor)):
+                return x / _select(_eq(x, x), divisor, x)
+        return _rebuilt(node, args)
+
+    return transform([root], visit)[0]
+
+
+def _is_power_of_two(node: Expr) -> bool:
+    return is_const(node) and abs(math.frexp(float(node.value))[0]) == 0.5  # type: ignore[arg-type]
+
+
 # What is defined over exp.
 
 

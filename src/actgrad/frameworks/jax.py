@@ -20,6 +20,7 @@ import numpy as np
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.emit import identifier, kernel
+from actgrad.codegen.kept import kept
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError
 from actgrad.language.program import Program
@@ -94,7 +95,7 @@ _VALUE = """def _rule(*arguments):
 
 """
 
-LACKS = {
+LACKS: dict[str, lower.Rule] = {
     "mod": lower.mod,
     "floordiv": lower.floordiv,
     "exp2": lower.exp2,
@@ -114,7 +115,7 @@ _FLOAT32 = Dialect(
     lacks=LACKS,
     helpers={"np": "import numpy as np"},
     vector="jnp.asarray({0}, {like}.dtype)",
-    passes=(lower.share_exponentials,),
+    passes=(lower.exact_quotients, lower.share_exponentials),
     binding=_ENTRY
     + """
 @jax.custom_jvp
@@ -195,20 +196,13 @@ def host(function: Callable[..., float]) -> Callable[..., Any]:
 
 def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
     """The activation of arrays, in their dtype."""
-    import jax
-    import jax.numpy as jnp
 
-    if len(inputs) == 1 and not parameters and (alone := _alone(program)):
-        (x,) = inputs
-        if isinstance(x, jax.Array) and x.dtype in _dtypes():
-            return alone(x)
     arrays = _arrays(program, inputs)
-    program = program.bound(frozenset(parameters))
     working = _working(arrays[0].dtype)
     for name, default in program.parameters:
-        arrays.append(jnp.asarray(parameters.get(name, default)).astype(working))
+        arrays.append(_parameter(parameters.get(name, default), working))
     try:
-        return native_rule(program)(*arrays)
+        return native_rule(program.structure)(*arrays)
     except TypeError as error:
         if program.gradient and "custom_vjp" in str(error):
             raise NoDerivativeError(
@@ -219,6 +213,13 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
         raise
 
 
+def _parameter(value: Any, dtype: Any) -> Any:
+    """A number stays one, so that its value is no part of what is compiled, and its type is weak."""
+    import jax.numpy as jnp
+
+    return float(value) if _is_plain(value) else jnp.asarray(value).astype(dtype)
+
+
 @cache
 def _dtypes() -> frozenset[Any]:
     import jax.numpy as jnp
@@ -226,17 +227,13 @@ def _dtypes() -> frozenset[Any]:
     return frozenset(map(jnp.dtype, _FLOATS))
 
 
-@cache
-def _alone(program: Program) -> Callable[..., Any] | None:
-    """The rule of the only argument, where there is no parameter to make an array of."""
-    alone = len(program.closed.arguments) == 1 and not program.gradient
-    return native_rule(program.closed) if alone else None
-
-
 def _arrays(program: Program, inputs: tuple[Any, ...]) -> list[Any]:
     """The inputs as arrays of one floating dtype; Python's numbers take that of the others."""
     import jax
     import jax.numpy as jnp
+
+    if len(inputs) == 1 and isinstance(inputs[0], jax.Array) and inputs[0].dtype in _dtypes():
+        return [inputs[0]]
 
     def array(x: Any) -> Any:  # `asarray` would copy what is being differentiated
         return x if _is_plain(x) or isinstance(x, jax.Array) else jnp.asarray(x)
@@ -268,7 +265,7 @@ def _working(dtype: Any) -> Any:
     return np.dtype(np.float32) if dtype.name in _HALVES else dtype
 
 
-@cache
+@kept
 def native_rule(program: Program) -> Callable[..., Any]:
     """The program of arrays, inputs and parameters by position, with its derivative.
 
@@ -279,7 +276,7 @@ def native_rule(program: Program) -> Callable[..., Any]:
     return jax.jit(_rule(program), inline=True)  # type: ignore[no-any-return]
 
 
-@cache
+@kept
 def _rule(program: Program) -> Callable[..., Any]:
     """The same within other rules, where everything is traced already."""
 
@@ -297,17 +294,18 @@ def _with_jvp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]
     rule = jax.custom_jvp(value)
 
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
-        if len(primals) == 1 and primals[0].dtype.name not in _HALVES:
-            slope = _rule(program.partial(*program.arguments))(*primals)
-            return rule(*primals), slope * tangents[0]
         moving = tuple(i for i, t in enumerate(tangents) if type(t) is not SymbolicZero)
+        whole = [i for i, x in enumerate(primals) if x.ndim or len(primals) == 1]
+        if len(moving) == 1 and whole == list(moving) and primals[0].dtype.name not in _HALVES:
+            slope = _rule(program.partial(program.arguments[moving[0]]))(*primals)
+            return rule(*primals), slope * tangents[moving[0]]
         return rule(*primals), _push(program, moving)(primals, [tangents[i] for i in moving])
 
     rule.defjvp(jvp, symbolic_zeros=True)
     return rule  # type: ignore[no-any-return]
 
 
-@cache
+@kept
 def _push(program: Program, moving: tuple[int, ...]) -> Callable[..., Any]:
     """The tangent of the value, from the tangents of the arguments that have one."""
     import jax
@@ -365,7 +363,7 @@ def _sum_to(gradient: Any, array: Any) -> Any:
     return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
 
 
-@cache
+@kept
 def native(program: Program) -> Callable[..., Any]:
     """The activation as a function of arrays: inputs by position, parameters by keyword."""
 

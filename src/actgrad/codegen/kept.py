@@ -1,0 +1,24 @@
+"""What is made of a program once, and goes when the program goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from actgrad.language.program import Program
+
+Make = TypeVar("Make", bound=Callable[..., Any])
+
+
+def kept(make: Make) -> Make:
+    """A cache whose entries lie in the program, the first argument. The others must be hashable."""
+
+    @wraps(make)
+    def of(program: Program, *others: Any) -> Any:
+        key = (make, *others)
+        if key not in program.kept:
+            program.kept.setdefault(key, make(program, *others))
+        return program.kept[key]
+
+    return of  # type: ignore[return-value]
