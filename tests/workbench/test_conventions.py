@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +131,47 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: Any) -> None:
     result = run("plot", SPIKY, "--output", tmp_path / "spiky.png")
     assert result.exit_code == 2
     assert "actgrad: spiky.png: No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_help_shows_a_text_for_every_option_and_its_defaults(name: str) -> None:
+    text = run(name, "--help", env={"COLUMNS": "240", "NO_COLOR": "1"}).stdout
+    lines = text.splitlines()
+    for option in get_command(app).commands[name].params:  # type: ignore[attr-defined]
+        assert option.help, option.name
+        said = option.help.replace("\\[", "[")
+        if option.param_type_name == "option":
+            row = next(line for line in lines if f" {option.opts[0]} " in line)
+            assert " ".join(said.split())[:30] in " ".join(row.split())
+        for default in re.findall(r"\[default: [^]]*\]", said):
+            assert default in " ".join(text.split())
+
+
+def test_without_the_workbench_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['typer'] = None; import actgrad.workbench.cli"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "actgrad: the command needs typer, which is not installed",
+        "  pip install 'actgrad[workbench]'",
+    ]
+
+
+def test_bench_beside_relu() -> None:
+    options = ("--framework", "numpy", "--size", 1000, "--repeats", 3)
+    found = json.loads(run("bench", SPIKY, *options, "--json").stdout)
+    (row,) = found["rows"]
+    assert (row["framework"], found["size"], found["missing"]) == ("numpy", 1000, {})
+    assert row["ours"] > 0
+    assert row["builtin"] > 0
+    assert row["ratio"] == pytest.approx(row["ours"] / row["builtin"])
+    assert "numpy" in run("bench", SPIKY, *options).stdout
+
+
+def test_bench_of_a_framework_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    done = run("bench", SPIKY, "--framework", "jax")
+    assert done.exit_code == 2
+    assert "jax could not be measured: not installed" in done.stderr

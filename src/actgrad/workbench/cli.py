@@ -18,9 +18,12 @@ try:
     import typer
     from rich.console import Console
 except ModuleNotFoundError as missing:
-    raise SystemExit(
-        f"actgrad: the command needs {missing.name}: pip install 'actgrad[workbench]'"
-    ) from None
+    print(
+        f"actgrad: the command needs {missing.name}, which is not installed\n"
+        f"  pip install 'actgrad[workbench]'",
+        file=sys.stderr,
+    )
+    raise SystemExit(2) from None
 
 from actgrad.errors import InputError
 from actgrad.frameworks.names import Backend, Framework
@@ -29,6 +32,7 @@ from actgrad.workbench.load import load
 from actgrad.workbench.report import arguments as _report  # noqa: F401
 from actgrad.workbench.terminal import AsJson, Target, app, command, complain, warn
 
+BenchFramework = Literal["numpy", "tensorflow", "torch", "jax"]
 PICTURES = (".png", ".svg", ".pdf", ".jpg", ".webp")
 
 
@@ -59,7 +63,7 @@ def plot(
     target: Target,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The picture to write. [default: NAME.png]"),
+        typer.Option("--output", "-o", help="The picture to write. \\[default: NAME.png]"),
     ] = None,
     low: Annotated[float | None, typer.Option(help="Where the drawing begins.")] = None,
     high: Annotated[float | None, typer.Option(help="Where the drawing ends.")] = None,
@@ -94,7 +98,9 @@ def study(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The folder for the pictures. [default: here; none with --json]"
+            "--output",
+            "-o",
+            help="The folder for the pictures. \\[default: here; none with --json]",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -106,6 +112,28 @@ def study(
         output = Path()
     f = load(target, warn)
     run(f, depth, width, weight_scale, bias_scale, output, None if as_json else Console())
+
+
+@command(
+    """actgrad bench spiky.py:spiky
+actgrad bench spiky.py:spiky --framework torch --size 1000000 --json"""
+)
+def bench(
+    target: Target,
+    framework: Annotated[
+        BenchFramework | None,
+        typer.Option(
+            help="In which framework. \\[default: all that are installed]", show_default=False
+        ),
+    ] = None,
+    size: Annotated[int, typer.Option(min=1, help="Elements of the tensor.")] = 131_072,
+    repeats: Annotated[int, typer.Option(min=2, help="Runs of each.")] = 21,
+    as_json: AsJson = False,
+) -> None:
+    """Measure its speed beside each framework's own ReLU."""
+    from actgrad.workbench.bench import run
+
+    run(load(target, warn), [framework] if framework else [], size, repeats, as_json)
 
 
 @command(
@@ -141,7 +169,11 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where. [default: NAME with the target's ending]"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file to write; for saved_model a folder. \\[default: NAME with the target's ending]",
+        ),
     ] = None,
     model: Annotated[
         Path | None,
@@ -207,7 +239,7 @@ def train(
     ] = "off",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder for what is made. [default: runs/NAME]"),
+        typer.Option("--output", "-o", help="The folder for what is made. \\[default: runs/NAME]"),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a training that was stopped.")
@@ -217,7 +249,7 @@ def train(
     ] = False,
     backend: Annotated[
         Backend | None,
-        typer.Option(help="What Keras runs on. [default: Keras' own choice]", show_default=False),
+        typer.Option(help="What Keras runs on. \\[default: Keras' own choice]", show_default=False),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the results as JSON; how it goes, on stderr.")

@@ -15,7 +15,7 @@ import actgrad
 from actgrad.common.text import nearest
 from actgrad.errors import ActgradError
 
-ORDER = ("check", "plot", "study", "source", "export", "report", "compare", "train")
+ORDER = ("check", "plot", "study", "source", "bench", "export", "report", "compare", "train")
 
 
 class _Group(TyperGroup):

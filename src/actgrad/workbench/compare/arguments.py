@@ -52,47 +52,47 @@ def compare(
     ],
     networks: Annotated[
         list[str] | None,
-        typer.Option(help="One or more of mlp, deep, cnn. [default: mlp]", show_default=False),
+        typer.Option(help="One or more of mlp, deep, cnn. \\[default: mlp]", show_default=False),
     ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="'digits' and .npz files, one or more. [default: digits]", show_default=False
+            help="'digits' and .npz files, one or more. \\[default: digits]", show_default=False
         ),
     ] = None,
     optimizers: Annotated[
         list[str] | None,
         typer.Option(
             help="To choose from, for each activation: adam, adamw, sgd, momentum, rmsprop, nadam, lion. "
-            "[default: adam]",
+            "\\[default: adam]",
             show_default=False,
         ),
     ] = None,
     rates: Annotated[
         list[float] | None,
         typer.Option(
-            help="Learning rates to choose from. [default: 1e-3 3e-4]", show_default=False
+            help="Learning rates to choose from. \\[default: 1e-3 3e-4]", show_default=False
         ),
     ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
-            help="Final runs of each, with seeds 0, 1, ... [default: 10]", show_default=False
+            help="Final runs of each, with seeds 0, 1, ... \\[default: 10]", show_default=False
         ),
     ] = None,
     tuning_seeds: Annotated[
-        int | None, typer.Option(help="Runs of each try. [default: 1]", show_default=False)
+        int | None, typer.Option(help="Runs of each try. \\[default: 1]", show_default=False)
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Of every run. [default: 20]", show_default=False)
+        int | None, typer.Option(help="Of every run. \\[default: 20]", show_default=False)
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Samples in a step. [default: 32]", show_default=False)
+        int | None, typer.Option(help="Samples in a step. \\[default: 32]", show_default=False)
     ] = None,
     reference: Annotated[
         str | None,
         typer.Option(
-            help="What the others are tested against. [default: relu, or the first]",
+            help="What the others are tested against. \\[default: relu, or the first]",
             show_default=False,
         ),
     ] = None,
@@ -103,16 +103,18 @@ def compare(
     address: Annotated[str | None, typer.Option(help="Of the cluster.", show_default=False)] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes. [default: one for each core]", show_default=False),
+        typer.Option(min=1, help="Processes. \\[default: one for each core]", show_default=False),
     ] = None,
     backend: Annotated[
         Backend | None,
-        typer.Option(help="What Keras runs on. [default: Keras' own choice]", show_default=False),
+        typer.Option(help="What Keras runs on. \\[default: Keras' own choice]", show_default=False),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The folder. A comparison there goes on. [default: runs/compare]"
+            "--output",
+            "-o",
+            help="The folder. A comparison there goes on. \\[default: runs/compare]",
         ),
     ] = None,
     table: Annotated[
