@@ -186,8 +186,8 @@ class Applied:
 
     def copied(self, environment: Any) -> Any:
         environment.uses_frameworks = True
-        copy = environment.copy(self.target)
-        function = copy.apply if isinstance(copy, type) else copy
+        copy: Any = environment.copy(self.target)
+        function = copy.apply if inspect.isclass(copy) else copy
         signature = self.__signature__
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -246,11 +246,11 @@ def halves(function: Any) -> tuple[Half, Half] | None:
 def adapted(function: Any) -> Any:
     """What `activation` reads in the place of a function whose arguments cannot be seen from outside:
     of a `torch.autograd.Function`, and under the decorators of Keras and JAX."""
-    base = public("torch.autograd.Function")
-    kind = function
+    base: Any = public("torch.autograd.Function")
+    kind: Any = function
     if isinstance(function, types.MethodType) and function.__name__ == "apply":
         kind = function.__self__
-    if base and isinstance(kind, type) and issubclass(kind, base):
+    if base and inspect.isclass(kind) and issubclass(kind, base):
         forward = plain_rule(kind.forward)
         adapter = Applied(kind, kind.apply, forward, kind.setup_context is base.setup_context)
         adapter.__name__, adapter.__doc__ = kind.__name__, kind.__doc__
