@@ -2,6 +2,7 @@
 
 from actgrad.activation import Activation, activation, from_json, load
 from actgrad.catalogue import activations, surrogates
+from actgrad.frameworks.sampled import sampled
 from actgrad.frameworks.trainable import trainable
 from actgrad.models.swap import override, replace
 from actgrad.trainability.initializers import init_, initializer
@@ -20,6 +21,7 @@ __all__ = [
     "load",
     "override",
     "replace",
+    "sampled",
     "surrogates",
     "trainable",
 ]

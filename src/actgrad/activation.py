@@ -24,6 +24,7 @@ from actgrad.frameworks.dispatch import caller
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.frameworks.names import framework_module
+from actgrad.frameworks.sampled import Sampled, sampled
 from actgrad.frameworks.trainable import Trainable, trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
@@ -87,7 +88,9 @@ class Activation(Studied):
         program = self.program
         self._check_parameters(parameters)
         for name, value in parameters.items():
-            wrong = value is None or isinstance(value, (bool, str, bytes, complex, Trainable))
+            wrong = value is None or isinstance(
+                value, (bool, str, bytes, complex, Trainable, Sampled)
+            )
             if wrong and name not in dict(program.fixed):
                 raise self._not_a_number(name, value)
         if len(inputs) != len(program.inputs):
@@ -167,10 +170,10 @@ class Activation(Studied):
         )
 
     def _not_a_number(self, name: str, value: Any) -> CallError:
-        hint = f"\n  {self.name}.layer({name}=...) and .module(...) learn one."
+        hint = f"\n  {self.name}.layer({name}=...) and .module(...) take one."
         return CallError(
             f"the parameter {name!r} of {self.name!r} must be a number, and is {value!r}"
-            + hint * isinstance(value, Trainable)
+            + hint * isinstance(value, (Trainable, Sampled))
         )
 
     def _reread(self, function: Callable[..., Any], parameters: dict[str, Any]) -> Activation:
@@ -253,7 +256,7 @@ class Activation(Studied):
         return of_vectors
 
     def layer(self, name: str | None = None, **parameters: Any) -> Any:
-        """A Keras layer. Parameters may be numbers or `trainable(...)`.
+        """A Keras layer. Parameters may be numbers, `trainable(...)` or `sampled(...)`.
 
         Raises `CallError` for anything else, and warns where a parameter cannot be learnt as the
         derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
@@ -266,10 +269,10 @@ class Activation(Studied):
         self._check_parameters(parameters)
         fixed = {n: v for n, v in parameters.items() if n in dict(self.program.fixed)}
         for name, value in fixed.items():
-            if isinstance(value, Trainable):
+            if isinstance(value, (Trainable, Sampled)):
                 raise CallError(
                     f"the parameter {name!r} of {self.name!r} shaped it while it was read (a loop's "
-                    f"length, an option), so it cannot be learnt"
+                    f"length, an option), so it cannot be learnt or drawn"
                 )
         rest = {n: v for n, v in parameters.items() if n not in fixed}
         shaped = self._with(fixed) if fixed else self
@@ -293,15 +296,24 @@ class Activation(Studied):
                 )
             at = self if value.initial is None else self._with({name: value.initial})
             check_trainable(at.program, name)
+        elif isinstance(value, Sampled):
+            if name in dict(self.program.vectors):
+                raise CallError(
+                    f"the parameter {name!r} of {self.name!r} is a vector, and only a number can be drawn"
+                )
         elif not is_number(value):
-            said = "the function `trainable` itself" if value is trainable else f"{value!r:.80}"
+            said = (
+                f"the function `{value.__name__}` itself"
+                if value in (trainable, sampled)
+                else f"{value!r:.80}"
+            )
             raise CallError(
-                f"the parameter {name!r} of {self.name!r} must be a number or `trainable(...)`, and is "
-                f"{said}\n  To learn it: {name}=trainable()."
+                f"the parameter {name!r} of {self.name!r} must be a number, `trainable(...)` or "
+                f"`sampled(...)`, and is {said}\n  To learn it: {name}=trainable()."
             )
 
     def module(self, **parameters: Any) -> Any:
-        """A PyTorch module. Parameters may be numbers or `trainable(...)`.
+        """A PyTorch module. Parameters may be numbers, `trainable(...)` or `sampled(...)`.
 
         Raises `CallError` for anything else, and warns where a parameter cannot be learnt as the
         derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from actgrad.errors import CallError, DtypeError, HostError
+from actgrad.frameworks.sampled import Sampled
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
@@ -94,12 +95,18 @@ def _setting(program: Program, name: str, value: Any) -> Any:
             )
         value.check(_initial(program, name, value))
         return value
+    if isinstance(value, Sampled):
+        return value
     if not is_number(value):
         raise CallError(
             f"the parameter {name!r} of a {program.name!r} layer must be a number or `trainable(...)`, "
             f"and is {value!r}"
         )
     return as_value(value)
+
+
+def _from_config(config: dict[str, Any]) -> Trainable | Sampled:
+    return Sampled(**config) if "distribution" in config else Trainable(**config)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -159,6 +166,8 @@ class ActivationLayer(keras.layers.Layer):
             name: _setting(program, name, value) for name, value in (parameters or {}).items()
         }
         self.data_format = data_format or keras.config.image_data_format()
+        if any(isinstance(value, Sampled) for value in self.parameters.values()):
+            self.seed_generator = keras.random.SeedGenerator()
         self.supports_masking = True
         self.supports_jit = not program.on_host
 
@@ -220,13 +229,29 @@ class ActivationLayer(keras.layers.Layer):
             return keras.ops.reshape(weight, (*weight.shape, *(1,) * (rank - 2)))
         return weight
 
-    def call(self, inputs: Any) -> Any:
+    def _sample(self, sampled: Sampled, tensors: tuple[Any, ...], training: bool) -> Any:
+        """The number for inference, or a number for each element, drawn anew."""
+        still = sampled.still(training)
+        if still is not None:
+            return still
+        shape = keras.ops.shape(functools.reduce(keras.ops.add, tensors))
+        draw = getattr(keras.random, sampled.base)
+        dtype = (
+            "float64"
+            if keras.backend.standardize_dtype(tensors[0].dtype) == "float64"
+            else "float32"
+        )
+        return sampled.transform(keras.ops, draw(shape, dtype=dtype, seed=self.seed_generator))
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
         tensors = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
         rank = len(tensors[0].shape)
-        values = {
-            name: self._weight(name, value, rank) if isinstance(value, Trainable) else value
-            for name, value in self.parameters.items()
-        }
+        values = dict(self.parameters)
+        for name, value in self.parameters.items():
+            if isinstance(value, Trainable):
+                values[name] = self._weight(name, value, rank)
+            elif isinstance(value, Sampled):
+                values[name] = self._sample(value, tensors, training)
         return _backend().call(self.program, tensors, self.program.spread(values))
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
@@ -242,7 +267,7 @@ class ActivationLayer(keras.layers.Layer):
         padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
         return tuple(_broadcast(sizes) for sizes in zip(*padded, strict=True))
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
         for tensor in tensors:
             _checked(self.program, keras.backend.standardize_dtype(tensor.dtype))
@@ -253,7 +278,7 @@ class ActivationLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         parameters = {
-            name: value.get_config() if isinstance(value, Trainable) else _listed(value)
+            name: value.get_config() if isinstance(value, (Trainable, Sampled)) else _listed(value)
             for name, value in self.parameters.items()
         }
         own = {"program": storage.to_json(self.program), "parameters": parameters}
@@ -264,7 +289,7 @@ class ActivationLayer(keras.layers.Layer):
         config = dict(config)
         program = storage.from_json(config.pop("program"))
         parameters = {
-            name: Trainable(**value) if isinstance(value, dict) else value
+            name: _from_config(value) if isinstance(value, dict) else value
             for name, value in config.pop("parameters").items()
         }
         return cls(program, parameters, **config)

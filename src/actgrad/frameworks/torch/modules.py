@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from actgrad.errors import CallError
+from actgrad.frameworks.sampled import Sampled
 from actgrad.frameworks.torch import export, rule
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
@@ -44,6 +45,8 @@ class ActivationModule(nn.Module):
     two dimensions or fewer, the second of one with more, as in `nn.PReLU`. The number of channels is
     taken from the first call, or from a loaded state_dict.
 
+    A parameter that is `sampled(...)` is drawn for each element in training mode, and fixed in `eval()`.
+
     Bounds hold after every `optimizer.step()`, and for the values that are used, whatever changed them.
     """
 
@@ -51,7 +54,10 @@ class ActivationModule(nn.Module):
         super().__init__()
         self._stored = _Stored(program)
         self._trainable = {n: v for n, v in parameters.items() if isinstance(v, Trainable)}
-        self._numbers = {n: v for n, v in parameters.items() if not isinstance(v, Trainable)}
+        self._sampled = {n: v for n, v in parameters.items() if isinstance(v, Sampled)}
+        self._numbers = {
+            n: v for n, v in parameters.items() if not isinstance(v, (Trainable, Sampled))
+        }
         for name, value in self._trainable.items():
             if hasattr(self, name):
                 raise CallError(
@@ -93,7 +99,19 @@ class ActivationModule(nn.Module):
         values = dict(self._numbers)
         for name, trainable in self._trainable.items():
             values[name] = self._weight(name, trainable, inputs[0])
+        for name, sampled in self._sampled.items():
+            values[name] = self._sample(sampled, inputs)
         return rule.call(self.program, inputs, self.program.spread(values))
+
+    def _sample(self, sampled: Sampled, inputs: tuple[torch.Tensor, ...]) -> Any:
+        """The number for inference, or a number for each element, drawn anew."""
+        still = sampled.still(self.training)
+        if still is not None:
+            return still
+        shape = torch.broadcast_shapes(*(x.shape for x in inputs))
+        draw = torch.randn if sampled.base == "normal" else torch.rand
+        wide = torch.promote_types(inputs[0].dtype, torch.float32)
+        return sampled.transform(torch, draw(shape, dtype=wide, device=inputs[0].device))
 
     def _weight(self, name: str, trainable: Trainable, x: torch.Tensor) -> torch.Tensor:
         weight = getattr(self, name)
@@ -142,7 +160,7 @@ class ActivationModule(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        numbers = {**self._numbers, **self._trainable}
+        numbers = {**self._numbers, **self._trainable, **self._sampled}
         return ", ".join([str(self.program.name), *(f"{n}={v}" for n, v in numbers.items())])
 
 

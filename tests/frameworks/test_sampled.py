@@ -1,0 +1,193 @@
+"""Parameters that are drawn at random: anew for each element in training, fixed at inference,
+reproducible, compiled, and saved with the model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from actgrad import activation, sampled, trainable
+from actgrad.errors import CallError
+from actgrad.frameworks.sampled import Sampled
+
+LOW, HIGH = 1 / 8, 1 / 3
+rrelu = activation(lambda x, slope=0.2: x if x >= 0 else slope * x, name="rrelu")
+noisy = activation(lambda x, noise=0.0: x + noise, name="noisy")
+N = 20_000
+
+# Mean and variance, from the textbooks.
+MOMENTS = {
+    ("uniform", 2.0, 5.0): (3.5, 9 / 12),
+    ("normal", 1.0, 2.0): (1.0, 4.0),
+    ("bernoulli", 0.3): (0.3, 0.21),
+    ("gumbel", 1.0, 2.0): (1.0 + 2.0 * np.euler_gamma, np.pi**2 / 6 * 4.0),
+    ("logistic", 1.0, 2.0): (1.0, np.pi**2 / 3 * 4.0),
+}
+moments = pytest.mark.parametrize(("given", "expected"), MOMENTS.items(), ids=lambda v: str(v[0]))
+
+
+def check_moments(samples: Any, expected: tuple[float, float]) -> None:
+    mean, variance = expected
+    assert np.isfinite(samples).all()
+    # Six standard errors; the fourth moments of these are below ten variances squared.
+    assert abs(samples.mean() - mean) < 6 * np.sqrt(variance / samples.size)
+    assert abs(samples.var() - variance) < 6 * variance * np.sqrt(10 / samples.size)
+
+
+@moments
+def test_torch_draws_from_the_distribution(given: Any, expected: Any) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(1)
+    module = noisy.module(noise=sampled(*given))
+    check_moments(module(torch.zeros(N)).numpy(), expected)
+    still = module.eval()(torch.zeros(3)).numpy()
+    np.testing.assert_allclose(still, expected[0], rtol=1e-6)
+
+
+@moments
+def test_keras_draws_from_the_distribution(given: Any, expected: Any) -> None:
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    layer = noisy.layer(noise=sampled(*given))
+    samples = keras.ops.convert_to_numpy(layer(np.zeros(N, "float32"), training=True))
+    check_moments(samples, expected)
+    still = keras.ops.convert_to_numpy(layer(np.zeros(3, "float32")))
+    np.testing.assert_allclose(still, expected[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_torch_backward_has_the_slopes_of_forward(compiled: bool) -> None:
+    torch = pytest.importorskip("torch")
+    module = rrelu.module(slope=sampled("uniform", LOW, HIGH))
+    run = torch.compile(module) if compiled else module
+    x = torch.full((500,), -2.0, requires_grad=True)
+    value = run(x)
+    value.sum().backward()
+    slopes = (value / x).detach().numpy()
+    np.testing.assert_allclose(x.grad.numpy(), slopes, rtol=1e-6)
+    assert len(np.unique(slopes)) > 400
+    assert slopes.min() >= LOW - 1e-6
+    assert slopes.max() <= HIGH + 1e-6
+    again = (run(x) / x).detach().numpy()
+    assert not np.array_equal(slopes, again)
+
+
+def test_torch_is_reproducible_and_like_its_own_rrelu() -> None:
+    torch = pytest.importorskip("torch")
+    module = rrelu.module(slope=sampled("uniform", LOW, HIGH))
+    x = torch.linspace(-3, 3, 100)
+    torch.manual_seed(7)
+    first = module(x)
+    torch.manual_seed(7)
+    assert torch.equal(first, module(x))
+    theirs = torch.nn.RReLU(LOW, HIGH).eval()
+    torch.testing.assert_close(module.eval()(x), theirs(x))
+    half = module.train()(x.to(torch.bfloat16))
+    assert half.dtype == torch.bfloat16
+    assert "slope=Sampled(distribution='uniform'" in repr(module)
+
+
+@pytest.mark.parametrize("inference", [0.25, "sample"])
+def test_torch_inference(inference: Any) -> None:
+    torch = pytest.importorskip("torch")
+    module = rrelu.module(slope=sampled("uniform", LOW, HIGH, inference=inference)).eval()
+    slopes = module(torch.full((100,), -1.0)).neg()
+    assert len(slopes.unique()) == 1 if inference == 0.25 else len(slopes.unique()) > 50
+
+
+def test_torch_several_inputs_and_a_weight_beside_it(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    f = activation(lambda x, y, k=2.0, noise=0.0: k * x * y + noise, name="f")
+    module = f.module(k=trainable(), noise=sampled("normal"))
+    value = module(torch.zeros(50, 1), torch.zeros(40))
+    assert value.shape == (50, 40)
+    assert len(value.unique()) > 1900
+    assert list(module.state_dict()) == ["k"]
+    torch.save(module, tmp_path / "module.pt")
+    again = torch.load(tmp_path / "module.pt", weights_only=False)
+    torch.manual_seed(3)
+    first = module(torch.zeros(5, 1), torch.zeros(4))
+    torch.manual_seed(3)
+    assert torch.equal(first, again(torch.zeros(5, 1), torch.zeros(4)))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_keras_trains_compiled_reproducibly_and_is_saved(jit: bool, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    x = np.linspace(-2, 2, 64, dtype="float32").reshape(16, 4)
+
+    def trained() -> Any:
+        keras.utils.set_random_seed(5)
+        layers = [keras.layers.Dense(4), rrelu.layer(slope=sampled("uniform", LOW, HIGH))]
+        model = keras.Sequential([keras.Input((4,)), *layers])
+        model.compile("sgd", "mse", jit_compile=jit)
+        history = model.fit(x, x, epochs=2, verbose=0)
+        return model, history.history["loss"]
+
+    model, losses = trained()
+    _, again = trained()
+    assert losses == again
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert loaded.layers[-1].parameters == {"slope": sampled("uniform", LOW, HIGH)}
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    first, second = (np.asarray(loaded.layers[-1](-x, training=True)) for _ in range(2))
+    assert not np.array_equal(first, second)
+
+
+def test_in_jax_the_sample_is_an_array() -> None:
+    jax = pytest.importorskip("jax")
+    x = -jax.numpy.ones(100)
+    slopes = jax.random.uniform(jax.random.key(0), (100,), minval=LOW, maxval=HIGH)
+    gradient = jax.jit(jax.grad(lambda x: rrelu(x, slope=slopes).sum()))(x)
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("unifrom",), "did you mean 'uniform'"),
+        (("cauchy",), "there are uniform, normal"),
+        (("uniform", 1.0, 2.0, 3.0), "takes the numbers low, high"),
+        (("normal", "0"), "takes the numbers mean, deviation"),
+        (("uniform", 2.0, 1.0), r"low=2\.0 is above high=1\.0"),
+        (("normal", 0.0, -1.0), r"deviation=-1\.0"),
+        (("bernoulli", 1.5), r"probability=1\.5 is not within"),
+        (("gumbel", float("nan")), "location=nan"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(given: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        sampled(*given)
+
+
+@pytest.mark.parametrize("inference", ["median", None, True])
+def test_an_inference_that_makes_no_sense_is_refused(inference: Any) -> None:
+    with pytest.raises(ValueError, match="neither 'mean', 'sample' nor a number"):
+        sampled("uniform", inference=inference)
+
+
+def test_it_comes_back_from_its_config() -> None:
+    found = sampled("normal", 1.0, inference="sample")
+    assert Sampled(**found.get_config()) == found
+    assert hash(Sampled(**found.get_config())) == hash(found)
+
+
+def test_it_belongs_to_a_layer_or_a_module() -> None:
+    with pytest.raises(CallError, match=r"'slope' of 'rrelu' must be a number(.|\n)*\.module"):
+        rrelu(np.ones(3), slope=sampled("uniform"))
+    with pytest.raises(CallError, match=r"function `sampled` itself"):
+        rrelu.module(slope=sampled)
+    repeated = activation(lambda x, n=2: sum(x for _ in range(n)))
+    with pytest.raises(CallError, match="cannot be learnt or drawn"):
+        repeated.module(n=sampled("uniform"))
+    vector = activation(lambda x, c=(1.0, 2.0): c[0] * x + c[1])
+    with pytest.raises(CallError, match="is a vector, and only a number can be drawn"):
+        vector.module(c=sampled("uniform"))
