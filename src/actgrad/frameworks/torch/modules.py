@@ -86,6 +86,7 @@ class ActivationModule(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self.__dict__.setdefault("_sampled", {})  # version 0.1 had none
         self._watch()
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
