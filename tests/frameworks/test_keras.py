@@ -728,7 +728,7 @@ def test_an_unknown_parameter():
 
 @pytest.mark.parametrize("value", ["a", None, True, 1j], ids=repr)
 def test_a_parameter_that_is_no_number(value):
-    with pytest.raises(CallError, match="'beta' of a 'gated' layer must be a number"):
+    with pytest.raises(CallError, match="'beta' of 'gated' must be a number"):
         gated.layer(beta=value)
 
 
