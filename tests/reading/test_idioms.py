@@ -103,6 +103,11 @@ TORCH = {
     ),
     "fake quantisation": lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -20, 20),
     "cond": lambda x: torch.where(x > 0, x, torch.expm1(x)),
+    "a constant's type_as": lambda x: torch.tensor([0.5]).type_as(x) * x,
+    "a constant's dtype": lambda x: torch.tensor(0.5).to(x.dtype) * x - torch.tensor(2.0).mul(x),
+    "a constant first": lambda x: torch.tensor(2.0) - torch.tensor(0.5) / (1 + x * x),
+    "a constant expanded": lambda x: torch.full((1,), 0.25).expand_as(x) * x,
+    "in place, by function": lambda x: torch.cos_(x.clone()),
 }
 
 
@@ -162,7 +167,18 @@ def _empty_and_write(x):
     return out
 
 
+def _decorated(x):
+    import torch
+
+    @torch.no_grad()
+    def sign(v):
+        return torch.sign(v)
+
+    return x.clamp(-1, 1) * 0.5 + sign(x)
+
+
 TORCH |= {
+    "no_grad decorator": _decorated,
     "no_grad": _no_grad,
     "set_grad_enabled": _grad_off_and_on,
     "clone and mask": _clone_and_mask,
@@ -203,6 +219,7 @@ TF = {
 }
 KERAS = {
     "relu": lambda x: keras.activations.relu(x, negative_slope=0.25, max_value=2.0, threshold=0.5),
+    "relu, six": lambda x: keras.activations.relu(x, max_value=6.0),
     "leaky": lambda x: keras.ops.leaky_relu(x),
     "hard_sigmoid": lambda x: keras.ops.hard_sigmoid(x),
     "hard_silu": lambda x: keras.activations.hard_silu(x),
@@ -240,6 +257,8 @@ JAX = {
     "a stack": lambda x: jax.nn.logsumexp(jnp.stack([x, -x], -1), axis=-1),
     "vectorize": lambda x: jnp.vectorize(lambda v: v * v)(x),
     "jit inside": lambda x: jax.jit(lambda v: jnp.tanh(v))(x),
+    "abs": lambda x: jnp.abs(x),
+    "modf": lambda x: jnp.modf(x)[0] + jnp.modf(x)[1],
     "checkpoint inside": lambda x: jax.checkpoint(jnp.tanh)(x),
 }
 

@@ -229,8 +229,10 @@ def same(x: Number, *_: Any) -> Number:
     return x
 
 
-def expand(x: Symbol, *shape: Any) -> Symbol:
+def expand(x: Any, *shape: Any) -> Any:
     """To a larger shape: the same where it is the input's own."""
+    if not isinstance(x, Symbol):
+        return x  # a constant, which broadcasts
     target = shape[0] if len(shape) == 1 else shape
     if isinstance(target, (Shape, Symbol)):
         return x if target.form == x.form or x.form is None else x.viewed(("expand", repr(shape)))

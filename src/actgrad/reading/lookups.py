@@ -29,6 +29,7 @@ from actgrad.reading.meanings import (
 )
 from actgrad.reading.refusal import mixes, refuse
 from actgrad.reading.symbol import Symbol, is_symbolic, made, number
+from actgrad.reading.tokens import Token
 
 Number = Any
 
@@ -63,27 +64,36 @@ def table(values: Any) -> Any:
     return values
 
 
-def tensor_table(value: Any) -> Any:
-    """A constant vector of a tensor library, so that it can be indexed by a symbol."""
+def constant_tensor(value: Any) -> Any:
+    """A constant tensor, so that it can be indexed by a symbol and take its dtype and device."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
-        return value.as_subclass(_torch_table())
-    if type(value).__module__.partition(".")[0] in {"jax", "jaxlib"}:
+        return value.as_subclass(_constant_tensor())
+    if type(value).__module__.partition(".")[0] in {"jax", "jaxlib"} and value.ndim == 1:
         return np.asarray(value).view(Table)
     return value
 
 
 @cache
-def _torch_table() -> Any:
+def _constant_tensor() -> Any:
     torch: Any = sys.modules["torch"]
 
-    class TensorTable(torch.Tensor):  # type: ignore[misc]
+    class ConstantTensor(torch.Tensor):  # type: ignore[misc]
         def __getitem__(self, key: Any) -> Any:
             if isinstance(key, Symbol):
                 return take(self.detach().cpu().numpy(), key)
             return super().__getitem__(key)
 
-    return TensorTable
+        def to(self, *args: Any, **kwargs: Any) -> Any:
+            args = tuple(arg for arg in args if not isinstance(arg, Token))
+            kwargs = {n: arg for n, arg in kwargs.items() if not isinstance(arg, Token)}
+            if any(isinstance(arg, Symbol) for arg in args) or not (args or kwargs):
+                return self
+            return super().to(*args, **kwargs)
+
+        type_as = to
+
+    return ConstantTensor
 
 
 def take(values: Any, index: Any, axis: Any = None) -> Any:

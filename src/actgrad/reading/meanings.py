@@ -419,8 +419,15 @@ def remainder_nearest(x: Number, y: Number) -> Number:
 
 
 def modf(x: Number) -> tuple[Number, Number]:
+    """The part behind the point, with the sign of x, and the whole part."""
     whole = trunc(x)
-    return where(less(absolute(x), 1.0), x, copysign(subtract(x, whole), x)), whole
+    rest = where(less(x, 0), negative(subtract(whole, x)), subtract(x, whole))
+    return where(less(absolute(x), 1.0), x, where(is_inf(x), copysign(0.0, x), rest)), whole
+
+
+def absolute_jax(x: Number) -> Number:
+    """JAX's, with the derivative of the right side at 0."""
+    return where(less(x, 0), negative(x), add(x, 0.0))
 
 
 def angle(x: Number) -> Number:

@@ -93,6 +93,9 @@ def _known(root: str) -> dict[int, Meaning]:
                     function = getattr(function, part, None)
                 if function is not None:
                     table[id(function)] = _entry(f"{path}.{name}", function, text, signature, root)
+                writes = getattr(module, f"{name}_", None) if path == "torch" else None
+                if writes is not None and f"{name}_" not in _parse(NAMES[path]):
+                    table[id(writes)] = _entry(f"{path}.{name}_", writes, text, signature, root)
     _resolved[root] = len(sys.modules), present, table
     return table
 
@@ -180,7 +183,7 @@ def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:
         if stands_in(args, kwargs) or not _runs(root):
             return meant(*args, **kwargs)
         try:
-            return original(*args, **kwargs)
+            return lookups.constant_tensor(original(*args, **kwargs))
         except ArithmeticError:
             return meant(*args, **kwargs)
         except TypeError:  # `math.trunc(np.where(True, 1.0, 2.0))`: of an input it is a number

@@ -135,9 +135,12 @@ class Environment:
             return lookups.table(tuple(map(self.copy, value)))
         if isinstance(value, np.ndarray):
             return self._array(value)
+        switch = names.meaning(type(value))
+        if isinstance(switch, type) and issubclass(switch, flow.Detached):
+            return switch(getattr(value, "mode", None))
         if _is_tensor(value):
             self.uses_frameworks = True
-            return lookups.tensor_table(value) if len(value.shape) == 1 else value
+            return lookups.constant_tensor(value)
         known = names.meaning(value) if callable(value) else None
         if known is not None:
             self.uses_frameworks |= names.takes_tensors(value)
@@ -343,9 +346,6 @@ class Environment:
         interpolant = lookups.stand_in(value)
         if interpolant is not None:
             return interpolant
-        stand_in = names.meaning(kind)
-        if isinstance(stand_in, type) and issubclass(stand_in, flow.Detached):
-            return stand_in(getattr(value, "mode", None))
         if _path(kind).startswith(_IMPURE_OBJECTS) and not isinstance(value, tuple):
             return _Refusing(_path(kind))
         if kind in _LIBRARY_CONTAINERS:
@@ -384,6 +384,8 @@ class Environment:
 
     def _builtin_method(self, method: Any, owner: Any) -> Any:
         """A method of a C object that was taken off it, as in `from random import random`."""
+        if type(owner).__module__ == "pybind11_builtins":
+            return self._opaque(method)
         copy = self.copy(owner)
         # A function that a library has bound with pybind11 is a method of an object without attributes.
         own = None if copy is owner else getattr(copy, method.__name__, None)

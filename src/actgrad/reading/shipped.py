@@ -51,7 +51,8 @@ def relu(
         return leaky_relu(x, negative_slope)
     positive = where(less(threshold, x), x, 0.0) if moved else where(less_equal(x, 0.0), 0.0, x)
     if max_value is not None:
-        positive = clip(positive, 0.0, max_value)
+        bounded = clip_open if not moved and not _is_set(subtract(max_value, 6.0)) else clip
+        positive = bounded(positive, 0.0, max_value)
     if not sloped:
         return positive
     below = subtract(threshold, x)

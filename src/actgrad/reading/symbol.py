@@ -8,6 +8,7 @@ reader at work, which answers from its list of decisions. It also stands in for 
 from __future__ import annotations
 
 import math
+import operator
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -292,6 +293,29 @@ class Symbol:
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return _known(function, f"numpy.{function.__name__}")(*args, **kwargs)
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """PyTorch's functions and methods, also those of a constant tensor: `weight.type_as(x)`."""
+        name = function.__name__
+        if name.startswith("__"):
+            args = [
+                a if isinstance(a, Symbol) else np.asarray(a) if hasattr(a, "shape") else a
+                for a in args
+            ]
+            plain = getattr(operator, name, None)
+            if plain is not None:
+                return plain(*args)
+            swapped = getattr(operator, f"__{name[3:]}", None) if name.startswith("__r") else None
+            return (
+                swapped(args[1], args[0])
+                if swapped is not None
+                else unknown(f"torch.Tensor.{name}")
+            )
+        found = reader().meaning(function) or reader().method(name)
+        return (found or unknown(f"torch.{name}"))(*args, **(kwargs or {}))
 
 
 def _method(name: str) -> Callable[..., Any]:

@@ -226,7 +226,8 @@ stateless_uniform=random stateless_truncated_normal=random truncated_normal=rand
 """
 
 KERAS_OPS = """
-abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
+abs=absolute absolute add angle conj=identity real=identity rad2deg=degrees
+arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
 arctan2=atan2 arctanh=atanh array=constant broadcast_to=expand cast cbrt ceil celu clip
 convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
 divide divide_no_nan elu equal erf erfc exp exp2 expand_dims=unsqueeze expm1 fabs=absolute floor floor_divide
@@ -275,7 +276,10 @@ shuffle=random truncated_normal=random uniform=random
 
 JAX_NUMPY = (
     _NUMPY_LIKE
-    + "maximum=maximum_half minimum=minimum_half clip=clip_half vectorize=applied linalg.norm=mixing"
+    + """
+abs=absolute_jax absolute=absolute_jax fabs=absolute_jax maximum=maximum_half minimum=minimum_half
+clip=clip_half vectorize=applied linalg.norm=mixing
+"""
 )
 
 JAX_NN = """
@@ -286,7 +290,7 @@ glu=mixing log_softmax logmeanexp=mixing logsumexp softmax standardize=mixing
 """
 
 JAX_LAX = """
-abs=absolute acos acosh add asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor
+abs=absolute_jax acos acosh add asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor
 cbrt ceil clamp=lax_clamp convert_element_type=cast cos cosh div=divide eq=equal erf
 erfc exp exp2 expm1 floor ge=greater_equal gt=greater integer_pow=power is_finite le=less_equal log
 log1p logistic=sigmoid lt=less max=maximum_half min=minimum_half mul=multiply ne=not_equal neg=negative
