@@ -52,7 +52,9 @@ class Kernel:
         except tf.errors.OpError as error:
             result = self.run(tensors, dtype)  # raises if the tensors do not fit together
             Kernel.fuses = False
-            self.warn(f"XLA failed: {str(error).partition(chr(10))[0]}")
+            self.warn(
+                f"XLA failed, so all activations do from here on: {str(error).partition(chr(10))[0]}"
+            )
         else:
             self.shapes.add(shapes)
         return result
@@ -71,7 +73,7 @@ class Kernel:
         return self.compiled[key]
 
     def warn(self, reason):
-        message = f"activations run unfused in TensorFlow: {reason}"
+        message = f"runs unfused in TensorFlow: {reason}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 

@@ -13,14 +13,18 @@ import tensorflow as tf
 from tensorflow.python.eager import record
 
 from actgrad.codegen.emit import kernel
+from actgrad.codegen.size import operations
 from actgrad.errors import HostError, UnfusedWarning
 from actgrad.frameworks.patience import saying
-from actgrad.frameworks.tensorflow.binding import Kernel, Rule
+from actgrad.frameworks.tensorflow.binding import Kernel, Rule, is_large
 from actgrad.frameworks.tensorflow.data_flow import data_flow
 from actgrad.frameworks.tensorflow.dialect import DIALECT
 from actgrad.language.expression import const, substitute, variables
 from actgrad.language.program import Program
 from actgrad.language.rewrite import rewrite
+
+MOST_OPERATIONS = 4000
+"""A longer program is not compiled: XLA takes a millisecond and more for each operation."""
 
 ORDERS = 3
 """Derivatives that are kept where they are data flow: in `tf.vectorized_map`, in a SavedModel, and for a
@@ -33,7 +37,15 @@ class ProgramKernel(Kernel):
     def __init__(self, program: Program) -> None:
         super().__init__(kernel(program, DIALECT, host), program.spans_inputs)
         self.name = program.name
-        self.fuses = not program.on_host
+        self.operations = operations(program.value)
+        self.fuses = not program.on_host and self.operations <= MOST_OPERATIONS
+        self.warned = program.on_host
+
+    def __call__(self, tensors: Sequence[Any], dtype: Any) -> Any:
+        if not (self.fuses or self.warned) and any(map(is_large, tensors)):
+            self.warned = True
+            self.warn(f"XLA would take long to compile its {self.operations:,} operations")
+        return super().__call__(tensors, dtype)
 
     def compile(self, tensors: Sequence[Any], dtype: Any) -> Any:
         with saying("XLA", self.name, on_disk=False):
@@ -41,8 +53,8 @@ class ProgramKernel(Kernel):
 
     def warn(self, reason: str) -> None:
         warnings.warn(
-            f"{self.name!r} runs unfused in TensorFlow, as all activations do from here on: the values "
-            f"are right, large calls several times slower\n  {reason}",
+            f"{self.name!r} runs unfused in TensorFlow: right, and several times slower where large\n"
+            f"  {reason}",
             UnfusedWarning,
             stacklevel=2,
         )
