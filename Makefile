@@ -24,7 +24,7 @@ DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrit
 .DELETE_ON_ERROR:
 # Two pips in one environment at the same time break it, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help setup demo test test-all coverage lint bench trainings fuzz docs package clean
+.PHONY: help setup demo test test-gpu bench-gpu test-all coverage lint bench trainings fuzz docs package clean
 
 help:
 	@echo "make setup   an environment with everything, for working on actgrad"
@@ -34,6 +34,7 @@ help:
 	@echo "make coverage   how much of the package the tests run, in per cent"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure speed and memory; 20 minutes   (BENCH_ARGS=--quick, or '--only torch builtins')"
+	@echo "make test-gpu, bench-gpu   the same on a GPU   (PYTHON_GPU=python of an environment with PyTorch for it)"
 	@echo "make trainings   train on MNIST and Fashion-MNIST; an hour   (DATA=folder, TRAININGS_ARGS=...)"
 	@echo "make fuzz    random programs against Python  (FUZZ=20000 sets how many)"
 	@echo "make modes   run every mode of every framework, and write docs/modes.md"
@@ -112,6 +113,15 @@ lint: $(READY)-lint
 
 bench: $(READY)-integrations
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+# On the machine's GPU, with an environment that has a build of PyTorch for it: PYTHON_GPU=path
+PYTHON_GPU ?= $(BIN)/python
+
+test-gpu: $(READY)-test
+	$(PYTHON_GPU) -m pytest -m gpu tests/devices $(TEST_ARGS)
+
+bench-gpu: $(READY)-test
+	$(PYTHON_GPU) benchmarks/gpu.py $(BENCH_ARGS)
 
 # What is finished is kept: started again, it goes on.
 trainings: $(READY)-test

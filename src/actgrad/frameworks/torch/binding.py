@@ -4,7 +4,6 @@
 """
 
 import inspect
-from types import SimpleNamespace
 
 import torch
 from torch.autograd import forward_ad
@@ -43,15 +42,21 @@ class Kernel:
 
     def value(self, dtype, tensors):
         """In this dtype and the shape of all tensors; half types compute in float32 inside."""
-        result = self.function(*(t.float() if t.dtype.itemsize == 2 else t for t in tensors))
-        shape = tensors[0].shape
-        if any(t.shape != shape for t in tensors):
-            shape = torch.broadcast_shapes(*(t.shape for t in tensors))
+        shape, same, half = tensors[0].shape, True, False
+        for t in tensors:
+            half = half or t.dtype.itemsize == 2
+            same = same and t.shape == shape
+        result = self.function(*([t.float() for t in tensors] if half else tensors))
+        if not same:
+            shape = torch.broadcast_shapes(*[t.shape for t in tensors])
         if result.shape != shape:
             result = result.expand(shape).clone()
         if result.dtype != dtype:
             result = result.to(dtype)
-        return result.clone() if any(result is t for t in tensors) else result
+        for t in tensors:
+            if result is t:
+                return result.clone()
+        return result
 
     def by(self, index, tensors, above, rule):
         """The gradient by one tensor, summed over the dimensions in which it was broadcast."""
@@ -67,13 +72,17 @@ class Kernel:
 
     def backward(self, needed, upstream, tensors):
         """The gradients by the tensors that need one."""
-        plain = (
-            upstream.numel() < SMALL
-            and not torch.is_grad_enabled()
-            and all(forward_ad.unpack_dual(t).tangent is None for t in (upstream, *tensors))
-        )
-        rule = Kernel.value if plain else lambda kernel, dtype, each: kernel.apply(dtype, *each)
+        rule = Kernel.applied
+        if upstream.numel() < SMALL and not torch.is_grad_enabled():
+            for t in (upstream, *tensors):
+                if forward_ad.unpack_dual(t).tangent is not None:
+                    break
+            else:
+                rule = Kernel.value
         return [self.by(i, tensors, upstream, rule) for i, need in enumerate(needed) if need]
+
+    def applied(self, dtype, tensors):
+        return self.apply(dtype, *tensors)
 
 
 class Rule(torch.autograd.Function):
@@ -134,7 +143,16 @@ class _Positional(inspect.Signature):
     rest of a small call; here all arguments are positional, and none has a default."""
 
     def bind(self, *args, **kwargs):
-        return SimpleNamespace(args=args, kwargs={}, apply_defaults=lambda: None)
+        return _Bound(args)
+
+
+class _Bound:
+    def __init__(self, args):
+        self.args = args
+        self.kwargs = {}
+
+    def apply_defaults(self):
+        pass
 
 
 Rule.forward.__signature__ = _Positional()

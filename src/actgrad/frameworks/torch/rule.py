@@ -26,7 +26,7 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
         from actgrad.frameworks.torch.compiled import call as compiled
 
         return compiled(program, inputs, parameters)
-    if torch.jit.is_tracing() or torch.onnx.is_in_onnx_export() or is_exporting():
+    if torch.jit.is_tracing() or is_exporting():  # either of the two in torch.onnx
         return export.call(program, inputs, parameters)
     if tracer := export.tracer(inputs):
         return _recorded(tracer, program, inputs, parameters)
