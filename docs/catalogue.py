@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from actgrad import activations, surrogates
+from actgrad import activations, learnable, surrogates
 from actgrad.errors import ActgradWarning
 
 HEAD = """# Catalogue
@@ -30,7 +30,13 @@ def picture(activation) -> bytes:
 
 
 def parameters(activation) -> str:
-    return ", ".join(f"{name}={value:g}" for name, value in activation.parameters.items())
+    return ", ".join(f"{name}={shown_value(v)}" for name, v in activation.parameters.items())
+
+
+def shown_value(value) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(shown_value, value)) + "]"
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
 def shown(kind: str, name: str, activation, facts: list[str]) -> str:
@@ -52,6 +58,16 @@ def sections() -> Iterator[tuple[str, str, object]]:
             facts.append(f"built in as {names}")
         f = entry.activation
         yield shown("activations", name, f, facts), f"activations-{name}", f
+    yield (
+        "## Learnable\n\nWith the gradients by their parameters that the papers state.\n\n",
+        "",
+        None,
+    )
+    for name, entry in learnable.ENTRIES.items():
+        facts = [f"`{entry.formula}`", entry.source]
+        facts += [f"`{parameter}` is drawn: `{s}`" for parameter, s in entry.noise.items()]
+        f = entry.activation
+        yield shown("learnable", name, f, facts), f"learnable-{name}", f
     yield "## Surrogates\n\nThe formula is that of the derivative.\n\n", "", None
     for name, entry in surrogates.ENTRIES.items():
         facts = [f"`{entry.formula}`", f"forward: {entry.forward.__doc__.partition(chr(10))[0]}"]

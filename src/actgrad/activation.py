@@ -102,12 +102,11 @@ class Activation(Studied):
         if program.fixed and parameters.keys() & dict(program.fixed).keys():
             fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
             return self._with(fixed)(*inputs, **parameters)
-        for name, entries in program.vectors:
-            if name in parameters and self._length(name, parameters[name]) != len(entries):
-                # The numbers do not matter, as all are given; a reading is checked with some.
-                size = self._length(name, parameters[name])
-                other = {name: [0.37 + 0.1 * i for i in range(size)]}
-                return self._with(other)(*inputs, **parameters)
+        lengths = {n: self._length(n, parameters[n]) for n, _ in program.vectors if n in parameters}
+        if any(lengths.get(n, len(entries)) != len(entries) for n, entries in program.vectors):
+            # The numbers do not matter, as all are given; a reading is checked with some.
+            others = {n: [0.37 + 0.1 * i for i in range(size)] for n, size in lengths.items()}
+            return self._with(others)(*inputs, **parameters)
         parameters = program.spread(parameters)
         tensors = (*inputs, *parameters.values())
         return caller(tensors)(program, inputs, parameters)
@@ -276,10 +275,10 @@ class Activation(Studied):
                 )
         rest = {n: v for n, v in parameters.items() if n not in fixed}
         shaped = self._with(fixed) if fixed else self
-        for name, value in rest.items():  # a vector may start with another length
-            own = value.initial if isinstance(value, Trainable) else value
-            if own is not None and name in dict(shaped.program.vectors) and is_number(own):
-                shaped = shaped._with({name: own})
+        starts = {n: v.initial if isinstance(v, Trainable) else v for n, v in rest.items()}
+        vectors = dict(shaped.program.vectors)
+        # A vector may start with another length.
+        shaped = shaped._with({n: v for n, v in starts.items() if n in vectors and is_number(v)})
         for name, value in rest.items():
             shaped._check_setting(name, value)
         return shaped, rest

@@ -230,3 +230,14 @@ def test_it_is_there_in_a_fresh_process(tmp_path: Path) -> None:
     for row in rows:
         np.testing.assert_allclose(row, BY_P, rtol=1e-5)
     assert kept.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_keras_excludes_a_parameter_from_weight_decay_by_its_name() -> None:
+    keras = pytest.importorskip("keras")
+    optimizer = keras.optimizers.AdamW(weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["p"])
+    layer = f.layer(p=trainable(), q=trainable())
+    layer(X.astype("float32"))
+    optimizer.build(layer.trainable_weights)
+    decayed = {w.name: optimizer._use_weight_decay(w) for w in layer.trainable_weights}
+    assert decayed == {"p": False, "q": True}

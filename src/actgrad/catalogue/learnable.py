@@ -1,0 +1,237 @@
+"""Activations whose parameters are there to be learnt or drawn, with the gradients of their papers.
+
+`actgrad.learnable.lsq` is an activation like one that you write yourself; make its parameters weights
+with `learnable.lsq.module(step=trainable(0.1, low=1e-6))`. `ENTRIES` holds formula, source, and for
+entries with noise what to draw: `rrelu.module(**ENTRIES["rrelu"].noise)`.
+
+>>> from actgrad import learnable
+>>> learnable.pact(7.0, alpha=6.0), learnable.pact.partial("alpha")(7.0, alpha=6.0)
+(6.0, 1.0)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from actgrad.activation import Activation, activation
+from actgrad.frameworks.sampled import Sampled, sampled
+
+
+@dataclass(frozen=True)
+class Learnable:
+    """A function with parameters, and a rule where its derivative is not the slope."""
+
+    function: Callable[..., Any]
+    source: str
+    rule: Callable[..., Any] | None = None
+    noise: dict[str, Sampled] = field(default_factory=dict)
+    """What to draw for which parameter."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def formula(self) -> str:
+        return (self.function.__doc__ or "").partition("\n")[0]
+
+    @cached_property
+    def activation(self) -> Activation:
+        return activation(self.function, surrogate=self.rule)
+
+
+ENTRIES: dict[str, Learnable] = {}
+
+
+def _add(
+    source: str, rule: Callable[..., Any] | None = None, **noise: Sampled
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def collect(function: Callable[..., Any]) -> Callable[..., Any]:
+        ENTRIES[function.__name__] = Learnable(function, source, rule, noise)
+        return function
+
+    return collect
+
+
+def __getattr__(name: str) -> Activation:
+    if name in ENTRIES:
+        return ENTRIES[name].activation
+    raise AttributeError(f"the catalogue has no activation {name!r}; it has {', '.join(ENTRIES)}")
+
+
+def __dir__() -> list[str]:
+    return ["ENTRIES", *ENTRIES]
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + math.exp(-x))
+
+
+# Smooth functions: the exact gradient by every parameter.
+
+
+@_add("Ma et al. 2021, Activate or Not, ACON-C")
+def acon(x: Any, p1: Any = 1.0, p2: Any = 0.0, beta: Any = 1.0) -> Any:
+    """(p1 - p2) x sigmoid(beta (p1 - p2) x) + p2 x"""
+    return (p1 - p2) * x * _sigmoid(beta * (p1 - p2) * x) + p2 * x
+
+
+@_add("Zhu et al. 2025, Transformers without Normalization, DyT; weight and bias are per channel")
+def dyt(x: Any, alpha: Any = 0.5, weight: Any = 1.0, bias: Any = 0.0) -> Any:
+    """weight tanh(alpha x) + bias"""
+    return weight * math.tanh(alpha * x) + bias
+
+
+@_add(
+    "Molina, Schramowski & Kersting 2020, safe PAU of degrees 5 and 4, starting as ReLU (table 6)"
+)
+def rational(
+    x: Any,
+    numerator: Any = (0.02996348, 0.61690165, 2.37539147, 3.06608078, 1.52474449, 0.25281987),
+    denominator: Any = (1.19160814, 4.40811795, 0.91111034, 0.34885983),
+) -> Any:
+    """(a0 + a1 x + ... + am x^m) / (1 + |b1 x + ... + bn x^n|)"""
+    above, below = numerator[-1], denominator[-1] * x
+    for a in numerator[-2::-1]:
+        above = above * x + a
+    for b in denominator[-2::-1]:
+        below = (below + b) * x
+    return above / (1 + abs(below))
+
+
+# Piecewise linear functions.
+
+
+@_add("Agostinelli et al. 2015, Learning Activation Functions, APL")
+def apl(x: Any, a: Any = (0.2, 0.2), b: Any = (-1.0, 1.0)) -> Any:
+    """max(0, x) + the sum of a_i max(0, b_i - x)"""
+    return max(0, x) + sum(slope * max(0, at - x) for slope, at in zip(a, b, strict=True))
+
+
+@_add("Zhou et al. 2021, Learning specialized activation functions with the piecewise linear unit")
+def pwlu(
+    x: Any,
+    values: Any = (0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0),
+    low: Any = -3.0,
+    high: Any = 3.0,
+    left: Any = 0.0,
+    right: Any = 1.0,
+) -> Any:
+    """the values at even steps from low to high, joined by lines; outside, lines with the slopes left
+    and right
+    """
+    last = len(values) - 1
+    if x < low:
+        return values[0] + left * (x - low)
+    if x >= high:
+        return values[last] + right * (x - high)
+    at = (x - low) * (last / (high - low))
+    result = values[0] + (values[1] - values[0]) * at
+    for i in range(1, last):  # how the slope changes at each knot
+        result = result + (values[i + 1] - 2 * values[i] + values[i - 1]) * max(0, at - i)
+    return result
+
+
+# Quantisers: straight through, with the gradients that the papers give their parameters.
+
+
+def _pact_rule(x: Any, alpha: Any) -> Any:
+    return {
+        "x": 1.0 if 0 <= x < alpha else 0.0,
+        "alpha": 1.0 if x >= alpha else 0.0,
+    }
+
+
+@_add("Choi et al. 2018, PACT", _pact_rule)
+def pact(x: Any, alpha: Any = 10.0, bits: Any = 4.0) -> Any:
+    """x within [0, alpha], in 2^bits - 1 steps"""
+    steps = 2.0**bits - 1
+    return round(min(max(x, 0), alpha) * (steps / alpha)) * (alpha / steps)
+
+
+def _lsq_rule(x: Any, step: Any, low: Any, high: Any, scale: Any = 1.0) -> Any:
+    ratio = x / step
+    inside = low < ratio < high
+    by_step = round(ratio) - ratio if inside else low if ratio <= low else high
+    return {"x": 1.0 if inside else 0.0, "step": scale * by_step}
+
+
+@_add("Esser et al. 2020, LSQ; scale is 1 / sqrt(N high) for N numbers", _lsq_rule)
+def lsq(x: Any, step: Any = 1.0, low: Any = -8.0, high: Any = 7.0) -> Any:
+    """step round(x / step within [low, high])"""
+    return round(min(max(x / step, low), high)) * step
+
+
+def _lsq_plus_rule(x: Any, step: Any, offset: Any, low: Any, high: Any, scale: Any = 1.0) -> Any:
+    ratio = (x - offset) / step
+    inside = low < ratio < high
+    by_step = round(ratio) - ratio if inside else low if ratio <= low else high
+    return {
+        "x": 1.0 if inside else 0.0,
+        "step": scale * by_step,
+        "offset": scale * (0.0 if inside else 1.0),
+    }
+
+
+@_add("Bhalgat et al. 2020, LSQ+", _lsq_plus_rule)
+def lsq_plus(x: Any, step: Any = 1.0, offset: Any = 0.0, low: Any = 0.0, high: Any = 15.0) -> Any:
+    """step round((x - offset) / step within [low, high]) + offset"""
+    return round(min(max((x - offset) / step, low), high)) * step + offset
+
+
+# A spike whose threshold is learnt.
+
+
+def _spike_rule(v: Any, threshold: Any, width: Any = 1.0) -> Any:
+    slope = max(0, 1 - abs(v - threshold) / width) / width
+    return {"v": slope, "threshold": -slope}
+
+
+@_add("Bellec et al. 2018 (the triangle); Rathi & Roy 2020, DIET-SNN (its threshold)", _spike_rule)
+def spike(v: Any, threshold: Any = 1.0) -> Any:
+    """1 where v >= threshold, else 0"""
+    return 1.0 if v >= threshold else 0.0
+
+
+# With noise, which `noise` of the entry says how to draw.
+
+
+@_add("Xu et al. 2015, RReLU", slope=sampled("uniform", 1 / 8, 1 / 3))
+def rrelu(x: Any, slope: Any = 11 / 48) -> Any:
+    """x if x >= 0 else slope x, the slope drawn from [1/8, 1/3]"""
+    return x if x >= 0 else slope * x
+
+
+def _stochastic_rule(x: Any) -> Any:
+    return {"x": _sigmoid(x) * (1 - _sigmoid(x)), "uniform": 0.0}
+
+
+@_add(
+    "Bengio, Léonard & Courville 2013, the stochastic binary neuron, straight through",
+    _stochastic_rule,
+    uniform=sampled("uniform"),
+)
+def stochastic_binary(x: Any, uniform: Any = 0.5) -> Any:
+    """1 with the probability sigmoid(x), else 0"""
+    return 1.0 if _sigmoid(x) > uniform else 0.0
+
+
+@_add("Gumbel 1954; Jang, Gu & Poole 2017", noise=sampled("gumbel", inference=0.0))
+def gumbel_noise(x: Any, noise: Any = 0.0) -> Any:
+    """x + Gumbel noise"""
+    return x + noise
+
+
+@_add("Maddison, Mnih & Teh 2017, binary concrete", noise=sampled("logistic"))
+def binary_concrete(x: Any, temperature: Any = 1.0, noise: Any = 0.0) -> Any:
+    """sigmoid((x + logistic noise) / temperature)"""
+    return _sigmoid((x + noise) / temperature)
+
+
+# From here on `__getattr__` answers for the names, with activations.
+for _name in ENTRIES:
+    del globals()[_name]
