@@ -114,7 +114,8 @@ class Bounds:
         if node.op == "abs":
             return max(low, -high, 0.0), max(-low, high)
         if node.op == "gather" and node.args[0].op == "vector":
-            numbers = [v for v in node.args[0].value if not math.isnan(v)]  # type: ignore[union-attr]
+            values: Any = node.args[0].value
+            numbers = [value for value in values if not math.isnan(value)]
             return (min(numbers), max(numbers)) if numbers else EVERYTHING
         if node.op in _STEPS:
             return _stepped(node.op, low), _stepped(node.op, high)

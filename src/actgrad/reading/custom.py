@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import types
+import typing
 from typing import Any
 
 from actgrad.reading.rules import (
@@ -187,7 +188,7 @@ class Applied:
     def copied(self, environment: Any) -> Any:
         environment.uses_frameworks = True
         copy: Any = environment.copy(self.target)
-        function = copy.apply if inspect.isclass(copy) else copy
+        function: Any = getattr(copy, "apply") if inspect.isclass(copy) else copy  # noqa: B009
         signature = self.__signature__
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -251,6 +252,7 @@ def adapted(function: Any) -> Any:
     if isinstance(function, types.MethodType) and function.__name__ == "apply":
         kind = function.__self__
     if base and inspect.isclass(kind) and issubclass(kind, base):
+        kind = typing.cast(Any, kind)
         forward = plain_rule(kind.forward)
         adapter = Applied(kind, kind.apply, forward, kind.setup_context is base.setup_context)
         adapter.__name__, adapter.__doc__ = kind.__name__, kind.__doc__

@@ -123,9 +123,9 @@ def _telling(target: str, path: Path) -> Iterator[None]:
             raise cannot_write(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
         # Keras says where in the first line, and what, in bold, in the next.
         lines = re.sub(r"\x1b\[\d*m", "", str(error)).split("\n")
-        reason = " ".join([line.strip() for line in lines if line.strip()][:2])
+        said = " ".join([line.strip() for line in lines if line.strip()][:2])
         raise ExportError(
-            f"it could not be written as {target}: {type(error).__name__}: {reason:.300}"
+            f"it could not be written as {target}: {type(error).__name__}: {said:.300}"
         ) from error
 
 

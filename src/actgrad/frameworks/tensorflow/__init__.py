@@ -37,15 +37,15 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     if any(isinstance(x, tf.RaggedTensor) for x in inputs):
         return tf.ragged.map_flat_values(lambda *flat: call(program, flat, parameters), *inputs)
     tensors, dtype = _tensors(program, inputs)
-    numbers = set()
+    plain: set[str] = set()
     for name, default in program.parameters:
         value = parameters.get(name, default)
         tensors.append(_parameter(program, name, value, _working(dtype)))
         if is_number(value) and not any(map(tf.is_tensor, tf.nest.flatten(value))):
-            numbers.add(name)
+            plain.add(name)
     from actgrad.frameworks.tensorflow.rule import rule_for
 
-    rule = rule_for(program, dtype.name, frozenset(numbers))
+    rule = rule_for(program, dtype.name, frozenset(plain))
     if eager:
         return rule(*tensors)
     with tf.name_scope(_scope(program.name)):

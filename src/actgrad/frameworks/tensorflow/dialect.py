@@ -54,7 +54,7 @@ TABLE: dict[str, str] = {
     "host": "_host",
 }
 
-LACKS = {
+LACKS: dict[str, lower.Rule] = {
     "mod": lower.mod,
     "floordiv": lower.floordiv,
     "hypot": lower.hypot,
@@ -68,7 +68,7 @@ LACKS = {
     "cosh": lower.cosh,
     "erfc": lower.erfc(2.0**8),
 }
-LACKS_IN_FLOAT64 = LACKS | {
+LACKS_IN_FLOAT64: dict[str, lower.Rule] = LACKS | {
     "log1p": lower.log1p,
     "atanh": lower.atanh,
     "erf": lower.erf_far_out,

@@ -155,4 +155,4 @@ class _Bound:
         pass
 
 
-Rule.forward.__signature__ = _Positional()
+Rule.forward.__dict__["__signature__"] = _Positional()

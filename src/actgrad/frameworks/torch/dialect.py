@@ -83,7 +83,7 @@ def {name}({signature}):
 '''
 )
 
-LACKS = {"mod": lower.mod, "floordiv": lower.floordiv, "cbrt": lower.cbrt}
+LACKS: dict[str, lower.Rule] = {"mod": lower.mod, "floordiv": lower.floordiv, "cbrt": lower.cbrt}
 
 _EAGER = Dialect(
     "torch",
