@@ -142,6 +142,19 @@ def test_what_is_right_is_accepted(text: str, library: Callable[[], dict[str, An
     define(of(text, library))
 
 
+@pytest.mark.parametrize(
+    ("text", "library", "message"),
+    [
+        ("torch.clamp(x)", torch_names, "PyTorch tensors it raises RuntimeError"),
+        ("tf.cast(x, tf.bool) - 0.3", tensorflow_names, "TensorFlow tensors it raises"),
+        ("np.clip(x, a_max=2.0)", lambda: np_, "NumPy arrays it raises TypeError"),
+    ],
+)
+def test_what_its_own_library_refuses_is_refused(text: str, library: Any, message: str) -> None:
+    with pytest.raises(TraceError, match=message):
+        define(of(text, library))
+
+
 LIBRARIES = {
     "numpy": ("np.tanh(x)", lambda: np_),
     "torch": ("torch.tanh(x)", torch_names),

@@ -197,6 +197,11 @@ def library(name: str) -> Library | None:
     return _LIBRARIES[name] if name in sys.modules else None
 
 
+def of_package(package: str) -> Library | None:
+    """The library whose arrays the functions of a package take, if it is imported."""
+    return library(_backend(_PACKAGES[package]))
+
+
 def tensor_library(function: Any) -> Library | None:
     """The library whose tensors the function is written for, if it is one."""
     names = mentions(function).libraries

@@ -84,15 +84,36 @@ def _check_in_libraries(original: Original, mentioned: native.Mentions, slopes: 
     # A function that names no library takes no plain numbers either: `x.clamp(0, 1)`, say.
     names = mentioned.libraries or native.imported()
     libraries = [each for each in map(native.library, names) if each is not None]
+    answered = False
     for library in libraries:
         if library.name == "numpy" and mentioned.collects:
             continue
         asks = slopes and _asks_for_slopes(library, mentioned, original.reading)
-        if _arrays(original, library, asks) and library.name != "numpy":
-            return
+        if _arrays(original, library, asks):
+            if library.name != "numpy":
+                return
+            answered = True
     tensors = [library for library in libraries if library.name != "numpy"]
-    if not any(_one_by_one(original, library) for library in tensors) and mentioned.libraries:
-        _numbers(original, narrow=bool(tensors))
+    if any(_one_by_one(original, library) for library in tensors):
+        return
+    if mentioned.libraries:
+        answered |= _numbers(original, narrow=bool(tensors))
+        if libraries and not answered and mentioned.plain:
+            _refuse_what_fails(original, libraries[0])
+
+
+def _refuse_what_fails(original: Original, library: Library) -> None:
+    """Refuse a function that raises on its own library's arrays, whatever their shape and dtype."""
+    try:
+        library.run(original.call, points(len(original.inputs)))
+    except native.NotTaken as error:
+        raised = error.__cause__
+        reason = str(raised).strip().split("\n")[0][:200]
+        raise TraceError(
+            f"{original.own.name!r} cannot be read: called with {library.tensor} it raises "
+            f"{type(raised).__name__}: {reason}\n"
+            f"{definition(original.function)}\n  Make it run on one of them first."
+        ) from None
 
 
 _STEPS = {"given", "round", "floor", "ceil", "trunc", "floordiv"}

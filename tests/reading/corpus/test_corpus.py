@@ -1,0 +1,41 @@
+"""Every elementwise function that the libraries ship is read as the library runs it, or refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.reading.corpus import functions
+from tests.reading.corpus.functions import FUNCTIONS
+from tests.reading.corpus.page import PAGE, read_names
+from tests.reading.corpus.reading import AT_KINKS, REFUSED, RIGHT, find, outcome
+
+
+@pytest.mark.parametrize("path", FUNCTIONS)
+def test_read_right_or_refused(path: str) -> None:
+    package = path.partition(".")[0]
+    pytest.importorskip(package)
+    expected = read_names(PAGE.read_text(encoding="utf-8"), path)
+    faults = []
+    for name in FUNCTIONS[path].split():
+        found = outcome(package, find(path, name))
+        allowed = {RIGHT, AT_KINKS} if f"{path}.{name}" in functions.AT_KINKS else {RIGHT}
+        if name not in expected:
+            allowed.add(REFUSED)
+        if found.kind not in allowed:
+            faults.append(f"{path}.{name}: {found.kind}: {found.detail}")
+    assert faults == []
+
+
+def test_a_wrong_reading_is_told() -> None:
+    """The comparison itself finds a fault."""
+    import numpy as np
+
+    from actgrad.language.expression import var
+    from actgrad.reading.original import points
+    from tests.reading.corpus.reading import WRONG, compared
+
+    (column,) = points(1)
+    assert compared(var("x"), column, column, narrow=False).kind == RIGHT
+    assert compared(var("x"), column, column * (1 + 1e-5), narrow=False).kind == WRONG
+    kinked = np.where(column == 0.0, 1.0, column)
+    assert compared(var("x"), column, kinked, narrow=False).kind == AT_KINKS
