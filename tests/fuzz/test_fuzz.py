@@ -116,7 +116,7 @@ def test_the_programs_reach_the_whole_vocabulary() -> None:
     for generated in sample():
         with suppress(TraceError):
             reached.update(node.op for node in walk(compare.read(generated).value))
-    assert set(OPS) - reached == {"gather", "given", "host"}
+    assert set(OPS) - reached <= {"gather", "given", "host"}  # no text says them by themselves
 
 
 @pytest.fixture
