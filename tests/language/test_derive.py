@@ -165,3 +165,8 @@ def test_a_thousand_steps_with_max_have_the_right_slope() -> None:
     np.testing.assert_allclose(
         found, (program.evaluate(x + step) - program.evaluate(x - step)) / (2 * step), 1e-6, 1e-9
     )
+
+
+def test_the_slope_of_a_root_at_minus_zero_is_what_it_is_beside_it() -> None:
+    root = define(lambda x: math.sqrt(x) if x >= 0 else 0.0)
+    assert root.partial("x").evaluate(-0.0) == math.inf

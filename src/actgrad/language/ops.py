@@ -87,7 +87,7 @@ _ROWS = (
     Op("trunc", "x", np.trunc, ("0",)),
     Op("round", "x", np.rint, ("0",)),
     # roots, exponentials, logarithms
-    Op("sqrt", "x", np.sqrt, ("0.5 / sqrt(x)",)),
+    Op("sqrt", "x", np.sqrt, ("0.5 / abs(sqrt(x))",)),  # +inf at -0.0, as beside it
     Op("cbrt", "x", np.cbrt, ("1 / (3 * cbrt(x) * cbrt(x))",)),
     Op("exp", "x", np.exp, ("exp(x)",)),
     Op("exp2", "x", np.exp2, (f"{math.log(2)!r} * exp2(x)",)),
