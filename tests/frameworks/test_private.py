@@ -41,12 +41,13 @@ def test_it_is_there(private):
     root, *path = private.name.split(".")
     found = pytest.importorskip(root)
     for i, name in enumerate(path):
-        if not hasattr(found, name):
-            try:
-                importlib.import_module(".".join([root, *path[: i + 1]]))
-            except ImportError:
-                pytest.fail(f"{private.name} is gone, so: {private.reason}")
-        found = getattr(found, name)
+        if hasattr(found, name):
+            found = getattr(found, name)
+            continue
+        try:
+            found = importlib.import_module(".".join([root, *path[: i + 1]]))
+        except ImportError:
+            pytest.fail(f"{private.name} is gone, so: {private.reason}")
 
 
 def test_they_are_few():

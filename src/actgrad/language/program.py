@@ -192,7 +192,7 @@ class Program(metaclass=_MadeOnce):
         if name not in self.differentiable:
             raise NoDerivativeError(
                 f"{self.name!r} runs on the host (host=True), so its derivative by {name!r} is not known\n"
-                f"  Give one in the rule: {{{name!r}: ...}}."
+                f"  Give one in the rule: `derivative={{{name!r}: ...}}`."
             )
         return _partial(self, name)
 

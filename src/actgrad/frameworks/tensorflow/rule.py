@@ -68,9 +68,10 @@ class ProgramRule(Rule):
         self.program = program
         self.result = tf.as_dtype(dtype)
         self.numbers = numbers
-        # By a parameter that its rule does not name, a host function has none, as an unconnected tensor.
-        known = program.differentiable
-        self.learnt = [name in known and name not in numbers for name in program.arguments]
+        # By a parameter that its rule does not name, a host function has none, as an unconnected tensor;
+        # by an input it raises.
+        known = {*program.inputs, *program.differentiable} - numbers
+        self.learnt = [name in known for name in program.arguments]
         self.has_whole_gradient = bool(program.gradient)
 
     def __call__(self, *tensors: Any) -> Any:
