@@ -48,6 +48,8 @@ class Dialect:
     """1 / x, where the framework has something cheaper than a quotient."""
     typed_in_calls: bool = False
     """Whether a constant in a call needs a dtype even beside a tensor."""
+    typed_first: bool = False
+    """Whether it needs one where it comes before the tensors."""
     typed_everywhere: bool = False
     """Whether every constant needs one."""
     binding: str = ""

@@ -165,6 +165,7 @@ class _Writer:
             dialect.typed_everywhere
             or all(is_const(arg) for arg in tensors)
             or (dialect.typed_in_calls and not infix)
+            or (dialect.typed_first and not infix and is_const(tensors[0]))
         )
         plain = node.op in ("pow", "div")
         form = dialect.typed if needs_dtype else "" if plain else dialect.number

@@ -134,7 +134,7 @@ def gather(vector: Expr, index: Expr) -> Expr:
 def hypot(x: Expr, y: Expr) -> Expr:
     x, y = _abs(x), _abs(y)
     large, small = _select(x < y, y, x), _select(x < y, x, y)
-    ratio = _select(_eq(large, 0.0), 0.0, small / large)
+    ratio = _select(_eq(large, 0.0), small, small / large)  # small may be nan
     infinite = _or(_eq(x, _INFINITY), _eq(y, _INFINITY))
     return _select(infinite, _INFINITY, large * _sqrt(1.0 + ratio * ratio))
 

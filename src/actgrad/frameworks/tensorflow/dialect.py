@@ -141,7 +141,7 @@ _EAGER = Dialect(
     # (a symbolic tensor cannot be iterated over)
     entries="*({0} if isinstance({0}, (list, tuple)) else tf.unstack({0}))",
     minus_zero="(-tf.constant(0.0, {like}.dtype))",
-    typed_in_calls=True,
+    typed_first=True,
     binding=_binding(),
 )
 _GRAPH = replace(
