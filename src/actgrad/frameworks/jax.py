@@ -325,11 +325,13 @@ def _push(program: Program, moving: tuple[int, ...]) -> Callable[..., Any]:
 
 def _with_vjp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]:
     import jax
+    import jax.numpy as jnp
 
     size = len(program.inputs)
     rule = jax.custom_vjp(value)
 
     def backward(arrays: tuple[Any, ...], upstream: Any) -> tuple[Any, ...]:
+        arrays = tuple(map(jnp.asarray, arrays))  # a parameter that is a number stayed one
         wide, (upstream,) = _widen(arrays), _widen([upstream])
         args = (*wide[:size], upstream, *wide[size:])
         return tuple(
