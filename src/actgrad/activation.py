@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from actgrad.common.files import write_text
-from actgrad.common.text import did_you_mean
 from actgrad.errors import (
     CallError,
     DefinitionError,
-    HostError,
-    ProgramError,
-    TraceError,
 )
 from actgrad.frameworks.dispatch import caller
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.frameworks.names import framework_module
-from actgrad.frameworks.sampled import Sampled, sampled
-from actgrad.frameworks.trainable import Trainable, trainable
+from actgrad.frameworks.parameters import (
+    check_call,
+    check_fixed,
+    check_known,
+    check_numbers,
+    check_setting,
+    other_lengths,
+    with_values,
+)
+from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
-from actgrad.reading.define import check_trainable, define
+from actgrad.reading.define import check_not_rewritten, define
 from actgrad.reading.rule_reader import Rule, with_rule
-from actgrad.reading.signature import as_value, is_number, like
+from actgrad.reading.signature import is_number, with_defaults
 from actgrad.study.studied import Studied
 
 if TYPE_CHECKING:
+    from actgrad.frameworks.keras import ActivationLayer
+    from actgrad.frameworks.torch.modules import ActivationModule
     from actgrad.study.variants import Approximation
+
+Tensor = TypeVar("Tensor")
 
 
 class Activation(Studied):
@@ -56,21 +60,13 @@ class Activation(Studied):
         self.__name__ = program.name
         self.__doc__ = getattr(function, "__doc__", None) or f"{program.name} = {program}"
 
-    @property
-    def name(self) -> str:
-        return self.program.name
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of the tensors that it takes."""
-        return self.program.inputs
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Names and values of the numbers that shape it."""
-        return self.program.settings | dict(self.program.fixed)
-
-    def __call__(self, *inputs: Any, **parameters: Any) -> Any:
+    @overload
+    def __call__(self, /, **parameters: Any) -> Activation: ...
+    @overload
+    def __call__(self, x: float, /, *more: float, **parameters: float) -> float: ...
+    @overload
+    def __call__(self, x: Tensor, /, *more: Any, **parameters: Any) -> Tensor: ...
+    def __call__(self, /, *inputs: Any, **parameters: Any) -> Any:
         """The value, in the framework and the dtype of the inputs.
 
         Without inputs, the same activation with other parameter values; with `scaled=True` its
@@ -86,52 +82,18 @@ class Activation(Studied):
         if not inputs:
             return self._with(parameters)
         program = self.program
-        self._check_parameters(parameters)
-        for name, value in parameters.items():
-            wrong = value is None or isinstance(
-                value, (bool, str, bytes, complex, Trainable, Sampled)
-            )
-            if wrong and name not in dict(program.fixed):
-                raise self._not_a_number(name, value)
-        if len(inputs) != len(program.inputs):
-            raise CallError(
-                f"{self.name!r} takes {len(program.inputs)} input{'s' * (len(program.inputs) != 1)} "
-                f"({', '.join(program.inputs)}), and got {len(inputs)}\n"
-                f"  Parameters go by keyword: {self.name}({', '.join(program.inputs)}, name=value)."
-            )
+        check_call(program, inputs, parameters)
         if program.fixed and parameters.keys() & dict(program.fixed).keys():
             fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
             return self._with(fixed)(*inputs, **parameters)
-        lengths = {n: self._length(n, parameters[n]) for n, _ in program.vectors if n in parameters}
-        if any(lengths.get(n, len(entries)) != len(entries) for n, entries in program.vectors):
+        lengths = other_lengths(program, parameters)
+        if lengths:
             # The numbers do not matter, as all are given; a reading is checked with some.
             others = {n: [0.37 + 0.1 * i for i in range(size)] for n, size in lengths.items()}
             return self._with(others)(*inputs, **parameters)
         parameters = program.spread(parameters)
         tensors = (*inputs, *parameters.values())
         return caller(tensors)(program, inputs, parameters)
-
-    def _length(self, name: str, value: Any) -> int:
-        """How many entries a value has for a parameter that is a vector."""
-        shape = getattr(value, "shape", None)
-        size = (
-            (shape[0] if len(shape) else None)
-            if shape is not None
-            else (len(value) if isinstance(value, (list, tuple)) else None)
-        )
-        if not size:
-            raise CallError(
-                f"the parameter {name!r} of {self.name!r} is a vector, and {value!r:.80} is none\n"
-                f"  Give it a list, or a tensor whose first dimension has its entries."
-            )
-        return int(size)
-
-    def _check_parameters(self, parameters: dict[str, Any]) -> None:
-        for name in parameters:
-            if name not in self.parameters:
-                known = ", ".join(map(repr, self.parameters)) or "none"
-                hint = did_you_mean(name, self.parameters, f"it has {known}")
-                raise CallError(f"{self.name!r} has no parameter {name!r}; {hint}")
 
     def _with(self, parameters: dict[str, Any]) -> Activation:
         """The same with other parameter values, and with `scaled=True` brought into scale."""
@@ -141,57 +103,27 @@ class Activation(Studied):
             return shaped.scaled() if parameters["scaled"] else shaped
         if not parameters:
             return self
-        self._check_parameters(parameters)
-        fixed = parameters.keys() & dict(self.program.fixed).keys()
+        check_known(self.program, parameters)
+        fixed = sorted(parameters.keys() & dict(self.program.fixed).keys())
         if fixed:
-            if self._function is None:
-                raise CallError(
-                    f"{sorted(fixed)} of {self.name!r} shaped it while it was read (a loop's length, an "
-                    f"option), and its Python function is not at hand: define it anew with the other value"
-                )
-            return self._reread(self._function, parameters)
-        for name, value in parameters.items():
-            if not is_number(value):
-                raise self._not_a_number(name, value)
-        for name, entries in self.program.vectors:
-            if name in parameters and self._length(name, parameters[name]) != len(entries):
-                if self._function is None:
-                    raise CallError(
-                        f"the parameter {name!r} of {self.name!r} has {len(entries)} numbers, and its Python "
-                        f"function is not at hand to be read for {self._length(name, parameters[name])}: "
-                        f"define it anew with the other length"
-                    )
-                return self._reread(self._function, parameters)
-        given = {n: as_value(v) for n, v in self.program.spread(parameters).items()}
-        values = dict(self.program.parameters) | given
-        return Activation(
-            replace(self.program, parameters=tuple(values.items())), self._function, self._rules
-        )
+            return self._reread(parameters, f"{fixed} shaped {self.name!r} while it was read")
+        check_numbers(self.program, parameters)
+        for name, size in other_lengths(self.program, parameters).items():
+            has = len(dict(self.program.vectors)[name])
+            if size != has:
+                return self._reread(parameters, f"{name!r} of {self.name!r} has {has} numbers")
+        program = with_values(self.program, parameters)
+        return Activation(program, self._function, self._rules)
 
-    def _not_a_number(self, name: str, value: Any) -> CallError:
-        hint = f"\n  {self.name}.layer({name}=...) and .module(...) take one."
-        return CallError(
-            f"the parameter {name!r} of {self.name!r} must be a number, and is {value!r}"
-            + hint * isinstance(value, (Trainable, Sampled))
-        )
-
-    def _reread(self, function: Callable[..., Any], parameters: dict[str, Any]) -> Activation:
+    def _reread(self, parameters: dict[str, Any], why: str) -> Activation:
+        if self._function is None:
+            raise CallError(
+                f"{why}, and its Python function is not at hand: define it anew with the other value"
+            )
         values = self.parameters | parameters
 
-        def with_values(rule: Any) -> Any:
-            if isinstance(rule, tuple):
-                return tuple(map(with_values, rule))
-            if isinstance(rule, dict):
-                return {name: with_values(part) for name, part in rule.items()}
-            if not callable(rule) or isinstance(rule, Activation):
-                return rule
-            known = inspect.signature(rule).parameters
-            return functools.partial(
-                rule, **{n: like(known[n].default, v) for n, v in values.items() if n in known}
-            )
-
-        rules: dict[str, Any] = {kind: with_values(rule) for kind, rule in self._rules.items()}
-        return activation(with_values(function), name=self.name, **rules)
+        rules = {kind: with_defaults(rule, values) for kind, rule in self._rules.items()}
+        return activation(with_defaults(self._function, values), name=self.name, **rules)
 
     # Derivatives.
 
@@ -254,85 +186,41 @@ class Activation(Studied):
 
         return of_vectors
 
-    def layer(self, name: str | None = None, **parameters: Any) -> Any:
+    def layer(self, name: str | None = None, **parameters: Any) -> ActivationLayer:
         """A Keras layer. Parameters may be numbers, `trainable(...)` or `sampled(...)`.
 
         Raises `CallError` for anything else, and warns where a parameter cannot be learnt as the
         derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
         """
         shaped, parameters = self._shaped(parameters)
-        return framework_module("keras").layer(shaped.program, name, parameters)
+        layer: ActivationLayer = framework_module("keras").layer(shaped.program, name, parameters)
+        return layer
 
     def _shaped(self, parameters: dict[str, Any]) -> tuple[Activation, dict[str, Any]]:
         """With those parameters put in that shape the reading (a loop's length), and the others."""
-        self._check_parameters(parameters)
+        check_fixed(self.program, parameters)
         fixed = {n: v for n, v in parameters.items() if n in dict(self.program.fixed)}
-        for name, value in fixed.items():
-            if isinstance(value, (Trainable, Sampled)):
-                raise CallError(
-                    f"the parameter {name!r} of {self.name!r} shaped it while it was read (a loop's "
-                    f"length, an option), so it cannot be learnt or drawn"
-                )
         rest = {n: v for n, v in parameters.items() if n not in fixed}
-        shaped = self._with(fixed) if fixed else self
+        shaped = self._with(fixed)
         starts = {n: v.initial if isinstance(v, Trainable) else v for n, v in rest.items()}
         vectors = dict(shaped.program.vectors)
         # A vector may start with another length.
         shaped = shaped._with({n: v for n, v in starts.items() if n in vectors and is_number(v)})
         for name, value in rest.items():
-            shaped._check_setting(name, value)
+            check_setting(shaped.program, name, value)
         return shaped, rest
 
-    def _check_setting(self, name: str, value: Any) -> None:
-        """That a layer or a module can be given this for a parameter; warn where it cannot be learnt."""
-        if isinstance(value, Trainable):
-            entries = dict(self.program.vectors).get(name, (name,))
-            if not set(entries) <= set(self.program.differentiable):
-                raise HostError(
-                    f"{self.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
-                    f"known and {name!r} cannot be learnt\n"
-                    f"  Name it in the rule: {{{name!r}: ...}}."
-                )
-            at = self if value.initial is None else self._with({name: value.initial})
-            check_trainable(at.program, name)
-        elif isinstance(value, Sampled):
-            if name in dict(self.program.vectors):
-                raise CallError(
-                    f"the parameter {name!r} of {self.name!r} is a vector, and only a number can be drawn"
-                )
-        elif not is_number(value):
-            said = (
-                f"the function `{value.__name__}` itself"
-                if value in (trainable, sampled)
-                else f"{value!r:.80}"
-            )
-            raise CallError(
-                f"the parameter {name!r} of {self.name!r} must be a number, `trainable(...)` or "
-                f"`sampled(...)`, and is {said}\n  To learn it: {name}=trainable()."
-            )
-
-    def module(self, **parameters: Any) -> Any:
+    def module(self, **parameters: Any) -> ActivationModule:
         """A PyTorch module. Parameters may be numbers, `trainable(...)` or `sampled(...)`.
 
         Raises `CallError` for anything else, and warns where a parameter cannot be learnt as the
         derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
         """
         shaped, parameters = self._shaped(parameters)
-        return framework_module("torch").module(shaped.program, parameters)
+        module: ActivationModule = framework_module("torch").module(shaped.program, parameters)
+        return module
 
     # As data.
-
-    def to_json(self) -> str:
-        """The activation as text: data, no code. Equal activations give equal texts."""
-        return storage.to_json(self.program)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_json()` to a file, at once: a crash leaves the old file as it was."""
-        write_text(path, self.to_json())
-
-    def get_config(self) -> dict[str, Any]:
-        """What Keras stores."""
-        return {"program": self.to_json()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Activation:
@@ -352,21 +240,6 @@ class Activation(Studied):
 
     def __hash__(self) -> int:
         return hash(self.program)
-
-    def __repr__(self) -> str:
-        arguments = [*self.inputs, *(f"{n}={v!r}" for n, v in self.parameters.items())]
-        how = {
-            "exact": "",
-            "derivative": ", derivative given",
-            "surrogate": ", surrogate derivative",
-            "gradient": ", whole gradient given",
-        }[self.program.kind]
-        where = (
-            ", runs on the host: cannot be saved, exported or compiled by XLA"
-            if self.program.on_host
-            else ""
-        )
-        return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}>"
 
     # New activations from this one.
 
@@ -536,23 +409,12 @@ def activation(
         if rule is not None:
             program = with_rule(program, _as_rule(rule), kind)  # type: ignore[arg-type]
         return Activation(program, function.function, given)
-    rewritten = [f for f in (function, *_parts(rule)) if "__autograph_generated_file" in _file(f)]
-    if rewritten:
-        written = getattr(rewritten[0], "__name__", "?")
-        raise TraceError(
-            f"{written!r} is written inside of a tf.function, where AutoGraph has rewritten it: "
-            f"it is no longer your Python\n"
-            f"  Define it outside, and call it inside; or use `tf.function(..., autograph=False)`."
-        )
+    check_not_rewritten(function, *_parts(rule))
     program = define(function, _as_rule(rule), kind, name, host)  # type: ignore[arg-type]
     return Activation(program, function, given)
 
 
 activation.autograph_info__ = {}  # type: ignore[attr-defined]  # called in a tf.function, as it is
-
-
-def _file(function: Any) -> str:
-    return getattr(getattr(function, "__code__", None), "co_filename", "")
 
 
 def _parts(rule: Rule) -> Iterable[Any]:
@@ -574,17 +436,8 @@ def from_json(text: str | bytes) -> Activation:
 
 
 def load(path: str | os.PathLike[str]) -> Activation:
-    """The activation that `save(path)` wrote."""
-    try:
-        size = os.path.getsize(path)
-        if size > storage.MAX_BYTES:
-            raise ProgramError(
-                f"{path} has {size:,} bytes, more than the {storage.MAX_BYTES:,} allowed"
-            )
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise ProgramError(f"{path} cannot be read: {error.strerror}") from error
-    return Activation(storage.from_json(text, source=str(path)))
+    """The activation that `save(path)` wrote. Raises `ProgramError`."""
+    return Activation(storage.load(path))
 
 
 def _register_with_keras() -> None:

@@ -12,13 +12,16 @@ True
 """
 
 import math
-from typing import Any
 
 from actgrad.activation import Activation
 from actgrad.catalogue.entry import Catalogue
 
 ENTRIES = Catalogue()
 _add = ENTRIES.add
+
+
+# To a type checker each name below is the `Activation` that `__getattr__` answers with; so `_add` says,
+# and so the functions need no annotations: they are of plain numbers.
 
 
 def __getattr__(name: str) -> Activation:
@@ -31,15 +34,15 @@ def __dir__() -> list[str]:
     return ["ENTRIES", *ENTRIES]
 
 
-def _sigmoid(x: Any) -> Any:
+def _sigmoid(x):
     return 1 / (1 + math.exp(-x))
 
 
-def _softplus(x: Any) -> Any:
+def _softplus(x):
     return math.log(1 + math.exp(x))
 
 
-def _normal_cdf(x: Any) -> Any:
+def _normal_cdf(x):
     return 0.5 * math.erfc(-x / math.sqrt(2))
 
 
@@ -47,7 +50,7 @@ def _normal_cdf(x: Any) -> Any:
 
 
 @_add("identity", keras="linear")
-def linear(x: Any) -> Any:
+def linear(x):
     """x"""
     return x
 
@@ -60,7 +63,7 @@ def linear(x: Any) -> Any:
     jax="relu",
     tensorflow="relu",
 )
-def relu(x: Any) -> Any:
+def relu(x):
     """max(0, x)"""
     return max(0, x)
 
@@ -73,13 +76,13 @@ def relu(x: Any) -> Any:
     jax="relu6",
     tensorflow="relu6",
 )
-def relu6(x: Any) -> Any:
+def relu6(x):
     """min(max(0, x), 6)"""
     return min(max(0, x), 6)
 
 
 @_add("Maas, Hannun & Ng 2013", {0.0: 1.0}, torch="leaky_relu", jax="leaky_relu")
-def leaky_relu(x: Any, slope: Any = 0.01) -> Any:
+def leaky_relu(x, slope=0.01):
     """x if x >= 0 else slope x"""
     return x if x >= 0 else slope * x
 
@@ -91,7 +94,7 @@ def leaky_relu(x: Any, slope: Any = 0.01) -> Any:
     torch="hardtanh",
     jax="hard_tanh",
 )
-def hard_tanh(x: Any) -> Any:
+def hard_tanh(x):
     """min(max(x, -1), 1)"""
     return min(max(x, -1), 1)
 
@@ -103,19 +106,19 @@ def hard_tanh(x: Any) -> Any:
     torch="hardsigmoid",
     jax="hard_sigmoid",
 )
-def hard_sigmoid(x: Any) -> Any:
+def hard_sigmoid(x):
     """min(max((x + 3) / 6, 0), 1)"""
     return min(max((x + 3) / 6, 0), 1)
 
 
 @_add("Donoho 1995", {-0.5: 0.0, 0.5: 0.0}, keras="hard_shrink", torch="hardshrink")
-def hard_shrink(x: Any, threshold: Any = 0.5) -> Any:
+def hard_shrink(x, threshold=0.5):
     """x if |x| > threshold else 0"""
     return x if abs(x) > threshold else 0
 
 
 @_add("Donoho 1995", {-0.5: 0.0, 0.5: 0.0}, keras="soft_shrink", torch="softshrink")
-def soft_shrink(x: Any, threshold: Any = 0.5) -> Any:
+def soft_shrink(x, threshold=0.5):
     """x -+ threshold where |x| > threshold, else 0"""
     if x > threshold:
         return x - threshold
@@ -125,7 +128,7 @@ def soft_shrink(x: Any, threshold: Any = 0.5) -> Any:
 
 
 @_add("a question on a public forum, 'a custom activation with only Python'", {0.5: 1.0})
-def spiky(x: Any) -> Any:
+def spiky(x):
     """x mod 1 if that is at most 1/2, else 0"""
     r = x % 1
     return r if r <= 0.5 else 0
@@ -135,55 +138,55 @@ def spiky(x: Any) -> Any:
 
 
 @_add("Verhulst 1838", keras="sigmoid", torch="sigmoid", jax="sigmoid", tensorflow="sigmoid")
-def sigmoid(x: Any) -> Any:
+def sigmoid(x):
     """1 / (1 + e^-x)"""
     return _sigmoid(x)
 
 
 @_add("classical", keras="log_sigmoid", torch="logsigmoid", jax="log_sigmoid")
-def log_sigmoid(x: Any) -> Any:
+def log_sigmoid(x):
     """log(1 / (1 + e^-x))"""
     return math.log(_sigmoid(x))
 
 
 @_add("classical", keras="tanh", torch="tanh", jax="tanh", tensorflow="tanh")
-def tanh(x: Any) -> Any:
+def tanh(x):
     """tanh(x)"""
     return math.tanh(x)
 
 
 @_add("LeCun et al. 1998, Efficient BackProp")
-def scaled_tanh(x: Any) -> Any:
+def scaled_tanh(x):
     """1.7159 tanh(2 x / 3)"""
     return 1.7159 * math.tanh(2 * x / 3)
 
 
 @_add("Xu, Huang & Li 2016", {0.0: 1.0})
-def penalized_tanh(x: Any, slope: Any = 0.25) -> Any:
+def penalized_tanh(x, slope=0.25):
     """tanh(x) if x >= 0 else slope tanh(x)"""
     return math.tanh(x) if x >= 0 else slope * math.tanh(x)
 
 
 @_add("classical")
-def arctan(x: Any) -> Any:
+def arctan(x):
     """arctan(x)"""
     return math.atan(x)
 
 
 @_add("Bergstra et al. 2009; Elliott 1993", keras="softsign", torch="softsign", jax="soft_sign")
-def softsign(x: Any) -> Any:
+def softsign(x):
     """x / (1 + |x|)"""
     return x / (1 + abs(x))
 
 
 @_add("Carlile et al. 2017, ISRLU")
-def isru(x: Any, alpha: Any = 1.0) -> Any:
+def isru(x, alpha=1.0):
     """x / sqrt(1 + alpha x^2)"""
     return x / math.sqrt(1 + alpha * x * x)
 
 
 @_add("Wuraola & Patel 2018, SQNL")
-def square_nonlinearity(x: Any) -> Any:
+def square_nonlinearity(x):
     """x -+ x^2 / 4 within [-2, 2], -1 and 1 beyond"""
     if x > 2:
         return 1
@@ -193,7 +196,7 @@ def square_nonlinearity(x: Any) -> Any:
 
 
 @_add("complementary log-log, a classical link function")
-def cloglog(x: Any) -> Any:
+def cloglog(x):
     """1 - exp(-e^x)"""
     return -math.expm1(-math.exp(x)) if x < 10 else 1  # equal beyond, where e^x would overflow
 
@@ -204,13 +207,13 @@ def cloglog(x: Any) -> Any:
 @_add(
     "Clevert, Unterthiner & Hochreiter 2016", keras="elu", torch="elu", jax="elu", tensorflow="elu"
 )
-def elu(x: Any, alpha: Any = 1.0) -> Any:
+def elu(x, alpha=1.0):
     """x if x > 0 else alpha (e^x - 1)"""
     return x if x > 0 else alpha * (math.exp(x) - 1)
 
 
 @_add("Barron 2017", torch="celu", jax="celu", keras="celu")
-def celu(x: Any, alpha: Any = 1.0) -> Any:
+def celu(x, alpha=1.0):
     """x if x > 0 else alpha (e^(x / alpha) - 1)"""
     return x if x > 0 else alpha * (math.exp(x / alpha) - 1)
 
@@ -223,20 +226,20 @@ def celu(x: Any, alpha: Any = 1.0) -> Any:
     jax="selu",
     tensorflow="selu",
 )
-def selu(x: Any) -> Any:
+def selu(x):
     """1.0507 (x if x > 0 else 1.6733 (e^x - 1))"""
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
     return scale * x if x > 0 else scale * alpha * (math.exp(x) - 1)
 
 
 @_add("Carlile et al. 2017")
-def isrlu(x: Any, alpha: Any = 1.0) -> Any:
+def isrlu(x, alpha=1.0):
     """x if x >= 0 else x / sqrt(1 + alpha x^2)"""
     return x if x >= 0 else x / math.sqrt(1 + alpha * x * x)
 
 
 @_add("classical", keras="exponential")
-def exponential(x: Any) -> Any:
+def exponential(x):
     """e^x"""
     return math.exp(x)
 
@@ -244,19 +247,19 @@ def exponential(x: Any) -> Any:
 @_add(
     "Dugas et al. 2001", keras="softplus", torch="softplus", jax="softplus", tensorflow="softplus"
 )
-def softplus(x: Any) -> Any:
+def softplus(x):
     """log(1 + e^x)"""
     return _softplus(x)
 
 
 @_add("Barron 2021", keras="squareplus", jax="squareplus")
-def squareplus(x: Any, b: Any = 4.0) -> Any:
+def squareplus(x, b=4.0):
     """(x + sqrt(x^2 + b)) / 2"""
     return (x + math.sqrt(x * x + b)) / 2
 
 
 @_add("Ziyin et al.; JAX", keras="sparse_plus", jax="sparse_plus")
-def sparse_plus(x: Any) -> Any:
+def sparse_plus(x):
     """0 below -1, (x + 1)^2 / 4 within [-1, 1], x above"""
     if x <= -1:
         return 0
@@ -264,7 +267,7 @@ def sparse_plus(x: Any) -> Any:
 
 
 @_add("Shamir, Lin & Coviello 2020, SmeLU")
-def smelu(x: Any, beta: Any = 1.0) -> Any:
+def smelu(x, beta=1.0):
     """0 below -beta, (x + beta)^2 / (4 beta) within, x above beta"""
     if x <= -beta:
         return 0
@@ -275,13 +278,13 @@ def smelu(x: Any, beta: Any = 1.0) -> Any:
 
 
 @_add("Hendrycks & Gimpel 2016", keras="gelu", torch="gelu")
-def gelu(x: Any) -> Any:
+def gelu(x):
     """x Phi(x), Phi the normal distribution function"""
     return x * _normal_cdf(x)
 
 
 @_add("Hendrycks & Gimpel 2016, the approximation", jax="gelu")
-def gelu_tanh(x: Any) -> Any:
+def gelu_tanh(x):
     """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2"""
     return x * _sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
 
@@ -293,25 +296,25 @@ def gelu_tanh(x: Any) -> Any:
     jax="silu",
     tensorflow="silu",
 )
-def silu(x: Any) -> Any:
+def silu(x):
     """x sigmoid(x)"""
     return x * _sigmoid(x)
 
 
 @_add("Ramachandran, Zoph & Le 2017")
-def swish(x: Any, beta: Any = 1.0) -> Any:
+def swish(x, beta=1.0):
     """x sigmoid(beta x)"""
     return x * _sigmoid(beta * x)
 
 
 @_add("Alcaide 2018, E-swish")
-def e_swish(x: Any, beta: Any = 1.5) -> Any:
+def e_swish(x, beta=1.5):
     """beta x sigmoid(x)"""
     return beta * x * _sigmoid(x)
 
 
 @_add("Elfwing, Uchibe & Doya 2018, dSiLU")
-def dsilu(x: Any) -> Any:
+def dsilu(x):
     """sigmoid(x) (1 + x (1 - sigmoid(x))), the derivative of silu"""
     s = _sigmoid(x)
     return s * (1 + x * (1 - s))
@@ -324,73 +327,73 @@ def dsilu(x: Any) -> Any:
     torch="hardswish",
     jax="hard_silu",
 )
-def hard_swish(x: Any) -> Any:
+def hard_swish(x):
     """x min(max((x + 3) / 6, 0), 1)"""
     return x * min(max((x + 3) / 6, 0), 1)
 
 
 @_add("Misra 2019", keras="mish", torch="mish", jax="mish")
-def mish(x: Any) -> Any:
+def mish(x):
     """x tanh(softplus(x))"""
     return x * math.tanh(_softplus(x))
 
 
 @_add("Biswas et al. 2022, SMU's relative; Nag et al. 2023, Serf")
-def serf(x: Any) -> Any:
+def serf(x):
     """x erf(softplus(x))"""
     return x * math.erf(_softplus(x))
 
 
 @_add("Zhu et al. 2021, Logish")
-def logish(x: Any) -> Any:
+def logish(x):
     """x log(1 + sigmoid(x))"""
     return x * math.log(1 + _sigmoid(x))
 
 
 @_add("Wang, Ren & Wang 2022, Smish")
-def smish(x: Any) -> Any:
+def smish(x):
     """x tanh(log(1 + sigmoid(x)))"""
     return x * math.tanh(math.log(1 + _sigmoid(x)))
 
 
 @_add("Naveen 2022, Phish")
-def phish(x: Any) -> Any:
+def phish(x):
     """x tanh(gelu(x))"""
     return x * math.tanh(x * _normal_cdf(x))
 
 
 @_add("Liu & Di 2020, TanhExp; Fernandez & Mali 2024, TeLU")
-def tanh_exp(x: Any) -> Any:
+def tanh_exp(x):
     """x tanh(e^x)"""
     return x * math.tanh(math.exp(x)) if x < 10 else x  # equal beyond, where e^x would overflow
 
 
 @_add("Roy et al. 2019, LiSHT")
-def lisht(x: Any) -> Any:
+def lisht(x):
     """x tanh(x)"""
     return x * math.tanh(x)
 
 
 @_add("Noel et al. 2021, GCU")
-def growing_cosine(x: Any) -> Any:
+def growing_cosine(x):
     """x cos(x)"""
     return x * math.cos(x)
 
 
 @_add("So et al. 2021, Primer")
-def squared_relu(x: Any) -> Any:
+def squared_relu(x):
     """max(0, x)^2"""
     return max(0, x) ** 2
 
 
 @_add("Bulat et al.; torch", torch="tanhshrink", keras="tanh_shrink")
-def tanh_shrink(x: Any) -> Any:
+def tanh_shrink(x):
     """x - tanh(x)"""
     return x - math.tanh(x)
 
 
 @_add("a classical alternative to relu")
-def bent_identity(x: Any) -> Any:
+def bent_identity(x):
     """(sqrt(x^2 + 1) - 1) / 2 + x"""
     return (math.sqrt(x * x + 1) - 1) / 2 + x
 
@@ -399,19 +402,19 @@ def bent_identity(x: Any) -> Any:
 
 
 @_add("Gilad-Bachrach et al. 2016, CryptoNets")
-def square(x: Any) -> Any:
+def square(x):
     """x^2"""
     return x**2
 
 
 @_add("Ali et al. 2020")
-def quadratic(x: Any) -> Any:
+def quadratic(x):
     """x^2 + x"""
     return x**2 + x
 
 
 @_add("classical")
-def cube(x: Any) -> Any:
+def cube(x):
     """x^3"""
     return x**3
 
@@ -420,25 +423,25 @@ def cube(x: Any) -> Any:
 
 
 @_add("Sitzmann et al. 2020, SIREN")
-def sine(x: Any, omega: Any = 1.0) -> Any:
+def sine(x, omega=1.0):
     """sin(omega x)"""
     return math.sin(omega * x)
 
 
 @_add("Ziyin, Hartwig & Ueda 2020, Snake")
-def snake(x: Any, a: Any = 1.0) -> Any:
+def snake(x, a=1.0):
     """x + sin(a x)^2 / a"""
     return x + math.sin(a * x) ** 2 / a
 
 
 @_add("radial basis functions")
-def gaussian(x: Any) -> Any:
+def gaussian(x):
     """e^(-x^2)"""
     return math.exp(-(x**2))
 
 
 @_add("signal processing, unnormalised")
-def sinc(x: Any) -> Any:
+def sinc(x):
     """sin(x) / x, 1 at 0"""
     return 1 if x == 0 else math.sin(x) / x
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import cast
 
 from actgrad.activation import Activation, activation
+
+Function = Callable[..., float]
+"""Of plain numbers."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    function: Callable[..., Any]
+    function: Function
     source: str
     kinks: dict[float, float] = field(default_factory=dict)
     """Places where the derivative jumps, and its value there: that of the branch that is taken."""
@@ -37,9 +40,12 @@ class Catalogue(dict[str, Entry]):
 
     def add(
         self, source: str, kinks: dict[float, float] | None = None, **builtins: str
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        def collect(function: Callable[..., Any]) -> Callable[..., Any]:
+    ) -> Callable[[Function], Activation]:
+        """Collect a function. Its name is taken from the module later, which answers with an
+        `Activation` for it: that is its type."""
+
+        def collect(function: Function) -> Activation:
             self[function.__name__.rstrip("_")] = Entry(function, source, kinks or {}, builtins)
-            return function
+            return cast(Activation, function)
 
         return collect

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import keyword
 import math
+import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -82,6 +84,18 @@ def _encode_plain(value: Any) -> Any:
 
 def from_json(text: str | bytes, source: str = "this text") -> Program:
     return _Loader(source).load(text)
+
+
+def load(path: str | os.PathLike[str]) -> Program:
+    """The program in a file, which is not read if it is too large."""
+    try:
+        size = os.path.getsize(path)
+        if size > MAX_BYTES:
+            raise ProgramError(f"{path} has {size:,} bytes, more than the {MAX_BYTES:,} allowed")
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise ProgramError(f"{path} cannot be read: {error.strerror}") from error
+    return from_json(text, source=str(path))
 
 
 class _Loader:

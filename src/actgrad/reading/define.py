@@ -27,6 +27,18 @@ from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_p
 from actgrad.reading.wrappers import unwrap
 
 
+def check_not_rewritten(*functions: object) -> None:
+    """Raises `TraceError` for a function that TensorFlow's AutoGraph has rewritten."""
+    for function in functions:
+        code = getattr(function, "__code__", None)
+        if "__autograph_generated_file" in getattr(code, "co_filename", ""):
+            raise TraceError(
+                f"{getattr(function, '__name__', '?')!r} is written inside of a tf.function, where AutoGraph "
+                f"has rewritten it: it is no longer your Python\n"
+                f"  Define it outside, and call it inside; or use `tf.function(..., autograph=False)`."
+            )
+
+
 def define(
     function: Callable[..., Any],
     rule: Rule = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,19 @@ def like(default: Any, value: Any) -> Any:
     if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple, np.ndarray)):
         return type(default)(value) if type(default) in (list, tuple) else list(value)
     return value
+
+
+def with_defaults(rule: Any, values: Mapping[str, Any]) -> Any:
+    """A function, or each function of a rule, with other defaults for the parameters that it names."""
+    if isinstance(rule, tuple):
+        return tuple(with_defaults(part, values) for part in rule)
+    if isinstance(rule, dict):
+        return {name: with_defaults(part, values) for name, part in rule.items()}
+    if not callable(rule) or hasattr(rule, "program"):  # an activation has its own
+        return rule
+    known = inspect.signature(rule).parameters
+    given = {n: like(known[n].default, value) for n, value in values.items() if n in known}
+    return functools.partial(rule, **given)
 
 
 def entry_by_entry(

@@ -1,4 +1,4 @@
-"""`Studied`: the methods by which an activation is checked, drawn and measured."""
+"""`Studied`: the methods by which an activation is saved, checked, drawn and measured."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+from actgrad.common.files import write_text
+from actgrad.language import storage
 from actgrad.language.program import Program
 
 if TYPE_CHECKING:
@@ -30,9 +32,35 @@ class Studied:
         """The Python function that it was read from, where this process has it."""
         raise NotImplementedError
 
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the tensors that it takes."""
+        return self.program.inputs
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Names and values of the numbers that shape it."""
+        return self.program.settings | dict(self.program.fixed)
+
     def _with(self, parameters: dict[str, Any]) -> Self:
         """The same with other parameter values."""
         raise NotImplementedError
+
+    def to_json(self) -> str:
+        """The activation as text: data, no code. Equal activations give equal texts."""
+        return storage.to_json(self.program)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json()` to a file, at once: a crash leaves the old file as it was."""
+        write_text(path, self.to_json())
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras stores."""
+        return {"program": self.to_json()}
 
     def check(
         self, low: float = -8.0, high: float = 8.0, *, points: int = 321, **parameters: Any
@@ -130,6 +158,21 @@ class Studied:
         from actgrad.study.targets import supports
 
         return supports(self.program)
+
+    def __repr__(self) -> str:
+        arguments = [*self.inputs, *(f"{n}={v!r}" for n, v in self.parameters.items())]
+        how = {
+            "exact": "",
+            "derivative": ", derivative given",
+            "surrogate": ", surrogate derivative",
+            "gradient": ", whole gradient given",
+        }[self.program.kind]
+        where = (
+            ", runs on the host: cannot be saved, exported or compiled by XLA"
+            if self.program.on_host
+            else ""
+        )
+        return f"<activation {self.name}({', '.join(arguments)}) = {self.program}{how}{where}>"
 
     def _repr_html_(self) -> str:
         from actgrad.study.card import card

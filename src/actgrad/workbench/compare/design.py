@@ -17,6 +17,7 @@ from actgrad.catalogue.activations import ENTRIES as ACTIVATIONS
 from actgrad.catalogue.surrogates import ENTRIES as SURROGATES
 from actgrad.common.text import did_you_mean
 from actgrad.errors import ActgradError, HostError, InputError
+from actgrad.frameworks.parameters import check_known
 from actgrad.workbench import data as data_files
 from actgrad.workbench.load import load
 from actgrad.workbench.networks import NETWORKS, check_shape
@@ -251,8 +252,8 @@ def _nearest_name(name: str) -> str:
 
 
 def with_parameters(f: Activation, parameters: dict[str, Any]) -> Activation:
-    f._check_parameters(parameters)
-    return f._with(parameters) if parameters else f
+    check_known(f.program, parameters)
+    return f(**parameters) if parameters else f
 
 
 def rebuild(choice: Choice) -> Activation:

@@ -1,0 +1,122 @@
+"""What may be given for a parameter: in a call, in a copy with other values, in a layer or module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from actgrad.common.text import did_you_mean
+from actgrad.errors import CallError, HostError
+from actgrad.frameworks.sampled import Sampled, sampled
+from actgrad.frameworks.trainable import Trainable, trainable
+from actgrad.language.program import Program
+from actgrad.reading.define import check_trainable
+from actgrad.reading.signature import as_value, is_number
+
+
+def check_known(program: Program, names: Iterable[str]) -> None:
+    """Raises `CallError` for a name that no parameter has."""
+    known = program.settings | dict(program.fixed)
+    for name in names:
+        if name not in known:
+            has = ", ".join(map(repr, known)) or "none"
+            hint = did_you_mean(name, known, f"it has {has}")
+            raise CallError(f"{program.name!r} has no parameter {name!r}; {hint}")
+
+
+def check_call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> None:
+    """Raises `CallError` for a wrong number of inputs, and for parameters that cannot be in a call."""
+    check_known(program, parameters)
+    for name, value in parameters.items():
+        wrong = value is None or isinstance(value, (bool, str, bytes, complex, Trainable, Sampled))
+        if wrong and name not in dict(program.fixed):
+            raise _not_a_number(program, name, value)
+    if len(inputs) != len(program.inputs):
+        names = ", ".join(program.inputs)
+        raise CallError(
+            f"{program.name!r} takes {len(program.inputs)} input{'s' * (len(program.inputs) != 1)} "
+            f"({names}), and got {len(inputs)}\n"
+            f"  Parameters go by keyword: {program.name}({names}, name=value)."
+        )
+
+
+def _length(program: Program, name: str, value: Any) -> int:
+    """How many entries a value has for a parameter that is a vector."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        size = shape[0] if len(shape) else None
+    else:
+        size = len(value) if isinstance(value, (list, tuple)) else None
+    if not size:
+        raise CallError(
+            f"the parameter {name!r} of {program.name!r} is a vector, and {value!r:.80} is none\n"
+            f"  Give it a list, or a tensor whose first dimension has its entries."
+        )
+    return int(size)
+
+
+def other_lengths(program: Program, parameters: Mapping[str, Any]) -> dict[str, int]:
+    """The lengths of the vectors among these, if one is another than the program was read with."""
+    lengths = {n: _length(program, n, parameters[n]) for n, _ in program.vectors if n in parameters}
+    same = all(lengths.get(name, len(entries)) == len(entries) for name, entries in program.vectors)
+    return {} if same else lengths
+
+
+def check_numbers(program: Program, parameters: Mapping[str, Any]) -> None:
+    for name, value in parameters.items():
+        if not is_number(value):
+            raise _not_a_number(program, name, value)
+
+
+def with_values(program: Program, parameters: Mapping[str, Any]) -> Program:
+    """The program with other values for its numbers. Raises `CallError` for what is none."""
+    check_numbers(program, parameters)
+    given = {name: as_value(value) for name, value in program.spread(dict(parameters)).items()}
+    values = dict(program.parameters) | given
+    return replace(program, parameters=tuple(values.items()))
+
+
+def _not_a_number(program: Program, name: str, value: Any) -> CallError:
+    hint = f"\n  {program.name}.layer({name}=...) and .module(...) take one."
+    return CallError(
+        f"the parameter {name!r} of {program.name!r} must be a number, and is {value!r}"
+        + hint * isinstance(value, (Trainable, Sampled))
+    )
+
+
+def check_fixed(program: Program, parameters: Mapping[str, Any]) -> None:
+    """Raises `CallError` for an unknown one, and where one is to be learnt that shaped the reading."""
+    check_known(program, parameters)
+    for name, value in parameters.items():
+        if name in dict(program.fixed) and isinstance(value, (Trainable, Sampled)):
+            raise CallError(
+                f"the parameter {name!r} of {program.name!r} shaped it while it was read (a loop's "
+                f"length, an option), so it cannot be learnt or drawn"
+            )
+
+
+def check_setting(program: Program, name: str, value: Any) -> None:
+    """That a layer or a module can be given this for a parameter; warn where it cannot be learnt."""
+    if isinstance(value, Trainable):
+        entries = dict(program.vectors).get(name, (name,))
+        if not set(entries) <= set(program.differentiable):
+            raise HostError(
+                f"{program.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
+                f"known and {name!r} cannot be learnt\n"
+                f"  Name it in the rule: {{{name!r}: ...}}."
+            )
+        at = program if value.initial is None else with_values(program, {name: value.initial})
+        check_trainable(at, name)
+    elif isinstance(value, Sampled):
+        if name in dict(program.vectors):
+            raise CallError(
+                f"the parameter {name!r} of {program.name!r} is a vector, and only a number can be drawn"
+            )
+    elif not is_number(value):
+        itself = value in (trainable, sampled)
+        said = f"the function `{value.__name__}` itself" if itself else f"{value!r:.80}"
+        raise CallError(
+            f"the parameter {name!r} of {program.name!r} must be a number, `trainable(...)` or "
+            f"`sampled(...)`, and is {said}\n  To learn it: {name}=trainable()."
+        )
