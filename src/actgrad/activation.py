@@ -14,7 +14,7 @@ from actgrad.errors import (
 )
 from actgrad.frameworks.dispatch import caller
 from actgrad.frameworks.hook import when_imported
-from actgrad.frameworks.keras_backend import keras_backend
+from actgrad.frameworks.keras_backend import keras_backend, register
 from actgrad.frameworks.names import framework_module
 from actgrad.frameworks.parameters import (
     check_call,
@@ -442,7 +442,8 @@ def load(path: str | os.PathLike[str]) -> Activation:
 
 def _register_with_keras() -> None:
     for kind in (Activation, Polynomial):
-        framework_module("keras").register(kind)
+        register(kind)
+    framework_module("keras")  # its layers register themselves
 
 
 when_imported("keras", _register_with_keras)

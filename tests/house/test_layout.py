@@ -1,13 +1,16 @@
-"""docs/layout.md lists every file of the package, and links in the documents lead somewhere."""
+"""docs/layout.md draws every folder, each file says what it does, and links lead somewhere."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "actgrad"
+FILES = sorted(PACKAGE.rglob("*.py"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -22,9 +25,24 @@ def broken(text: str, folder: Path) -> list[str]:
     return [target for target in links(text) if not (folder / target).exists()]
 
 
-def unlisted(text: str, files: list[Path], folder: Path) -> list[str]:
-    listed = {(folder / target).resolve() for target in links(text)}
-    return [path.name for path in files if path.resolve() not in listed]
+def drawn(text: str) -> set[str]:
+    """The folders of the tree in docs/layout.md, as paths within the package."""
+    tree = text.partition("src/actgrad/\n")[2].partition("```")[0]
+    found, above = set(), [""]
+    for line in tree.splitlines():
+        name = line.split()[0] if line.split() else ""
+        depth = (len(line) - len(line.lstrip())) // 4
+        if name.endswith("/") and depth:
+            above[depth:] = [f"{above[depth - 1]}{name}"]
+            found.add(above[depth])
+    return found
+
+
+def hooks():
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -32,12 +50,22 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert broken(document.read_text(encoding="utf-8"), document.parent) == []
 
 
-def test_the_layout_lists_every_file() -> None:
-    package = ROOT / "src" / "actgrad"
-    files = [p for p in sorted(package.rglob("*.py")) if p.name != "__init__.py"]
-    assert files
-    text = (ROOT / "docs" / "layout.md").read_text(encoding="utf-8")
-    assert unlisted(text, files, ROOT / "docs") == []
+def test_the_tree_draws_every_folder() -> None:
+    folders = {f"{p.parent.relative_to(PACKAGE).as_posix()}/" for p in PACKAGE.rglob("__init__.py")}
+    assert drawn((ROOT / "docs" / "layout.md").read_text(encoding="utf-8")) == folders - {"./"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_file_says_first_what_it_does(path: Path) -> None:
+    first = hooks().first_line(path)
+    assert 10 < len(first) < 200
+    assert first.endswith((".", ":", "`"))
+
+
+def test_the_site_lists_every_file() -> None:
+    listed = {target for target in links(hooks().files_by_folder())}
+    expected = {f"../{p.relative_to(ROOT).as_posix()}" for p in FILES if p.name != "__init__.py"}
+    assert listed == expected
 
 
 def test_planted_faults_are_caught(tmp_path: Path) -> None:
@@ -45,4 +73,5 @@ def test_planted_faults_are_caught(tmp_path: Path) -> None:
     here.touch()
     text = "[a](here.py) [b](gone.py#part) [c](https://example.org/x) [d](#below)"
     assert broken(text, tmp_path) == ["gone.py"]
-    assert unlisted(text, [here, tmp_path / "new.py"], tmp_path) == ["new.py"]
+    tree = "src/actgrad/\n    a/  x\n        b/\n    c.py  d/\n    e/\n```"
+    assert drawn(tree) == {"a/", "a/b/", "e/"}

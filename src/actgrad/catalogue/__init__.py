@@ -1,0 +1,1 @@
+"""Activations and surrogates of the literature, as plain Python functions."""

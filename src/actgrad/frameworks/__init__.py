@@ -1,0 +1,1 @@
+"""How a program becomes a native function: one rule for each framework."""

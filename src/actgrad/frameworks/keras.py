@@ -16,13 +16,12 @@ import keras
 import numpy as np
 
 from actgrad.errors import CallError, DtypeError, HostError
+from actgrad.frameworks.keras_backend import PACKAGE
 from actgrad.frameworks.sampled import Sampled
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.program import Program
 from actgrad.reading.signature import as_value, is_number
-
-PACKAGE = "actgrad"
 
 
 def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
@@ -46,11 +45,6 @@ def _listed(value: Any) -> Any:
 
 def layer(program: Program, name: str | None, parameters: Mapping[str, Any]) -> ActivationLayer:
     return ActivationLayer(program, dict(parameters), name=name)
-
-
-def register(kind: type) -> None:
-    """Let Keras load objects of this class under safe mode, without custom_objects or the user's source."""
-    keras.saving.register_keras_serializable(package=PACKAGE)(kind)
 
 
 def _broadcast(sizes: tuple[int | None, ...]) -> int | None:

@@ -1,0 +1,1 @@
+"""Will it train: first weights, repairs, and why a training fails while it does."""
