@@ -14,6 +14,7 @@ from actgrad.reading.meanings import (
     absolute,
     add,
     clip,
+    clip_half,
     clip_open,
     divide,
     expm1,
@@ -205,6 +206,10 @@ def sparse_plus(x: Number) -> Number:
 
 def sparse_sigmoid(x: Number) -> Number:
     return where(less_equal(x, -1), 0.0, where(greater_equal(x, 1), 1.0, multiply(0.5, add(x, 1))))
+
+
+def sparse_sigmoid_half(x: Number) -> Number:
+    return multiply(0.5, clip_half(add(x, 1), 0.0, 2.0))
 
 
 def rrelu(x: Number, lower: float = 0.125, upper: float = 1 / 3, training: bool = False) -> Number:

@@ -208,7 +208,7 @@ TF_NUMPY = """
 abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2
 arctanh=atanh cbrt ceil clip cos cosh deg2rad=radians divide equal exp exp2 expm1 floor floor_divide
 greater greater_equal heaviside hypot isfinite=is_finite isinf=is_inf isnan=is_nan less less_equal log
-log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor maximum minimum mod
+log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor mod
 multiply negative not_equal ones_like power rad2deg=degrees reciprocal remainder=mod sign sin sinc
 sinh sqrt square subtract tan tanh true_divide=divide where zeros_like
 """
@@ -285,7 +285,8 @@ clip=clip_half vectorize=applied linalg.norm=mixing
 JAX_NN = """
 celu elu gelu(x,approximate=True) hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
 hard_swish=hard_silu_open hard_tanh leaky_relu=leaky_relu_jax log_sigmoid mish relu relu6
-selu sigmoid silu soft_sign=softsign softplus sparse_plus sparse_sigmoid squareplus swish=silu
+selu sigmoid silu soft_sign=softsign softplus sparse_plus
+sparse_sigmoid=sparse_sigmoid_half squareplus swish=silu
 glu=mixing log_softmax logmeanexp=mixing logsumexp softmax standardize=mixing
 """
 
