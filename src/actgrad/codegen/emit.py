@@ -25,7 +25,7 @@ from actgrad.language.expression import Expr, is_const, walk
 from actgrad.language.program import Program
 
 _WIDTH = 72
-_LINE = 86
+_LINE = 80  # within two conditions, and with a name, within 100 columns
 
 
 def function_text(program: Program, dialect: Dialect, name: str, doc: bool = True) -> str:
