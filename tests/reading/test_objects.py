@@ -167,18 +167,16 @@ def test_numba():
 
 
 def library_objects():
-    interpolate = pytest.importorskip("scipy.interpolate")
     stats = pytest.importorskip("scipy.stats")
-    cubic = interpolate.CubicSpline([0, 1, 2, 3.0], [0, 1, 4, 9.0])
-    return [cubic, np.poly1d([1, 2, 3.0]), stats.norm(0, 1).cdf, lambda x: stats.norm.cdf(x)]
+    return [stats.norm(0, 1).cdf, lambda x: stats.norm.cdf(x)]
 
 
-@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("index", range(2))
 def test_what_a_library_keeps_to_itself_is_refused_with_its_name(index):
     function = library_objects()[index]
     with pytest.raises(TraceError) as refused:
         activation(function)
     text = str(refused.value)
-    assert any(name in text for name in ("CubicSpline", "poly1d", "cdf"))
+    assert "cdf" in text
     assert "host=True" in text
     assert "has no attribute" not in text
