@@ -73,7 +73,8 @@ class Kernel:
     def backward(self, needed, upstream, tensors):
         """The gradients by the tensors that need one."""
         rule = Kernel.applied
-        if upstream.numel() < SMALL and not torch.is_grad_enabled():
+        watched = torch.compiler.is_compiling() or torch.is_grad_enabled()
+        if not watched and upstream.numel() < SMALL:
             for t in (upstream, *tensors):
                 if forward_ad.unpack_dual(t).tangent is not None:
                     break

@@ -38,6 +38,9 @@ INLINED = 100
 """A program that is larger than this, with its shared parts written out, keeps them in buffers while it
 is compiled. Inductor would inline them: eight steps of Newton's square root in 20 s, twelve never."""
 
+EXPANDED = 500
+"""And in a graph of torch.compile, whose options are not ours, it is one operator from here on."""
+
 Loop = Callable[..., Any]
 
 _compiling = threading.Lock()

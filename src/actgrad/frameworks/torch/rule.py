@@ -5,18 +5,20 @@ Kernels are made for a structure, with the parameters as arguments, so a new num
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 
 from actgrad.codegen.emit import kernel
+from actgrad.codegen.size import expanded
 from actgrad.frameworks.torch import export, fused
 from actgrad.frameworks.torch.arguments import arguments
 from actgrad.frameworks.torch.binding import Kernel, Rule
 from actgrad.frameworks.torch.dialect import DIALECT
-from actgrad.frameworks.torch.operator import operator
+from actgrad.frameworks.torch.operator import opaque, operator
 from actgrad.language.program import Program
 
 
@@ -74,7 +76,17 @@ class Plan(Kernel):
         self.program.partial(self.program.arguments[index])  # refuses what has no forward mode
         return self.gradient(index)
 
+    @cached_property
+    def apart(self) -> Callable[..., Any] | None:
+        """As one operator, if a compiler that writes out shared parts would not end."""
+        if expanded(self.program.value) <= fused.EXPANDED:
+            return None
+        return opaque(lambda *tensors: self.value(tensors[0].dtype, tensors))
+
     def value(self, dtype: Any, tensors: Sequence[Any]) -> Any:
+        if is_compiling() and (apart := self.apart):
+            working = torch.promote_types(dtype, torch.float32)
+            return apart(*(t.to(working) for t in tensors)).to(dtype)
         for t in tensors:
             if t.numel() >= fused.LARGE:
                 found = self.fused(dtype, tensors)
