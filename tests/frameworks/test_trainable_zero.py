@@ -76,7 +76,9 @@ def test_it_is_quiet_where_the_derivative_is_not_zero(how: str, width: float, st
 
 
 @both
-@pytest.mark.parametrize("value", ["learn", trainable, None, True, object()], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["learn", trainable, None, True, object()], ids=lambda value: type(value).__name__
+)
 def test_what_is_no_number_is_refused_with_the_right_form(how: str, value: Any) -> None:
     f = activation(lambda x, s=1.0: s * x, name="line")
     with pytest.raises(CallError, match=r"'s' of 'line' must be(.|\n)*s=trainable\(\)"):
