@@ -151,7 +151,6 @@ FLOAT32 = {
     "keras.activations.leaky_relu",
     "keras.ops.leaky_relu",
     "keras.ops.gelu",
-    "keras.ops.logaddexp2",
 }
 """Computed by the library with constants of float32, whatever the input's dtype."""
 

@@ -191,7 +191,7 @@ compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
 
 argmax=mixing argmin=mixing argsort=mixing concat=concatenated cumsum=mixing einsum=mixing gather=take
-linalg.norm=mixing matmul=mixing norm=mixing reduce_all=all_of reduce_any=any_of
+matmul=mixing norm=mixing reduce_all=all_of reduce_any=any_of
 reduce_logsumexp=logsumexp reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
 reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=stacked tensordot=mixing
 transpose=mixing unstack=mixing
@@ -199,10 +199,6 @@ transpose=mixing unstack=mixing
 TF_MATH = _TF_MATH
 
 TF_V1_NN = "elu=elu_tf leaky_relu relu relu6 selu=selu_tf sigmoid softplus softsign tanh"
-
-TF_QUANTIZATION = (
-    "fake_quant_with_min_max_args=fake_quant_tf fake_quant_with_min_max_vars=fake_quant_tf"
-)
 
 TF_NUMPY = """
 abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2
@@ -234,7 +230,7 @@ divide divide_no_nan elu equal erf erfc exp exp2 expand_dims=unsqueeze expm1 fab
 fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
 hard_swish=hard_silu_open hard_tanh heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
 isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp leaky_relu less less_equal log log10 log1p
-log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor log_sigmoid maximum minimum mod
+log2 logaddexp logical_and logical_not logical_or logical_xor log_sigmoid maximum minimum mod
 multiply nan_to_num negative not_equal ones_like power ravel=flatten reciprocal relu relu6 reshape
 round=round_decimals rsqrt select selu=selu_tf sigmoid sign signbit sin sinc sinh silu soft_shrink softplus
 softsign sparse_plus sparse_sigmoid sqrt square squareplus squeeze stop_gradient subtract swish=silu tan tanh
