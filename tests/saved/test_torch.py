@@ -27,6 +27,8 @@ X = np.array([[-1.7, -0.6, -0.2], [0.3, 0.7, 1.1]])
 # Announcements of PyTorch about its own code.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    # A surrogate gives the step's parameter no gradient, and learning it says so.
+    pytest.mark.filterwarnings("ignore::actgrad.errors.SurrogateWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 

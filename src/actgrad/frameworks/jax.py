@@ -289,11 +289,13 @@ def _rule(program: Program) -> Callable[..., Any]:
 
 def _with_jvp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]:
     import jax
+    import jax.numpy as jnp
     from jax.custom_derivatives import SymbolicZero
 
     rule = jax.custom_jvp(value)
 
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+        primals = tuple(map(jnp.asarray, primals))  # a plain number comes as one, outside of jit
         moving = tuple(i for i, t in enumerate(tangents) if type(t) is not SymbolicZero)
         whole = [i for i, x in enumerate(primals) if x.ndim or len(primals) == 1]
         if len(moving) == 1 and whole == list(moving) and primals[0].dtype.name not in _HALVES:
@@ -351,6 +353,7 @@ def _value(program: Program, arrays: tuple[Any, ...]) -> Any:
     """The program's value, in the shape of all arguments and the dtype of the first."""
     import jax.numpy as jnp
 
+    arrays = tuple(map(jnp.asarray, arrays))
     result = kernel(program, DIALECT, host)(*_widen(arrays))
     if not program.spans_inputs:
         result = jnp.broadcast_to(result, jnp.broadcast_shapes(*(x.shape for x in arrays)))
@@ -360,6 +363,9 @@ def _value(program: Program, arrays: tuple[Any, ...]) -> Any:
 
 def _sum_to(gradient: Any, array: Any) -> Any:
     """Add up the gradient over the dimensions in which the array was broadcast."""
+    import jax.numpy as jnp
+
+    array = jnp.asarray(array)
     new = gradient.ndim - array.ndim
     wide = [new + i for i, size in enumerate(array.shape) if size == 1]
     return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)

@@ -68,7 +68,8 @@ class Line:
             size = np.fmax(np.abs(self.claims), np.abs(slope))
             sure = tolerance <= 0.05 * np.fmax(np.abs(slope), self.slopes.typical / 8)
             measured = sure & self.slopes.finite
-            self.wrong = measured & (off > RTOL * size + tolerance)
+            noise = 1e-10 * self.slopes.typical  # below it a difference is rounding
+            self.wrong = measured & (off > RTOL * size + tolerance + noise)
         self.lost = self.slopes.finite & ~np.isfinite(self.claims)
         self.wrong |= self.lost & measured & (np.abs(self.x) <= 16)
         self.true = np.where(self.claims > high_side, high_side, low_side)
