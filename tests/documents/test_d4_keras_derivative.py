@@ -14,6 +14,9 @@ if keras.config.backend() != "tensorflow":
     pytest.skip("Keras runs on another backend here", allow_module_level=True)
 tf = pytest.importorskip("tensorflow")
 
+# The document's derivative is a surrogate that no parameter shares: learning one says so.
+pytestmark = pytest.mark.filterwarnings("ignore::actgrad.errors.SurrogateWarning")
+
 
 # The derivative is absurd on purpose: only if it is used do the numbers come out.
 @activation(surrogate=lambda x, p1, p2: p1 + 10 * p2)

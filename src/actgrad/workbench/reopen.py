@@ -70,12 +70,15 @@ def of_json():
 
 
 def of_source():
+    import inspect
     import runpy
 
     names = runpy.run_path(artefact)
     # The public name, and for NumPy its gradient beside it.
     public = [
-        n for n, v in names.items() if callable(v) and getattr(v, "__module__", "") == "<run_path>"
+        n
+        for n, v in names.items()
+        if inspect.isfunction(v) and getattr(v, "__module__", "") == "<run_path>"
     ]
     public = [n for n in public if not n.startswith("_")] or public
     function = names[public[0]]
