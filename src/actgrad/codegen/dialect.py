@@ -31,21 +31,14 @@ class Dialect:
     branch is written only for programs whose text differs there."""
     helpers: dict[str, str] = field(default_factory=dict)
     """Definitions that entries of the table refer to, by name; included where they are used."""
-    number: str = ""
-    """A constant beside a tensor, if that is not just the number. In powers and quotients it always is:
-    frameworks have other ways for `x**2` and `0.3 / x`, with other last digits."""
     vector: str = "{0}"
     """A constant vector, of which `{0}` is a NumPy array in float64."""
     entries: str = "*{0}"
     """A vector `{0}` among the arguments of a call, entry by entry."""
     minus_zero: str = ""
     """-0.0 with its dtype, where the framework would take the text `-0.0` for 0.0."""
-    made_once: bool = False
-    """Whether constants beside a tensor are made when the function is defined, as defaults of arguments."""
     step: str = ""
     """A condition as a number, 1 or 0, where the framework has something cheaper than a choice."""
-    reciprocal: str = ""
-    """1 / x, where the framework has something cheaper than a quotient."""
     typed_in_calls: bool = False
     """Whether a constant in a call needs a dtype even beside a tensor."""
     typed_first: bool = False

@@ -30,7 +30,6 @@ _LINE = 80  # within two conditions, and with a name, within 100 columns
 
 def function_text(program: Program, dialect: Dialect, name: str, doc: bool = True) -> str:
     """The program's value as a Python function of its arguments."""
-    constants: dict[str, str] = {}
     vectors: dict[Expr, str] = {}
     names = {argument: local_name(argument, dialect) for argument in program.arguments}
     like = names[program.inputs[0]]
@@ -40,9 +39,7 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
         root = program.value
         for rewritten in dialect.passes:
             root = rewritten(root)
-        return _Writer(name, dialect, names, like, constants, vectors).body(
-            lower(root, dialect.lacks)
-        )
+        return _Writer(name, dialect, names, like, vectors).body(lower(root, dialect.lacks))
 
     def branches(dialect: Dialect) -> list[str]:
         """Each variant under its condition, where it differs from the lines that follow."""
@@ -55,7 +52,6 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
 
     lines += branches(dialect)
     arguments = list(names.values())
-    arguments += [f"{constant}={text}" for text, constant in constants.items()]
     function = "\n    ".join([f"def {name}({', '.join(arguments)}):", *lines])
     return "\n\n\n".join([*(_vector_text(vector, v) for vector, v in vectors.items()), function])
 
@@ -98,14 +94,12 @@ class _Writer:
         dialect: Dialect,
         names: dict[str, str],
         like: str,
-        constants: dict[str, str],
         vectors: dict[Expr, str],
     ) -> None:
         self.name = name
         self.dialect = dialect
         self.names = names
         self.like = like
-        self.constants = constants
         self.vectors = vectors
         self.texts: dict[Expr, str] = {}
         self.lines: list[str] = []
@@ -167,15 +161,10 @@ class _Writer:
             or (dialect.typed_in_calls and not infix)
             or (dialect.typed_first and not infix and is_const(tensors[0]))
         )
-        plain = node.op in ("pow", "div")
-        form = dialect.typed if needs_dtype else "" if plain else dialect.number
         operands = [self.texts[arg] for arg in node.args]
         for i, arg in enumerate(node.args):
-            if form and is_const(arg):
-                operands[i] = _typed(operands[i], form, self.like)
-                if dialect.made_once:
-                    constant = f"c{len(self.constants)}"
-                    operands[i] = self.constants.setdefault(operands[i], constant)
+            if needs_dtype and is_const(arg):
+                operands[i] = _typed(operands[i], dialect.typed, self.like)
         return operands
 
 
@@ -190,8 +179,6 @@ def _template(node: Expr, dialect: Dialect) -> str:
     step = node.op == "select" and is_const(node.args[1], 1.0) and is_const(node.args[2], 0.0)
     if step and dialect.step:
         return dialect.step
-    if node.op == "div" and is_const(node.args[0], 1.0) and dialect.reciprocal:
-        return dialect.reciprocal
     return dialect.table[node.op]
 
 

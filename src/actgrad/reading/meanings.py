@@ -321,10 +321,6 @@ def polyval(coefficients: Sequence[Number], x: Number) -> Number:
     return reduce(lambda value, c: value * x + c, coefficients, 0.0)
 
 
-def ascending_polyval(x: Number, coefficients: Sequence[Number]) -> Number:
-    return polyval(list(coefficients)[::-1], x)
-
-
 def sign(x: Number) -> Number:
     return where(less(0, x), 1, where(less(x, 0), -1, where(is_nan(x), x, 0)))
 
