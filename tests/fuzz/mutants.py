@@ -180,7 +180,8 @@ class Question:
         self.ones = np.ones(shape)
         # A gradient by an input is summed over the axes that a parameter adds.
         self.names = () if common else program.inputs
-        self.expected = [_expected(one, common) for one in (program, *map(program.vjp, self.names))]
+        slopes = (_expected(program.vjp(name), common, upstream=True) for name in self.names)
+        self.expected = [_expected(program, common), *slopes]
 
     def differences(self, answers: list[Any]) -> list[str]:
         found = []
@@ -198,10 +199,13 @@ class Question:
         return found
 
 
-def _expected(program: Program, common: tuple[int, ...]) -> rounding.Expected:
-    """For each number of the parameters' arrays alone, then together."""
+def _expected(
+    program: Program, common: tuple[int, ...], upstream: bool = False
+) -> rounding.Expected:
+    """For each number of the parameters' arrays alone, then together. An upstream gradient, which is the
+    last input, is 1."""
     columns = [np.roll(AT, 3 * i) for i in range(len(program.inputs))]
-    if program.inputs[-1] == program.upstream.rstrip("_") and len(program.inputs) > 1:
+    if upstream:
         columns[-1] = np.ones_like(AT)
     parts = []
     for at in np.ndindex(*common):

@@ -31,7 +31,6 @@ FILES = int(os.environ.get("ACTGRAD_FUZZ", "300"))
 SEED = random.randrange(10**9) if "ACTGRAD_FUZZ" in os.environ else 0
 
 
-@pytest.mark.exhaustive
 def test_what_loads_runs_everywhere_with_the_same_value() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.mutants", str(FILES), str(SEED)],
