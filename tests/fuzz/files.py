@@ -25,7 +25,7 @@ from actgrad.language.expression import Expr, make, var, vector
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
-LINES = 20_000, 20
+LINES = 20_000, 150
 """How many lines of Python a text may take, and how many more for each of its bytes."""
 COUNTED = 100_000
 """The longest text, in bytes, whose lines are counted: counting slows them ten times."""

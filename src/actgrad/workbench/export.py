@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.activation import Activation
+from actgrad.codegen.emit import identifier
 from actgrad.common.files import cannot_write, is_full
 from actgrad.errors import ExportError, InputError, MissingFrameworkError, WriteError
 from actgrad.workbench.quiet import import_keras, quiet
@@ -76,7 +77,7 @@ def export(
                 loaded = _loaded(f, model)
                 inputs, wanted = _of_model(loaded, target)
                 _write_model(loaded, target, draft, inputs)
-        found = _reopened(target, draft, framework, inputs, folder)
+        found = _reopened(f, target, draft, framework, inputs, folder)
         exported = _compared(path, wanted, found)
         draft.replace(path)
         return exported
@@ -287,7 +288,7 @@ def _oracle(f: Activation, target: str, inputs: list[Any]) -> dict[str, Any]:
 
 
 def _reopened(
-    target: str, path: Path, framework: str, inputs: list[Any], folder: Path
+    f: Activation, target: str, path: Path, framework: str, inputs: list[Any], folder: Path
 ) -> dict[str, Any]:
     if framework == "keras":
         import keras
@@ -296,9 +297,9 @@ def _reopened(
     points, answers = folder / "points.npz", folder / "answers.npz"
     np.savez(points, **{f"x{i}": x for i, x in enumerate(inputs)})
     script = Path(__file__).with_name("reopen.py")
-    command = [sys.executable, "-P", str(script), target, str(path), framework]
+    command = [sys.executable, "-P", script, target, path, framework, identifier(f.name)]
     done = subprocess.run(
-        [*command, str(points), str(answers)],
+        list(map(str, [*command, points, answers])),
         capture_output=True,
         text=True,
         check=False,

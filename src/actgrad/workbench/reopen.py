@@ -2,7 +2,7 @@
 
 Run as a file, in a process of its own, in which actgrad cannot be imported unless the target needs it:
 
-    python -P reopen.py TARGET ARTEFACT FRAMEWORK POINTS.npz ANSWERS.npz
+    python -P reopen.py TARGET ARTEFACT FRAMEWORK NAME POINTS.npz ANSWERS.npz
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-artefact = framework = ""
+artefact = framework = name = ""
 inputs: list[Any] = []
 
 
@@ -70,20 +70,15 @@ def of_json():
 
 
 def of_source():
-    import inspect
     import runpy
 
     names = runpy.run_path(artefact)
-    # The public name, and for NumPy its gradient beside it.
-    public = [
-        n
-        for n, v in names.items()
-        if inspect.isfunction(v) and getattr(v, "__module__", "") == "<run_path>"
-    ]
-    public = [n for n in public if not n.startswith("_")] or public
-    function = names[public[0]]
+    public = (
+        f"{name}_" if f"{name}_" in names else name
+    )  # another name where the framework's text has this
+    function = names[public]
     if framework == "numpy":
-        return by_numpy(function, names[public[1]])
+        return by_numpy(function, names[f"{public}_gradient"])
     return {"tensorflow": by_tensorflow, "torch": by_torch, "jax": by_jax}[framework](function)
 
 
@@ -135,9 +130,9 @@ def of_jax():
         return by_jax(jax.export.deserialize(bytearray(file.read())).call)
 
 
-def main(target: str, path: str, written_for: str, points: str, answers: str) -> None:
-    global artefact, framework
-    artefact, framework = path, written_for
+def main(target: str, path: str, written_for: str, called: str, points: str, answers: str) -> None:
+    global artefact, framework, name
+    artefact, framework, name = path, written_for, called
     if target != "json":
         sys.meta_path.insert(0, Absent())
     with np.load(points) as data:
