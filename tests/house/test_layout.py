@@ -62,6 +62,18 @@ def test_each_file_says_first_what_it_does(path: Path) -> None:
     assert first.endswith((".", ":", "`"))
 
 
+MOST_LINES = 450
+
+
+def too_long(files: list[Path]) -> list[str]:
+    counts = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    return [f"{name}: {count} lines" for name, count in counts.items() if count > MOST_LINES]
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    assert too_long(FILES) == []
+
+
 def test_the_site_lists_every_file() -> None:
     listed = {target for target in links(hooks().files_by_folder())}
     expected = {f"../{p.relative_to(ROOT).as_posix()}" for p in FILES if p.name != "__init__.py"}
@@ -71,6 +83,8 @@ def test_the_site_lists_every_file() -> None:
 def test_planted_faults_are_caught(tmp_path: Path) -> None:
     here = tmp_path / "here.py"
     here.touch()
+    (tmp_path / "long.py").write_text("x\n" * (MOST_LINES + 1))
+    assert too_long([here, tmp_path / "long.py"]) == ["long.py: 451 lines"]
     text = "[a](here.py) [b](gone.py#part) [c](https://example.org/x) [d](#below)"
     assert broken(text, tmp_path) == ["gone.py"]
     tree = "src/actgrad/\n    a/  x\n        b/\n    c.py  d/\n    e/\n```"

@@ -22,7 +22,7 @@ import pytest
 
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.expression import walk
-from actgrad.reading import paths as trace
+from actgrad.reading import run
 from actgrad.reading.define import define
 
 COUNTER = 0
@@ -432,8 +432,8 @@ def line_of(function, text):
 
 @pytest.mark.parametrize(("function", "line"), UNBOUNDED.items(), ids=name_of)
 def test_what_does_not_end(function, line, monkeypatch):
-    monkeypatch.setattr(trace, "MAX_PATHS", 200)
-    monkeypatch.setattr(trace, "MAX_OPERATIONS", 20_000)
+    monkeypatch.setattr(run, "MAX_PATHS", 200)
+    monkeypatch.setattr(run, "MAX_OPERATIONS", 20_000)
     message = refusal(function, UnboundedError)
     assert message.startswith(f"{function.__name__!r}")
     assert f'File "{__file__}", line {line_of(function, line)}, in {function.__name__}' in message
@@ -749,7 +749,7 @@ def test_interruptions_pass_through(interruption):
 
 @pytest.mark.parametrize("function", [raises_always, unbounded_while, prints, by_global])
 def test_a_failed_reading_leaves_nothing_behind(function):
-    from actgrad.reading.symbol import reader
+    from actgrad.reading.reader import reader
 
     threads = threading.active_count()
     with pytest.raises(ActgradError):

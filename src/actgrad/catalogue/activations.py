@@ -14,6 +14,7 @@ True
 import math
 
 from actgrad.activation import Activation
+from actgrad.catalogue import formulas
 from actgrad.catalogue.entry import Catalogue
 
 ENTRIES = Catalogue()
@@ -32,18 +33,6 @@ def __getattr__(name: str) -> Activation:
 
 def __dir__() -> list[str]:
     return ["ENTRIES", *ENTRIES]
-
-
-def _sigmoid(x):
-    return 1 / (1 + math.exp(-x))
-
-
-def _softplus(x):
-    return math.log(1 + math.exp(x))
-
-
-def _normal_cdf(x):
-    return 0.5 * math.erfc(-x / math.sqrt(2))
 
 
 # Piecewise linear.
@@ -140,13 +129,13 @@ def spiky(x):
 @_add("Verhulst 1838", keras="sigmoid", torch="sigmoid", jax="sigmoid", tensorflow="sigmoid")
 def sigmoid(x):
     """1 / (1 + e^-x)"""
-    return _sigmoid(x)
+    return formulas.sigmoid(x)
 
 
 @_add("classical", keras="log_sigmoid", torch="logsigmoid", jax="log_sigmoid")
 def log_sigmoid(x):
     """log(1 / (1 + e^-x))"""
-    return math.log(_sigmoid(x))
+    return math.log(formulas.sigmoid(x))
 
 
 @_add("classical", keras="tanh", torch="tanh", jax="tanh", tensorflow="tanh")
@@ -249,7 +238,7 @@ def exponential(x):
 )
 def softplus(x):
     """log(1 + e^x)"""
-    return _softplus(x)
+    return formulas.softplus(x)
 
 
 @_add("Barron 2021", keras="squareplus", jax="squareplus")
@@ -280,13 +269,13 @@ def smelu(x, beta=1.0):
 @_add("Hendrycks & Gimpel 2016", keras="gelu", torch="gelu")
 def gelu(x):
     """x Phi(x), Phi the normal distribution function"""
-    return x * _normal_cdf(x)
+    return x * formulas.normal_cdf(x)
 
 
 @_add("Hendrycks & Gimpel 2016, the approximation", jax="gelu")
 def gelu_tanh(x):
     """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2"""
-    return x * _sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    return x * formulas.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
 
 
 @_add(
@@ -298,25 +287,25 @@ def gelu_tanh(x):
 )
 def silu(x):
     """x sigmoid(x)"""
-    return x * _sigmoid(x)
+    return x * formulas.sigmoid(x)
 
 
 @_add("Ramachandran, Zoph & Le 2017")
 def swish(x, beta=1.0):
     """x sigmoid(beta x)"""
-    return x * _sigmoid(beta * x)
+    return x * formulas.sigmoid(beta * x)
 
 
 @_add("Alcaide 2018, E-swish")
 def e_swish(x, beta=1.5):
     """beta x sigmoid(x)"""
-    return beta * x * _sigmoid(x)
+    return beta * x * formulas.sigmoid(x)
 
 
 @_add("Elfwing, Uchibe & Doya 2018, dSiLU")
 def dsilu(x):
     """sigmoid(x) (1 + x (1 - sigmoid(x))), the derivative of silu"""
-    s = _sigmoid(x)
+    s = formulas.sigmoid(x)
     return s * (1 + x * (1 - s))
 
 
@@ -335,31 +324,31 @@ def hard_swish(x):
 @_add("Misra 2019", keras="mish", torch="mish", jax="mish")
 def mish(x):
     """x tanh(softplus(x))"""
-    return x * math.tanh(_softplus(x))
+    return x * math.tanh(formulas.softplus(x))
 
 
 @_add("Biswas et al. 2022, SMU's relative; Nag et al. 2023, Serf")
 def serf(x):
     """x erf(softplus(x))"""
-    return x * math.erf(_softplus(x))
+    return x * math.erf(formulas.softplus(x))
 
 
 @_add("Zhu et al. 2021, Logish")
 def logish(x):
     """x log(1 + sigmoid(x))"""
-    return x * math.log(1 + _sigmoid(x))
+    return x * math.log(1 + formulas.sigmoid(x))
 
 
 @_add("Wang, Ren & Wang 2022, Smish")
 def smish(x):
     """x tanh(log(1 + sigmoid(x)))"""
-    return x * math.tanh(math.log(1 + _sigmoid(x)))
+    return x * math.tanh(math.log(1 + formulas.sigmoid(x)))
 
 
 @_add("Naveen 2022, Phish")
 def phish(x):
     """x tanh(gelu(x))"""
-    return x * math.tanh(x * _normal_cdf(x))
+    return x * math.tanh(x * formulas.normal_cdf(x))
 
 
 @_add("Liu & Di 2020, TanhExp; Fernandez & Mali 2024, TeLU")

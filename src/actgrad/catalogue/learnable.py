@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from actgrad.activation import Activation, activation
+from actgrad.catalogue import formulas
 from actgrad.frameworks.sampled import Sampled, sampled
 
 
@@ -67,17 +68,13 @@ def __dir__() -> list[str]:
     return ["ENTRIES", *ENTRIES]
 
 
-def _sigmoid(x: Any) -> Any:
-    return 1 / (1 + math.exp(-x))
-
-
 # Smooth functions: the exact gradient by every parameter.
 
 
 @_add("Ma et al. 2021, Activate or Not, ACON-C")
 def acon(x: Any, p1: Any = 1.0, p2: Any = 0.0, beta: Any = 1.0) -> Any:
     """(p1 - p2) x sigmoid(beta (p1 - p2) x) + p2 x"""
-    return (p1 - p2) * x * _sigmoid(beta * (p1 - p2) * x) + p2 * x
+    return (p1 - p2) * x * formulas.sigmoid(beta * (p1 - p2) * x) + p2 * x
 
 
 @_add("Zhu et al. 2025, Transformers without Normalization, DyT; weight and bias are per channel")
@@ -207,7 +204,7 @@ def rrelu(x: Any, slope: Any = 11 / 48) -> Any:
 
 
 def _stochastic_rule(x: Any) -> Any:
-    return {"x": _sigmoid(x) * (1 - _sigmoid(x)), "uniform": 0.0}
+    return {"x": formulas.sigmoid(x) * (1 - formulas.sigmoid(x)), "uniform": 0.0}
 
 
 @_add(
@@ -217,7 +214,7 @@ def _stochastic_rule(x: Any) -> Any:
 )
 def stochastic_binary(x: Any, uniform: Any = 0.5) -> Any:
     """1 with the probability sigmoid(x), else 0"""
-    return 1.0 if _sigmoid(x) > uniform else 0.0
+    return 1.0 if formulas.sigmoid(x) > uniform else 0.0
 
 
 @_add("Gumbel 1954; Jang, Gu & Poole 2017", noise=sampled("gumbel", inference=0.0))
@@ -229,7 +226,7 @@ def gumbel_noise(x: Any, noise: Any = 0.0) -> Any:
 @_add("Maddison, Mnih & Teh 2017, binary concrete", noise=sampled("logistic"))
 def binary_concrete(x: Any, temperature: Any = 1.0, noise: Any = 0.0) -> Any:
     """sigmoid((x + logistic noise) / temperature)"""
-    return _sigmoid((x + noise) / temperature)
+    return formulas.sigmoid((x + noise) / temperature)
 
 
 # From here on `__getattr__` answers for the names, with activations.

@@ -10,8 +10,9 @@ from typing import Any
 
 from actgrad.language.expression import Expr
 from actgrad.language.rewrite import build
+from actgrad.reading.reader import unknown
 from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
-from actgrad.reading.symbol import Symbol, apply, number, refuse_forms, truth, unknown
+from actgrad.reading.symbol import Symbol, apply, number, refuse_forms, truth
 
 
 def get_item(x: Symbol, key: Any) -> Any:

@@ -19,8 +19,7 @@ from actgrad.language.expression import variables, walk
 from actgrad.language.program import Kind, Program
 from actgrad.reading import claims, custom, objects, witness
 from actgrad.reading.function import on_host, read
-from actgrad.reading.paths import definition
-from actgrad.reading.refusal import is_user_file
+from actgrad.reading.refusal import definition, is_user_file
 from actgrad.reading.rule_reader import Pinned, Rule, with_rule
 from actgrad.reading.rules import NonlinearRuleError
 from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_plain, signature

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from actgrad.reading.reader import reader, set_detached
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, apply, reader, set_detached, truth
+from actgrad.reading.symbol import Symbol, apply, truth
 
 Number = Any
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from actgrad.language.expression import vector
 from actgrad.language.rewrite import build
+from actgrad.reading.formulas import polyval
 from actgrad.reading.meanings import (
     add,
     divide,
@@ -23,7 +24,6 @@ from actgrad.reading.meanings import (
     less_equal,
     logical_or,
     multiply,
-    polyval,
     subtract,
     where,
 )

@@ -8,7 +8,6 @@ takes the first argument; `_half` splits the derivative, as PyTorch and JAX do.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any
@@ -17,22 +16,17 @@ import numpy as np
 
 from actgrad.language.ops import OPS
 from actgrad.reading.arrays import Positions
-from actgrad.reading.refusal import HOST, mixes, refuse
+from actgrad.reading.refusal import mixes, refuse
 from actgrad.reading.symbol import (
     Symbol,
     apply,
     detached,
-    given,
-    is_symbolic,
     made,
     number,
     truth,
-    whole,
 )
 
 Number = Any
-
-COMPENSATED_SUM: bool = sys.version_info >= (3, 12)
 
 
 def _operation(op: str) -> Callable[..., Number]:
@@ -59,14 +53,14 @@ logical_and, logical_or, logical_not = map(_operation, ("and", "or", "not"))
 
 
 def add(x: Number, y: Number, alpha: Number = 1) -> Number:
-    return apply("add", x, _scaled(y, alpha))
+    return apply("add", x, scaled(y, alpha))
 
 
 def subtract(x: Number, y: Number, alpha: Number = 1) -> Number:
-    return apply("sub", x, _scaled(y, alpha))
+    return apply("sub", x, scaled(y, alpha))
 
 
-def _scaled(y: Number, alpha: Number) -> Number:
+def scaled(y: Number, alpha: Number) -> Number:
     return y if isinstance(alpha, (int, float)) and alpha == 1 else multiply(alpha, y)
 
 
@@ -209,42 +203,6 @@ def _extreme(better: Callable[[Number, Number], Number], name: str) -> Callable[
 python_max, python_min = _extreme(greater, "max"), _extreme(less, "min")
 
 
-def round_decimals(x: Number, digits: int = 0) -> Number:
-    """NumPy's and PyTorch's: a float, so a -0.0 stays; the product is rounded, not the digits."""
-    if digits == 0:
-        return rint(x)
-    scale = 10.0 ** abs(digits)
-    if digits < 0:
-        return multiply(rint(divide(x, scale)), scale)
-    return divide(rint(multiply(x, scale)), scale)
-
-
-def python_round(x: Number, digits: int | None = None) -> Number:
-    """Python's own: the decimal that is nearest to the exact value of x, and the even one of two."""
-    if digits is None:
-        return whole("round", x)
-    if digits == 0:
-        return rint(x)
-    scale = 10.0 ** abs(digits)
-    if digits < 0:
-        quotient = divide(x, scale)
-        below = floor(quotient)
-        beyond = subtract(x, multiply(add(below, 0.5), scale))
-        return multiply(_to_nearest(quotient, below, beyond), scale)
-    product = multiply(x, scale)
-    # The product is rounded, perhaps to a tie: its error, by parts of x short enough to be exact.
-    part = divide(rint(multiply(x, 2048.0)), 2048.0)
-    rest = multiply(subtract(x, part), scale)
-    beyond = add(subtract(multiply(part, scale), product), rest)
-    return divide(_to_nearest(product, floor(product), beyond), scale)
-
-
-def _to_nearest(x: Number, below: Number, beyond: Number) -> Number:
-    tie = equal(subtract(x, below), 0.5)
-    up = where(less(0, beyond), add(below, 1), where(less(beyond, 0), below, rint(x)))
-    return where(tie, up, rint(x))
-
-
 def any_of(values: Any) -> Number:
     if isinstance(values, Symbol):
         mixes("any")
@@ -263,34 +221,6 @@ def python_any(values: Iterable[Any]) -> Number:
 
 def python_all(values: Iterable[Any]) -> Number:
     return all_of(values if isinstance(values, Symbol) else list(values))
-
-
-def python_sum(values: Any, start: Number = 0) -> Number:
-    """Python's `sum`, which since 3.12 adds up what its roundings lose."""
-    if isinstance(values, Symbol):
-        mixes("sum")
-    row = [start, *values]
-    if not is_symbolic(row) or not COMPENSATED_SUM:
-        return sum(row[1:], start)
-    high: Number = 0.0
-    low: Number = 0.0
-    for value in row:
-        together = add(high, value)
-        lost = where(
-            less(absolute(high), absolute(value)),
-            add(subtract(value, together), high),
-            add(subtract(high, together), value),
-        )
-        high, low = together, add(low, lost)
-    compensated = add(high, where(is_finite(low), low, 0.0))
-    symbols = [value for value in row if isinstance(value, Symbol)]
-    return given(compensated, *(part for value in symbols for part in (number(value), 1.0)))
-
-
-def dot(x: Any, y: Any) -> Number:
-    if isinstance(x, Symbol) or isinstance(y, Symbol):
-        mixes("dot")
-    return np.dot(np.asarray(x, dtype=object), np.asarray(y, dtype=object))
 
 
 def clip(x: Number, low: Number = None, high: Number = None) -> Number:
@@ -314,11 +244,6 @@ def clip_half(x: Number, low: Number = None, high: Number = None) -> Number:
 
 def lax_clamp(low: Number, x: Number, high: Number) -> Number:
     return clip_open(x, low, high)
-
-
-def polyval(coefficients: Sequence[Number], x: Number) -> Number:
-    """Highest power first, by Horner's rule."""
-    return reduce(lambda value, c: value * x + c, coefficients, 0.0)
 
 
 def sign(x: Number) -> Number:
@@ -349,17 +274,6 @@ def is_finite(x: Number) -> Number:
     return less(absolute(x), math.inf)
 
 
-def nan_to_num(
-    x: Number, nan: Number = 0.0, posinf: Number = None, neginf: Number = None
-) -> Number:
-    """Numbers in the place of nan and of the infinities; without them the largest of the dtype, which
-    are float64's here: refuse to guess another."""
-    nan = 0.0 if nan is None else nan
-    largest = float(np.finfo(np.float64).max)
-    high, low = (largest if posinf is None else posinf), (-largest if neginf is None else neginf)
-    return where(is_nan(x), nan, where(is_posinf(x), high, where(is_neginf(x), low, x)))
-
-
 def is_close(a: Number, b: Number, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> Number:
     difference = absolute(subtract(a, b))
     relative = multiply(rel_tol, python_max(absolute(a), absolute(b)))
@@ -381,192 +295,9 @@ def signbit(x: Number) -> Number:
     return less(copysign(1, x), 0)
 
 
-def floor_divmod(x: Number, y: Number) -> tuple[Number, Number]:
-    return floor_divide(x, y), mod(x, y)
-
-
-def norm(*values: Number) -> Number:
-    """`math.hypot` of any number of coordinates."""
-    return reduce(hypot, values) if len(values) > 1 else absolute(*values)
-
-
-def distance(x: Sequence[Number], y: Sequence[Number]) -> Number:
-    return norm(*(subtract(a, b) for a, b in zip(x, y, strict=True)))
-
-
-def sum_product(x: Iterable[Number], y: Iterable[Number]) -> Number:
-    return reduce(add, (multiply(a, b) for a, b in zip(x, y, strict=True)), 0)
-
-
-def fmod(x: Number, y: Number) -> Number:
-    """C's remainder, with the sign of x; its slope at zero is one, as beside it."""
-    y = absolute(y)
-    return where(less(absolute(x), y), x, copysign(mod(absolute(x), y), x))
-
-
-def remainder_nearest(x: Number, y: Number) -> Number:
-    """IEEE's remainder, by exact steps; of two nearest multiples the even one."""
-    size, y = absolute(x), absolute(y)
-    rest = mod(size, y)
-    other = subtract(y, rest)
-    even = subtract(rest, multiply(2.0, mod(multiply(0.5, subtract(size, rest)), y)))
-    found = where(less(rest, other), rest, where(less(other, rest), negative(other), even))
-    return where(is_inf(y), x, multiply(copysign(1.0, x), found))
-
-
-def modf(x: Number) -> tuple[Number, Number]:
-    """The part behind the point, with the sign of x, and the whole part."""
-    whole = trunc(x)
-    rest = where(less(x, 0), negative(subtract(whole, x)), subtract(x, whole))
-    return where(less(absolute(x), 1.0), x, where(is_inf(x), copysign(0.0, x), rest)), whole
-
-
 def absolute_jax(x: Number) -> Number:
     """JAX's, with the derivative of the right side at 0."""
     return where(less(x, 0), negative(x), add(x, 0.0))
-
-
-def angle(x: Number) -> Number:
-    """Of a real number: 0, or pi where it is negative."""
-    return where(less(x, 0), math.pi, where(is_nan(x), x, 0.0))
-
-
-def fraction(x: Number) -> Number:
-    return subtract(x, trunc(x))
-
-
-def degrees(x: Number) -> Number:
-    return multiply(x, 180 / math.pi)
-
-
-def radians(x: Number) -> Number:
-    return multiply(x, math.pi / 180)
-
-
-def fma(x: Number, y: Number, z: Number) -> Number:
-    return add(multiply(x, y), z)
-
-
-def addcmul(x: Number, a: Number, b: Number, value: Number = 1) -> Number:
-    return add(x, _scaled(multiply(a, b), value))
-
-
-def addcdiv(x: Number, a: Number, b: Number, value: Number = 1) -> Number:
-    return add(x, _scaled(divide(a, b), value))
-
-
-def ldexp(x: Number, exponent: Number) -> Number:
-    return multiply(x, exp2(exponent))
-
-
-def square(x: Number) -> Number:
-    return multiply(x, x)
-
-
-def cube(x: Number) -> Number:
-    return multiply(multiply(x, x), x)
-
-
-def reciprocal(x: Number) -> Number:
-    return divide(1.0, x)
-
-
-def rsqrt(x: Number) -> Number:
-    return divide(1.0, sqrt(x))
-
-
-def lerp(start: Number, end: Number, weight: Number) -> Number:
-    return add(start, multiply(weight, subtract(end, start)))
-
-
-def logaddexp(x: Number, y: Number) -> Number:
-    return add(y, apply("softplus", subtract(x, y)))
-
-
-def logaddexp2(x: Number, y: Number) -> Number:
-    scale = math.log(2.0)
-    return add(y, divide(apply("softplus", multiply(scale, subtract(x, y))), scale))
-
-
-def xlogy(x: Number, y: Number) -> Number:
-    return where(logical_and(equal(x, 0), logical_not(is_nan(y))), 0, multiply(x, log(y)))
-
-
-def xlog1py(x: Number, y: Number) -> Number:
-    return where(logical_and(equal(x, 0), logical_not(is_nan(y))), 0, multiply(x, log1p(y)))
-
-
-def entropy_term(x: Number) -> Number:
-    """-x log x, 0 at 0."""
-    inside = where(equal(x, 0), 0.0, -math.inf)
-    return where(is_nan(x), x, where(less(0, x), negative(multiply(x, log(x))), inside))
-
-
-def sinc(x: Number) -> Number:
-    """NumPy's sin(pi x) / (pi x), 1 at 0."""
-    angle = multiply(math.pi, x)
-    return where(equal(x, 0), 1, divide(sin(angle), angle))
-
-
-def normal_cdf(x: Number) -> Number:
-    return multiply(0.5, erfc(multiply(x, -math.sqrt(0.5))))
-
-
-def logit(x: Number, eps: Number = None) -> Number:
-    x = x if eps is None else clip(x, eps, subtract(1, eps))
-    return subtract(log(x), log1p(negative(x)))
-
-
-def exp10(x: Number) -> Number:
-    return power(10.0, x)
-
-
-def round_away(x: Number, rounding_method: Any = 0) -> Number:
-    """JAX's `lax.round`: ties away from zero by default."""
-    if int(rounding_method):
-        return rint(x)
-    # Not floor(|x| + 0.5), whose sum is rounded: 0.49999999999999994 is nearer to 0.
-    size = absolute(x)
-    below = floor(size)
-    return copysign(where(less(subtract(size, below), 0.5), below, add(below, 1)), x)
-
-
-def python_divide(x: Number, y: Number, rounding_mode: str | None = None) -> Number:
-    """PyTorch's `div`: its "floor" is Python's `//`."""
-    if rounding_mode is None:
-        return divide(x, y)
-    if rounding_mode == "floor":
-        return floor_divide(x, y)
-    if rounding_mode == "trunc":
-        return trunc(divide(x, y))
-    refuse(f"`rounding_mode={rounding_mode!r}`", 'Give None, "floor" or "trunc".')
-
-
-def quotient_floor(x: Number, y: Number) -> Number:
-    """TensorFlow's `floordiv`: the floor of the rounded quotient."""
-    return floor(divide(x, y))
-
-
-def truncate_divide(x: Number, y: Number) -> Number:
-    return trunc(divide(x, y))
-
-
-def divide_no_nan(x: Number, y: Number) -> Number:
-    return where(equal(y, 0), 0, divide(x, y))
-
-
-def multiply_no_nan(x: Number, y: Number) -> Number:
-    return where(equal(y, 0), 0, multiply(x, y))
-
-
-def is_integer(x: Number) -> Number:
-    return equal(floor(x), x)
-
-
-def factorial(x: Number) -> Number:
-    if isinstance(x, Symbol):
-        refuse("`math.factorial` of an input cannot be read", "Compute it of constants. " + HOST)
-    return math.factorial(x)
 
 
 def clip_below(x: Number, low: Number) -> Number:
@@ -575,16 +306,3 @@ def clip_below(x: Number, low: Number) -> Number:
 
 def clip_above(x: Number, high: Number) -> Number:
     return clip(x, None, high)
-
-
-def reciprocal_no_nan(x: Number) -> Number:
-    return divide_no_nan(1.0, x)
-
-
-def divide_zero(x: Number, y: Number) -> Number:
-    """TensorFlow's `xdivy`: 0 where x is 0."""
-    return where(equal(x, 0), 0, divide(x, y))
-
-
-def squared_difference(x: Number, y: Number) -> Number:
-    return square(subtract(x, y))

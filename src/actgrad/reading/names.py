@@ -15,10 +15,21 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ImpureError
-from actgrad.reading import arrays, casts, flow, lookups, meanings, shipped, stacks
+from actgrad.reading import (
+    arrays,
+    casts,
+    flow,
+    formulas,
+    lookups,
+    meanings,
+    roundings,
+    shipped,
+    stacks,
+)
 from actgrad.reading.binding import bind, in_place
+from actgrad.reading.reader import unknown
 from actgrad.reading.refusal import HOST, mixes, refuse
-from actgrad.reading.symbol import Symbol, is_symbolic, unknown
+from actgrad.reading.symbol import Symbol, is_symbolic
 from actgrad.reading.tables import METHODS, NAMES
 from actgrad.reading.tokens import is_token
 
@@ -135,7 +146,7 @@ def _named(text: str, path: str) -> Meaning:
         return _random(path)
     if text in {"true", "false"}:
         return lambda *args, **kwargs: text == "true"
-    for module in (meanings, shipped, stacks, lookups, casts, flow, arrays):
+    for module in (meanings, formulas, roundings, shipped, stacks, lookups, casts, flow, arrays):
         if text in vars(module):
             found: Meaning = vars(module)[text]
             return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from actgrad.errors import MixingError, TraceError
 
@@ -69,3 +70,16 @@ def place(filename: str, line: int, name: str) -> str:
 def brief(value: object) -> str:
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def name_of(function: Any) -> str:
+    return getattr(function, "__name__", None) or name_of(getattr(function, "func", type(function)))
+
+
+def definition(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    call = getattr(type(function), "__call__", None)  # noqa: B004
+    methods = function, getattr(function, "__func__", None), call
+    code = next(filter(None, (getattr(method, "__code__", None) for method in methods)), None)
+    return place(code.co_filename, code.co_firstlineno, code.co_name) if code else ""

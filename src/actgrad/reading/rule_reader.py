@@ -21,7 +21,7 @@ from actgrad.language.expression import Expr, const, make, substitute, var
 from actgrad.language.program import Kind, Program, Value
 from actgrad.reading import witness
 from actgrad.reading.function import on_host, read
-from actgrad.reading.paths import definition
+from actgrad.reading.refusal import definition
 from actgrad.reading.signature import (
     Signature,
     entry_by_entry,

@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, const, is_const, substitute, var, variables
 from actgrad.reading.linear import is_linear, measures_linear
+from actgrad.reading.reader import reader, reading
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, given, number, reader, reading
+from actgrad.reading.symbol import Symbol, given, number
 
 Parts = tuple[Any, list[Any], Callable[..., Any], Sequence[int]]
 """The outputs of a function, its inputs, the function of its gradients, and the outputs that have none."""

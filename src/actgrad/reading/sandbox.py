@@ -9,9 +9,6 @@ After each run the copies are compared with what they were: a function that chan
 from __future__ import annotations
 
 import abc
-import array
-import builtins
-import collections
 import datetime
 import functools
 import inspect
@@ -24,48 +21,24 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ImpureError, MixingError, UnboundedError
-from actgrad.reading import flow, lookups, meanings, names, objects
-from actgrad.reading.refusal import HOST, refuse
-from actgrad.reading.symbol import Symbol, is_symbolic, reader, unknown
+from actgrad.reading import flow, lookups, names, objects
+from actgrad.reading.impure import IMPURE_MODULES, IMPURE_OBJECTS, Clock, Refusing, draws, impure
+from actgrad.reading.library_code import Module, Opaque
+from actgrad.reading.origins import is_library, is_tensor, path_of, root_of
+from actgrad.reading.python_builtins import symbolic_builtins
+from actgrad.reading.reader import unknown
+from actgrad.reading.snapshots import (
+    LIBRARY_CONTAINERS,
+    SNAPSHOT,
+    attributes_of,
+    changed_names,
+    contents_of,
+    own_names,
+    same_items,
+)
+from actgrad.reading.symbol import Symbol
 from actgrad.reading.wrappers import unwrap
 
-_IMPURE_BUILTINS = (
-    "print",
-    "input",
-    "open",
-    "exec",
-    "eval",
-    "breakpoint",
-    "globals",
-    "setattr",
-    "delattr",
-)
-_IMPURE_MODULES = frozenset(
-    {
-        *("random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess"),
-        *("threading", "logging", "pathlib", "tempfile"),
-    }
-)
-_IMPURE_NAMES = frozenset(
-    [
-        "rand",
-        "randn",
-        "randint",
-        "rand_like",
-        "randn_like",
-        "normal",
-        "bernoulli",
-        "save",
-        "load",
-        "print",
-    ]
-)
-
-
-_IMPURE_OBJECTS = (
-    "random.", "_random.", "io.", "_io.", "os.", "posix.", "logging.", "socket.", "subprocess.",
-    "pathlib.", "tempfile.", "numpy.random.",
-)  # fmt: skip
 _OWN = ("actgrad.activation.", "actgrad.language.", "actgrad.reading.", "actgrad.frameworks.")
 _CLOCKS = (datetime.datetime, datetime.date)
 
@@ -79,7 +52,7 @@ class Environment:
         self._names: dict[int, str | None] = {}
         self._globals: dict[int, dict[str, Any]] = {}
         self._checks: list[Callable[[], str | None]] = []
-        self._builtins = _symbolic_builtins() | {"__import__": self._import}
+        self._builtins = symbolic_builtins() | {"__import__": self._import}
         self.uses_frameworks = False
 
     def _import(self, *args: Any, **kwargs: Any) -> Any:
@@ -123,7 +96,7 @@ class Environment:
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, types.ModuleType):
-            return _Module(self, value)
+            return Module(self, value)
         if isinstance(value, (list, dict, set, bytearray)) and type(value) in (
             list,
             dict,
@@ -138,7 +111,7 @@ class Environment:
         switch = names.meaning(type(value))
         if isinstance(switch, type) and issubclass(switch, flow.Detached):
             return switch(getattr(value, "mode", None))
-        if _is_tensor(value):
+        if is_tensor(value):
             self.uses_frameworks = True
             return lookups.constant_tensor(value)
         known = names.meaning(value) if callable(value) else None
@@ -161,7 +134,7 @@ class Environment:
             return self._builtin_method(value, owner)
         if isinstance(value, (np.ufunc, types.BuiltinFunctionType)):
             return self._opaque(value)
-        if _root(value) in names.ROOTS and not _path(type(value)).startswith(_IMPURE_OBJECTS):
+        if root_of(value) in names.ROOTS and not path_of(type(value)).startswith(IMPURE_OBJECTS):
             return self._opaque(value)
         return self._instance(value)
 
@@ -169,14 +142,14 @@ class Environment:
 
     def _function(self, function: types.FunctionType) -> Any:
         # Of the builtins none is written in Python; a function that `exec` defined says it is one.
-        root = "" if _root(function) == "builtins" else _root(function)
-        if root in _IMPURE_MODULES:
-            return _impure(f"{root}.{function.__name__}")
+        root = "" if root_of(function) == "builtins" else root_of(function)
+        if root in IMPURE_MODULES:
+            return impure(f"{root}.{function.__name__}")
         if root in names.ROOTS:
             return self._followed(function)
         if root in sys.stdlib_module_names and root not in {"__main__", "this"}:
             return function
-        if hasattr(function, "__actgrad_reads__") or _path(function).startswith(_OWN):
+        if hasattr(function, "__actgrad_reads__") or path_of(function).startswith(_OWN):
             return function
         return self._copied(function)
 
@@ -184,8 +157,8 @@ class Environment:
         """A library's function that has no meaning of its own: its Python code is read like a user's,
         and what stops the reading is told as a refusal of this function."""
         path = names.public_name(function)
-        if _draws(path):
-            return _impure(path)
+        if draws(path):
+            return impure(path)
         copies: list[Any] = []
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -216,7 +189,7 @@ class Environment:
         self._checks.append(
             lambda: (
                 None
-                if _same(vars(copy), attributes)
+                if same_items(vars(copy), attributes)
                 else f"an attribute of the function {function.__name__!r}"
             )
         )
@@ -254,16 +227,16 @@ class Environment:
             self._originals.append(original)
             self._globals[id(original)] = namespace = dict(original)
             namespace["__builtins__"] = self._builtins
-            self._checks.append(lambda: _changed_names(namespace))
-            namespace[_SNAPSHOT] = {}
+            self._checks.append(lambda: changed_names(namespace))
+            namespace[SNAPSHOT] = {}
         return self._globals[id(original)]
 
     def _fill(self, namespace: dict[str, Any], function: types.FunctionType) -> None:
         """Put in copies of the names that the function mentions."""
         original = function.__globals__
-        snapshot = namespace[_SNAPSHOT]
+        snapshot = namespace[SNAPSHOT]
         if not snapshot:
-            snapshot.update({key: item for key, item in namespace.items() if key != _SNAPSHOT})
+            snapshot.update({key: item for key, item in namespace.items() if key != SNAPSHOT})
         for name in _names(function.__code__):
             if name in original and name != "__builtins__":
                 namespace[name] = snapshot[name] = self.copy(original[name], name)
@@ -283,7 +256,7 @@ class Environment:
         else:
             copy.update({key: self.copy(item) for key, item in value.items()})
             before = dict(copy)
-        self._checks.append(lambda: None if _same(copy, before) else self._called(value))
+        self._checks.append(lambda: None if same_items(copy, before) else self._called(value))
         return copy
 
     def _array(self, value: np.ndarray[Any, Any]) -> Any:
@@ -301,14 +274,14 @@ class Environment:
         if known is not None:
             return known
         if kind in _CLOCKS:
-            return _Clock(kind)
+            return Clock(kind)
         if (
-            _is_library(kind)
+            is_library(kind)
             or type(kind) not in (type, abc.ABCMeta)
-            or _path(kind).startswith(_OWN)
+            or path_of(kind).startswith(_OWN)
         ):
             return kind
-        bases = tuple(base if _is_library(base) else self.copy(base) for base in kind.__bases__)
+        bases = tuple(base if is_library(base) else self.copy(base) for base in kind.__bases__)
         body = {
             name: item
             for name, item in vars(kind).items()
@@ -320,9 +293,9 @@ class Environment:
         for name, item in body.items():
             if not name.startswith("__") or isinstance(item, _METHODS):
                 setattr(shadow, name, self._member(item))
-        before = _own_names(shadow)
+        before = own_names(shadow)
         self._checks.append(
-            lambda: None if _same(_own_names(shadow), before) else f"the class {kind.__name__}"
+            lambda: None if same_items(own_names(shadow), before) else f"the class {kind.__name__}"
         )
         return shadow
 
@@ -346,11 +319,11 @@ class Environment:
         interpolant = lookups.stand_in(value)
         if interpolant is not None:
             return interpolant
-        if _path(kind).startswith(_IMPURE_OBJECTS) and not isinstance(value, tuple):
-            return _Refusing(_path(kind))
-        if kind in _LIBRARY_CONTAINERS:
+        if path_of(kind).startswith(IMPURE_OBJECTS) and not isinstance(value, tuple):
+            return Refusing(path_of(kind))
+        if kind in LIBRARY_CONTAINERS:
             return self._watched(copy_of(value), value)
-        if hasattr(kind, "__actgrad_reads__") or _is_library(kind):
+        if hasattr(kind, "__actgrad_reads__") or is_library(kind):
             return value
         shadow = self.copy(kind)
         if shadow is kind:
@@ -365,18 +338,18 @@ class Environment:
         self._copies[id(value)] = copy
         if base is not object:
             _FILLED[base](copy, value)
-        for name, item in _attributes(value).items():
+        for name, item in attributes_of(value).items():
             object.__setattr__(copy, name, self.copy(item))
         return self._watched(copy, value)
 
     def _watched(self, copy: Any, value: Any) -> Any:
         name = self._called(value)
-        parts = [_attributes] + [_contents] * isinstance(value, Iterable)
+        parts = [attributes_of] + [contents_of] * isinstance(value, Iterable)
         before = [part(copy) for part in parts]
         self._checks.append(
             lambda: (
                 None
-                if all(_same(part(copy), old) for part, old in zip(parts, before, strict=True))
+                if all(same_items(part(copy), old) for part, old in zip(parts, before, strict=True))
                 else name
             )
         )
@@ -393,7 +366,7 @@ class Environment:
 
     def _opaque(self, value: Any) -> Any:
         """Software that cannot be followed: plain arguments pass, symbols are refused."""
-        if isinstance(value, types.BuiltinFunctionType) and _root(value) in {
+        if isinstance(value, types.BuiltinFunctionType) and root_of(value) in {
             "builtins",
             "_operator",
             "_functools",
@@ -402,9 +375,9 @@ class Environment:
         if not callable(value):
             return value
         path = names.public_name(value)
-        if _root(value) in _IMPURE_MODULES or _draws(path) or _draws(_path(value)):
-            return _impure(path)
-        return _Opaque(self, value)
+        if root_of(value) in IMPURE_MODULES or draws(path) or draws(path_of(value)):
+            return impure(path)
+        return Opaque(self, value)
 
 
 _METHODS = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
@@ -414,30 +387,6 @@ _FILLED: dict[type, Callable[..., Any]] = {
     dict: dict.update,
     set: set.update,
 }
-_LIBRARY_CONTAINERS = (
-    collections.deque,
-    collections.defaultdict,
-    collections.OrderedDict,
-    collections.Counter,
-    array.array,
-)
-
-
-_TENSORS = frozenset({"torch", "tensorflow", "jax", "jaxlib"})
-
-
-def _is_tensor(value: Any) -> bool:
-    """Whether it is a constant array of a tensor library."""
-    return _root(type(value)) in _TENSORS and hasattr(value, "shape") and hasattr(value, "dtype")
-
-
-def _is_library(kind: type) -> bool:
-    root = _root(kind)
-    return root != "__main__" and (root in sys.stdlib_module_names or root in names.ROOTS)
-
-
-def _own_names(kind: type) -> dict[str, Any]:
-    return {name: item for name, item in vars(kind).items() if not name.startswith(("__", "_abc_"))}
 
 
 class _Cached:
@@ -451,218 +400,8 @@ class _Cached:
         return self if instance is None else self.function(instance)
 
 
-def _attributes(value: Any) -> dict[str, Any]:
-    """What an object holds, in its `__dict__` and in its slots."""
-    slots = {
-        name: getattr(value, name)
-        for kind in type(value).__mro__
-        for name, item in vars(kind).items()
-        if isinstance(item, types.MemberDescriptorType)
-        and not _is_library(kind)
-        and hasattr(value, name)
-    }
-    return slots | getattr(value, "__dict__", {})
-
-
-def _contents(value: Any) -> Any:
-    if isinstance(value, dict):
-        return dict(value)
-    return list(value) if isinstance(value, (list, tuple, set, *_LIBRARY_CONTAINERS)) else []
-
-
-_SNAPSHOT = "__actgrad_snapshot__"
-# Python writes the second of these when a warning is given.
-_NOT_THE_USERS = frozenset({_SNAPSHOT, "__warningregistry__"})
-
-
-def _changed_names(namespace: dict[str, Any]) -> str | None:
-    before = namespace[_SNAPSHOT]
-    for name, value in namespace.items():
-        if name not in _NOT_THE_USERS and before.get(name, namespace) is not value:
-            if name in before:
-                namespace[name] = before[name]
-            return f"the global variable {name!r}"
-    return None
-
-
-def _same(now: Any, before: Any) -> bool:
-    if len(now) != len(before):
-        return False
-    if isinstance(now, dict):
-        return all(key in before and before[key] is item for key, item in now.items())
-    return all(a is b for a, b in zip(now, before, strict=True))
-
-
 def _names(code: types.CodeType) -> Iterator[str]:
     yield from code.co_names
     for item in code.co_consts:
         if isinstance(item, types.CodeType):
             yield from _names(item)
-
-
-def _root(value: Any) -> str:
-    """The top module in which a value is at home; a function where it was written, whatever it
-    says that it wraps."""
-    if isinstance(value, types.FunctionType):
-        return str(value.__globals__.get("__name__") or "").partition(".")[0]
-    module = getattr(value, "__module__", None)
-    if not isinstance(module, str):
-        module = type(value).__module__
-    return module.partition(".")[0]
-
-
-def _path(value: Any) -> str:
-    module = getattr(value, "__module__", None)
-    name = getattr(value, "__name__", None) or type(value).__name__
-    return f"{module}.{name}" if module else name
-
-
-def _draws(path: str) -> bool:
-    """Whether a library's function draws random numbers, by its module or its name."""
-    root, *folders = path.split(".")
-    if root not in names.ROOTS or not folders:
-        return False
-    name = folders.pop()
-    random = any(part == "random" or part.endswith("random_ops") for part in folders)
-    return random or name in _IMPURE_NAMES
-
-
-class _Module:
-    """A module whose functions stand in for symbols as well; looked into only as far as it is used."""
-
-    __actgrad_reads__ = True
-
-    def __init__(self, environment: Environment, module: types.ModuleType) -> None:
-        self.__dict__["_environment"], self.__dict__["_module"] = environment, module
-
-    def __getattr__(self, name: str) -> Any:
-        path = self._module.__name__
-        root = path.partition(".")[0]
-        value = getattr(self._module, name)
-        if root in names.ROOTS and root not in {"numpy", "math", "scipy", "builtins"}:
-            self._environment.uses_frameworks = True
-        if callable(value) and (root in _IMPURE_MODULES or _draws(f"{path}.{name}")):
-            return _impure(f"{path}.{name}")
-        return self._environment.copy(value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        _impure(f"{self._module.__name__}.{name} = ...")()
-
-
-class _Opaque:
-    """A library's function, or an object that can be called, whose code cannot be followed."""
-
-    __actgrad_reads__ = True
-
-    def __init__(self, environment: Environment, value: Any) -> None:
-        self._environment, self._value = environment, value
-        self.__name__ = getattr(value, "__name__", None) or type(value).__name__
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if names.stands_in(args, kwargs):
-            unknown(names.public_name(self._value))
-        return self._value(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._environment.copy(getattr(self._value, name))
-
-
-class _Refusing:
-    """Stands for an object that acts on the world."""
-
-    __actgrad_reads__ = True
-
-    def __init__(self, path: str) -> None:
-        self.__dict__["_path"] = path
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name not in {"__enter__", "__getitem__", "__call__"}:
-            raise AttributeError(name)
-        return _impure(f"{self._path}.{name}")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        _impure(self._path)()
-
-    __enter__ = __iter__ = __getitem__ = __call__
-
-
-class _Clock:
-    """Stands for `datetime` and `date`, which tell the time."""
-
-    __actgrad_reads__ = True
-
-    def __init__(self, kind: Any) -> None:
-        self._kind = kind
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._kind, name)
-        return (
-            _impure(f"{self._kind.__name__}.{name}")
-            if name in {"now", "today", "utcnow"}
-            else found
-        )
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._kind(*args, **kwargs)
-
-
-def _impure(name: str) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        refuse(
-            f"`{name}` does more than compute a number, and would act once, while the function is read, "
-            f"and never again",
-            "Pass what varies as an input or a parameter. " + HOST,
-            ImpureError,
-        )
-
-    return call
-
-
-def _symbolic_range(*bounds: Any) -> Iterator[Any] | range:
-    """`range`, also up to a symbolic bound: one decision per turn."""
-    if not is_symbolic(bounds):
-        return range(*bounds)
-    for bound in bounds:
-        if isinstance(bound, Symbol):
-            reader().settle(bound.expr)
-    start, stop, step = (0, bounds[0], 1) if len(bounds) == 1 else (*bounds, 1)[:3]
-    if isinstance(step, Symbol):
-        refuse("`range` with a symbolic step cannot be read", "Use a step that is a plain number.")
-    return _count(start, stop, step)
-
-
-def _count(start: Any, stop: Any, step: int) -> Iterator[Any]:
-    while (start < stop) if step > 0 else (start > stop):
-        yield start
-        start = start + step
-
-
-def _symbolic_type(*args: Any) -> Any:
-    if len(args) == 1 and isinstance(args[0], Symbol):
-        return names.KINDS[bool if args[0].expr.boolean else float]
-    return type(*args)
-
-
-def _symbolic_pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
-    if modulus is not None:
-        return pow(base, exponent, modulus)
-    if isinstance(base, Symbol) or isinstance(exponent, Symbol):
-        return base**exponent
-    try:
-        return base**exponent
-    except ArithmeticError:
-        return meanings.power(base, exponent)
-
-
-@functools.cache
-def _symbolic_builtins() -> dict[str, Any]:
-    changed: dict[str, Any] = {
-        name: names.meaning(getattr(builtins, name))
-        for name in ("abs", "max", "min", "any", "all", "round", "sum")
-    }
-    changed.update({kind.__name__: stand_in for kind, stand_in in names.KINDS.items()})
-    changed.update(range=_symbolic_range, type=_symbolic_type, pow=_symbolic_pow)
-    changed.update({name: _impure(name) for name in _IMPURE_BUILTINS})
-    return vars(builtins) | changed

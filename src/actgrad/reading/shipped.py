@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from actgrad.errors import ImpureError
+from actgrad.reading.formulas import normal_cdf, square
 from actgrad.reading.meanings import (
     absolute,
     add,
@@ -26,11 +27,9 @@ from actgrad.reading.meanings import (
     logical_or,
     multiply,
     negative,
-    normal_cdf,
     rint,
     sigmoid,
     sqrt,
-    square,
     subtract,
     tanh,
     where,

@@ -13,7 +13,7 @@ import numpy as np
 from actgrad.errors import DefinitionError
 from actgrad.language.program import Value
 from actgrad.reading import names
-from actgrad.reading.paths import definition
+from actgrad.reading.refusal import definition
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from actgrad.reading.formulas import square
 from actgrad.reading.meanings import (
     absolute,
     add,
@@ -24,12 +25,12 @@ from actgrad.reading.meanings import (
     minimum_half,
     multiply,
     sqrt,
-    square,
     stop_gradient,
     subtract,
 )
+from actgrad.reading.reader import reader
 from actgrad.reading.refusal import mixes, refuse
-from actgrad.reading.symbol import Symbol, apply, is_symbolic, reader, refuse_forms
+from actgrad.reading.symbol import Symbol, apply, is_symbolic, refuse_forms
 
 Number = Any
 

@@ -9,60 +9,19 @@ from __future__ import annotations
 
 import math
 import operator
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import numpy as np
 
-from actgrad.errors import ImpureError, TraceError
+from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, const, make, show, var, variables
 from actgrad.language.rewrite import build
+from actgrad.reading.reader import is_detached, known, reader, table_method, unknown
 from actgrad.reading.refusal import COPY_FIRST, HOST, brief, mixes, refuse, user_line
 from actgrad.reading.tokens import Shape, Token
 
 Form = tuple[Any, ...]
-
-
-class Reader(Protocol):
-    def decide(self, condition: Expr) -> bool: ...
-    def index(self, value: Expr) -> int: ...
-    def settle(self, value: Expr) -> None: ...
-    def count(self) -> None: ...
-    def method(self, name: str) -> Callable[..., Any] | None: ...
-    def meaning(self, function: Any) -> Callable[..., Any] | None: ...
-
-
-_active = threading.local()
-
-
-@contextmanager
-def reading(reader: Reader) -> Iterator[None]:
-    outer = getattr(_active, "reader", None), getattr(_active, "detached", False)
-    _active.reader, _active.detached = reader, False
-    try:
-        yield
-    finally:
-        _active.reader, _active.detached = outer
-
-
-def set_detached(detached: bool) -> bool:
-    """Whether what is computed from now on has the derivative 0, as under `torch.no_grad()`; what
-    was set before is returned."""
-    before: bool = getattr(_active, "detached", False)
-    _active.detached = detached
-    return before
-
-
-def reader() -> Reader:
-    current: Reader | None = getattr(_active, "reader", None)
-    if current is None:
-        raise ImpureError(
-            "a symbolic number was kept after its function had been read, and used again; "
-            "an activation must not store its input anywhere"
-        )
-    return current
 
 
 class Symbol:
@@ -129,7 +88,7 @@ class Symbol:
 
     @property
     def at(self) -> Any:
-        return _method("at")(self)
+        return table_method("at")(self)
 
     @property
     def T(self) -> NoReturn:
@@ -177,10 +136,10 @@ class Symbol:
         )
 
     def __getitem__(self, key: Any) -> Any:
-        return _method("__getitem__")(self, key)
+        return table_method("__getitem__")(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        _method("__setitem__")(self, key, value)
+        table_method("__setitem__")(self, key, value)
 
     def viewed(self, step: Any) -> Symbol:
         """Another view of the same numbers."""
@@ -220,7 +179,7 @@ class Symbol:
         return whole("trunc", self)
 
     def __round__(self, digits: int | None = None) -> Any:
-        return _method("__round__")(self, digits)
+        return table_method("__round__")(self, digits)
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return apply("floordiv", self, other), apply("mod", self, other)
@@ -289,10 +248,10 @@ class Symbol:
         name = f"numpy.{ufunc.__name__}"
         if method != "__call__":
             mixes(f"{name}.{method}")
-        return _known(ufunc, name)(*inputs, **kwargs)
+        return known(ufunc, name)(*inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return _known(function, f"numpy.{function.__name__}")(*args, **kwargs)
+        return known(function, f"numpy.{function.__name__}")(*args, **kwargs)
 
     @classmethod
     def __torch_function__(
@@ -316,26 +275,6 @@ class Symbol:
             )
         found = reader().meaning(function) or reader().method(name)
         return (found or unknown(f"torch.{name}"))(*args, **(kwargs or {}))
-
-
-def _method(name: str) -> Callable[..., Any]:
-    """A method that the reader's table has."""
-    found = reader().method(name)
-    assert found is not None, name
-    return found
-
-
-def _known(function: Any, name: str) -> Callable[..., Any]:
-    return reader().meaning(function) or unknown(name)
-
-
-def unknown(name: str, cause: BaseException | None = None) -> NoReturn:
-    """Refuse a library's function that has no meaning here."""
-    error = TraceError(
-        f"`{name}` is not among the operations that actgrad can read\n{user_line()}\n"
-        f"  Compose it of operations that are: docs/language.md lists them. {HOST}"
-    )
-    raise error from cause
 
 
 def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, Any], Any]:
@@ -380,7 +319,7 @@ def apply(op: str, *args: Any) -> Any:
     """
     args = tuple(arg if isinstance(arg, Symbol) else _alone(arg) for arg in args)
     if any(getattr(arg, "ndim", 0) for arg in args if not isinstance(arg, Symbol)):
-        return _method("over_arrays")(op, args)
+        return table_method("over_arrays")(op, args)
     if op == "select":
         condition, yes, no = args
         symbols = [truth(condition), number(yes), number(no)]
@@ -406,7 +345,7 @@ def made(expr: Expr, *parts: Symbol) -> Symbol:
     if len(shapes) > 1:
         refuse_forms()
     form, mask = shapes.pop() if shapes else (None, None)
-    if getattr(_active, "detached", False) and not expr.boolean:
+    if is_detached() and not expr.boolean:
         expr = detached(expr)
     return Symbol(expr, form, mask)
 

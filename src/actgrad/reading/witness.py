@@ -21,8 +21,8 @@ from actgrad.language.expression import plain, walk
 from actgrad.reading import custom, native, randomness
 from actgrad.reading.native import Array, Library, Run
 from actgrad.reading.original import IRREGULAR, SPECIAL, Original, attempt, points
-from actgrad.reading.paths import Reading, definition
-from actgrad.reading.refusal import COPY_FIRST, HOST, place
+from actgrad.reading.paths import Reading
+from actgrad.reading.refusal import COPY_FIRST, HOST, definition, place
 from actgrad.reading.rounding import differences, tolerance
 from actgrad.reading.signature import Signature
 

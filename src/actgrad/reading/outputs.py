@@ -1,0 +1,67 @@
+"""What a run of a function returned, as expressions: one number, a tuple of them, or a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Literal
+
+import numpy as np
+
+from actgrad.errors import TraceError
+from actgrad.language.expression import Expr
+from actgrad.reading.refusal import definition
+from actgrad.reading.symbol import Symbol, number
+
+Form = Literal["number", "tuple"] | tuple[str, ...]
+"""What a function returns: one number, a tuple of them, or a dict with these names (sorted)."""
+
+
+def described(form: Form | None) -> str:
+    if isinstance(form, tuple):
+        return f"a dict of {', '.join(map(repr, form)) or 'nothing'}"
+    return "several" if form == "tuple" else "one number"
+
+
+def _named_numbers(result: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """The numbers in a dict by name; of a sequence each one, as `name[i]`."""
+    for name, item in result.items():
+        if isinstance(item, (list, tuple)) or (isinstance(item, np.ndarray) and item.ndim == 1):
+            yield from ((f"{name}[{i}]", part) for i, part in enumerate(item))
+        else:
+            yield str(name), item
+
+
+def outputs_of(result: Any, copy: Any) -> tuple[tuple[Expr, ...], Form]:
+    form: Form = "number"
+    parts: tuple[Any, ...] = (result,)
+    if isinstance(result, dict):
+        named = dict(sorted(_named_numbers(result)))
+        form, parts = tuple(named), tuple(named.values())
+    elif isinstance(result, (tuple, list)):
+        form, parts = "tuple", tuple(result)
+    for part in parts:
+        if isinstance(part, np.ndarray) and part.ndim == 0:
+            part = part[()]
+        if not isinstance(part, Symbol) and not _is_number(part):
+            shown = "None (is a `return` missing on one path?)" if part is None else repr(part)[:80]
+            raise TraceError(
+                f"the result is not a number: {shown}\n{definition(copy)}\n"
+                f"  Every path must return one number (or one per gradient)."
+            )
+    return tuple(number(p[()] if isinstance(p, np.ndarray) else p).expr for p in parts), form
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (str, bytes, complex, np.complexfloating)) or value is None:
+        return False
+    if (
+        np.ndim(value)
+        if isinstance(value, (np.ndarray, list, tuple))
+        else getattr(value, "shape", ())
+    ):
+        return False
+    with suppress(Exception):
+        float(value)
+        return True
+    return False

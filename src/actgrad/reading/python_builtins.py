@@ -1,0 +1,62 @@
+"""Python's builtins as a function that is read sees them: `range`, `type` and `pow` take symbols."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from actgrad.reading import meanings, names
+from actgrad.reading.impure import IMPURE_BUILTINS, impure
+from actgrad.reading.reader import reader
+from actgrad.reading.refusal import refuse
+from actgrad.reading.symbol import Symbol, is_symbolic
+
+
+def _symbolic_range(*bounds: Any) -> Iterator[Any] | range:
+    """`range`, also up to a symbolic bound: one decision per turn."""
+    if not is_symbolic(bounds):
+        return range(*bounds)
+    for bound in bounds:
+        if isinstance(bound, Symbol):
+            reader().settle(bound.expr)
+    start, stop, step = (0, bounds[0], 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+    if isinstance(step, Symbol):
+        refuse("`range` with a symbolic step cannot be read", "Use a step that is a plain number.")
+    return _count(start, stop, step)
+
+
+def _count(start: Any, stop: Any, step: int) -> Iterator[Any]:
+    while (start < stop) if step > 0 else (start > stop):
+        yield start
+        start = start + step
+
+
+def _symbolic_type(*args: Any) -> Any:
+    if len(args) == 1 and isinstance(args[0], Symbol):
+        return names.KINDS[bool if args[0].expr.boolean else float]
+    return type(*args)
+
+
+def _symbolic_pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
+    if modulus is not None:
+        return pow(base, exponent, modulus)
+    if isinstance(base, Symbol) or isinstance(exponent, Symbol):
+        return base**exponent
+    try:
+        return base**exponent
+    except ArithmeticError:
+        return meanings.power(base, exponent)
+
+
+@functools.cache
+def symbolic_builtins() -> dict[str, Any]:
+    changed: dict[str, Any] = {
+        name: names.meaning(getattr(builtins, name))
+        for name in ("abs", "max", "min", "any", "all", "round", "sum")
+    }
+    changed.update({kind.__name__: stand_in for kind, stand_in in names.KINDS.items()})
+    changed.update(range=_symbolic_range, type=_symbolic_type, pow=_symbolic_pow)
+    changed.update({name: impure(name) for name in IMPURE_BUILTINS})
+    return vars(builtins) | changed

@@ -1,0 +1,76 @@
+"""The reader at work, which a symbol asks where Python needs a plain answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, Protocol
+
+from actgrad.errors import ImpureError, TraceError
+from actgrad.language.expression import Expr
+from actgrad.reading.refusal import HOST, user_line
+
+
+class Reader(Protocol):
+    def decide(self, condition: Expr) -> bool: ...
+    def index(self, value: Expr) -> int: ...
+    def settle(self, value: Expr) -> None: ...
+    def count(self) -> None: ...
+    def method(self, name: str) -> Callable[..., Any] | None: ...
+    def meaning(self, function: Any) -> Callable[..., Any] | None: ...
+
+
+_active = threading.local()
+
+
+@contextmanager
+def reading(reader: Reader) -> Iterator[None]:
+    outer = getattr(_active, "reader", None), getattr(_active, "detached", False)
+    _active.reader, _active.detached = reader, False
+    try:
+        yield
+    finally:
+        _active.reader, _active.detached = outer
+
+
+def set_detached(detached: bool) -> bool:
+    """Whether what is computed from now on has the derivative 0, as under `torch.no_grad()`; what
+    was set before is returned."""
+    before: bool = getattr(_active, "detached", False)
+    _active.detached = detached
+    return before
+
+
+def is_detached() -> bool:
+    return getattr(_active, "detached", False)
+
+
+def reader() -> Reader:
+    current: Reader | None = getattr(_active, "reader", None)
+    if current is None:
+        raise ImpureError(
+            "a symbolic number was kept after its function had been read, and used again; "
+            "an activation must not store its input anywhere"
+        )
+    return current
+
+
+def table_method(name: str) -> Callable[..., Any]:
+    """A method that the reader's table has."""
+    found = reader().method(name)
+    assert found is not None, name
+    return found
+
+
+def known(function: Any, name: str) -> Callable[..., Any]:
+    return reader().meaning(function) or unknown(name)
+
+
+def unknown(name: str, cause: BaseException | None = None) -> NoReturn:
+    """Refuse a library's function that has no meaning here."""
+    error = TraceError(
+        f"`{name}` is not among the operations that actgrad can read\n{user_line()}\n"
+        f"  Compose it of operations that are: docs/language.md lists them. {HOST}"
+    )
+    raise error from cause

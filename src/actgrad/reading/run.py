@@ -1,0 +1,135 @@
+"""One run of a function: its decisions are answered from a list, then with True, and noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from actgrad.errors import ImpureError, UnboundedError
+from actgrad.language.expression import Expr, const, variables
+from actgrad.language.rewrite import build
+from actgrad.reading import names
+from actgrad.reading.bounds import is_whole
+from actgrad.reading.facts import Facts
+from actgrad.reading.refusal import HOST, refuse
+
+MAX_PATHS = 4096
+MAX_DECISIONS = 2500
+MAX_PARAMETER_DECISIONS = 50
+"""After this many decisions on parameters alone, the loop that asks is one over a plain number."""
+MAX_ENTRY_DECISIONS = 3
+"""So too of the entries of a vector: then it is a list of options, such as a mask."""
+MAX_OPERATIONS = 500_000
+MAX_CHOICES = 64
+"""As many values an index may have that is no index of a constant table."""
+
+BOUND_IT = (
+    "Bound the loop, as in `for _ in range(20):` with a `break`, or write independent choices as "
+    "values (`max`, `min`, `np.where`), which cost no path. " + HOST
+)
+
+
+class NeedsPlain(BaseException):
+    """Python needs the plain value of a parameter. Not an Exception: the user's `except` must not see it."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+
+class Run:
+    """One run of the function: answers decisions from a list, then True, and notes them."""
+
+    def __init__(
+        self,
+        prefix: list[tuple[Expr, bool]],
+        parameters: frozenset[str],
+        entries: frozenset[str],
+        budget: list[int],
+        facts: Facts,
+        paths: int = 0,
+    ) -> None:
+        self.prefix = prefix
+        self.paths = paths
+        self.path: list[tuple[Expr, bool]] = []
+        self.facts = facts
+        self.parameters = parameters
+        self.entries = entries
+        self.budget = budget
+
+    def count(self) -> None:
+        self.budget[0] -= 1
+        if self.budget[0] < 0:
+            refuse(
+                f"reading the function took more than {MAX_OPERATIONS:,} operations: a loop does not end, "
+                f"or there are too many paths",
+                BOUND_IT,
+                UnboundedError,
+            )
+
+    def method(self, name: str) -> Callable[..., Any] | None:
+        return names.method(name)
+
+    def meaning(self, function: Any) -> Callable[..., Any] | None:
+        return names.meaning(function)
+
+    def settle(self, value: Expr) -> None:
+        names = variables(value)
+        if names and names <= self.parameters:
+            raise NeedsPlain(names)
+
+    def index(self, value: Expr) -> int:
+        """The index as a plain integer: one decision for each that it may be."""
+        self.settle(value)
+        low, high = self.facts.range_of(len(self.path), value)
+        if not (is_whole(value) and high - low < MAX_CHOICES):
+            refuse(
+                "an index or a count depends on the input",
+                f"Compare instead (`if`, `np.select`); or bound the index, as in "
+                f"`table[int(np.clip(x, 0, {MAX_CHOICES - 1}))]`. A loop runs to a fixed bound.",
+            )
+        for choice in range(int(low), int(high) + 1):
+            if self.decide(build("le", value, const(float(choice)))):
+                return choice
+        raise ValueError("cannot convert float NaN to integer")
+
+    def decide(self, condition: Expr) -> bool:
+        if condition.op == "const":
+            return bool(condition.value)
+        if condition.op == "not":
+            return not self.decide(condition.args[0])
+        step = len(self.path)
+        if step < len(self.prefix) and self.prefix[step][0] is condition:
+            self.path.append(self.prefix[step])
+            return self.prefix[step][1]
+        known = self.facts.known(condition)
+        if known is not None:
+            return known
+        if step < len(self.prefix):
+            refuse(
+                "the function asks different questions for the same answers, so it is not a function "
+                "of its arguments alone",
+                "Remove what varies between two calls (randomness, time, stored state).",
+                ImpureError,
+            )
+        if step >= MAX_DECISIONS:
+            refuse(
+                f"this condition is still open after {MAX_DECISIONS:,} decisions on one path: the loop "
+                f"has no bound that holds for every input",
+                BOUND_IT,
+                UnboundedError,
+            )
+        if self.paths >= MAX_PATHS:
+            refuse(f"it has more than {MAX_PATHS:,} paths", BOUND_IT, UnboundedError)
+        self._pin_parameters(condition)
+        self.path.append((condition, True))
+        self.facts.learn(condition, True)
+        return True
+
+    def _pin_parameters(self, condition: Expr) -> None:
+        """Many decisions on parameters alone are a loop over a plain number."""
+        mentions = self.facts.mentions_others
+        if not mentions(condition, self.parameters):
+            asked = sum(not mentions(earlier, self.parameters) for earlier, _ in self.path)
+            names = variables(condition)
+            if asked >= (MAX_ENTRY_DECISIONS if names & self.entries else MAX_PARAMETER_DECISIONS):
+                raise NeedsPlain(names)
