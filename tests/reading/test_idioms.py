@@ -43,6 +43,8 @@ GRID = np.array(
 TORCH = {
     "relu": lambda x: F.relu(x),
     "relu, inplace by position": lambda x: F.relu(x, True),
+    "amax of three that tie": lambda x: torch.stack([x, 2 * x, 3 * x]).amax(0),
+    "amin of three that tie": lambda x: torch.stack([x, 2 * x, 4 * x, 3 + x], -1).amin(-1),
     "relu6": lambda x: F.relu6(x),
     "hardtanh": lambda x: F.hardtanh(x, -0.5, 1.5),
     "hardsigmoid": lambda x: F.hardsigmoid(x),
@@ -188,6 +190,7 @@ TORCH |= {
 }
 
 TF = {
+    "reduce_max of three that tie": lambda x: tf.reduce_max(tf.stack([x, 2 * x, 3 * x]), axis=0),
     "relu": lambda x: tf.nn.relu(x),
     "relu6": lambda x: tf.nn.relu6(x),
     "leaky_relu": lambda x: tf.nn.leaky_relu(x),
@@ -232,6 +235,7 @@ KERAS = {
     "cast": lambda x: keras.ops.cast(x > 0, x.dtype) * x,
 }
 JAX = {
+    "max of three that tie": lambda x: jnp.max(jnp.stack([x, 2 * x, 3 * x]), axis=0),
     "relu": lambda x: jax.nn.relu(x),
     "relu6": lambda x: jax.nn.relu6(x),
     "leaky_relu": lambda x: jax.nn.leaky_relu(x),
@@ -273,6 +277,7 @@ def _np_copyto(x):
     y = np.array(x)
     np.copyto(y, 0.5, where=x > 1)
     np.putmask(y, x < -1, -0.5)
+    np.putmask(y, x > 2, x * x)
     return y
 
 

@@ -280,6 +280,11 @@ def copyto(target: Any, value: Any, where: Any = True) -> None:
 
 
 def putmask(target: Any, mask: Any, value: Any) -> None:
+    """An array gives the numbers of the same places, where `y[mask] = array` would give its first ones."""
+    _writable(target)[mask] = value[mask] if isinstance(value, Symbol) else value
+
+
+def place(target: Any, mask: Any, value: Any) -> None:
     _writable(target)[mask] = value
 
 

@@ -6,6 +6,7 @@ remembers its axis: along another one the elements of the input would be mixed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, NoReturn
@@ -17,8 +18,11 @@ from actgrad.reading.meanings import (
     absolute,
     add,
     divide,
+    equal,
     exp,
+    less,
     log,
+    logical_and,
     maximum,
     maximum_half,
     minimum,
@@ -27,6 +31,7 @@ from actgrad.reading.meanings import (
     sqrt,
     stop_gradient,
     subtract,
+    where,
 )
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import mixes, refuse
@@ -153,7 +158,30 @@ def _reduction(combine: Callable[[Number, Number], Number], name: str) -> Callab
 
 
 row_sum, row_product = _reduction(add, "sum"), _reduction(multiply, "prod")
-row_max, row_min = _reduction(maximum_half, "max"), _reduction(minimum_half, "min")
+
+
+def _extreme(pair: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
+    """All that are equal have the same share of the derivative."""
+
+    def along(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+        row = row_of(values, axis, name, keepdims)
+        if len(row) < 3 or not any(isinstance(value, Symbol) for value in row):
+            return reduce(pair, row)
+        top = stop_gradient(reduce(pair, row))
+        tied = [equal(value, top) for value in row]
+        count = reduce(add, [where(each, 1.0, 0.0) for each in tied])
+        # Each moves the extreme by its share: 0 as a number, which infinite ones cannot give.
+        moves = [
+            where(each, divide(subtract(value, stop_gradient(value)), count), 0.0)
+            for value, each in zip(row, tied, strict=True)
+        ]
+        several = logical_and(less(1.0, count), less(absolute(top), math.inf))
+        return where(several, add(top, reduce(add, moves)), reduce(pair, row))
+
+    return along
+
+
+row_max, row_min = _extreme(maximum_half, "max"), _extreme(minimum_half, "min")
 
 
 def total(values: Any, axis: Any = None, start: Number = 0, keepdims: bool = False) -> Number:

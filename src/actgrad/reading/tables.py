@@ -47,7 +47,7 @@ transpose=mixing unique=mixing var=mixing
 NUMPY = (
     _NUMPY_LIKE
     + """
-maximum minimum clip copyto putmask place=putmask longdouble=as_float
+maximum minimum clip copyto putmask place longdouble=as_float
 ascontiguousarray=as_array asanyarray=as_array fix=trunc
 
 linalg.norm=mixing vectorize=applied
