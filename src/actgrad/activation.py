@@ -8,10 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from actgrad.errors import (
-    CallError,
-    DefinitionError,
-)
+from actgrad.errors import CallError, DefinitionError
 from actgrad.frameworks.dispatch import caller
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend, register
@@ -26,12 +23,12 @@ from actgrad.frameworks.parameters import (
     with_values,
 )
 from actgrad.frameworks.trainable import Trainable
+from actgrad.integers.tabled import Tabled
 from actgrad.language import storage
 from actgrad.language.program import Program
 from actgrad.reading.define import check_not_rewritten, define
 from actgrad.reading.rule_reader import Rule, with_rule
 from actgrad.reading.signature import is_number, with_defaults
-from actgrad.study.studied import Studied
 
 if TYPE_CHECKING:
     from actgrad.frameworks.keras import ActivationLayer
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
 Tensor = TypeVar("Tensor")
 
 
-class Activation(Studied):
+class Activation(Tabled):
     """An activation function with its derivative, for NumPy, TensorFlow, Keras, PyTorch and JAX.
 
     Made by `activation`. It is immutable; two with the same content are equal.

@@ -25,13 +25,14 @@ RANKS = {
     "codegen": 3,
     "frameworks": 4,
     "study": 4,
-    "activation": 5,
-    "catalogue": 6,
-    "models": 6,
-    "trainability": 7,
-    "": 8,
-    "workbench": 9,
-    "__main__": 10,
+    "integers": 5,
+    "activation": 6,
+    "catalogue": 7,
+    "models": 7,
+    "trainability": 8,
+    "": 9,
+    "workbench": 10,
+    "__main__": 11,
 }
 
 # What a room may import besides the standard library and actgrad. A room that is not here is free.
@@ -43,6 +44,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "reading": {"numpy"},
     "codegen": {"numpy"},
     "study": {"numpy", "matplotlib"},
+    "integers": {"numpy", "matplotlib"},
     "activation": {"numpy"},
     "catalogue": {"numpy"},
 }

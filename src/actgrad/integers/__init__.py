@@ -1,0 +1,1 @@
+"""Deployment in integers: the exact table of an activation, and what is written from it."""

@@ -1,0 +1,319 @@
+"""The operations of the vocabulary on decimal numbers of 120 digits, with IEEE's zeros and infinities."""
+
+from __future__ import annotations
+
+import decimal
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache, wraps
+
+import numpy as np
+
+from actgrad.language.ops import OPS
+
+Number = Decimal
+Function = Callable[..., Decimal]
+
+DIGITS = 120
+_MOST = 500  # guard digits, beyond which a small number is a function's own first term
+
+
+def context(digits: int = DIGITS) -> decimal.Context:
+    """Without traps: 1 / -0 is -Infinity, as in IEEE's arithmetic."""
+    return decimal.Context(
+        prec=digits, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, rounding=decimal.ROUND_HALF_EVEN,
+        traps=[],
+    )  # fmt: skip
+
+
+def _ieee(op: str, *args: Decimal) -> Decimal:
+    with np.errstate(all="ignore"):
+        return Decimal(float(OPS[op].numpy(*(np.float64(float(x)) for x in args))))
+
+
+def _guarded(function: Function) -> Function:
+    """With guard digits for the size of the arguments; infinities and nan are NumPy's."""
+    op = function.__name__.strip("_")
+
+    @wraps(function)
+    def compute(*args: Decimal) -> Decimal:
+        if not all(x.is_finite() for x in args):
+            return _ieee(op, *args)
+        guard = max(min(abs(x.adjusted()), _MOST) if x else 0 for x in args)
+        with decimal.localcontext(context(DIGITS + 30 + guard)):
+            return function(*args)
+
+    return compute
+
+
+def _odd(function: Function) -> Function:
+    """f(-x) = -f(x), and f of a zero is that zero."""
+
+    @wraps(function)
+    def compute(x: Decimal) -> Decimal:
+        if not x:
+            return x
+        return function(x) if x > 0 else function(-x).copy_negate()
+
+    return compute
+
+
+def _series(term: Decimal, ratio: Callable[[int], Decimal]) -> Decimal:
+    """The sum of terms, each the one before times ratio(n), until they no longer count."""
+    total, n = term, 0
+    while True:
+        n += 1
+        term = term * ratio(n)
+        before, total = total, total + term
+        if total == before:
+            return total
+
+
+@cache
+def _pi(digits: int) -> Decimal:
+    with decimal.localcontext(context(digits + 10)):
+        return 16 * _arctan_series(1 / Decimal(5)) - 4 * _arctan_series(1 / Decimal(239))
+
+
+def pi() -> Decimal:
+    return _pi(decimal.getcontext().prec)
+
+
+def _arctan_series(x: Decimal) -> Decimal:
+    square = x * x
+    return _series(x, lambda n: -square * (2 * n - 1) / (2 * n + 1))
+
+
+# Arithmetic.
+
+
+def _pow(x: Decimal, y: Decimal) -> Decimal:
+    if not (x.is_finite() and y.is_finite() and x and y):
+        return _ieee("pow", x, y)
+    return x**y
+
+
+def _copysign(x: Decimal, y: Decimal) -> Decimal:
+    return x.copy_sign(y)
+
+
+@_guarded
+def _hypot(x: Decimal, y: Decimal) -> Decimal:
+    return (x * x + y * y).sqrt()
+
+
+@_guarded
+@_odd
+def _cbrt(x: Decimal) -> Decimal:
+    root = (x.ln() / 3).exp()
+    return root - (root - x / (root * root)) / 3
+
+
+# Exponentials and logarithms.
+
+
+@_guarded
+def _exp2(x: Decimal) -> Decimal:
+    return Decimal(2) ** x
+
+
+@_guarded
+def _expm1(x: Decimal) -> Decimal:
+    return x if x.adjusted() < -_MOST else x.exp() - 1 if x else x
+
+
+@_guarded
+def _log2(x: Decimal) -> Decimal:
+    whole = Decimal(math.frexp(float(x))[1] - 1) if x > 0 else x
+    return whole if x > 0 and Decimal(2) ** whole == x else x.ln() / Decimal(2).ln()
+
+
+@_guarded
+def _log1p(x: Decimal) -> Decimal:
+    return x if not x or x.adjusted() < -_MOST else (1 + x).ln()
+
+
+@_guarded
+def _sigmoid(x: Decimal) -> Decimal:
+    return 1 / (1 + (-x).exp())
+
+
+def _softplus(x: Decimal) -> Decimal:
+    if not x.is_finite():
+        return _ieee("softplus", x)
+    return max(x, Decimal(0)) + _log1p((-abs(x)).exp())
+
+
+# Circular functions.
+
+
+@_guarded
+def _sin(x: Decimal) -> Decimal:
+    return _sine(x, 0) if x else x
+
+
+@_guarded
+def _cos(x: Decimal) -> Decimal:
+    return _sine(x, 1)
+
+
+@_guarded
+def _tan(x: Decimal) -> Decimal:
+    return _sine(x, 0) / _sine(x, 1) if x else x
+
+
+def _sine(x: Decimal, quarters: int) -> Decimal:
+    """sin(x + quarters * pi / 2)."""
+    half = pi() / 2
+    turns = (x / half).to_integral_value()
+    rest, quarter = x - turns * half, int((turns + quarters) % 4) % 4
+    square = rest * rest
+    if quarter % 2:
+        value = _series(Decimal(1), lambda n: -square / ((2 * n - 1) * 2 * n))
+    else:
+        value = _series(rest, lambda n: -square / (2 * n * (2 * n + 1)))
+    return -value if quarter >= 2 else value
+
+
+@_guarded
+@_odd
+def _atan(x: Decimal) -> Decimal:
+    if x > 1:
+        return pi() / 2 - _atan(1 / x)
+    for _ in range(3):
+        x = x / (1 + (1 + x * x).sqrt())
+    return 8 * _arctan_series(x)
+
+
+@_guarded
+def _atan2(y: Decimal, x: Decimal) -> Decimal:
+    if not y:
+        return (pi() if x.is_signed() else Decimal(0)).copy_sign(y)
+    if not x:
+        return (pi() / 2).copy_sign(y)
+    angle = _atan(abs(y) / abs(x))
+    return (pi() - angle if x < 0 else angle).copy_sign(y)
+
+
+@_guarded
+@_odd
+def _asin(x: Decimal) -> Decimal:
+    return _atan2(x, ((1 - x) * (1 + x)).sqrt())
+
+
+@_guarded
+def _acos(x: Decimal) -> Decimal:
+    return _atan2(((1 - x) * (1 + x)).sqrt(), x)
+
+
+# Hyperbolic functions.
+
+
+@_guarded
+@_odd
+def _sinh(x: Decimal) -> Decimal:
+    return x if x.adjusted() < -_MOST else (x.exp() - (-x).exp()) / 2
+
+
+@_guarded
+def _cosh(x: Decimal) -> Decimal:
+    return (x.exp() + (-x).exp()) / 2
+
+
+@_guarded
+@_odd
+def _tanh(x: Decimal) -> Decimal:
+    if x.adjusted() < -_MOST:
+        return x
+    less = (-2 * x).exp()
+    return (1 - less) / (1 + less)
+
+
+@_guarded
+@_odd
+def _asinh(x: Decimal) -> Decimal:
+    return x if x.adjusted() < -_MOST else (x + (x * x + 1).sqrt()).ln()
+
+
+@_guarded
+def _acosh(x: Decimal) -> Decimal:
+    return (x + ((x - 1) * (x + 1)).sqrt()).ln()
+
+
+@_guarded
+@_odd
+def _atanh(x: Decimal) -> Decimal:
+    return x if x.adjusted() < -_MOST else ((1 + x) / (1 - x)).ln() / 2
+
+
+# The error function.
+
+
+@_guarded
+@_odd
+def _erf(x: Decimal) -> Decimal:
+    return 1 - _erfc(x) if x > 3 else _erf_series(x)
+
+
+@_guarded
+def _erfc(x: Decimal) -> Decimal:
+    if x < 0:
+        return 2 - _erfc(-x)
+    if x > 25:
+        scale = -1 / (2 * x * x)
+        total, term, n = Decimal(1), Decimal(1), 0
+        while abs(term) > Decimal(10) ** -DIGITS:
+            n += 1
+            term = term * (2 * n - 1) * scale
+            total += term
+        return (-x * x).exp() / (x * pi().sqrt()) * total
+    with decimal.localcontext() as wide:
+        wide.prec += int(x * x / 2) + 5  # erfc(x) is about 10 ** (-0.43 x²)
+        return 1 - _erf_series(x)
+
+
+def _erf_series(x: Decimal) -> Decimal:
+    square = 2 * x * x
+    total = _series(x, lambda n: square / (2 * n + 1))
+    return 2 / pi().sqrt() * (-x * x).exp() * total
+
+
+FUNCTIONS: dict[str, Function] = {
+    "neg": lambda x: x.copy_negate(),
+    "abs": lambda x: x.copy_abs(),
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "pow": _pow,
+    "hypot": _hypot,
+    "copysign": _copysign,
+    "sqrt": lambda x: x.sqrt(),
+    "cbrt": _cbrt,
+    "exp": lambda x: x.exp(),
+    "exp2": _exp2,
+    "expm1": _expm1,
+    "log": lambda x: x.ln(),
+    "log2": _log2,
+    "log10": lambda x: x.log10(),
+    "log1p": _log1p,
+    "sin": _sin,
+    "cos": _cos,
+    "tan": _tan,
+    "asin": _asin,
+    "acos": _acos,
+    "atan": _atan,
+    "atan2": _atan2,
+    "sinh": _sinh,
+    "cosh": _cosh,
+    "tanh": _tanh,
+    "asinh": _asinh,
+    "acosh": _acosh,
+    "atanh": _atanh,
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+    "erf": _erf,
+    "erfc": _erfc,
+}
+"""What is not here is a decision: a comparison, a step, a choice, a table."""
