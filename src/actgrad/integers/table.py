@@ -191,7 +191,7 @@ class Table:
 
         Raises `WriteError`, and `CallError` for an interpolated table of 8 bits and a name that is not C.
         """
-        write_text(path, text.c(self, name, interpolated))
+        write_text(path, text.c(self._written(interpolated), name, interpolated))
 
     def to_hex(self, path: str | os.PathLike[str]) -> None:
         """Write a file for Verilog's `$readmemh`: one code a line, addressed by the bits of the input.
@@ -199,7 +199,12 @@ class Table:
         The address is the input's two's complement, so a signed input is used as it is:
         `output <= table[input];`. Raises `WriteError`.
         """
-        write_text(path, text.hexadecimal(self))
+        write_text(path, text.hexadecimal(self._written()))
+
+    def _written(self, interpolated: bool = False) -> text.Written:
+        formula = f"{self.name}({self.program.inputs[0]}) = {self.program}"
+        codes = self.knots if interpolated else self._codes
+        return text.Written(self.name, formula, self.format, self.input, self.output, codes)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw the real function, the table's steps and, below, the error in steps of the output.
@@ -208,7 +213,11 @@ class Table:
         """
         from actgrad.integers.picture import picture
 
-        return picture(self, path)
+        x = self.real(np.arange(self.format.first, self.format.high + 1))
+        found = self.dequantised(self._codes)
+        values = np.where(self.inside, self.values, found)
+        title = f"{self.name} as a table of {self.format.bits} bits"
+        return picture(title, self.program.inputs[0], x, found, values, self.output.scale, path)
 
 
 def _one_input(program: Program) -> Program:

@@ -4,68 +4,31 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from actgrad.errors import CallError
-from actgrad.integers.scheme import Codes, Format
+from actgrad.integers.scheme import Affine, Codes, Format
 
-if TYPE_CHECKING:
-    from actgrad.integers.table import Table
 
-_C_WORDS = frozenset(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-        "main",
-        "erf",
-        "erfc",
-        "exp",
-        "log",
-        "sin",
-        "cos",
-        "tan",
-        "tanh",
-        "abs",
-        "floor",
-        "ceil",
-        "round",
-        "sqrt",
-    ]
-)
+class Written(NamedTuple):
+    """What a text says of a table."""
+
+    name: str
+    formula: str
+    format: Format
+    input: Affine
+    output: Affine
+    codes: Codes
+
+
+_C_WORDS = """ auto break case char const continue default do double else enum extern float for goto if
+inline int long register restrict return short signed sizeof static struct switch typedef union unsigned
+void volatile while main abs acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc
+exp exp2 expm1 fabs floor fmod gamma hypot log log10 log1p log2 pow rint round sin sinh sqrt tan tanh
+trunc """.replace("\n", " ")
+"""Keywords, and the names of its mathematics."""
 
 _HEADER = """\
 /* {title}
@@ -110,19 +73,17 @@ static inline {dtype}_t {name}(int32_t x)
 """
 
 
-def c(table: Table, name: str | None, interpolated: bool) -> str:
+def c(table: Written, name: str | None, interpolated: bool) -> str:
     """A C99 header with the array and a function that reads it."""
     if name is not None and identifier(name) != name:
         raise CallError(f"name={name!r} is not a free name in C\n  Say {identifier(name)!r}.")
     name, format = name or identifier(table.name), table.format
-    codes = table.knots if interpolated else np.asarray(table)
-    body = _INTERPOLATION if interpolated else _LOOKUP
     ties = f" (ties {'to even' if format.rounding == 'even' else 'away from zero'})"
     if interpolated:
         ties = " at 513 of them and interpolated between"
-    return (_HEADER + body + "#endif\n").format(
+    return (_HEADER + (_INTERPOLATION if interpolated else _LOOKUP) + "#endif\n").format(
         title=_comment(table.name),
-        formula=_comment(f"{table.name}({table.program.inputs[0]}) = {table.program}"),
+        formula=_comment(table.formula),
         name=name,
         guard=f"ACTGRAD_{name.upper()}_{str(format.dtype).upper()}_H",
         dtype=format.dtype,
@@ -131,8 +92,8 @@ def c(table: Table, name: str | None, interpolated: bool) -> str:
         out_scale=repr(table.output.scale),
         out_zero=table.output.zero_point,
         ties=ties,
-        count=len(codes),
-        numbers=_numbers(codes),
+        count=len(table.codes),
+        numbers=_numbers(table.codes),
         first=format.first,
         high=format.high,
     )
@@ -151,14 +112,13 @@ def _comment(formula: str) -> str:
 def identifier(name: str) -> str:
     """A name that C takes, and that its library does not use."""
     found = re.sub(r"[^A-Za-z0-9_]", "_", name).strip("_") or "activation"
-    taken = found[0].isdigit() or found in _C_WORDS
+    taken = found[0].isdigit() or f" {found} " in _C_WORDS
     return f"activation_{found}" if taken else found
 
 
-def hexadecimal(table: Table) -> str:
+def hexadecimal(table: Written) -> str:
     """One code a line in hexadecimal, in the order of the inputs' bits."""
-    format: Format = table.format
-    codes = np.asarray(table).astype(np.int64)
+    format, codes = table.format, table.codes.astype(np.int64)
     by_address = np.roll(codes, -format.size // 2) if format.signed else codes
     digits = format.bits // 4
     head = [
