@@ -39,12 +39,17 @@ def override(
         with override(model, "relu", gradient=lambda x, grad: max(grad, 0) if x > 0 else 0):
             ...
 
+    In a PyTorch model a name or a function also reaches functional calls while a module of the model
+    runs: `F.relu(x)`, `torch.relu(x)`, `x.relu()` and their in-place forms, in helper functions too.
+    Keras's functional calls are out of reach.
+
     Scopes nest. What Keras has compiled for the model is dropped on both ends, so a change takes
     effect at once; a `tf.function` or a `jax.jit` of your own around the model is not known here.
     Weights are not touched.
 
-    Raises `OverrideError` if `old` is nowhere in the model, with a list of what there is. Warns
-    `UnreachedWarning` about functional calls of that name, which are out of reach.
+    Raises `OverrideError` if `old` is nowhere in the model, with a list of what there is; for a
+    function of PyTorch that no module holds, at the end of the scope, if it was not called either.
+    Warns `UnreachedWarning` about functional calls of that name that are out of reach.
     """
     rules = {"derivative": derivative, "surrogate": surrogate, "gradient": gradient}
     given = {name: rule for name, rule in rules.items() if rule is not None}
@@ -54,13 +59,21 @@ def override(
             f"and got {(new is not None) + len(given)}"
         )
     room = _room(model)
-    choose = (lambda place: _with_rule(place, given)) if given else _constant(room.accept(new))
+    choose = _with_rule(given) if given else _constant(room.accept(new))
+    name = room.functional_name(old)
     with ExitStack() as stack:
         stack.callback(room.forget, model)
-        for place in _find(room, model, old):
-            stack.callback(place.put(choose(place)))
-        room.forget(model)
-        yield model
+        if name is None:
+            for place in _find(room, model, old):
+                stack.callback(place.put(choose(place.function)))
+            room.forget(model)
+            yield model
+        else:
+            matching = [place for place in room.places(model) if _matches(room, place, old)]
+            calls = stack.enter_context(room.overridden(model, name, matching, choose))
+            yield model
+            if not calls.reached:
+                _not_found(list(room.places(model)), old, name, [], room.other(model))
 
 
 def replace(model: Any, swaps: Mapping[Old, Any]) -> Any:
@@ -84,12 +97,12 @@ def replace(model: Any, swaps: Mapping[Old, Any]) -> Any:
     return model
 
 
-def _constant(value: Any) -> Callable[[Place], Any]:
-    return lambda place: value
+def _constant(value: Any) -> Callable[[Callable[..., Any]], Any]:
+    return lambda function: value
 
 
-def _with_rule(place: Place, rule: dict[str, Any]) -> Activation:
-    return activation(place.function, **rule)
+def _with_rule(rule: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:
+    return lambda function: activation(function, **rule)
 
 
 def _room(model: Any) -> ModuleType:

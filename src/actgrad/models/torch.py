@@ -11,7 +11,9 @@ from torch.nn import functional
 from actgrad.activation import Activation
 from actgrad.errors import OverrideError
 from actgrad.frameworks.torch.modules import ActivationModule
-from actgrad.models.place import Place, attribute, calls_by_name
+from actgrad.models.place import Place, Undo, attribute, calls_by_name
+from actgrad.models.torch_calls import forms
+from actgrad.models.torch_calls import overridden as overridden
 
 _MODULES: dict[type, tuple[str, tuple[str, ...]]] = {
     torch.nn.ReLU: ("relu", ()),
@@ -42,7 +44,7 @@ def places(model: Any) -> Iterator[Place]:
     for path, module in model.named_modules():
         for key, child in module._modules.items():
             where = f"{path}.{key}" if path else key
-            put = _put(module, key)
+            put = _seen(module, _put(module, key))
             if isinstance(child, ActivationModule):
                 yield _ours(where, child, put)
             elif type(child) in _MODULES:
@@ -52,7 +54,7 @@ def places(model: Any) -> Iterator[Place]:
             known = getattr(functional, getattr(value, "__name__", ""), None) is value
             if isinstance(value, Activation) or (known and home):
                 where = f"{path}.{key}" if path else key
-                put = attribute(vars(module), key)
+                put = _seen(module, attribute(vars(module), key))
                 yield Place(where, value.__name__, module, value, value, put)
 
 
@@ -96,6 +98,25 @@ def _put(parent: Any, key: str) -> Callable[[Any], Any]:
     return put
 
 
+def _seen(module: Any, put: Callable[[Any], Undo]) -> Callable[[Any], Undo]:
+    """`nn.TransformerEncoderLayer` notes at its start that it holds ReLU or GELU. In evaluation it then runs
+    a kernel with that function, whatever it holds by now."""
+    if not getattr(module, "activation_relu_or_gelu", 0):
+        return put
+
+    def put_and_note(new: Any) -> Undo:
+        undo, noted = put(new), module.activation_relu_or_gelu
+        module.activation_relu_or_gelu = 0
+
+        def undo_both() -> None:
+            undo()
+            module.activation_relu_or_gelu = noted
+
+        return undo_both
+
+    return put_and_note
+
+
 def _as_module(new: Any) -> Any:
     if isinstance(new, torch.nn.Module):
         return new
@@ -112,6 +133,14 @@ class _Function(torch.nn.Module):
 
 def name_of(name: str) -> str:
     return name
+
+
+def functional_name(old: Any) -> str | None:
+    """The name of a function whose calls `override` reaches."""
+    names = {name for name, _ in _MODULES.values()}
+    if isinstance(old, str):
+        return old if old in names else None
+    return next((name for name in names if not isinstance(old, type) and old in forms(name)), None)
 
 
 def accept(new: Any) -> Any:
