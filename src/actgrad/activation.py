@@ -122,6 +122,9 @@ class Activation(Tabled):
         rules = {kind: with_defaults(rule, values) for kind, rule in self._rules.items()}
         return activation(with_defaults(self._function, values), name=self.name, **rules)
 
+    def _of(self, program: Program) -> Activation:
+        return Activation(program)
+
     # Derivatives.
 
     @cached_property

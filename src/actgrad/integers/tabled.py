@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from actgrad.errors import CallError
+from actgrad.integers.quantised import quantised
 from actgrad.integers.scheme import Format, Rounding, ranges
 from actgrad.integers.table import Table
+from actgrad.language.program import Program
 from actgrad.study.studied import Studied
 
 
 class Tabled(Studied):
     """A base class of `Activation`: its integer form, computed without any framework."""
+
+    def _of(self, program: Program) -> Self:
+        """An activation of another program."""
+        raise NotImplementedError
 
     def table(
         self,
@@ -81,3 +87,42 @@ class Tabled(Studied):
         input = format.range(low, high)  # type: ignore[arg-type]
         values = Table(f.program, input, (1.0, 0), format).values
         return Table(f.program, input, format.range(values.min(), values.max()), format)
+
+    def quantised(
+        self,
+        input: tuple[float, int],
+        output: tuple[float, int],
+        *,
+        bits: int = 8,
+        signed: bool = True,
+        rounding: Rounding = "even",
+        narrow: bool = False,
+        **parameters: Any,
+    ) -> Self:
+        """The activation that an integer device computes, for quantisation-aware training.
+
+        The input is rounded to a code, looked up in `table(input, output, ...)`, and the output's code is
+        turned back into a number: bit for bit the same in every framework, and saved as others are.
+        Backward is the derivative in force at the rounded input, and 0 where the input or the output
+        saturates: both roundings are straight-through estimators. The parameters keep their values.
+
+        Raises `CallError` as `table` does, and `NoDerivativeError` for a host function without a rule.
+
+        Source: Jacob et al. 2018 (arXiv 1712.05877).
+
+        >>> from actgrad import activation
+        >>> square = activation(lambda x: x * x, name="square")
+        >>> q = square.quantised(input=(1 / 16, 0), output=(1 / 4, -128))
+        >>> q(1.03), q.derivative(1.03), q.derivative(9.0)
+        (1.0, 2.0, 0.0)
+        """
+        table = self.table(
+            input,
+            output,
+            bits=bits,
+            signed=signed,
+            rounding=rounding,
+            narrow=narrow,
+            **parameters,
+        )
+        return self._of(quantised(table))
