@@ -161,9 +161,9 @@ def test_backward_is_the_derivative_in_force() -> None:
     assert [q.derivative(x) for x in (0.0, 0.26, -0.5, 3.0)] == [1.0, 0.75, 0.5, 0.0]
     rule = activation(lambda x: x, gradient=lambda x, g: 3 * g * x, name="rule")
     torch = pytest.importorskip("torch")
-    leaf = torch.tensor([0.51, 2.0, 9.0], requires_grad=True)
-    rule.quantised((1 / 16, 0), (1 / 16, 0))(leaf).backward(torch.tensor([1.0, -1.0, 1.0]))
-    assert leaf.grad.tolist() == [1.5, -6.0, 0.0]
+    leaf = torch.tensor([0.51, 2.0, 9.0, -9.0], requires_grad=True)
+    rule.quantised((1 / 16, 0), (1 / 16, 0))(leaf).backward(torch.tensor([1.0, -1.0, 1.0, 1.0]))
+    assert leaf.grad.tolist() == [1.5, -6.0, 0.0, 0.0]
 
 
 def test_it_is_saved(tmp_path: Path) -> None:
