@@ -25,6 +25,11 @@ FUNCTIONS = {
     "keras": "lambda x: keras.ops.where(x > 0, x * keras.ops.tanh(x), 0.1 * x)",
     "jax": "lambda x: jnp.where(x > 0, x * jnp.tanh(x), 0.1 * x)",
 }
+DERIVATIVE = {
+    "plain Python": "lambda x: 1.0 if x > 0 else 0.1",
+    "numpy": "lambda x: np.where(x > 0, np.tanh(x) + x * (1 - np.tanh(x) ** 2), 0.1)",
+}
+"""Of some of them; it is read and compared too."""
 MODULES = {"math": "math", "np": "numpy", "torch": "torch", "tf": "tensorflow", "keras": "keras"}
 MODULES["jnp"] = "jax.numpy"
 
@@ -40,32 +45,36 @@ def names() -> dict[str, Any]:
     return found
 
 
-def milliseconds(make: Callable[[], Any]) -> float:
-    """The median CPU time of a definition, after the first: other processes do not count."""
-    activation(make())
+def milliseconds(make: Callable[[], list[Any]]) -> float:
+    """The median CPU time of a definition, after the first: other processes do not count.
+
+    `make` makes the function, and perhaps its derivative.
+    """
     times = []
-    for _ in range(REPEATS):
-        function = make()
+    for _ in range(REPEATS + 1):
+        function, *rules = make()
         start = time.thread_time()
-        activation(function)
+        activation(function, derivative=rules[0] if rules else None)
         times.append(time.thread_time() - start)
-    return 1e3 * statistics.median(times)
+    return 1e3 * statistics.median(times[1:])
 
 
 def main() -> None:
     known = names()
     print(
-        f"{'written with':14}{'definition':>14}{'without witness':>18}   (ms, median of {REPEATS})"
+        f"{'written with':30}{'definition':>14}{'without witness':>18}   (ms, median of {REPEATS})"
     )
-    for label, text in FUNCTIONS.items():
-        code = compile(text, label, "eval")
-        if not known.keys() & set(code.co_consts[0].co_names) and label in MODULES.values():
+    rows = [(label, [text]) for label, text in FUNCTIONS.items()]
+    rows += [(f"{n}, with a derivative", [FUNCTIONS[n], rule]) for n, rule in DERIVATIVE.items()]
+    for label, texts in rows:
+        codes = [compile(text, label, "eval") for text in texts]
+        if not known.keys() & set(codes[0].co_consts[0].co_names) and label in MODULES.values():
             continue
-        make = lambda code=code: eval(code, dict(known))
+        make = lambda codes=codes: [eval(code, dict(known)) for code in codes]
         whole = milliseconds(make)
         with mock.patch.object(witness, "check"):
             rest = milliseconds(make)
-        print(f"{label:14}{whole:14.2f}{rest:18.2f}")
+        print(f"{label:30}{whole:14.2f}{rest:18.2f}")
 
 
 if __name__ == "__main__":

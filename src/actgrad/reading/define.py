@@ -17,8 +17,9 @@ from actgrad.errors import (
 from actgrad.language.derive import derive
 from actgrad.language.expression import variables, walk
 from actgrad.language.program import Kind, Program
-from actgrad.reading import claims, custom, objects, witness
+from actgrad.reading import claims, custom, objects, randomness, witness
 from actgrad.reading.function import on_host, read
+from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import definition, is_user_file
 from actgrad.reading.rule_reader import Pinned, Rule, with_rule
 from actgrad.reading.rules import NonlinearRuleError
@@ -46,6 +47,15 @@ def define(
     host: bool = False,
 ) -> Program:
     """Read a function and its rule into a program, and measure whether they are what they claim."""
+    with randomness.watched():
+        program = _read(function, rule, kind, name, host)
+    _check_derivatives(program, rule is not None)
+    return program
+
+
+def _read(
+    function: Callable[..., Any], rule: Rule, kind: Kind, name: str | None, host: bool
+) -> Program:
     function = objects.adapted(unwrap(function))
     own = signature(function, name)
     pinned = frozenset(n for n, default in own.defaults.items() if not is_number(default))
@@ -58,7 +68,7 @@ def define(
                 free = dict(program.parameters)
                 shared = {n: default for n, default in own.defaults.items() if n not in free}
                 program = with_rule(program, rule, kind, host, pinned, shared)
-            break
+            return program
         except NonlinearRuleError:
             halves = custom.halves(function)
             if rule is not None or halves is None:
@@ -67,8 +77,6 @@ def define(
             kind = "gradient"
         except Pinned as more:
             pinned |= more.names
-    _check_derivatives(program, rule is not None)
-    return program
 
 
 def _with_kind(program: Program) -> Program:
@@ -95,25 +103,10 @@ def _read_function(
         witness.check_elementwise(function, own, pinned)
         value = on_host(function, own, own.inputs)
         return Program(own.name, own.inputs, tuple(own.parameters.items()), value)
-    reading = read(function, own, own.inputs, pinned, own.vectors)
-    if isinstance(reading.form, tuple):
-        raise TraceError(
-            f"the result of {own.name!r} is not a number: a dict of {', '.join(reading.form)}\n"
-            f"{definition(function)}\n  Every path must return one number."
-        )
-    if reading.form != "number":
-        n = len(reading.outputs)
-        given = "a tuple with one number" if n == 1 else f"{n} numbers"
-        cure = (
-            "Return the number itself: is there a comma after it?"
-            if n == 1
-            else "Make an activation of each, or return one number made of them."
-        )
-        raise TraceError(
-            f"{own.name!r} returns {given}; an activation returns one number\n"
-            f"{definition(function)}\n  {cure}"
-        )
-    witness.check(function, own, own.inputs, pinned, own.vectors, reading, slopes=slopes)
+    with randomness.refused(own.name, function):
+        reading = read(function, own, own.inputs, pinned, own.vectors)
+        _refuse_several(function, own, reading)
+        witness.check(function, own, own.inputs, pinned, own.vectors, reading, slopes=slopes)
     pinned |= reading.fixed
     vectors = {n: entries for n, entries in own.vectors.items() if n in reading.entries}
     free = [(n, v) for n, v in own.parameters.items() if n not in pinned]
@@ -133,14 +126,36 @@ def _read_function(
     )
 
 
+def _refuse_several(function: Callable[..., Any], own: Signature, reading: Reading) -> None:
+    """Refuse a function that returns anything but one number."""
+    if isinstance(reading.form, tuple):
+        raise TraceError(
+            f"the result of {own.name!r} is not a number: a dict of {', '.join(reading.form)}\n"
+            f"{definition(function)}\n  Every path must return one number."
+        )
+    if reading.form != "number":
+        n = len(reading.outputs)
+        given = "a tuple with one number" if n == 1 else f"{n} numbers"
+        cure = (
+            "Return the number itself: is there a comma after it?"
+            if n == 1
+            else "Make an activation of each, or return one number made of them."
+        )
+        raise TraceError(
+            f"{own.name!r} returns {given}; an activation returns one number\n"
+            f"{definition(function)}\n  {cure}"
+        )
+
+
 def _check_derivatives(program: Program, has_rule: bool) -> None:
     if program.on_host or program.gradient:
         return
-    derivatives = [derive(program.value, x) for x in program.inputs]
     if program.kind == "derivative":
         for name in program.arguments:
             _check_claim(program, name)
-    elif claims.is_zero(program, derivatives):
+        return
+    derivatives = [derive(program.value, x) for x in program.inputs]
+    if claims.is_zero(program, derivatives):
         if has_rule and program.kind == "surrogate":
             _warn(
                 f"the surrogate of {program.name!r} is zero everywhere, so nothing before it can learn",

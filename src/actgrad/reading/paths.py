@@ -17,7 +17,6 @@ import numpy as np
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.expression import Expr, const, var
 from actgrad.language.rewrite import build, rewrite
-from actgrad.reading import randomness
 from actgrad.reading.facts import Facts
 from actgrad.reading.outputs import Form, described, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
@@ -77,8 +76,7 @@ def trace(
         parameters = frozenset([*defaults, *owners])
         parts = frozenset(entry for names in entries.values() for entry in names)
         try:
-            with randomness.refused(name_of(copy), definition(copy)):
-                outputs, form = _explore(copy, call, values, environment, parameters, parts)
+            outputs, form = _explore(copy, call, values, environment, parameters, parts)
         except NeedsPlain as needed:
             names = {owners.get(name, name) for name in needed.names}
             fixed |= names

@@ -33,11 +33,14 @@ def differences(
 
     def unlike(root: Expr) -> Array:
         ours = np.broadcast_to(original.evaluate(root, columns), columns[0].shape).ravel()
-        beside = np.isfinite(theirs) & ~np.isclose(ours, theirs, rtol=relative, atol=absolute)
-        if library.name == "python":
-            return beside
-        near = np.all([np.abs(column.ravel()) <= _EDGE for column in columns], axis=0)
-        return beside | (~np.isfinite(theirs) & np.isfinite(ours) & near)
+        with np.errstate(all="ignore"):
+            close = np.abs(ours - theirs) <= absolute + relative * np.abs(theirs)
+        finite = np.isfinite(theirs)
+        beside: Array = finite & ~close
+        if library.name != "python" and not finite.all():
+            near = np.all([np.abs(column.ravel()) <= _EDGE for column in columns], axis=0)
+            beside |= ~finite & np.isfinite(ours) & near
+        return beside
 
     different = unlike(original.reading.outputs[k])
     if not different.any():

@@ -19,7 +19,7 @@ from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, const, make, substitute, var
 from actgrad.language.program import Kind, Program, Value
-from actgrad.reading import witness
+from actgrad.reading import randomness, witness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.refusal import definition
 from actgrad.reading.signature import (
@@ -251,15 +251,16 @@ class _RuleReader:
             if name not in known and name not in self.vectors and is_plain(default):
                 self.fixed[name] = default
         try:
-            reading = read(rule, own, self.inputs, self.pinned, self.vectors, whole=False)
+            with randomness.refused(own.name, rule):
+                reading = read(rule, own, self.inputs, self.pinned, self.vectors, whole=False)
+                if reading.fixed - self.pinned:
+                    raise Pinned(reading.fixed)
+                witness.check(rule, own, self.inputs, self.pinned, self.vectors, reading)
         except TraceError:
             if not self.host:
                 raise
             witness.check_elementwise(rule, own, self.pinned)
             return [on_host(rule, own, self.inputs)]
-        if reading.fixed - self.pinned:
-            raise Pinned(reading.fixed)
-        witness.check(rule, own, self.inputs, self.pinned, self.vectors, reading)
         if isinstance(reading.form, tuple):
             return dict(zip(reading.form, reading.outputs, strict=True))
         return list(reading.outputs)

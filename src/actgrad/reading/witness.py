@@ -18,7 +18,7 @@ import numpy as np
 from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import plain, walk
-from actgrad.reading import custom, native, randomness
+from actgrad.reading import custom, native
 from actgrad.reading.native import Array, Library, Run
 from actgrad.reading.original import IRREGULAR, SPECIAL, Original, attempt, points
 from actgrad.reading.paths import Reading
@@ -53,8 +53,7 @@ def check(
     mentioned = native.mentions(function)
     if not mentioned.libraries and _numbers(original, narrow=False):
         return
-    with randomness.refused(own.name, definition(function)):
-        _check_in_libraries(original, mentioned, slopes)
+    _check_in_libraries(original, mentioned, slopes)
 
 
 def check_elementwise(function: Callable[..., Any], own: Signature, pinned: frozenset[str]) -> None:
@@ -97,7 +96,7 @@ def _check_in_libraries(original: Original, mentioned: native.Mentions, slopes: 
     if any(_one_by_one(original, library) for library in tensors):
         return
     if mentioned.libraries:
-        answered |= _numbers(original, narrow=bool(tensors))
+        answered |= _numbers(original, narrow=bool(tensors), few=answered)
         if libraries and not answered and mentioned.plain:
             _refuse_what_fails(original, libraries[0])
 
@@ -157,10 +156,12 @@ def _one_by_one(original: Original, library: Library) -> bool:
     return False
 
 
-def _numbers(original: Original, narrow: bool) -> bool:
-    """Compare on plain Python numbers, of which a tensor library makes float32's (`narrow`). Whether the
-    function answers any."""
+def _numbers(original: Original, narrow: bool, few: bool = False) -> bool:
+    """Compare on plain Python numbers, of which a tensor library makes float32's (`narrow`); on a few where
+    arrays have been compared. Whether the function answers any."""
     columns = points(len(original.inputs))
+    if few:
+        columns = tuple(column[_ONE_BY_ONE] for column in columns)
     run = replace(_PYTHON.run(original.call, columns), narrow=narrow)
     if not any(np.isfinite(part).any() for part in run.outputs):
         return False
