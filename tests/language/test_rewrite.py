@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mpmath import mp
 
 from actgrad.errors import ActgradWarning
-from actgrad.language.expression import Expr, const, evaluate, make, show, var, walk
+from actgrad.language.expression import Expr, const, evaluate, make, show, show_lines, var, walk
 from actgrad.language.ops import OPS
 from actgrad.language.rewrite import rewrite
 from actgrad.reading.define import define
@@ -162,3 +162,17 @@ def test_small_powers_are_products(power: float) -> None:
     x = np.linspace(-4, 4, 801)
     found = evaluate(rewrite(make("pow", var("x"), const(power)))[0], {"x": x})
     np.testing.assert_array_max_ulp(found, x**power, 2)
+
+
+PIECES = """-1 if x < -2
+else 0.5 * x if x < 0
+else x * x if x < 1
+else (1 if x < 2 else 3) if x < 5
+else 2 * x - 1"""
+
+
+def test_a_long_formula_of_pieces_has_a_line_for_each() -> None:
+    found = show_lines(read(eval("lambda x: " + PIECES.replace("\n", " "))))
+    assert found == PIECES
+    assert " ".join(found.split()) == show(read(eval("lambda x: " + PIECES.replace("\n", " "))))
+    assert "\n" not in show_lines(read(lambda x: x if x > 0 else 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ def test_a_straight_through_estimator_is_kept(path):
         assert g.derivative(1.3) == pytest.approx(2.6)
         assert g.derivative.derivative(1.3) == 2
         assert g.exact_derivative(1.3) == pytest.approx(1.6)
+        assert re.search(r"x \* x \+ stop_gradient\(.* - x\)", repr(g))
 
 
 def test_nothing_is_learnt_through_it(recwarn):

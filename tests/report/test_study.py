@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,18 @@ def test_a_program_that_cannot_be_read_leaves_the_others(
     assert "Its formula and numbers are not here" in sections["activation-0"]
     other = from_json(design["activations"][1]["program"])
     assert f"function{other.name}(x) = " in sections["activation-1"]
+
+
+def test_a_difference_is_in_points(page: Text, found: store.Study) -> None:
+    lines = [x for x in statistics.summarise(found) if x.difference]
+    assert lines
+    for line in lines:
+        sign = "+" if line.difference > 0 else "−"
+        shown = f"{sign}{abs(100 * line.difference):.2f} points"
+        assert shown in page.sections["place-0"] + page.sections.get("place-1", "")
+
+
+def test_what_is_equal_as_shown_shares_a_rank(found: store.Study) -> None:
+    first = statistics.summarise(found)[0]
+    lines = [replace(first, mean=m) for m in (0.9, 0.80001, 0.80002, 0.7, None)]
+    assert study.Place("n", "d", "k", "t", lines, []).ranks == [1, 2, 2, 4, None]

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from actgrad import activation
+from actgrad import activation, activations
 from actgrad.errors import CallError
 
 WIDTH, DEPTH = 400, 5
@@ -194,3 +194,25 @@ def test_the_safe_depth_of_the_square():
     assert found("square").safe_depth == 2
     assert "at most 2 layers" in found("square").warnings(depth=4)[0]
     assert found("relu").safe_depth == math.inf
+
+
+def test_a_forecast_that_diverges_says_so():
+    lost = activations.square.propagation().forecast(depth=10, width=512)
+    assert lost.diverges
+    assert lost.diverges[0].startswith("in many networks the variance leaves")
+    assert f"it diverges: {lost.diverges[0]}" in str(lost)
+    layer = int(lost.diverges[0].rpartition("layer ")[2].split()[0]) - 1
+    reach = np.abs(lost.log_variance) + lost.log_variance_spread
+    assert reach[layer] > 12 * np.log(10) >= reach[layer - 1]
+    axes = lost.plot().axes[1]
+    assert min(axes.get_ylim()) >= -12
+    assert max(axes.get_ylim()) <= 12
+    assert lost.diverges[0] in [text.get_text() for text in axes.texts]
+    assert activations.relu.propagation().forecast().diverges == ()
+
+
+def test_the_map_is_the_ratio_to_what_is_kept():
+    forecast = activations.square.propagation().forecast()
+    line = next(x for x in forecast.plot().axes[0].lines if x.get_label() == "one layer")
+    q, ratio = line.get_data()
+    np.testing.assert_allclose(ratio, q, atol=1e-6)  # E (x²)² / q = 3 q² / 3 q: the ratio is q

@@ -257,18 +257,46 @@ _RIGHT_BINDS_TIGHTER = {"sub", "div", "floordiv", "mod", "lt", "le", "eq"}
 
 def show(root: Expr, limit: int = 400) -> str:
     """A readable formula in Python's notation; parts too long to repeat are cut with `...`."""
+    return _shown(root, limit)[root][0]
+
+
+def show_lines(root: Expr, width: int = 60) -> str:
+    """As `show`; a formula of several pieces that is wider than this has a line for each piece."""
+    texts = _shown(root, 400)
+    text = texts[root][0]
+    pieces = []
+    node = root
+    while node.op in ("select", "given"):
+        if node.op == "select":
+            condition, value = texts[node.args[0]], texts[node.args[1]]
+            pieces.append(f"{_at(value, 1)} if {_at(condition, 1)}")
+        node = node.args[2 if node.op == "select" else 0]
+    if len(text) <= width or len(pieces) < 2:
+        return text
+    return "\nelse ".join([*pieces, texts[node][0]])
+
+
+def _shown(root: Expr, limit: int) -> dict[Expr, tuple[str, int]]:
+    """The text of each part, with how tightly it binds."""
     texts: dict[Expr, tuple[str, int]] = {}
-    for node in walk(plain(root)):
+    for node in walk(root):
         text, rank = _show_node(node, [texts[arg] for arg in node.args])
         texts[node] = (text, rank) if len(text) <= limit else ("...", 10)
-    return texts[node][0]
+    return texts
+
+
+def _at(text: tuple[str, int], rank: int) -> str:
+    return text[0] if text[1] >= rank else f"({text[0]})"
 
 
 def _show_node(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     def at(i: int, rank: int) -> str:
-        text, own = args[i]
-        return text if own >= rank else f"({text})"
+        return _at(args[i], rank)
 
+    if node.op == "given":
+        rules = node.args[2::2]
+        stopped = all(is_const(rule, 0.0) for rule in rules)
+        return (f"stop_gradient({at(0, 0)})", 10) if stopped else args[0]
     if node.op == "const":
         number = node.value
         if isinstance(number, float) and number.is_integer() and abs(number) < 1e16:

@@ -25,6 +25,7 @@ from actgrad.language.expression import (
     make,
     plain,
     show,
+    show_lines,
     substitute,
     var,
     variables,
@@ -217,6 +218,11 @@ class Program(metaclass=_MadeOnce):
 
     def __str__(self) -> str:
         return show(self.value)
+
+    @property
+    def formula(self) -> str:
+        """As in `str`; a long formula of several pieces over as many lines."""
+        return show_lines(self.value)
 
 
 def _kept(make: Callable[..., Program]) -> Callable[..., Program]:

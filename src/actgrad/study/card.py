@@ -63,7 +63,7 @@ def _formulas(program: Program) -> Iterator[str]:
     arguments = ", ".join(
         [*program.inputs, *(f"{n}={_value(v)}" for n, v in program.settings.items())]
     )
-    yield _code(f"{program.name}({arguments}) = {program}", bold=True)
+    yield _code(over_lines(f"{program.name}({arguments}) = ", program), bold=True)
     if program.on_host:
         return
     kind = {"exact": "", "derivative": " (given)", "surrogate": " (surrogate)"}
@@ -71,9 +71,9 @@ def _formulas(program: Program) -> Iterator[str]:
         if program.gradient:
             rule = program.gradient[program.inputs.index(name)]
             shown = Program("", (), (), rule)
-            yield _code(f"gradient by {name} (whole, given) = {shown}")
+            yield _code(over_lines(f"gradient by {name} (whole, given) = ", shown))
         else:
-            yield _code(f"d/d{name}{kind[program.kind]} = {program.partial(name)}")
+            yield _code(over_lines(f"d/d{name}{kind[program.kind]} = ", program.partial(name)))
 
 
 def _value(value: Any) -> str:
@@ -108,6 +108,11 @@ def _picture(program: Program) -> str:
     data = base64.b64encode(buffer.getvalue()).decode()
     about = escape(f"{program.name} and its derivative", quote=True)
     return f'<img alt="{about}" style="max-width:100%" src="data:image/png;base64,{data}">'
+
+
+def over_lines(head: str, program: Program) -> str:
+    """The formula after its head; each further piece below the first."""
+    return head + program.formula.replace("\n", "\n" + " " * len(head))
 
 
 def shortened(formula: str) -> str:

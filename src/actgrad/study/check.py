@@ -75,6 +75,8 @@ class Check:
     """What the slope was measured of."""
     parameters: tuple[InputCheck, ...] = ()
     """The derivatives by the parameters that are numbers."""
+    settings: tuple[tuple[str, float], ...] = ()
+    """The values of the parameters that are numbers."""
 
     def __bool__(self) -> bool:
         return self.verdict != "WRONG"
@@ -110,7 +112,8 @@ class Check:
         return found
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {self.verdict}"]
+        values = ", ".join(f"{name}={value:g}" for name, value in self.settings)
+        lines = [f"{self.name}{f'({values})' * bool(values)}: {self.verdict}"]
         for item in self.arguments:
             margin = "  "
             if len(self.arguments) > 1:
@@ -145,7 +148,8 @@ def check(
     if program.kind == "surrogate":
         verdict = max(verdict, "surrogate (declared)", key=_VERDICTS.index)
     oracle = "the Python function" if own else "its formula"
-    return Check(program.name, verdict, inputs, oracle, parameters)
+    settings = tuple((n, v) for n, v in program.settings.items() if isinstance(v, float))
+    return Check(program.name, verdict, inputs, oracle, parameters, settings)
 
 
 def _check_parameter(

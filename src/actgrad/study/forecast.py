@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TEN = np.log(10)
 _FEW = 3  # powers of ten
 _VISIBLE = 0.1  # of a power of ten, beside the width of a line
+_EDGE = 12  # powers of ten: a network is lost long before
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,24 @@ class Forecast:
     log_map: tuple[tuple[float, float], ...] = field(repr=False)
     """The map of an infinitely wide layer: log q, and the next layer's log q."""
 
+    @property
+    def diverges(self) -> tuple[str, ...]:
+        """What leaves every useful range within one standard deviation, and from which layer on, in words."""
+        gradient = np.log(np.maximum(self.gradient_rms, 1e-300))
+        found = []
+        for what, middle, spread, order in (
+            ("variance", self.log_variance, self.log_variance_spread, 1),
+            ("gradient", gradient, self.gradient_spread, -1),
+        ):
+            reach = np.abs(np.array(middle)) + np.array(spread)
+            beyond = np.flatnonzero(reach > _EDGE * _TEN)[::order]
+            if len(beyond):
+                where = f"from layer {beyond[0] + 1} {'on' if order > 0 else 'down'}"
+                found.append(
+                    f"in many networks the {what} leaves 10^-{_EDGE} to 10^{_EDGE}, {where}"
+                )
+        return tuple(found)
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON, without the map."""
         found = dataclasses.asdict(self)
@@ -79,6 +98,7 @@ class Forecast:
             lines.append(
                 f"  {i + 1:5}{finite_exp(q):12.4g}{finite_exp(dq):16.4g}{g:16.4g}{finite_exp(dg):16.4g}"
             )
+        lines += [f"  it diverges: {text}" for text in self.diverges]
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
@@ -109,28 +129,30 @@ def finite_exp(x: float) -> float:
 def _map(axes: Any, forecast: Forecast) -> None:
     q, h = np.array(forecast.log_map).T / _TEN
     seen = np.abs(q) <= 5  # to beyond the edge
-    axes.plot(q[seen], q[seen], label="kept", **EXACT)
-    axes.plot(q[seen], h[seen], label="one layer", **FUNCTION)
+    axes.axhline(0, label="kept (1)", **EXACT)
+    axes.plot(q[seen], (h - q)[seen], label="one layer", **FUNCTION)
     for point in forecast.fixed_points:
         x = np.log10(point.variance)
         if abs(x) <= 4:
             word, face = ("draws in", "#D55E00") if point.attracts else ("drives away", "white")
             label = f"fixed point at {point.variance:.3g}, {word}"
             style = {"mfc": face, "mec": "#D55E00", "mew": 2, "ms": 9, "zorder": 6}
-            axes.plot(x, x, "o", label=label, **style)
+            axes.plot(x, 0, "o", label=label, **style)
     if forecast.keeps_every:
         axes.plot([], [], " ", label="every variance is kept")
     walk = np.clip(np.array(forecast.log_variance) / _TEN, -300, 300)
     if np.ptp(walk) > _VISIBLE:
-        stairs = np.repeat(walk, 2)
-        axes.plot(
-            stairs[:-1], stairs[1:], color="#009E73", lw=1.2, label="layer by layer", zorder=5
-        )
-    axes.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="variance q", ylabel="variance of the next layer")
-    for axis in (axes.xaxis, axes.yaxis):
-        _numbers(axis, -4, 4)
+        style = {"color": "#009E73", "lw": 1.2, "marker": ".", "zorder": 5}
+        axes.plot(walk[:-1], np.diff(walk), label="layer by layer", **style)
+    inside = (h - q)[np.abs(q) <= 4]
+    low, high = (min(inside.min(), -1.0), max(inside.max(), 1.0)) if len(inside) else (-1.0, 1.0)
+    low, high = max(low, -4.0), min(high, 4.0)
+    axes.set(xlim=(-4, 4), ylim=(low - 0.1, high + 0.1))
+    axes.set(xlabel="variance q", ylabel="variance of the next layer / q")
+    _numbers(axes.xaxis, -4, 4)
+    _numbers(axes.yaxis, low, high)
     axes.set_title("variance map", loc="left", fontsize=10)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, loc="best")
     _plain(axes)
 
 
@@ -146,7 +168,11 @@ def _layers(axes: Any, forecast: Forecast) -> None:
         axes.fill_between(layers, m - s, m + s, color=style["color"], alpha=0.18, lw=0)
         axes.plot(layers, m, marker="o", ms=4, label=label, **style)
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, -1), max(high, 1))
+    axes.set_ylim(max(min(low, -1), -_EDGE), min(max(high, 1), _EDGE))
+    for i, text in enumerate(forecast.diverges):
+        axes.text(
+            0.03, 0.05 + 0.07 * i, text, transform=axes.transAxes, fontsize=9, color="#D55E00"
+        )
     axes.set_xlabel("layer")
     axes.xaxis.set_major_locator(_whole())
     _numbers(axes.yaxis, *axes.get_ylim())

@@ -242,9 +242,11 @@ def _frame(ax: Any, y: Array, low: float, high: float, by: str) -> None:
 
 
 def _title(program: Program) -> str:
-    formula = re.sub(r"\d+\.\d{6,}", lambda number: f"{float(number[0]):.6g}", str(program))
+    formula = re.sub(r"\d+\.\d{6,}", lambda number: f"{float(number[0]):.6g}", program.formula)
     values = ", ".join(f"{n} = {v:g}" for n, v in program.settings.items() if isinstance(v, float))
-    text = f"{program.name} = {formula}" if len(formula) <= 60 else program.name
+    lines = formula.splitlines()
+    fits = len(lines) <= 6 and max(map(len, lines)) <= 60
+    text = f"{program.name} = {formula}" if fits else program.name
     return text + (f"   ({values})" if values else "")
 
 

@@ -97,8 +97,8 @@ def tell(console: Console, study: Study) -> None:
 
     tests = sum(line.p is not None for line in lines)
     say(
-        f"Test accuracy after the last epoch: mean ± 95 % interval. Differences are paired by seed, "
-        f"minus {study.design['reference']}; p is of the paired t-test, corrected by Holm for {tests} "
+        f"Test accuracy after the last epoch: mean ± 95 % interval. Differences are in points, paired by "
+        f"seed, minus {study.design['reference']}; p is of the paired t-test, corrected by Holm for {tests} "
         f"tests."
     )
     say(budget(study.design))

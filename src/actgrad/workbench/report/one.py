@@ -12,7 +12,7 @@ from typing import Any
 from actgrad.activation import Activation
 from actgrad.errors import ActgradError
 from actgrad.language.program import Program
-from actgrad.study.card import shortened
+from actgrad.study.card import over_lines, shortened
 from actgrad.study.targets import ASPECTS
 from actgrad.workbench.report.bench import Bench
 from actgrad.workbench.report.code import highlighted
@@ -61,15 +61,15 @@ class Facts:
     def formulas(self) -> list[tuple[str, Any]]:
         """What it is, as code: the function, and its derivatives in force."""
         program = self.f.program
-        found = [("function", f"{_head(program)} = {program}")]
+        found = [("function", over_lines(f"{_head(program)} = ", program))]
         if not program.on_host:
             given = {"exact": "", "derivative": ", as given"}.get(program.kind, ", a surrogate")
             for i, name in enumerate(program.inputs):
                 if program.gradient:
                     rule = Program("", (), (), program.gradient[i])
-                    found.append((f"gradient by {name}, whole, as given", str(rule)))
+                    found.append((f"gradient by {name}, whole, as given", rule.formula))
                 else:
-                    found.append((f"derivative by {name}{given}", str(program.partial(name))))
+                    found.append((f"derivative by {name}{given}", program.partial(name).formula))
         return [(label, highlighted(shortened(text))) for label, text in found]
 
     @property
@@ -189,15 +189,16 @@ def _forecast(numbers: Any, prefix: str) -> list[Picture]:
     ]
     layers = f"{ahead.depth} layers of {ahead.width} units"
     about = (
-        f"The variance of the next layer over the variance of a layer, on logarithmic axes, with "
+        f"The variance of the next layer divided by that of a layer, on logarithmic axes, with "
         f"{len(ahead.fixed_points)} fixed point{'s' * (len(ahead.fixed_points) != 1)}.",
         f"By layer, in {layers}: the variance goes from {number(variance[0])} to "
         f"{number(variance[1])}, the gradient's size is {number(ahead.gradient_rms[0])} in the first "
         f"layer and {number(ahead.gradient_rms[-1])} in the last.",
     )
     caption = (
-        "The variance map: how one layer changes the variance, and where it stays.",
-        f"Forecast for {layers}; the band is one standard deviation of networks.",
+        "The variance map: by what factor one layer changes the variance; 1 is ideal.",
+        f"Forecast for {layers}; the band is one standard deviation of networks."
+        + "".join(f" It diverges: {text}." for text in ahead.diverges),
     )
     figures = panels(ahead.plot)
     for figure in figures:

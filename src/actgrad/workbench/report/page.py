@@ -54,7 +54,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"number": number, "percent": percent}
+    found.filters |= {"number": number, "percent": percent, "points": points}
     return found
 
 
@@ -67,6 +67,16 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def points(difference: float) -> str:
+    """A difference of two shares in points of a per cent, with its sign.
+
+    >>> points(0.0123), points(-0.002), points(-1e-9)
+    ('+1.23', '−0.20', '0.00')
+    """
+    shown = round(100 * difference, 2) + 0.0
+    return f"{shown:+.2f}".replace("-", "−") if shown else "0.00"
 
 
 def number(value: float | None, digits: int = 4) -> str:

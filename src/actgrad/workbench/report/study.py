@@ -31,6 +31,12 @@ class Place:
     pictures: list[Picture]
     """The ranking, then curves."""
 
+    @property
+    def ranks(self) -> list[int | None]:
+        """The place of each line; equal as shown, they share one."""
+        shown = [None if x.mean is None else percent(x.mean, 2) for x in self.lines]
+        return [None if text is None else shown.index(text) + 1 for text in shown]
+
 
 def check_output(output: Path) -> None:
     """As `page.check_output`, for the folder of the activations' pages too."""
