@@ -90,7 +90,7 @@ class Studied:
         >>> from actgrad import activation
         >>> leaky = activation(lambda x: x if x > 0 else 0.1 * x, name="leaky")
         >>> print(leaky.check())
-        leaky(slope=0.1): exact except at kinks
+        leaky: exact except at kinks
           kink at 0
           ... points compared with finite differences of the Python function
         >>> leaky.check().kinks
