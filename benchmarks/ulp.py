@@ -59,6 +59,12 @@ EXACT: dict[str, Callable[..., Any]] = {
     "log2": lambda x: mpmath.log(x, 2),
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+    "lgamma": lambda x: mpmath.log(mpmath.gamma(x)),
+    "trigamma": lambda x: mpmath.psi(1, x),
+    "ndtri": lambda x: mpmath.sqrt(2) * mpmath.erfinv(2 * x - 1),
+    "erfcx": lambda x: mpmath.exp(x * x) * mpmath.erfc(x),
+    "i0e": lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(0, x),
+    "i1e": lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(1, x),
 }
 DOMAIN: dict[str, Callable[..., bool]] = {
     "pow": lambda x, y: x > 0,
@@ -66,7 +72,9 @@ DOMAIN: dict[str, Callable[..., bool]] = {
     "acosh": lambda x: x >= 1,
     "log1p": lambda x: x > -1,
     **dict.fromkeys(("log", "log2", "log10"), lambda x: x > 0),
-    **dict.fromkeys(("asin", "acos", "atanh"), lambda x: abs(x) < 1),
+    **dict.fromkeys(("gamma", "lgamma", "digamma", "trigamma"), lambda x: x > 0),
+    **dict.fromkeys(("asin", "acos", "atanh", "erfinv"), lambda x: abs(x) < 1),
+    "ndtri": lambda x: 0 < x < 1,
 }
 
 

@@ -19,6 +19,7 @@ from actgrad import activation
 from actgrad.codegen.emit import kernel
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, TraceError
 from actgrad.frameworks.tensorflow import dialect, rule
+from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
@@ -919,7 +920,9 @@ def _arguments(arity, dtype):
 
 
 NUMERIC = [
-    name for name, op in OPS.items() if name not in ("gather", "given", "host") and not op.boolean
+    name
+    for name, op in OPS.items()
+    if name not in ("gather", "given", "host", *DECOMPOSITIONS) and not op.boolean
 ]
 
 

@@ -23,6 +23,13 @@ ABOVE_ONE = [1 + 1e-12, 1.001, 1.5, 4.0, 1e3, 1e9, 1e160]
 POSITIVE = SCALES + FAR
 MILD = [x for x in LINE if abs(x) < 40]
 CURVED = [x for x in LINE if abs(x) < 1e3]
+OFF_POLES = [-19.3, -2.6, -1.2, -0.7, -0.4, -1e-8, 1e-20, 3e-4, 0.3, 0.5, 0.99, 1 + 1e-6, 1.3,
+             1.4616, 1.5, 1.7, 2 - 1e-6, 2 + 1e-9, 2.5, 7.0, 8.499, 8.5, 19.0, 36.0, 160.0, 1e9]  # fmt: skip
+BESSEL = [
+    s * x
+    for x in (1e-20, 1e-8, 0.02, 0.3, 0.6, 2.5, 7.9, 8.0, 19.0, 31.0, 700.0, 1e6)
+    for s in (1, -1)
+]
 
 UNARY: dict[str, tuple[Callable[[Any], Any], list[float]]] = {
     "neg": (lambda x: -x, WIDE),
@@ -52,6 +59,18 @@ UNARY: dict[str, tuple[Callable[[Any], Any], list[float]]] = {
     "softplus": (lambda x: mpmath.log1p(mpmath.exp(x)), CURVED),
     "erf": (mpmath.erf, MILD),
     "erfc": (mpmath.erfc, [x for x in MILD if x < 26]),
+    "gamma": (mpmath.gamma, [x for x in OFF_POLES if x < 170]),
+    "lgamma": (lambda x: mpmath.log(abs(mpmath.gamma(x))), OFF_POLES),
+    "digamma": (mpmath.digamma, OFF_POLES),
+    "trigamma": (lambda x: mpmath.psi(1, x), OFF_POLES),
+    "erfinv": (mpmath.erfinv, INSIDE),
+    "ndtri": (
+        lambda p: mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1),
+        [x for x in INSIDE if x > 0] + [1e-12, 0.05, 0.075, 0.5, 0.925],
+    ),
+    "erfcx": (lambda x: mpmath.exp(x * x) * mpmath.erfc(x), [x for x in MILD if x > -26] + [1e6]),
+    "i0e": (lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(0, x), BESSEL),
+    "i1e": (lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(1, x), BESSEL),
 }
 PAIRS = [
     (x, y)

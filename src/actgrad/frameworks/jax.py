@@ -23,6 +23,7 @@ from actgrad.codegen.emit import identifier, kernel
 from actgrad.codegen.kept import kept
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError
+from actgrad.language.decomposed import without
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {
@@ -61,6 +62,7 @@ TABLE: dict[str, str] = {
     "softplus": "jax.nn.softplus({0})",
     "erf": "jax.lax.erf({0})",
     "erfc": "jax.lax.erfc({0})",
+    "i0e": "jax.scipy.special.i0e({0})",
     "lt": "({0} < {1})",
     "le": "({0} <= {1})",
     "eq": "({0} == {1})",
@@ -96,6 +98,7 @@ _VALUE = """def _rule(*arguments):
 """
 
 LACKS: dict[str, lower.Rule] = {
+    **without("i0e"),
     "mod": lower.mod,
     "floordiv": lower.floordiv,
     "exp2": lower.exp2,

@@ -15,6 +15,7 @@ from actgrad.codegen.emit import kernel
 from actgrad.codegen.kept import kept
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError
+from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {
@@ -69,7 +70,10 @@ TABLE: dict[str, str] = {
     "host": "_host",
 }
 
-LACKS: dict[str, lower.Rule] = {"sigmoid": lower.sigmoid, "softplus": lower.softplus}
+LACKS: dict[str, lower.Rule] = DECOMPOSITIONS | {
+    "sigmoid": lower.sigmoid,
+    "softplus": lower.softplus,
+}
 
 _HELPERS = {
     name: f"""

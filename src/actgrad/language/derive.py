@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from actgrad.errors import NoDerivativeError
+from actgrad.language.decomposed import polygamma
 from actgrad.language.expression import Expr, const, is_const, lift, make, walk
 from actgrad.language.ops import OPS
 from actgrad.language.rewrite import rewrite
@@ -109,4 +110,7 @@ def _vocabulary() -> dict[str, object]:
     def operation(op: str, *args: Expr | float) -> Expr:
         return make(op, *map(lift, args))
 
-    return {name + "_" * (name in {"and", "or", "not"}): partial(operation, name) for name in OPS}
+    return {
+        "polygamma": polygamma,
+        **{name + "_" * (name in {"and", "or", "not"}): partial(operation, name) for name in OPS},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, walk
 from actgrad.language.program import Program
@@ -9,14 +10,17 @@ from actgrad.language.program import Program
 MAX_OPERATIONS = 20_000
 """Of the value, each first derivative and each second one, shared parts counted once. With so many,
 `check()`, `source()` and a second derivative each take a few seconds and less than 1 GB."""
-_GROWTH = 100
-"""No second derivative is more than so many times as large as its function."""
+
+
+def growth(node: Expr) -> int:
+    """No second derivative is larger than the sum of these over the operations of its function."""
+    return 600 if node.op in DECOMPOSITIONS else 100
 
 
 def excess(program: Program) -> str | None:
     """What is too large, in words; None if nothing is."""
     value = _too_many("the value", program.value)
-    if value or len(walk(program.value)) * _GROWTH <= MAX_OPERATIONS:
+    if value or sum(map(growth, walk(program.value))) <= MAX_OPERATIONS:
         return value or _too_many("the gradient", *program.gradient)
     for name in () if program.gradient else program.inputs:
         first = derive(program.value, name)

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.language import special
+
 Array = Any
 
 
@@ -49,6 +51,42 @@ def _gather(vector: Array, index: Array) -> Array:
     vector, missing = np.asarray(vector), np.isnan(index)
     at = np.where(missing, 0.0, np.clip(np.trunc(index), 0.0, len(vector) - 1.0))
     return np.where(missing, np.nan, vector[at.astype(np.intp)])[()]
+
+
+def _series(variable: str, coefficients: list[float]) -> str:
+    """Horner's rule, lowest power first."""
+    rest = repr(coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        rest = f"{coefficient!r} + {variable} * ({rest})"
+    return f"({rest})"
+
+
+# Where the exact formula takes a difference of two numbers that are nearly equal, a series.
+
+
+def _erfcx_slope() -> str:
+    far = [(-1) ** k * math.prod(range(1, 2 * k + 2, 2)) / 2**k for k in range(12)]
+    square = "(1 / (x * x))"
+    series = f"-{1 / math.sqrt(math.pi)!r} * {square} * {_series(square, far)}"
+    return f"select(x < 10, 2 * x * erfcx(x) - {2 / math.sqrt(math.pi)!r}, {series})"
+
+
+def _bessel_slope(order: int, exact: str) -> str:
+    terms, term = [], 1.0
+    for k in range(14):
+        terms.append(term * (k + 0.5))
+        term *= ((2 * k + 1) ** 2 - 4 * order**2) / (8 * (k + 1))
+    v = "(1 / abs(x))"
+    far = f"-{1 / math.sqrt(2 * math.pi)!r} * {v} * sqrt({v}) * {_series(v, terms)}"
+    return f"select(abs(x) < 30, {exact}, {far if order else f'{_SIGN} * ({far})'})"
+
+
+_SIGN = "select(0 < x, 1, select(x < 0, -1, 0))"
+_NEAR = [0.5 / (4**k * math.factorial(k) * math.factorial(k + 1)) for k in range(9)]
+_RATIO = f"select(abs(x) < 0.5, exp(-abs(x)) * {_series('(x * x)', _NEAR)}, i1e(x) / x)"
+_I0E_SLOPE = _bessel_slope(0, f"i1e(x) - {_SIGN} * i0e(x)")
+_I1E_SLOPE = _bessel_slope(1, f"i0e(x) - {_SIGN} * i1e(x) - {_RATIO}")
+_ERFCX_SLOPE = _erfcx_slope()
 
 
 def _host(*_: Array) -> Array:
@@ -122,6 +160,26 @@ _ROWS = (
     Op("softplus", "x", lambda x: np.logaddexp(x, 0.0), ("sigmoid(x)",)),
     Op("erf", "x", _elementwise(math.erf), (f"{2 / math.sqrt(math.pi)!r} * exp(-(x * x))",)),
     Op("erfc", "x", _elementwise(math.erfc), (f"{-2 / math.sqrt(math.pi)!r} * exp(-(x * x))",)),
+    # special functions: `special` has them over the rows above
+    Op("gamma", "x", special.of_arrays(special.gamma), ("gamma(x) * digamma(x)",)),
+    Op("lgamma", "x", special.of_arrays(special.lgamma), ("digamma(x)",)),
+    Op("digamma", "x", special.of_arrays(special.digamma), ("trigamma(x)",)),
+    Op("trigamma", "x", special.of_arrays(special.trigamma), ("polygamma(2, x)",)),
+    Op(
+        "erfinv",
+        "x",
+        special.of_arrays(special.erfinv),
+        (f"{math.sqrt(math.pi) / 2!r} * exp(erfinv(x) * erfinv(x))",),
+    ),
+    Op(
+        "ndtri",
+        "x",
+        special.of_arrays(special.ndtri),
+        (f"{math.sqrt(2 * math.pi)!r} * exp(0.5 * (ndtri(x) * ndtri(x)))",),
+    ),
+    Op("erfcx", "x", special.of_arrays(special.erfcx), (_ERFCX_SLOPE,)),
+    Op("i0e", "x", special.of_arrays(special.i0e), (_I0E_SLOPE,)),
+    Op("i1e", "x", special.of_arrays(special.i1e), (_I1E_SLOPE,)),
     # conditions
     Op("lt", "x y", np.less, boolean=True),
     Op("le", "x y", np.less_equal, boolean=True),

@@ -20,6 +20,7 @@ import numpy as np
 
 from actgrad.common.text import finite_json
 from actgrad.errors import HostError, ProgramError
+from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import Expr, const, make, var, variables, vector, walk
 from actgrad.language.limits import excess
 from actgrad.language.ops import OPS
@@ -65,9 +66,13 @@ def to_json(program: Program) -> str:
 
 
 def _version(program: Program) -> int:
-    """2 where a `gradient=` rule names parameters, or a parameter or a constant is a vector, else 1."""
-    vectors = program.vectors or any(node.op == "vector" for node in walk(*program.expressions))
-    return 2 if vectors or len(program.gradient) > len(program.inputs) else 1
+    """2 where a `gradient=` rule names parameters, a parameter or a constant is a vector, or a special
+    function is used, else 1."""
+    newer = any(node.op in _SINCE_2 for node in walk(*program.expressions))
+    return 2 if newer or program.vectors or len(program.gradient) > len(program.inputs) else 1
+
+
+_SINCE_2 = {"vector", "gather", *DECOMPOSITIONS}
 
 
 def _row(node: Expr, index: dict[Expr, int]) -> list[Any]:
@@ -314,7 +319,7 @@ class _Loader:
             if len(args) != 1 or not isinstance(args[0], list) or not args[0]:
                 self.fail(where, "expected a list of numbers")
             return vector(self._element(where, item) for item in args[0])
-        if op not in OPS or op == "host" or (op == "gather" and self.version < 2):
+        if op not in OPS or op == "host" or (op in _SINCE_2 and self.version < 2):
             self.fail(where, f"unknown operation {_brief(op)}")
         parts = [self._reference(where, at, nodes) for at in args]
         if op == "given":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
+from actgrad.language.decomposed import DECOMPOSITIONS, without
 from actgrad.language.expression import Expr, const, is_const, make, rebuild, transform, variables
 
 TABLE: dict[str, str] = {
@@ -42,6 +43,9 @@ TABLE: dict[str, str] = {
     "softplus": "tf.math.softplus({0})",
     "erf": "tf.math.erf({0})",
     "erfc": "tf.math.erfc({0})",
+    "lgamma": "tf.math.lgamma({0})",
+    "ndtri": "tf.math.ndtri({0})",
+    "i0e": "tf.math.bessel_i0e({0})",
     "lt": "({0} < {1})",
     "le": "({0} <= {1})",
     "eq": "tf.equal({0}, {1})",
@@ -55,6 +59,7 @@ TABLE: dict[str, str] = {
 }
 
 LACKS: dict[str, lower.Rule] = {
+    **without("lgamma", "ndtri", "i0e"),
     "mod": lower.mod,
     "floordiv": lower.floordiv,
     "hypot": lower.hypot,
@@ -146,7 +151,7 @@ _EAGER = Dialect(
 )
 _GRAPH = replace(
     _EAGER,
-    lacks=LACKS | {"add": lower.plus_zero, "div": kept_division},
+    lacks=LACKS | DECOMPOSITIONS | {"add": lower.plus_zero, "div": kept_division},
     passes=(select_by_step, lower.share_exponentials),
 )
 

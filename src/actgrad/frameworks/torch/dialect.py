@@ -7,6 +7,7 @@ from importlib import resources
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
+from actgrad.language.decomposed import DECOMPOSITIONS, without
 
 # Constants beside a tensor are plain numbers in operators and in `where` (whose parentheses mark it as
 # one), and tensors elsewhere.
@@ -50,6 +51,9 @@ TABLE: dict[str, str] = {
     "softplus": "torch.logaddexp({0}, {like}.new_zeros(()))",
     "erf": "torch.erf({0})",
     "erfc": "torch.erfc({0})",
+    "lgamma": "torch.lgamma({0})",
+    "ndtri": "torch.special.ndtri({0})",
+    "i0e": "torch.special.i0e({0})",
     "lt": "({0} < {1})",
     "le": "({0} <= {1})",
     "eq": "({0} == {1})",
@@ -83,7 +87,12 @@ def {name}({signature}):
 '''
 )
 
-LACKS: dict[str, lower.Rule] = {"mod": lower.mod, "floordiv": lower.floordiv, "cbrt": lower.cbrt}
+LACKS: dict[str, lower.Rule] = {
+    **without("lgamma", "ndtri", "i0e"),
+    "mod": lower.mod,
+    "floordiv": lower.floordiv,
+    "cbrt": lower.cbrt,
+}
 
 _EAGER = Dialect(
     "torch",
@@ -102,6 +111,7 @@ _EAGER = Dialect(
 COMPILED_DIALECT = replace(
     _EAGER,
     lacks=LACKS
+    | DECOMPOSITIONS
     | {
         "expm1": lower.expm1,
         "atanh": lower.atanh,
@@ -115,6 +125,7 @@ COMPILED_DIALECT = replace(
 _ONNX = replace(
     _EAGER,
     lacks=LACKS
+    | DECOMPOSITIONS
     | {
         "hypot": lower.hypot,
         "copysign": lower.copysign,

@@ -1,0 +1,38 @@
+"""Special functions as expressions of elementary operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from actgrad.language import special
+from actgrad.language.expression import Expr, lift, make
+
+
+def _operation(op: str) -> Callable[..., Expr]:
+    return lambda *args: make(op, *map(lift, args))
+
+
+_EXPRESSIONS = special.Numbers(
+    *map(_operation, ("abs", "floor", "round", "sqrt", "exp", "log", "log1p", "pow", "sin", "cos")),
+    *map(_operation, ("eq", "select")),
+)
+
+
+def _rule(function: Callable[..., Expr]) -> Callable[..., Expr | None]:
+    return lambda x: function(_EXPRESSIONS, x)
+
+
+_NAMES = ("gamma", "lgamma", "digamma", "trigamma", "erfinv", "ndtri", "erfcx", "i0e", "i1e")
+DECOMPOSITIONS: dict[str, Callable[..., Expr | None]] = {
+    name: _rule(getattr(special, name)) for name in _NAMES
+}
+
+
+def without(*names: str) -> Mapping[str, Callable[..., Expr | None]]:
+    """The decompositions that a framework lacks, which has these of its own."""
+    return {name: rule for name, rule in DECOMPOSITIONS.items() if name not in names}
+
+
+def polygamma(order: int, x: Expr | float) -> Expr:
+    """The derivative of digamma of this order, from 1 on."""
+    return special.polygamma(_EXPRESSIONS, order, lift(x))  # type: ignore[no-any-return]
