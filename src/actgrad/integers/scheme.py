@@ -29,6 +29,11 @@ class Affine(NamedTuple):
     scale: float
     zero_point: int = 0
 
+    def formula(self, code: str) -> str:
+        """The real number, as a text."""
+        sign = "+" if self.zero_point < 0 else "-"
+        return f"({code} {sign} {abs(self.zero_point)}) * {self.scale!r}"
+
 
 @dataclass(frozen=True)
 class Format:

@@ -34,6 +34,17 @@ _INFERENCE = (
     ("trainable parameters", "they are frozen at their values"),
 )
 
+_INTEGERS = (
+    ("derivative", "train with f.quantised(...), whose values are those of the table"),
+    ("second derivative", "train with f.quantised(...), whose values are those of the table"),
+    ("trainable parameters", "they are frozen at their values"),
+)
+
+
+def _without_tables(name: str, how: str, why: str) -> Target:
+    return Target(name, how, "nothing", tuple((aspect, why) for aspect in ASPECTS))
+
+
 TARGETS = (
     Target(
         "json",
@@ -99,6 +110,28 @@ TARGETS = (
         "jax.export.export(...).serialize(vjp_order=2), actgrad export --to jax",
         "jax.export.deserialize, with JAX alone",
         note="derivatives up to the vjp_order that was asked for",
+    ),
+    Target(
+        "table",
+        "f.table(...), f.quantise(...), .to_c(path), .to_hex(path), actgrad export --to table, c or hex",
+        "NumPy, a C99 compiler, Verilog's $readmemh",
+        _INTEGERS,
+        "one input; 8 or 16 bits, each output rounded once",
+    ),
+    _without_tables(
+        "executorch",
+        "",
+        "not written: its int8 activations are kernels one by one; take --to c as a kernel of your own",
+    ),
+    _without_tables(
+        "qonnx",
+        "",
+        "its operations quantise and compare (Quant, MultiThreshold), and none of them reads a table",
+    ),
+    _without_tables(
+        "hls4ml",
+        "",
+        "it reads a fixed list of activations, and makes their tables itself; take --to hex",
     ),
 )
 
@@ -178,10 +211,14 @@ def supports(program: Program) -> Support:
 
 
 def _reasons(program: Program, target: Target) -> tuple[tuple[str, str], ...]:
+    if program.on_host and target.name == "table":
+        return target.no
     if program.on_host:
         why = "it runs on the host (host=True), as Python code of this process"
         return tuple((aspect, why) for aspect in ASPECTS)
     found = dict(target.no)
+    if target.name == "table" and len(program.inputs) != 1:
+        found["value"] = "a table has one input"
     if target.name == "tflite":
         lacking = sorted({n.op for n in walk(plain(program.value))} & TFLITE_LACKS)
         if lacking:

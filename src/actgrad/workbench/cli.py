@@ -159,12 +159,15 @@ def source(
 @command(
     """actgrad export spiky.py:spiky --to onnx
 actgrad export spiky.py:spiky --to saved_model --model model.keras --output served
-actgrad export spiky.py:spiky --to tflite --dry-run"""
+actgrad export spiky.py:spiky --to tflite --dry-run
+actgrad export spiky.py:spiky --to c --low -4 --high 4"""
 )
 def export(
     target: Target,
     to: Annotated[
-        Literal["json", "source", "saved_model", "tflite", "onnx", "torch", "jax"],
+        Literal[
+            "json", "source", "saved_model", "tflite", "onnx", "torch", "jax", "table", "c", "hex"
+        ],
         typer.Option("--to", help="What to write."),
     ],
     output: Annotated[
@@ -186,10 +189,42 @@ def export(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what each target keeps, and why not.")
     ] = False,
+    low: Annotated[
+        float | None, typer.Option(help="In integers: the lowest input that has a code.")
+    ] = None,
+    high: Annotated[float | None, typer.Option(help="And the highest.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="In place of them: typical inputs, an .npy or .npz file (its x)."),
+    ] = None,
+    percentile: Annotated[
+        float, typer.Option(help="Of --data, how much gets a code; the ends saturate.")
+    ] = 100.0,
+    input_scale: Annotated[
+        str | None,
+        typer.Option(metavar="SCALE,ZERO", help="In place of them: what the input's codes are."),
+    ] = None,
+    output_scale: Annotated[
+        str | None, typer.Option(metavar="SCALE,ZERO", help="And the output's.")
+    ] = None,
+    bits: Annotated[int, typer.Option(help="8 or 16.")] = 8,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Codes from 0 on.")] = False,
+    away: Annotated[
+        bool, typer.Option("--away", help="Round ties away from zero, not to even.")
+    ] = False,
+    interpolated: Annotated[
+        bool,
+        typer.Option("--interpolated", help="With --to c, 16 bits: 513 entries, as TFLite has."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write it for another program; kept if values and gradients are the same in a fresh process."""
+    """Write it for another program; kept if values and gradients are the same in a fresh process.
+
+    A table, C or hex is the exact integer form, for the range of inputs that you give.
+    """
     from actgrad.workbench import export as room
+    from actgrad.workbench.integers import command as integers
+    from actgrad.workbench.integers.scales import Scales
     from actgrad.workbench.quiet import choose_backend
 
     choose_backend(room.MODELS.get(to) if model else None)
@@ -199,6 +234,13 @@ def export(
         print(json.dumps(table.to_dict(), indent=2) if as_json else table)
         return
     path = output or room.default_path(f, to)
+    if to in integers.TARGETS:
+        room.check_path(path)
+        scales = Scales(
+            low, high, data, percentile, input_scale, output_scale, bits, not unsigned, away
+        )
+        integers.write(f, to, path, scales, interpolated, as_json)
+        return
     found = room.export(f, to, path, framework, model)
     if as_json:
         print(json.dumps({"path": str(path), "value": found.value, "gradient": found.gradient}))

@@ -37,6 +37,9 @@ SUFFIXES = {
     "onnx": ".onnx",
     "torch": ".pt2",
     "jax": ".jaxexport",
+    "table": ".npz",
+    "c": ".h",
+    "hex": ".hex",
 }
 MODELS = {"saved_model": "tensorflow", "tflite": "tensorflow", "onnx": "torch"}
 """The targets that a Keras model can go to, and the backend that each is written from."""
@@ -89,10 +92,7 @@ def _check_arguments(f: Activation, target: str, path: Path, model: Path | None)
     row = f.supports()[target]
     if not row["value"]:
         raise ExportError(f"{f.name!r} cannot go to {target}: {row.reason('value')}")
-    if path.exists():
-        raise InputError(f"--output {path}: there is something already")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"--output {path}: its folder does not exist")
+    check_path(path)
     if model is None:
         return
     if target not in MODELS:
@@ -101,6 +101,14 @@ def _check_arguments(f: Activation, target: str, path: Path, model: Path | None)
         )
     if not model.is_file():
         raise InputError(f"--model {model}: no such file")
+
+
+def check_path(path: Path) -> None:
+    """Raises `InputError` for a path that is taken, or in no folder."""
+    if path.exists():
+        raise InputError(f"--output {path}: there is something already")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--output {path}: its folder does not exist")
 
 
 @contextmanager

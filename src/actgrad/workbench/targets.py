@@ -17,7 +17,8 @@ _NAMES = ", ".join
 _TAIL = f"""
 ## What depends on the activation
 
-- A function that runs on the host (`host=True`) goes nowhere: it is Python code of its process.
+- A function that runs on the host (`host=True`) goes nowhere but into a table of integers, which is data: it
+  is Python code of its process.
 - A `gradient=` rule is kept by all that keep a derivative but `torch`, which keeps data flow: there the
   export for training is refused, and one made under `torch.no_grad()` has the value.
 - An exact derivative aside, what was exported under `torch.no_grad()` refuses to be trained.

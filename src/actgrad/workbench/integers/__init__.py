@@ -1,0 +1,1 @@
+"""`actgrad export` in integers: tables, C, files for Verilog, int8 models."""

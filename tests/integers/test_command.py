@@ -1,0 +1,125 @@
+"""`actgrad export --to table | c | hex`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("typer")
+
+from typer.testing import CliRunner
+
+from actgrad import activation, activations
+from actgrad.workbench.cli import app
+from tests.integers import oracle
+
+FUNCTIONS = """
+import math
+from actgrad import activation
+def gelu(x):
+    return 0.5 * x * (1 + math.erf(x / math.sqrt(2)))
+def product(a, b):
+    return a * b
+"""
+
+
+@pytest.fixture
+def functions(tmp_path: Path) -> Path:
+    path = tmp_path / "functions.py"
+    path.write_text(FUNCTIONS, encoding="utf-8")
+    return path
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def scales(pair: tuple[float, int]) -> str:
+    return f"{pair[0]},{pair[1]}"
+
+
+def test_a_table_with_scales(functions: Path, tmp_path: Path) -> None:
+    path = tmp_path / "gelu.npz"
+    pairs = [scales(pair) for pair in oracle.SCALES[1]]
+    options = ["--to", "table", "--input-scale", pairs[0], "--output-scale", pairs[1]]
+    result = run(f"{functions}:gelu", *options, "-o", path, "--json")
+    assert result.exit_code == 0, result.output
+    with np.load(path) as found:
+        np.testing.assert_array_equal(found["codes"], oracle.rounded("gelu", 1))
+        assert found["codes"].dtype == np.int8
+        assert found["input_scale"] == np.float32(0.0431)
+        assert found["output_zero_point"] == -90
+    told = json.loads(result.stdout)
+    assert told["input"] == {"scale": float(np.float32(0.0431)), "zero_point": 11}
+    assert told["error"]["inputs"] == 256
+
+
+def test_c_for_a_range_and_hex_for_data(functions: Path, tmp_path: Path) -> None:
+    header = tmp_path / "gelu.h"
+    range_ = ["--low", -4, "--high", 4, "--bits", 16]
+    result = run(f"{functions}:gelu", "--to", "c", *range_, "--interpolated", "-o", header)
+    assert result.exit_code == 0, result.output
+    assert "65,536 inputs of int16" in result.stdout
+    assert "int16_t gelu_table[513]" in header.read_text()
+    np.save(tmp_path / "x.npy", np.linspace(-2, 3, 1000))
+    options = ["--data", tmp_path / "x.npy", "--unsigned", "--away"]
+    result = run(f"{functions}:gelu", "--to", "hex", *options, "-o", tmp_path / "gelu.hex")
+    assert result.exit_code == 0, result.output
+    wanted = tmp_path / "wanted.hex"
+    f = activation(activations.gelu, name="gelu")
+    f.quantise(-2.0, 3.0, signed=False, rounding="away").to_hex(wanted)
+    assert (tmp_path / "gelu.hex").read_text() == wanted.read_text()
+
+
+WRONG = {
+    "nothing": ([], "there is none of them"),
+    "two": (["--low", 0, "--high", 1, "--input-scale", "1,0"], "one of"),
+    "half a range": (["--low", 0], "both --low and --high"),
+    "half of the scales": (["--input-scale", "1,0"], "both --input-scale"),
+    "no scale": (["--input-scale", "a,0", "--output-scale", "1,0"], "SCALE,ZERO_POINT"),
+    "bits": (["--low", 0, "--high", 1, "--bits", 4], "8 or 16 bits"),
+    "no file": (["--data", "nowhere.npz"], "nowhere.npz"),
+    "interpolated": (["--low", 0, "--high", 1, "--interpolated"], "goes with --to c"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_cannot_be_used_is_said(wrong: str, functions: Path, tmp_path: Path) -> None:
+    options, said = WRONG[wrong]
+    path = tmp_path / "out.npz"
+    result = run(f"{functions}:gelu", "--to", "table", *options, "-o", path)
+    assert result.exit_code == 2, result.output
+    assert said in " ".join(result.stderr.split())
+    assert not path.exists()
+
+
+def test_two_inputs_and_data_that_are_not_numbers(functions: Path, tmp_path: Path) -> None:
+    result = run(
+        f"{functions}:product", "--to", "c", "--low", -1, "--high", 1, "-o", tmp_path / "p.h"
+    )
+    assert result.exit_code == 2
+    assert "a table has one" in " ".join(result.stderr.split())
+    np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(2))
+    result = run(
+        f"{functions}:gelu", "--to", "c", "--data", tmp_path / "two.npz", "-o", tmp_path / "g.h"
+    )
+    assert result.exit_code == 2
+    assert "two.npz: it should hold `x`, and holds a, b" in " ".join(result.stderr.split())
+    assert "not a NumPy file" not in result.stderr
+
+
+def test_supports_names_what_has_no_table() -> None:
+    found = activations.gelu.supports()
+    assert found["table"]["value"]
+    for target in ("executorch", "qonnx", "hls4ml"):
+        assert not found[target]["value"]
+        assert found[target].reason("value")
+    two = activation(lambda a, b: a * b, name="product").supports()
+    assert two["table"].reason("value") == "a table has one input"
+    hosted = activation(lambda x: x, host=True, derivative=1, name="hosted")
+    assert hosted.supports()["table"]["value"]
+    assert hosted.table((1.0, 0), (0.5, 0))[7] == 14
