@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -12,11 +13,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import modes
+from tests import modes, sample
 
 # A job that a shell starts in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    sample.only_diagonals(items)
+
+
+def pytest_collection_finish() -> None:
+    """Each collection of garbage would look through all that the frameworks are made of, for a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

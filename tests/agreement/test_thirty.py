@@ -334,6 +334,7 @@ READ = [(name, library) for name in ACTIVATIONS for library in LIBRARIES]
 IN_TURN = [(name, LIBRARIES[i % len(LIBRARIES)]) for i, name in enumerate(ACTIVATIONS)]
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("read_as", exhaustive_but(IN_TURN, READ), ids="-".join)
 def test_it_runs_in_the_others(read_as: tuple[str, str], framework: str) -> None:

@@ -93,12 +93,14 @@ def f(request):
 # 1 to 4, however it is written, in every framework.
 
 
+@pytest.mark.diagonal
 def test_the_documents_numbers(run, f):
     y, (dy,) = run(f, X)
     np.testing.assert_array_equal(y, Y)
     np.testing.assert_array_equal(dy, DY)
 
 
+@pytest.mark.diagonal
 def test_the_integer_branch_may_come_first(run, f):
     y, (dy,) = run(f, [0.7, 0.2])
     np.testing.assert_array_equal(y, np.float32([0, 0.2]))
@@ -110,11 +112,13 @@ def test_the_recipe_of_the_document_is_wrong_there():
     assert np.vectorize(spiky)(np.float32([0.7, 0.2])).tolist() == [0, 0]
 
 
+@pytest.mark.diagonal
 def test_the_gradient_is_multiplied_with_the_upstream(run, f):
     _, (dy,) = run(f, X, upstream=[2, 3, -4, 5])
     np.testing.assert_array_equal(dy, np.float32([2, 0, -4, 0]))
 
 
+@pytest.mark.diagonal
 def test_values_are_pythons(run, f):
     x = np.float32([-1.75, -0.5, -0.25, -0.0, 0.0, 0.5, 0.75, 1.0, 1e6, 3.4e38])
     y, (dy,) = run(f, x)
@@ -131,6 +135,7 @@ def test_numpy_and_plain_numbers(f):
 # 5. Several inputs, one gradient each.
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize(
     "rule",
     [

@@ -51,6 +51,7 @@ def _torch(f: Activation, x: Any) -> Any:
 WAYS: list[Callable[[Activation, Any], Any]] = [_jax, _jit, _xla, _tensorflow, _torch]
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("way", WAYS)
 def test_at_exact_multiples(way: Callable[[Activation, Any], Any], dtype: type) -> None:

@@ -190,6 +190,7 @@ def test_debug_nans_sees_no_dead_branch() -> None:
 # Broadcasting and parameters.
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize(
     ("a", "b"),
     [((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 3)), ((4, 1, 3), (2, 1)), ((0, 3), (3,))],
@@ -278,6 +279,7 @@ BACKWARD = {
 }
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("mode", BACKWARD)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_gradient_rule(mode: str, dtype: str) -> None:
@@ -340,6 +342,7 @@ def on_host() -> Any:
     return activation(smaller, derivative=rules, host=True)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize(
     "wrap", [lambda f: f, jax.jit, jax.checkpoint], ids=["eager", "jit", "remat"]

@@ -206,21 +206,25 @@ THIRD: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("mode", VALUES)
 def test_value(case: Case, mode: str) -> None:
     agree(VALUES[mode](case.activation)(jnp.asarray(POINTS)), case.expected(0))
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("mode", FIRST)
 def test_derivative(case: Case, mode: str) -> None:
     agree(FIRST[mode](case.activation)(jnp.asarray(POINTS)), case.expected(1))
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("mode", SECOND)
 def test_second_derivative(case: Case, mode: str) -> None:
     agree(SECOND[mode](case.activation)(jnp.asarray(POINTS)), case.expected(2))
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("mode", THIRD)
 def test_third_derivative(case: Case, mode: str) -> None:
     np.testing.assert_allclose(
@@ -239,6 +243,7 @@ def test_fixed_point_by_while_loop() -> None:
     assert jax.jit(jax.grad(three_times))(1.1) == 7.0**3
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("wide", [True, False], ids=["x64", "x32"])
 @pytest.mark.parametrize("mode", ["jit(grad)", "jvp", "vmap(grad)", "jacrev"])
 def test_x64(case: Case, mode: str, wide: bool) -> None:
@@ -256,6 +261,7 @@ def test_x64(case: Case, mode: str, wide: bool) -> None:
 SHAPES = [(), (0,), (1,), (3, 0, 2), (2, 3), (1, 1, 5)]
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["eager", "jit"])
 def test_shapes(case: Case, shape: tuple[int, ...], wrap: Any) -> None:
@@ -271,6 +277,7 @@ def test_shapes(case: Case, shape: tuple[int, ...], wrap: Any) -> None:
 HALVES = ["bfloat16", "float16"]
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("mode", ["grad", "jit(grad)", "jvp", "jacrev", "jacfwd", "vmap(grad)"])
 def test_halves_compute_in_float32(case: Case, dtype: str, mode: str) -> None:

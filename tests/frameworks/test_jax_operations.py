@@ -92,6 +92,7 @@ def dtype(request: pytest.FixtureRequest) -> Any:
         yield DTYPES[request.param]
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("op", [op for op in OPS if op not in ELSEWHERE])
 def test_value(op: str, dtype: Any) -> None:
     ulp = 0.51 if op in EXACT else 4.0 if op in ARITHMETIC else 8.0
@@ -125,6 +126,7 @@ PARTIALS = [
 ]
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize(("op", "name"), PARTIALS)
 def test_derivative(op: str, name: str, dtype: Any) -> None:
     """What jax.grad gives is the rule of the vocabulary, away from the edges of its domain."""

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation
+from tests.sample import exhaustive_but
 
 jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")
@@ -147,6 +148,7 @@ print(json.dumps({name: np.asarray(a).tolist() for name, a in found.items()}))
 """
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("shape", ["8", "n"])
 @pytest.mark.parametrize("name", CASES)
 def test_exported_and_opened_without_actgrad(name: str, shape: str, tmp_path: Path) -> None:
@@ -201,7 +203,9 @@ print(json.dumps({name: np.asarray(a, np.float64).tolist() for name, a in found.
 """
 
 
-@pytest.mark.parametrize("f", [spiky, step, seven, gate, guided], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "f", exhaustive_but([gate, guided], [spiky, step, seven, gate, guided]), ids=lambda f: f.name
+)
 def test_source_stands_alone(f: Any, tmp_path: Path) -> None:
     path = tmp_path / "alone.py"
     path.write_text(f.source("jax"))

@@ -24,7 +24,7 @@ pytest.importorskip(BACKEND)
 import actgrad
 from actgrad import activation
 from actgrad.errors import CallError, DtypeError
-from tests.frameworks.conftest import CASES
+from tests.frameworks.conftest import CASES, of_one_case
 from tests.sample import exhaustive_but
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -79,6 +79,7 @@ def numpy(x):
 # The derivative in force, in every way of training.
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("way", WAYS)
 def test_the_derivative_in_every_way_of_training(case, points, way):
     found = slope(lambda x: case(x), points, **WAYS[way])
@@ -112,6 +113,7 @@ AS_A_LAYER = {
 }
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("kind", AS_A_LAYER)
 def test_as_a_layer(case, points, kind):
     f = case.activation(**case.options)
@@ -222,6 +224,7 @@ def _squares(_, y):
     return keras.ops.sum(keras.ops.square(y))
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("kind", LAYERS_WITH_ONE)
 @pytest.mark.parametrize("name", ["spiky", "heaviside(slope=3)", "seven"])
 def test_in_a_layer_as_written_by_hand(name, kind):
@@ -328,6 +331,7 @@ def test_called_on_two_symbolic_tensors(shapes):
     )
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("shape", [(None,), (None, None, 3), (4,)], ids=str)
 def test_unknown_dimensions(case, shape):
     inputs = keras.Input(shape)
@@ -415,6 +419,7 @@ def under():
     keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16"])
 @pytest.mark.parametrize("how", ["activation=", "called", "layer"])
 def test_mixed_precision(case, policy, how, under):
@@ -509,6 +514,7 @@ def _swish(x, beta=1.0):
     return x / (1 + math.exp(-beta * x))
 
 
+@of_one_case
 def test_clone_model(case):
     model = _network(case.activation(**case.options), activation(_swish))
     clone = keras.models.clone_model(model)
@@ -649,6 +655,7 @@ def test_channels_of_a_sequence_come_last(channels_first):
     assert layer.weights[0].shape == (3,)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("initial", "direction", "expected"),

@@ -25,7 +25,16 @@ def test_keras_on(backend: str) -> None:
     }
     environment.pop("PYTEST_XDIST_WORKER", None)
     tests = Path(__file__).with_name("test_keras.py")
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    # Of a cross product all of it, of what is exhaustive otherwise nothing.
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-m",
+        "diagonal or (not exhaustive and not gpu)",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(tests)],
         cwd=tests.parents[2],

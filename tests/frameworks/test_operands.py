@@ -37,6 +37,7 @@ def nested(op: str, inside: Expr, at: int) -> Expr:
     return make("select", value, const(1.0), const(0.0)) if OPS[op].boolean else value
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("inside", exhaustive_but(["minus", "sum"], INSIDE))
 @pytest.mark.parametrize("op", NUMERIC)
 @pytest.mark.parametrize("framework", ROOMS)

@@ -134,6 +134,7 @@ def agree(found: Any, function: Any, arguments: list[Any], upstream: Any) -> Non
         np.testing.assert_allclose(own, true, rtol=1e-8)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("name", "shapes"), SHAPES, ids=str)
 def test_inputs_broadcast_and_gradients_are_summed_back(mode: str, shapes: Any, name: str) -> None:
@@ -143,6 +144,7 @@ def test_inputs_broadcast_and_gradients_are_summed_back(mode: str, shapes: Any, 
     agree(MODES[mode](f, inputs, {}, upstream), globals()[name], inputs, upstream)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("shape", [(), (3,), (2, 1)], ids=str)
 def test_a_parameter_is_an_array_with_its_own_gradient(mode: str, shape: Any) -> None:
@@ -228,6 +230,7 @@ def by_jax(k: Any, wanted: Any, low: float, high: float) -> Any:
 LEARN = {"TensorFlow": by_tensorflow, "Keras": by_keras, "PyTorch": by_torch, "JAX": by_jax}
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("framework", LEARN)
 @pytest.mark.parametrize(
     ("start", "best"),
@@ -239,6 +242,7 @@ def test_a_parameter_is_learnt(framework: str, start: Any, best: Any) -> None:
     np.testing.assert_allclose(np.squeeze(found), best, rtol=1e-4)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("framework", LEARN)
 @pytest.mark.parametrize(
     ("best", "within"),

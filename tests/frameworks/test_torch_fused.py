@@ -20,6 +20,7 @@ from actgrad.frameworks import patience
 from actgrad.frameworks.torch import fused as torch_fused
 from actgrad.frameworks.torch import rule
 from actgrad.frameworks.torch.dialect import DIALECT
+from tests.sample import exhaustive_but
 
 LARGE = torch_fused.LARGE
 bump = activation(lambda x: math.tanh(x) * math.exp(-x * x), name="fused_bump")
@@ -75,7 +76,9 @@ def gradient(f: Any, x: Any, upstream: Any, **parameters: Any) -> Any:
 # With the compiler.
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", exhaustive_but([torch.bfloat16], [torch.float32, torch.bfloat16]), ids=str
+)
 def test_value_and_gradient_are_one_kernel_each_whatever_the_shape(
     dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

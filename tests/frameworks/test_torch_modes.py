@@ -237,26 +237,38 @@ def test_the_third_derivative(mode: str, case: Any) -> None:
 FAILS_IN_PYTORCH = {"vmap(jacfwd(jacfwd))"}
 
 
-@pytest.mark.parametrize("mode", sorted(VALUES.keys() - {"inference_mode", "linearize"}))
+@pytest.mark.parametrize(
+    "mode",
+    exhaustive_but(
+        ["eager", "vmap", "jvp"], sorted(VALUES.keys() - {"inference_mode", "linearize"})
+    ),
+)
 @of_one_case
 def test_the_value_compiled(mode: str, case: Any) -> None:
     agree(aot(VALUES[mode](function(case)), fullgraph=True)(POINTS), case, 0)
 
 
 @of_one_case
-@pytest.mark.parametrize("mode", FIRST)
+@pytest.mark.parametrize("mode", exhaustive_but(["grad", "jvp", "vmap(vjp)", "jacfwd"], FIRST))
 def test_the_first_derivative_compiled(mode: str, case: Any) -> None:
     agree(aot(FIRST[mode](function(case)), fullgraph=True)(POINTS), case, 1)
 
 
 @pytest.mark.parametrize("f", exhaustive_but([STEP], [STEP, SEVEN_X]), ids=["step", "seven_x"])
-@pytest.mark.parametrize("mode", sorted(SECOND.keys() - FAILS_IN_PYTORCH))
+@pytest.mark.parametrize(
+    "mode",
+    exhaustive_but(
+        ["vmap(grad(grad))", "jvp(grad)", "grad(jvp)", "jvp(jvp)"],
+        sorted(SECOND.keys() - FAILS_IN_PYTORCH),
+    ),
+)
 def test_the_second_derivative_compiled(mode: str, f: Any) -> None:
     make = SECOND[mode](f)
     torch.testing.assert_close(aot(make, fullgraph=True)(POINTS), make(POINTS))
     assert f is STEP or make(POINTS).tolist() == [7.0] * len(POINTS)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize(
     "options",
     [{}, {"fullgraph": True}, {"dynamic": True}, {"fullgraph": True, "dynamic": True}],
@@ -268,6 +280,7 @@ def test_the_backward_of_what_was_compiled(options: dict[str, bool], case: Any) 
     agree(x.grad, case, 1)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("outer", ["grad", "vmap(grad)", "jvp"])
 def test_a_transformation_of_what_is_compiled_inside(outer: str, case: Any) -> None:
     f = function(case)
@@ -275,7 +288,9 @@ def test_a_transformation_of_what_is_compiled_inside(outer: str, case: Any) -> N
     agree(aot(FIRST[outer](compiled))(POINTS), case, 1)
 
 
-@pytest.mark.parametrize("mode", ["backward", "vmap(grad)", "jvp", "vmap(hessian)"])
+@pytest.mark.parametrize(
+    "mode", exhaustive_but(["backward", "jvp"], ["backward", "vmap(grad)", "jvp", "vmap(hessian)"])
+)
 def test_with_the_code_that_inductor_writes(mode: str) -> None:
     make = {**FIRST, **SECOND, "backward": backward}[mode]
     got = (
@@ -353,6 +368,7 @@ print(x.grad.tolist())
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_edited_derivative_takes_effect_whatever_inductor_cached(tmp_path: Path) -> None:
     environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": SOURCE}
 
