@@ -106,7 +106,7 @@ class Activation(Tabled):
             return self._reread(parameters, f"{fixed} shaped {self.name!r} while it was read")
         check_numbers(self.program, parameters)
         for name, size in other_lengths(self.program, parameters).items():
-            has = len(dict(self.program.vectors)[name])
+            has = self.program.lengths[name]
             if size != has:
                 return self._reread(parameters, f"{name!r} of {self.name!r} has {has} numbers")
         program = with_values(self.program, parameters)
@@ -144,9 +144,10 @@ class Activation(Tabled):
         >>> power.partial("a")(3.0), power.partial("x")(3.0)
         (3.0, 2.0)
         """
-        entries = dict(self.program.vectors).get(name)
-        if entries is not None:
-            return tuple(Activation(self.program.partial(entry)) for entry in entries)
+        if name in self.program.lengths:
+            unrolled = self.program.unrolled
+            entries = dict(unrolled.vectors)[name]
+            return tuple(Activation(unrolled.partial(entry)) for entry in entries)
         names = [*self.program.inputs, *self.program.settings]
         if name not in names:
             raise CallError(
@@ -203,7 +204,7 @@ class Activation(Tabled):
         rest = {n: v for n, v in parameters.items() if n not in fixed}
         shaped = self._with(fixed)
         starts = {n: v.initial if isinstance(v, Trainable) else v for n, v in rest.items()}
-        vectors = dict(shaped.program.vectors)
+        vectors = shaped.program.lengths
         # A vector may start with another length.
         shaped = shaped._with({n: v for n, v in starts.items() if n in vectors and is_number(v)})
         for name, value in rest.items():

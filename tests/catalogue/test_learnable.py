@@ -43,6 +43,14 @@ def pwlu(x: Any, values: Any, low: Any, high: Any, left: Any, right: Any) -> Any
     return np.where((x < low) | (x >= high), outside, inside)
 
 
+def b_spline(x: Any, coefficients: Any, low: Any, high: Any) -> Any:
+    from scipy.interpolate import BSpline
+
+    step = (high - low) / (len(coefficients) - 3)
+    knots = low + step * np.arange(-3, len(coefficients) + 1)
+    return BSpline(knots, np.asarray(coefficients), 3)(np.clip(x, low, high))
+
+
 EXACT: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "acon": (acon, {"p1": 1.3, "p2": -0.4, "beta": 0.7}),
     "dyt": (
@@ -60,6 +68,10 @@ EXACT: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "left": 0.1,
             "right": 1.2,
         },
+    ),
+    "b_spline": (
+        b_spline,
+        {"coefficients": [0.3, -0.2, 0.9, 1.7, 0.4, -1.2], "low": -2.01, "high": 3.02},
     ),
     "rrelu": (lambda x, slope: np.where(x >= 0, x, slope * x), {"slope": 0.3}),
     "gumbel_noise": (lambda x, noise: x + noise, {"noise": 0.7}),

@@ -122,15 +122,32 @@ def pwlu(
     and right
     """
     last = len(values) - 1
-    if x < low:
-        return values[0] + left * (x - low)
-    if x >= high:
-        return values[last] + right * (x - high)
-    at = (x - low) * (last / (high - low))
-    result = values[0] + (values[1] - values[0]) * at
-    for i in range(1, last):  # how the slope changes at each knot
-        result = result + (values[i + 1] - 2 * values[i] + values[i - 1]) * max(0, at - i)
-    return result
+    at = (min(max(x, low), high) - low) * (last / (high - low))
+    i = min(max(math.floor(at), 0), last - 1)
+    part = at - i
+    inside = values[i] * (1 - part) + values[i + 1] * part
+    return inside + left * min(x - low, 0) + right * max(x - high, 0)
+
+
+@_add("de Boor 1978; Liu et al. 2024, KAN: one of its splines, of degree 3 on an even grid")
+def b_spline(
+    x: Any,
+    coefficients: Any = (-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+    low: Any = -0.8,
+    high: Any = 0.8,
+) -> Any:
+    """the sum of coefficient_i B_i(x), cubic B-splines at even steps from low to high; constant outside"""
+    pieces = len(coefficients) - 3
+    at = (min(max(x, low), high) - low) * (pieces / (high - low))
+    i = min(max(math.floor(at), 0), pieces - 1)
+    t = at - i
+    s = 1 - t
+    return (
+        coefficients[i] * (s * s * s)
+        + coefficients[i + 1] * (4 - 3 * t * t * (1 + s))
+        + coefficients[i + 2] * (4 - 3 * s * s * (1 + t))
+        + coefficients[i + 3] * (t * t * t)
+    ) / 6
 
 
 # Quantisers: straight through, with the gradients that the papers give their parameters.

@@ -33,6 +33,11 @@ class Dialect:
     """Definitions that entries of the table refer to, by name; included where they are used."""
     vector: str = "{0}"
     """A constant vector, of which `{0}` is a NumPy array in float64."""
+    tables: str = ""
+    """The part of a standalone file that reads tables and calls the rest of the program: a template of
+    `{name}`, `{signature}`, `{doc}`, `{arguments}`, `{flat}` (the same, with vectors entry by entry),
+    `{lookups}` (pairs of a table and the function of its index), `{nan}` (whether what is read is nan
+    where the index is) and `{inner}` (the function that it calls)."""
     entries: str = "*{0}"
     """A vector `{0}` among the arguments of a call, entry by entry."""
     minus_zero: str = ""

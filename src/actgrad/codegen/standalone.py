@@ -21,6 +21,21 @@ def standalone(program: Program, dialect: Dialect) -> str:
             f"{program.name!r} runs on the host (host=True), so there is no source of it to write"
         )
     name = identifier(program.name)
+    body = _body(program, dialect, f"{name}_" if name in _used(dialect) else name)
+    helpers = helpers_text(body, dialect)
+    what = f"{_quoted(program.name)} for {dialect.framework}, with {_KINDS[program.kind]}."
+    title = f'"""{what}\n\n{_wrapped(str(program))}\n"""'
+    return (
+        f"{title}\n\n{dialect.imports}\n\n\n"
+        + "\n\n\n".join(part for part in (helpers, body) if part)
+        + "\n"
+    )
+
+
+def _body(program: Program, dialect: Dialect, name: str) -> str:
+    """Everything that the function of this name needs, and the function."""
+    if program.tables:
+        return _with_tables(program, dialect, name)
     value = _private(f"{name}_value")
     functions = [function_text(program, dialect, value)]
     gradients = []
@@ -28,20 +43,14 @@ def standalone(program: Program, dialect: Dialect) -> str:
     for rule in rules:
         gradients.append(_private(identifier(rule.name)))
         functions.append(function_text(rule, dialect, gradients[-1]))
-    vectors = dict(program.vectors)
-    signature = [local_name(name, dialect) for name in program.inputs]
-    arguments = list(signature)
-    for parameter, default in program.settings.items():
-        local = local_name(parameter, dialect)
-        signature.append(f"{local}={_literal(default)}")
-        arguments.append(dialect.entries.format(local) if parameter in vectors else local)
+    signature, _, flat = _arguments(program, dialect)
     binding = dialect.binding.format(
-        name=f"{name}_" if name in _used(dialect) else name,
-        signature=", ".join(signature),
-        arguments=_tuple(arguments),
+        name=name,
+        signature=signature,
+        arguments=flat,
         upstream=program.upstream,
         size=len(program.inputs),
-        doc=f"{_quoted(program.name)}({', '.join(program.inputs)}) = {program}",
+        doc=_doc(program),
         value=value,
         gradients=_tuple(gradients),
         reverse_only=len(program.reverse_only),
@@ -51,15 +60,53 @@ def standalone(program: Program, dialect: Dialect) -> str:
             for gradient, rule in zip(gradients, rules, strict=True)
         ),
     )
-    body = "\n\n\n".join([*functions, binding.strip()])
-    helpers = helpers_text(body, dialect)
-    what = f"{_quoted(program.name)} for {dialect.framework}, with {_KINDS[program.kind]}."
-    title = f'"""{what}\n\n{_wrapped(str(program))}\n"""'
-    return (
-        f"{title}\n\n{dialect.imports}\n\n\n"
-        + "\n\n\n".join(part for part in (helpers, body) if part)
-        + "\n"
+    return "\n\n\n".join([*functions, binding.strip()])
+
+
+def _with_tables(program: Program, dialect: Dialect, name: str) -> str:
+    """The opened program, a function for each index, and what reads the tables in between."""
+    inner = _private(f"{name}_of_entries")
+    functions = [_body(program.opened, dialect, inner)]
+    lookups = []
+    for i, each in enumerate(program.lookups):
+        if each.index.tables:
+            raise HostError(
+                f"{program.name!r} reads a table at an index that depends on another table, and there is "
+                f"no stand-alone source of that"
+            )
+        index = _private(f"{name}_index_{i}")
+        functions.append(function_text(each.index, dialect, index))
+        lookups.append(f"({local_name(each.table, dialect)}, {index})")
+    signature, arguments, flat = _arguments(program, dialect)
+    binding = dialect.tables.format(
+        name=name,
+        signature=signature,
+        arguments=arguments,
+        flat=flat,
+        lookups=_tuple(lookups),
+        nan=not program.shows_nan,
+        inner=inner,
+        doc=_doc(program),
     )
+    return "\n\n\n".join([*functions, binding.strip()])
+
+
+def _arguments(program: Program, dialect: Dialect) -> tuple[str, str, str]:
+    """The signature; the arguments without the tables; and those with vectors entry by entry."""
+    vectors = dict(program.vectors)
+    signature = [local_name(name, dialect) for name in program.inputs]
+    arguments, flat = list(signature), list(signature)
+    for parameter, default in program.settings.items():
+        local = local_name(parameter, dialect)
+        signature.append(f"{local}={_literal(default)}")
+        if parameter not in program.tables:
+            arguments.append(local)
+            flat.append(dialect.entries.format(local) if parameter in vectors else local)
+    return ", ".join(signature), _tuple(arguments), _tuple(flat)
+
+
+def _doc(program: Program) -> str:
+    return f"{_quoted(program.name)}({', '.join(program.inputs)}) = {program}"
 
 
 def _private(name: str) -> str:
@@ -75,7 +122,9 @@ def _used(dialect: Dialect) -> frozenset[str]:
         **{field: f"_{field}" for field in fields},
         **{"size": 0, "reverse_only": 0, "doc": "", "spans": True, "kernels": ""},
     )
-    texts = [dialect.imports, *dialect.helpers.values(), binding]
+    names = ("name", "signature", "arguments", "flat", "lookups", "nan", "inner")
+    tables = dialect.tables.format(**{field: f"_{field}" for field in names}, doc="")
+    texts = [dialect.imports, *dialect.helpers.values(), binding, tables]
     for condition, each in (("0", dialect), *dialect.variants):
         operations = (condition, *each.table.values())
         texts += (text.format("_x", "_y", "_z", like="_like") for text in operations)

@@ -9,6 +9,7 @@ forward mode, so there `jax.custom_vjp` carries reverse mode alone.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, reduce
@@ -23,6 +24,7 @@ from actgrad.codegen.emit import identifier, kernel
 from actgrad.codegen.kept import kept
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError
+from actgrad.frameworks.lookups import call_with_tables
 from actgrad.language.decomposed import without
 from actgrad.language.program import Program
 
@@ -110,6 +112,36 @@ LACKS: dict[str, lower.Rule] = {
     "add": lower.plus_zero,
 }
 
+
+def lookup(table, index, nan):  # type: ignore[no-untyped-def]
+    """The entries of a table, whose further dimensions broadcast with the index."""
+    import jax.numpy as jnp
+
+    table = jnp.asarray(table, index.dtype)
+    at = index.astype(jnp.int32)
+    if table.ndim > 1:
+        size = table[0].size
+        at = jnp.clip(at, 0, len(table) - 1) * size + jnp.arange(size).reshape(table.shape[1:])
+    found = table.ravel().at[at].get(mode="clip")
+    return jnp.where(jnp.isnan(index), jnp.nan, found) if nan else found
+
+
+_TABLES = (
+    inspect.getsource(lookup)
+    .replace("  # type: ignore[no-untyped-def]", "")
+    .replace("    import jax.numpy as jnp\n\n", "")
+    + '''
+
+def {name}({signature}):
+    """{doc}"""
+    arguments = {arguments}
+    dtype = jnp.promote_types(jnp.result_type(arguments[0], 1.0), jnp.float32)
+    still = [jax.lax.stop_gradient(jnp.asarray(a, dtype)) for a in {flat}]
+    read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
+    return {inner}(*arguments, *read)
+'''
+)
+
 _FLOAT32 = Dialect(
     "jax",
     "import jax\nimport jax.numpy as jnp",
@@ -119,6 +151,7 @@ _FLOAT32 = Dialect(
     helpers={"np": "import numpy as np"},
     vector="jnp.asarray({0}, {like}.dtype)",
     passes=(lower.exact_quotients, lower.share_exponentials),
+    tables=_TABLES,
     binding=_ENTRY
     + """
 @jax.custom_jvp
@@ -202,6 +235,9 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
 
     arrays = _arrays(program, inputs)
     working = _working(arrays[0].dtype)
+    if program.tables:
+        values = {name: _parameter(value, working) for name, value in parameters.items()}
+        return _with_tables(program)(tuple(arrays), values)
     for name, default in program.parameters:
         arrays.append(_parameter(parameters.get(name, default), working))
     try:
@@ -214,6 +250,26 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
                 f"  Use jax.grad, vjp or jacrev, or give `derivative=` or `surrogate=`."
             ) from error
         raise
+
+
+@kept
+def _with_tables(program: Program) -> Callable[..., Any]:
+    """A program that reads tables. What it read is not kept for the backward pass, but read again."""
+    import jax
+
+    def run(inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        return call_with_tables(program, inputs, parameters, call, _still, lookup)
+
+    run.__name__ = run.__qualname__ = identifier(program.name)
+    return jax.jit(jax.checkpoint(run, prevent_cse=False))  # type: ignore[no-any-return]
+
+
+def _still(x: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    x = jax.lax.stop_gradient(jnp.asarray(x))
+    return _widen([x])[0]
 
 
 def _parameter(value: Any, dtype: Any) -> Any:

@@ -82,7 +82,8 @@ def _initial(program: Program, name: str, value: Trainable) -> Any:
 def _setting(program: Program, name: str, value: Any) -> Any:
     """What a layer keeps of a parameter: `trainable(...)`, or the number, frozen."""
     if isinstance(value, Trainable):
-        if not set(dict(program.vectors).get(name, (name,))) <= set(program.differentiable):
+        entries = dict(program.vectors).get(name, (name,))
+        if program.on_host and not set(entries) <= set(program.differentiable):
             raise HostError(
                 f"{program.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
                 f"known and {name!r} cannot be learnt"
@@ -192,7 +193,7 @@ class ActivationLayer(keras.layers.Layer):
                     f"{name!r} is trainable per channel, and the number of channels (axis {axis}) "
                     f"is unknown"
                 )
-            if name in dict(self.program.vectors):
+            if name in self.program.lengths:
                 initial, shape = np.reshape(initial, (-1, 1)), (*shape, channels)
             elif shape not in ((), (1,), (channels,)):
                 raise CallError(

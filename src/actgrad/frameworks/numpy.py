@@ -15,6 +15,7 @@ from actgrad.codegen.emit import kernel
 from actgrad.codegen.kept import kept
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError
+from actgrad.frameworks.lookups import call_with_tables
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.program import Program
 
@@ -115,6 +116,16 @@ def _computed(function, arrays, dtype):  # type: ignore[no-untyped-def]
         return result.copy() if [a for a in args if a is result] else result
 
 
+def lookup(table, index, nan):  # type: ignore[no-untyped-def]
+    """The entries of a table, whose further dimensions broadcast with the index."""
+    table, index = np.asarray(table, np.float64), np.asarray(index)
+    size = table[0].size
+    whole = np.where(np.isnan(index), 0, np.clip(index, 0, len(table) - 1)).astype(np.intp)
+    found = table.ravel()[whole * size + np.arange(size).reshape(table.shape[1:])]
+    return np.where(np.isnan(index), np.nan, found) if nan else found
+
+
+_LOOKUP = inspect.getsource(lookup).replace("  # type: ignore[no-untyped-def]", "")
 _COMPUTED = inspect.getsource(_computed).replace("  # type: ignore[no-untyped-def]", "")
 _FLOAT32 = Dialect(
     "numpy",
@@ -150,6 +161,29 @@ def _dtype(inputs):
 
 '''
     + _COMPUTED.replace("{", "{{").replace("}", "}}"),
+    tables=_LOOKUP
+    + '''
+
+def {name}({signature}):
+    """{doc}"""
+    still = [np.asarray(a) for a in {flat}]
+    still = [a.astype(np.float32) if a.dtype.itemsize == 2 else a * 1.0 for a in still]
+    read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
+    return {inner}(*{arguments}, *read)
+
+
+def {name}_gradient({signature}, upstream=1.0):
+    """The gradient by each argument, before it is summed over broadcast dimensions, and by each lookup as
+    a table, its index and the gradient by what was read."""
+    still = [np.asarray(a) for a in {flat}]
+    still = [a.astype(np.float32) if a.dtype.itemsize == 2 else a * 1.0 for a in still]
+    places = [(table, index(*still)) for table, index in {lookups}]
+    read = [lookup(table, at, {nan}) for table, at in places]
+    by_each = {inner}_gradient(*{arguments}, *read, upstream)
+    size = len(by_each) - len(read)
+    by_read = [(*place, by) for place, by in zip(places, by_each[size:])]
+    return (*by_each[:size], *by_read)
+''',
 )
 _FLOAT64 = replace(_FLOAT32, lacks=LACKS | {"erfc": lower.erfc(2.0**21)})
 DIALECT = replace(_FLOAT32, variants=(("{like}.dtype == np.float64", _FLOAT64),))
@@ -168,6 +202,8 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
 
     Masks are kept, and joined where there are several; a matrix stays one.
     """
+    if program.tables:
+        return call_with_tables(program, inputs, parameters, call, _still, lookup)
     kinds = {type(x) for x in inputs}
     arrays = [_array(program, x) for x in inputs]
     dtype = _dtype([array.dtype for array in arrays])
@@ -179,6 +215,10 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     if result.ndim:
         return result if kinds == {np.ndarray} else _like_inputs(result, inputs)
     return float(result) if kinds <= {float, int, bool} else result[()]
+
+
+def _still(x: Any) -> Any:
+    return x.astype(np.float32) if getattr(getattr(x, "dtype", None), "itemsize", 0) == 2 else x
 
 
 @kept

@@ -58,9 +58,9 @@ def _length(program: Program, name: str, value: Any) -> int:
 
 def other_lengths(program: Program, parameters: Mapping[str, Any]) -> dict[str, int]:
     """The lengths of the vectors among these, if one is another than the program was read with."""
-    lengths = {n: _length(program, n, parameters[n]) for n, _ in program.vectors if n in parameters}
-    same = all(lengths.get(name, len(entries)) == len(entries) for name, entries in program.vectors)
-    return {} if same else lengths
+    known = program.lengths
+    lengths = {n: _length(program, n, parameters[n]) for n in known if n in parameters}
+    return {} if all(known[name] == length for name, length in lengths.items()) else lengths
 
 
 def check_numbers(program: Program, parameters: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ def check_setting(program: Program, name: str, value: Any) -> None:
     """That a layer or a module can be given this for a parameter; warn where it cannot be learnt."""
     if isinstance(value, Trainable):
         entries = dict(program.vectors).get(name, (name,))
-        if not set(entries) <= set(program.differentiable):
+        if program.on_host and not set(entries) <= set(program.differentiable):
             raise HostError(
                 f"{program.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
                 f"known and {name!r} cannot be learnt\n"
@@ -109,7 +109,7 @@ def check_setting(program: Program, name: str, value: Any) -> None:
         at = program if value.initial is None else with_values(program, {name: value.initial})
         check_trainable(at, name)
     elif isinstance(value, Sampled):
-        if name in dict(program.vectors):
+        if name in program.lengths:
             raise CallError(
                 f"the parameter {name!r} of {program.name!r} is a vector, and only a number can be drawn"
             )

@@ -7,22 +7,25 @@ from functools import cache, partial
 
 from actgrad.errors import NoDerivativeError
 from actgrad.language.decomposed import polygamma
-from actgrad.language.expression import Expr, const, is_const, lift, make, walk
+from actgrad.language.expression import Expr, const, is_const, lift, make, var, walk
 from actgrad.language.ops import OPS
 from actgrad.language.rewrite import rewrite
 
 _ZERO, _ONE = const(0.0), const(1.0)
 
 
-def derive(root: Expr, by: str) -> Expr:
+def derive(root: Expr, by: str | Expr) -> Expr:
     """The derivative of `root` by the variable `by`, a declared derivative first where there is one.
+
+    `by` may also be a part of the expression, such as what was read from a table.
 
     The derivative of a select is the select of the derivatives: what is not taken contributes
     nothing, not even a nan.
     """
     tangents: dict[Expr, Expr] = {}
+    moving = var(by) if isinstance(by, str) else by
     for node in walk(root, into=_differentiated):
-        tangent = _tangent(node, tangents, by)
+        tangent = _ONE if node is moving else _tangent(node, tangents)
         if tangent is not _ZERO:
             tangents[node] = tangent
     return rewrite(tangents.get(root, _ZERO))[0]
@@ -38,9 +41,7 @@ def _differentiated(node: Expr) -> tuple[Expr, ...]:
     return node.args[1:] if node.op == "select" else () if node.boolean else node.args
 
 
-def _tangent(node: Expr, tangents: dict[Expr, Expr], by: str) -> Expr:
-    if node.op == "var":
-        return _ONE if node.value == by else _ZERO
+def _tangent(node: Expr, tangents: dict[Expr, Expr]) -> Expr:
     if not any(arg in tangents for arg in _differentiated(node)):
         return _ZERO
     if node.op == "given":

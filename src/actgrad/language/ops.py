@@ -197,4 +197,5 @@ _ROWS = (
 OPS: dict[str, Op] = {row.name: row for row in _ROWS}
 """`given(value, x, d, ...)` is `value` with d declared its derivative by x; `host(...)` is a call of
 a Python function that could not be read. These two take any number of arguments. `gather(vector, i)`
-is the only operation on a `vector` node, a constant tuple of numbers; its derivative by i is zero."""
+is the only operation on a vector: a `vector` node, which is a constant tuple of numbers, or the variable
+of a parameter that is a table. Its derivative by i is zero."""

@@ -7,6 +7,7 @@ or one per input and parameter where the rule names a parameter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,11 +25,14 @@ from actgrad.language.expression import (
     evaluate,
     make,
     plain,
+    rebuild,
     show,
     show_lines,
     substitute,
+    transform,
     var,
     variables,
+    vector,
     walk,
 )
 from actgrad.language.rewrite import rewrite
@@ -53,6 +57,7 @@ class _MadeOnce(type):
             made.kind,
             made.gradient,
             made.vectors,
+            made.tables,
         )
         with _one_at_a_time:
             program = _programs.setdefault(content, made)
@@ -70,6 +75,23 @@ _one_at_a_time = Lock()
 
 
 @dataclass(frozen=True, eq=False)
+class Lookup:
+    """One place of a program that reads a table."""
+
+    table: str
+    index: Program
+    """The index, of the same arguments."""
+    name: str
+    """What is read, as a parameter of the opened program."""
+    node: Expr
+
+
+def is_lookup(node: Expr) -> bool:
+    """Whether it reads a table that is a parameter."""
+    return node.op == "gather" and node.args[0].op == "var"
+
+
+@dataclass(frozen=True, eq=False)
 class Program(metaclass=_MadeOnce):
     name: str
     inputs: tuple[str, ...]
@@ -81,6 +103,8 @@ class Program(metaclass=_MadeOnce):
     """Parameters whose values are part of the expression, such as a loop's length."""
     vectors: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The parameters that are vectors, each with the names of its entries, which stand in `parameters`."""
+    tables: tuple[str, ...] = ()
+    """The parameters that are vectors read at a computed index, and stay whole: see `opened`."""
     _structure: ClassVar[Program | None] = None
 
     @property
@@ -110,12 +134,110 @@ class Program(metaclass=_MadeOnce):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return self.inputs + tuple(name for name, _ in self.parameters)
+        """What is a number for each element: inputs before parameters, without the tables."""
+        return self.inputs + tuple(name for name, _ in self.parameters if name not in self.tables)
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """How many numbers each parameter has that is a vector or a table."""
+        tables = {name: len(np.asarray(dict(self.parameters)[name])) for name in self.tables}
+        return {name: len(entries) for name, entries in self.vectors} | tables
+
+    @cached_property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """Where tables are read, but for what only the index of another one needs."""
+
+        def into(node: Expr) -> tuple[Expr, ...]:
+            return () if is_lookup(node) else node.args
+
+        nodes = [node for node in walk(*self.expressions, into=into) if is_lookup(node)]
+        taken = {*self.arguments, *self.tables, self.upstream}
+        found = []
+        for i, node in enumerate(nodes):
+            table = str(node.args[0].value)
+            name = f"{table}_at_{i}"
+            while name in taken:
+                name += "_"
+            others = set(self.tables) - variables(node.args[1])
+            index = replace(
+                self,
+                name=f"{self.name}_index",
+                parameters=tuple((n, v) for n, v in self.parameters if n not in others),
+                value=node.args[1],
+                kind="exact",
+                gradient=(),
+                tables=tuple(n for n in self.tables if n not in others),
+            )
+            found.append(Lookup(table, index, name, node))
+        return tuple(found)
+
+    @cached_property
+    def opened(self) -> Program:
+        """The program with what it reads of its tables as further parameters: no table is left, and each
+        element is computed of numbers. Frameworks read the tables by operations of their own.
+        """
+        names = {lookup.node: var(lookup.name) for lookup in self.lookups}
+        roots = transform(
+            self.expressions,
+            lambda node, args: names[node] if node in names else rebuild(node, args),
+        )
+        plain_ones = tuple((n, v) for n, v in self.parameters if n not in self.tables)
+        return replace(
+            self,
+            parameters=plain_ones + tuple((lookup.name, 0.0) for lookup in self.lookups),
+            value=roots[0],
+            gradient=tuple(roots[1:]),
+            tables=(),
+        )
 
     @cached_property
     def kept(self) -> dict[Any, Any]:
         """What others make of the program and want again; it goes with it."""
         return {}
+
+    @cached_property
+    def shows_nan(self) -> bool:
+        """Whether the opened program is nan of itself where an index is."""
+        opened = self.opened
+        names = {x for each in self.lookups for x in variables(each.node.args[1])}
+        arguments = dict.fromkeys(opened.arguments, 0.5)
+        return all(
+            np.isnan(evaluate(opened.value, {**arguments, name: math.nan}))
+            for name in names.intersection(opened.arguments)
+        )
+
+    @cached_property
+    def unrolled(self) -> Program:
+        """The program with its tables as vectors, each entry chosen by a comparison: to study, as its
+        size grows with the tables.
+        """
+        names = {t: tuple(f"{t}_{i}" for i in range(n)) for t, n in self.lengths.items()}
+        entries = {t: names[t] for t in self.tables}
+
+        def chosen(node: Expr, args: tuple[Expr, ...]) -> Expr:
+            if not is_lookup(node):
+                return rebuild(node, args)
+            *others, last = map(var, entries[str(node.args[0].value)])
+            index, found = args[1], last
+            for i, entry in reversed(list(enumerate(others))):
+                found = make("select", make("lt", index, const(i + 1.0)), entry, found)
+            return make("select", make("eq", index, index), found, const(math.nan))
+
+        roots = transform(self.expressions, chosen)
+        parameters: list[tuple[str, Value]] = []
+        for name, value in self.parameters:
+            if name in entries:
+                parameters += zip(entries[name], value, strict=True)  # type: ignore[arg-type]
+            else:
+                parameters.append((name, value))
+        return replace(
+            self,
+            parameters=tuple(parameters),
+            value=roots[0],
+            gradient=tuple(roots[1:]),
+            vectors=(*self.vectors, *entries.items()),
+            tables=(),
+        )
 
     @property
     def structure(self) -> Program:
@@ -253,6 +375,11 @@ def _partial(program: Program, name: str) -> Program:
 @_kept
 def _bound(program: Program, kept: frozenset[str]) -> Program:
     values = {n: const(v) for n, v in program.parameters if n not in kept and isinstance(v, float)}
+    values |= {
+        n: vector(v)  # type: ignore[arg-type]
+        for n, v in program.parameters
+        if n in program.tables and n not in kept and np.ndim(v) == 1
+    }
     if not values:
         return program
     value, *gradient = rewrite(*(substitute(root, values) for root in program.expressions))
@@ -265,6 +392,7 @@ def _bound(program: Program, kept: frozenset[str]) -> Program:
         vectors=tuple(
             (n, entries) for n, entries in program.vectors if not values.keys() & entries
         ),
+        tables=tuple(n for n in program.tables if n not in values),
     )
 
 

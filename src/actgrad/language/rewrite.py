@@ -254,6 +254,10 @@ def _select(condition: Expr, yes: Expr, no: Expr) -> Expr | None:
 
 
 def _gather(vector: Expr, index: Expr) -> Expr | None:
+    if index.op == "trunc":  # as gather does
+        return build("gather", vector, index.args[0])
+    if index.op == "add" and is_const(index.args[1], 0.0):
+        return build("gather", vector, index.args[0])
     if vector.op != "vector" or index.op != "const":
         return None
     return const(float(OPS["gather"].numpy(vector.value, index.value)))

@@ -59,6 +59,8 @@ def to_json(program: Program) -> str:
     }
     if program.vectors:
         head["vectors"] = {name: list(entries) for name, entries in program.vectors}
+    if program.tables:
+        head["tables"] = list(program.tables)
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     rows = (f"    {json.dumps(_row(node, index))}" for node in nodes)
     lines.append('  "nodes": [\n' + ",\n".join(rows) + "\n  ]")
@@ -69,7 +71,8 @@ def _version(program: Program) -> int:
     """2 where a `gradient=` rule names parameters, a parameter or a constant is a vector, or a special
     function is used, else 1."""
     newer = any(node.op in _SINCE_2 for node in walk(*program.expressions))
-    return 2 if newer or program.vectors or len(program.gradient) > len(program.inputs) else 1
+    newer = newer or bool(program.vectors or program.tables)
+    return 2 if newer or len(program.gradient) > len(program.inputs) else 1
 
 
 _SINCE_2 = {"vector", "gather", *DECOMPOSITIONS}
@@ -128,10 +131,20 @@ class _Loader:
                 '"inputs"', "there must be one, and no name twice among inputs and parameters"
             )
         vectors = self._vectors(data.get("vectors", {}), dict(parameters), names)
+        self.tables = self._tables(data.get("tables", []), dict(parameters))
         program = Program(
-            data["name"], inputs, parameters, const(0.0), data["kind"], (), fixed, vectors
+            data["name"],
+            inputs,
+            parameters,
+            const(0.0),
+            data["kind"],
+            (),
+            fixed,
+            vectors,
+            self.tables,
         )
-        known = {*program.arguments, *([program.upstream] if data["gradient"] else [])}
+        known = {*program.arguments, *self.tables}
+        known |= {program.upstream} if data["gradient"] else set()
         nodes = self._nodes(data["nodes"], known)
         value = self._reference('"value"', data["value"], nodes)
         if program.upstream in variables(value):
@@ -147,9 +160,9 @@ class _Loader:
         if len(gradient) not in allowed:
             problem = f"{len(gradient)} given, for kind {data['kind']!r} with {len(inputs)} inputs"
             self.fail('"gradient"', problem)
-        if any(node.boolean or node.op == "vector" for node in (value, *gradient)):
+        if any(node.boolean or self._is_vector(node) for node in (value, *gradient)):
             self.fail('"value"', "it is a truth value or a vector, not a number")
-        self._check_shapes(parameters)
+        self._check_shapes([(n, v) for n, v in parameters if n not in self.tables])
         program = replace(program, value=value, gradient=gradient)
         too_large = excess(program)
         if too_large:
@@ -196,7 +209,7 @@ class _Loader:
                 '"actgrad"',
                 f"version {version} is newer than {VERSION}, the newest known here; upgrade",
             )
-        if set(data) - ({"vectors"} if version > 1 else set()) != _KEYS:
+        if set(data) - ({"vectors", "tables"} if version > 1 else set()) != _KEYS:
             missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)
             self.fail("top level", f"missing keys {missing}, unknown keys {_brief(unknown)}")
         name = data["name"]
@@ -250,6 +263,20 @@ class _Loader:
                 taken.add(entry)
         return tuple((name, tuple(entries)) for name, entries in vectors.items())
 
+    def _tables(self, names: Any, parameters: dict[str, Any]) -> tuple[str, ...]:
+        if not isinstance(names, list):
+            self.fail('"tables"', "expected a list of names")
+        for name in names:
+            known = isinstance(name, str) and isinstance(parameters.get(name), tuple)
+            if not known or names.count(name) > 1:
+                self.fail(
+                    '"tables"', f"{_brief(name)} is no parameter that is a list, or is there twice"
+                )
+        return tuple(names)
+
+    def _is_vector(self, node: Expr) -> bool:
+        return node.op == "vector" or (node.op == "var" and node.value in self.tables)
+
     def _parameter(self, where: str, value: Any) -> Value:
         """A number, or an array: nested lists of one length at each level, with at least one number."""
         found = self._number(where, value)
@@ -261,7 +288,7 @@ class _Loader:
             self.fail(where, "an array without a number in it")
         return found
 
-    def _check_shapes(self, parameters: tuple[tuple[str, Value], ...]) -> None:
+    def _check_shapes(self, parameters: list[tuple[str, Value]]) -> None:
         shapes = {name: np.shape(value) for name, value in parameters if isinstance(value, tuple)}
         try:
             np.broadcast_shapes(*shapes.values())
@@ -329,7 +356,7 @@ class _Loader:
             self.fail(where, f"{op} takes {OPS[op].arity} arguments, and got {len(parts)}")
         for i, part in enumerate(parts):
             expected = i in _TRUTHS.get(op, ())
-            if (part.op == "vector") != (op == "gather" and i == 0):
+            if self._is_vector(part) != (op == "gather" and i == 0):
                 kind = "vector" if op == "gather" and i == 0 else "number, not a vector"
                 self.fail(where, f"argument {i} of {op} must be a {kind}")
             if part.boolean != expected:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, const, evaluate, is_const, plain, walk
 from actgrad.language.program import Program
 
@@ -30,7 +31,8 @@ def _values(program: Program, root: Expr, points: Sequence[Any]) -> np.ndarray[A
     arguments: dict[str, Any] = dict(zip(program.inputs, points, strict=True))
     for name, value in program.parameters:
         array = np.asarray(value, dtype=np.float64)
-        arguments[name] = array if array.ndim == 0 else array.flat[0]
+        whole = array.ndim == 0 or name in program.tables
+        arguments[name] = array if whole else array.flat[0]
     return np.broadcast_to(evaluate(root, arguments), np.shape(points[0]))
 
 
@@ -64,6 +66,9 @@ def is_zero(program: Program, derivatives: list[Expr]) -> bool:
 
 def is_zero_by(program: Program, name: str) -> bool:
     """Whether the gradient by one argument vanishes, or by every entry of a vector."""
+    if name in program.tables:
+        read = [lookup.node for lookup in program.lookups if lookup.table == name]
+        return is_zero(program, [derive(program.value, node) for node in read])
     rules = [program.vjp(entry) for entry in dict(program.vectors).get(name, (name,))]
     return is_zero(rules[0], [rule.value for rule in rules])
 

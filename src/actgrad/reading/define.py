@@ -21,7 +21,7 @@ from actgrad.reading import claims, custom, objects, randomness, witness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import definition, is_user_file
-from actgrad.reading.rule_reader import Pinned, Rule, with_rule
+from actgrad.reading.rule_reader import Pinned, Rule, Tabled, with_rule
 from actgrad.reading.rules import NonlinearRuleError
 from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_plain, signature
 from actgrad.reading.wrappers import unwrap
@@ -59,9 +59,10 @@ def _read(
     function = objects.adapted(unwrap(function))
     own = signature(function, name)
     pinned = frozenset(n for n, default in own.defaults.items() if not is_number(default))
+    tables: frozenset[str] = frozenset()
     while True:
         try:
-            program = _read_function(function, own, pinned, host, rule is None)
+            program = _read_function(function, own, pinned, host, rule is None, tables)
             if rule is None:
                 program = _with_kind(program)
             else:
@@ -77,6 +78,8 @@ def _read(
             kind = "gradient"
         except Pinned as more:
             pinned |= more.names
+        except Tabled as more:
+            tables |= more.names
 
 
 def _with_kind(program: Program) -> Program:
@@ -97,6 +100,7 @@ def _read_function(
     pinned: frozenset[str],
     host: bool,
     slopes: bool,
+    tables: frozenset[str],
 ) -> Program:
     """Read the function, and compare the reading with its own run, with its slopes too if asked."""
     if host:
@@ -104,13 +108,14 @@ def _read_function(
         value = on_host(function, own, own.inputs)
         return Program(own.name, own.inputs, tuple(own.parameters.items()), value)
     with randomness.refused(own.name, function):
-        reading = read(function, own, own.inputs, pinned, own.vectors)
+        reading = read(function, own, own.inputs, pinned, own.vectors, tables=tables)
         _refuse_several(function, own, reading)
         witness.check(function, own, own.inputs, pinned, own.vectors, reading, slopes=slopes)
     pinned |= reading.fixed
     vectors = {n: entries for n, entries in own.vectors.items() if n in reading.entries}
     free = [(n, v) for n, v in own.parameters.items() if n not in pinned]
-    values = dict(objects.used(free, function, variables(reading.outputs[0]) | vectors.keys()))
+    used = variables(reading.outputs[0]) | vectors.keys()
+    values = dict(objects.used(free, function, used))
     fixed = tuple(
         (n, v)
         for n, v in own.defaults.items()
@@ -123,6 +128,7 @@ def _read_function(
         reading.outputs[0],
         fixed=fixed,
         vectors=tuple(vectors.items()),
+        tables=tuple(n for n in values if n in reading.tables),
     )
 
 

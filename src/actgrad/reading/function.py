@@ -23,11 +23,12 @@ def read(
     pinned: frozenset[str],
     vectors: Mapping[str, tuple[str, ...]],
     whole: bool = True,
+    tables: frozenset[str] = frozenset(),
 ) -> Reading:
     """Trace with these variables as inputs, in order, and every number that is not pinned a variable.
 
     `vectors` has names for the entries of parameters that may be read entry by entry; with `whole`, one
-    that cannot be is read as one number, which an array of them may broadcast.
+    that cannot be is read as one number, which an array of them may broadcast. `tables` are read whole.
     """
     arguments: dict[str, Any] = dict(zip(own.inputs, map(var, inputs), strict=True))
     for name, default in own.defaults.items():
@@ -35,7 +36,8 @@ def read(
 
     defaults = {n: d for n, d in own.defaults.items() if is_number(d)}
     entries = {n: names for n, names in vectors.items() if n not in pinned and n in defaults}
-    return trace(function, own.call, arguments, defaults, entries, whole)
+    known = frozenset(n for n in own.tables | tables if n not in pinned and n in defaults)
+    return trace(function, own.call, arguments, defaults, entries, whole, known)
 
 
 class HostFunction:

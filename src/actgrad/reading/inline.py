@@ -8,6 +8,7 @@ from typing import Any
 from actgrad.errors import DefinitionError
 from actgrad.language.expression import substitute
 from actgrad.language.program import Program
+from actgrad.reading.lookups import entry_at
 from actgrad.reading.symbol import Symbol, number
 
 
@@ -18,7 +19,12 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
             f"{program.name!r} has a `gradient=` rule, which cannot be part of another function\n"
             f"  Apply it to the tensor, outside of the function."
         )
-    given = zip(program.inputs, inputs, strict=True)
-    changed = program.spread(parameters)
-    values = {n: number(x).expr for n, x in [*program.parameters, *given, *changed.items()]}
-    return Symbol(substitute(program.value, values))
+    given = list(zip(program.inputs, inputs, strict=True))
+    settings = {**dict(program.parameters), **program.spread(parameters)}
+    tables = {name: settings.pop(name) for name in program.tables}
+    values = {n: number(x).expr for n, x in [*settings.items(), *given]}
+    for lookup in program.lookups:
+        known = lookup.index.settings
+        index = call(lookup.index, inputs, {n: v for n, v in parameters.items() if n in known})
+        values[lookup.name] = number(entry_at(tables[lookup.table], index)).expr
+    return Symbol(substitute(program.opened.value, values))

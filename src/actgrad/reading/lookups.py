@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.language.expression import vector
+from actgrad.language.expression import Expr, const, is_const, vector
+from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build
 from actgrad.reading.formulas import polyval
 from actgrad.reading.meanings import (
@@ -27,39 +28,46 @@ from actgrad.reading.meanings import (
     subtract,
     where,
 )
+from actgrad.reading.reader import reader
 from actgrad.reading.refusal import mixes, refuse
-from actgrad.reading.symbol import Symbol, is_symbolic, made, number
+from actgrad.reading.symbol import Symbol, apply, is_symbolic, made, number
 from actgrad.reading.tokens import Token
 
 Number = Any
 
 
 class Table(np.ndarray):  # type: ignore[type-arg]
-    """A constant array that answers for a symbolic index."""
+    """An array of constants, or of a parameter's entries, that answers for a symbolic index."""
 
     def __getitem__(self, key: Any) -> Any:
         return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
 
 
 class ListTable(list[Any]):
-    """A constant list of numbers that answers for a symbolic index."""
+    """A list of constants, or of a parameter's entries, that answers for a symbolic index."""
 
     def __getitem__(self, key: Any) -> Any:
-        return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
+        if isinstance(key, Symbol):
+            return take(self, key)
+        found = super().__getitem__(key)
+        return ListTable(found) if isinstance(key, slice) else found
 
 
 class TupleTable(tuple[Any, ...]):
-    """A constant tuple of numbers that answers for a symbolic index."""
+    """A tuple of constants, or of a parameter's entries, that answers for a symbolic index."""
 
     __slots__ = ()
 
     def __getitem__(self, key: Any) -> Any:
-        return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
+        if isinstance(key, Symbol):
+            return take(self, key)
+        found = super().__getitem__(key)
+        return TupleTable(found) if isinstance(key, slice) else found
 
 
 def table(values: Any) -> Any:
     """A list or tuple of numbers, so that it can be indexed by a symbol."""
-    if values and all(type(value) in (int, float) for value in values):
+    if values and all(type(value) in (int, float, Symbol) for value in values):
         return ListTable(values) if isinstance(values, list) else TupleTable(values)
     return values
 
@@ -108,10 +116,50 @@ def take(values: Any, index: Any, axis: Any = None) -> Any:
             "a table of several dimensions is indexed by the input",
             "Index a table of one dimension, or write the choice with `np.where`.",
         )
-    at = where(less(index, 0), add(index, len(numbers)), index)
-    found = choose(at, list(numbers)) if numbers.dtype == object else gather(numbers, at)
+    reader().settle(index.expr)  # one that parameters choose is an option
+    low, high = reader().range_of(index.expr)
+    at = index if low >= 0 else where(less(index, 0), add(index, len(numbers)), index)
+    found = _entry(list(numbers), at) if numbers.dtype == object else gather(numbers, at)
+    if low >= 0 and high < len(numbers):
+        return found
     outside = logical_or(less(at, 0), less_equal(len(numbers), at))  # there Python raises
     return where(outside, np.nan, found)
+
+
+def entry_at(numbers: Sequence[Any], index: Symbol) -> Number:
+    """The entry at an index that is truncated and clamped to the ends."""
+    last = len(numbers) - 1.0
+    whole = apply("trunc", index)
+    at = where(less(whole, 0.0), 0.0, where(less(last, whole), last, whole))
+    return _entry(list(numbers), at)
+
+
+def _entry(numbers: list[Any], at: Symbol) -> Number:
+    """One of several numbers that are computed of parameters: a lookup, where all are computed alike."""
+    exprs = [number(each).expr for each in numbers]
+    reader().whole_tables(exprs)
+    common = _unified(exprs, at.expr)
+    return choose(at, numbers) if common is None else made(common, at)
+
+
+def _unified(exprs: Sequence[Expr], at: Expr) -> Expr | None:
+    """The i-th of some expressions as one expression of i, if they have one form and differ in constants
+    only, such as the index of a table."""
+    first = exprs[0]
+    if all(each is first for each in exprs):
+        return first
+    if all(is_const(each) for each in exprs):
+        return build("gather", vector(float(each.value) for each in exprs), at)  # type: ignore[arg-type]
+    if any((e.op, e.value, len(e.args)) != (first.op, first.value, len(first.args)) for e in exprs):
+        return None
+    if is_lookup(first) and all(each.args[0] is first.args[0] for each in exprs):
+        start = first.args[1]
+        if all(each.args[1] is const(float(start.value) + i) for i, each in enumerate(exprs)):  # type: ignore[arg-type]
+            return build("gather", first.args[0], build("add", at, start) if start.value else at)
+    args = [_unified(column, at) for column in zip(*(each.args for each in exprs), strict=True)]
+    if not args or None in args:
+        return None
+    return build(first.op, *args, like=first)  # type: ignore[arg-type]
 
 
 def gather(numbers: Any, index: Number) -> Symbol:
@@ -183,8 +231,11 @@ def interp(
     """Straight lines through the points (xp, fp), constant outside."""
     if period is not None:
         refuse("`interp` with a period", "Take the remainder first: `np.interp(x % period, ...)`.")
-    if is_symbolic(list(xp)) or is_symbolic(list(fp)) or len(xp) < 2:
+    of_table = is_symbolic(list(fp)) and not is_symbolic(list(xp)) and len(xp) > 1
+    if is_symbolic(list(xp)) or len(xp) < 2:
         result = _lines(x, xp, fp)
+    elif of_table:
+        result = _line_of_table(x, np.asarray(xp, np.float64), fp)
     else:
         at, values = np.asarray(xp, np.float64), np.asarray(fp, np.float64)
         slopes = np.append(np.diff(values) / np.diff(at), 0.0)
@@ -195,7 +246,25 @@ def interp(
         result = where(less(x, xp[0]), left, result)
     if right is not None:
         result = where(less(xp[-1], x), right, result)
-    return where(is_nan(x), x, result)
+    return result if of_table else where(is_nan(x), x, result)
+
+
+def _line_of_table(x: Number, knots: Any, values: Any) -> Number:
+    """Through points whose heights are parameters, two of which are read. Knots at even steps need no
+    search."""
+    clipped = where(less(x, knots[0]), knots[0], where(less(knots[-1], x), knots[-1], x))
+    steps, last = np.diff(knots), len(knots) - 2.0
+    if np.allclose(steps, steps[0], rtol=1e-12, atol=0):
+        along = multiply(subtract(clipped, knots[0]), (len(knots) - 1) / (knots[-1] - knots[0]))
+        i = apply("floor", along)
+        i = where(less(last, i), last, i)
+        part = subtract(along, i)
+    else:
+        i = subtract(position(clipped, knots), 1)
+        i = where(less(last, i), last, i)
+        part = multiply(subtract(clipped, gather(knots[:-1], i)), gather(1 / steps, i))
+    left, right = (_entry(list(each), i) for each in (values[:-1], values[1:]))
+    return add(multiply(left, subtract(1.0, part)), multiply(right, part))
 
 
 def _lines(x: Number, xp: Any, fp: Any) -> Number:

@@ -56,7 +56,8 @@ class Original:
     @cached_property
     def values(self) -> dict[str, Any]:
         """The parameters' values: of an array that is read as one number, its first."""
-        plain_ones = self.pinned | self.reading.fixed | self.reading.entries
+        read = self.reading
+        plain_ones = self.pinned | read.fixed | read.entries | read.tables
         return {
             name: value if name in plain_ones or not is_number(value) else _first(value)
             for name, value in self.own.defaults.items()
@@ -75,7 +76,10 @@ class Original:
     def literal(self) -> Reading:
         """Read without the stable forms, which have digits that the function's own answer lacks."""
         with as_written():
-            return read(self.function, self.own, self.inputs, self.pinned, self.vectors)
+            tables = self.reading.tables
+            return read(
+                self.function, self.own, self.inputs, self.pinned, self.vectors, tables=tables
+            )
 
     def evaluate(
         self, root: Expr, columns: Sequence[Any], after: Callable[[Expr, Any], Any] | None = None
@@ -84,6 +88,7 @@ class Original:
         numbers = {n: v for n, v in self.values.items() if is_number(v)}
         for name in self.reading.entries:
             numbers |= zip(self.vectors[name], self.own.defaults[name], strict=True)
+        numbers |= {name: np.asarray(self.own.defaults[name]) for name in self.reading.tables}
         return np.asarray(evaluate(root, numbers | arguments, after))
 
 

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
-from actgrad.language.expression import Expr, const, var
+from actgrad.language.expression import Expr, const, make, var, walk
+from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading.facts import Facts
 from actgrad.reading.outputs import Form, described, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
 from actgrad.reading.reader import reading
 from actgrad.reading.refusal import HOST, definition, name_of
-from actgrad.reading.run import BOUND_IT, MAX_OPERATIONS, NeedsPlain, Run
+from actgrad.reading.run import BOUND_IT, MAX_OPERATIONS, NeedsPlain, NeedsTables, Run
 from actgrad.reading.sandbox import Environment
 from actgrad.reading.symbol import Symbol
 from actgrad.reading.wrappers import unwrap
@@ -37,6 +38,8 @@ class Reading:
     fixed: frozenset[str]
     entries: frozenset[str]
     """The parameters that were read entry by entry."""
+    tables: frozenset[str] = frozenset()
+    """The parameters that were read at a computed index."""
 
 
 def trace(
@@ -46,30 +49,35 @@ def trace(
     defaults: Mapping[str, Any],
     vectors: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     whole: bool = True,
+    tables: frozenset[str] = frozenset(),
 ) -> Reading:
     """Read `function`. `call(copy, values)` calls a copy of it with a value for each argument.
 
     `arguments` maps names to expressions; `defaults` gives the plain value of those that are
     parameters, used where Python needs an integer (`range(n)`). `vectors` names the entries of
     parameters that are sequences; where they cannot be read so, and with `whole`, such a parameter is
-    read as one number, as which an array broadcasts.
+    read as one number, as which an array broadcasts. Of `tables` the whole is a parameter; a vector
+    that the function reads at a computed index becomes one.
     """
     fixed: set[str] = set()
-    entries = dict(vectors)
+    entries = {name: own for name, own in vectors.items() if name not in tables}
+    wholes = set(tables)
     owners = {entry: name for name, names in vectors.items() for entry in names}
     while True:
         environment = Environment()
         copy = environment.copy(unwrap(function))
         values = {
             name: arg
-            if isinstance(arg, Expr) and name not in fixed and name not in entries
+            if isinstance(arg, Expr) and name not in {*fixed, *entries, *wholes}
             else environment.copy(plain, name)
             for name, arg in arguments.items()
             for plain in [
                 defaults[name]
                 if name in fixed
-                else _in_place_of(defaults[name], entries[name])
+                else _in_place_of(defaults[name], list(map(var, entries[name])))
                 if name in entries
+                else _in_place_of(defaults[name], _entries_of(name, len(defaults[name])))
+                if name in wholes
                 else arg
             ]
         }
@@ -81,23 +89,42 @@ def trace(
             names = {owners.get(name, name) for name in needed.names}
             fixed |= names
             entries = {name: own for name, own in entries.items() if name not in names}
+            wholes -= names
+            continue
+        except NeedsTables as needed:
+            names = {owners[name] for name in needed.names}
+            entries = {name: own for name, own in entries.items() if name not in names}
+            wholes |= names
             continue
         except TraceError:
-            if not (entries and whole):
+            if not ((entries or wholes) and whole):
                 raise
-            entries = {}
+            entries, wholes = {}, set()
+            continue
+        outputs = list(rewrite(*outputs))
+        never = wholes - _computed(outputs) - set(vectors) if whole else set()
+        if never:  # a long list of constants
+            fixed |= never
+            wholes -= never
             continue
         return Reading(
-            tuple(rewrite(*outputs)),
-            form,
-            frozenset(fixed),
-            frozenset(entries),
+            tuple(outputs), form, frozenset(fixed), frozenset(entries), frozenset(wholes)
         )
 
 
-def _in_place_of(default: Any, entries: Sequence[str]) -> Any:
+def _entries_of(table: str, length: int) -> list[Expr]:
+    return [make("gather", var(table), const(float(i))) for i in range(length)]
+
+
+def _computed(outputs: Sequence[Expr]) -> set[str]:
+    """The tables that are read at a computed index."""
+    lookups = [node for node in walk(*outputs) if is_lookup(node)]
+    return {str(node.args[0].value) for node in lookups if node.args[1].op != "const"}
+
+
+def _in_place_of(default: Any, entries: Sequence[Expr]) -> Any:
     """Symbols for the entries, in a container of the same kind as the default."""
-    symbols = [Symbol(var(entry)) for entry in entries]
+    symbols = list(map(Symbol, entries))
     if not isinstance(default, np.ndarray):
         return tuple(symbols) if isinstance(default, tuple) else symbols
     array = np.empty(len(symbols), dtype=object)
@@ -220,7 +247,7 @@ def _run(
             return outputs_of(result, copy)
         except ActgradError as error:
             raise type(error)(f"{name_of(copy)!r} cannot be read: {error}") from None
-        except NeedsPlain:
+        except (NeedsPlain, NeedsTables):
             raise
         except RecursionError as error:
             raise UnboundedError(

@@ -42,6 +42,13 @@ class Pinned(Exception):
         self.names = names
 
 
+class Tabled(Exception):
+    """A rule reads these parameters at a computed index, so the function must be read with tables too."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+
+
 def with_rule(
     program: Program,
     rule: Rule,
@@ -64,6 +71,7 @@ def with_rule(
         parameters=tuple(parameters.items()),
         fixed=fixed,
         vectors=tuple(reader.vectors.items()),
+        tables=(*program.tables, *reader.tables),
     )
     named = [name for name in program.arguments if name in declared or name in program.inputs]
     if kind == "gradient":
@@ -82,6 +90,8 @@ def with_rule(
             declared[name] if name in declared else _exact(program, name),
         )
     ]
+    for lookup in program.lookups:  # by what is read of a table, the derivative is the exact one
+        pairs += [lookup.node, derive(program.value, lookup.node)]
     return replace(program, kind=kind, value=make("given", program.value, *pairs))
 
 
@@ -112,6 +122,8 @@ class _RuleReader:
     def __post_init__(self) -> None:
         self.vectors = dict(self.program.vectors)
         """The names of the entries of parameters that are vectors, the rule's own too."""
+        self.tables: list[str] = []
+        """The rule's own parameters that are tables."""
 
     @property
     def _names(self) -> list[str]:
@@ -156,6 +168,7 @@ class _RuleReader:
 
     def _for(self, name: str, rule: Rule) -> dict[str, Expr]:
         """The rule for one input or parameter; of a vector by entry, as `name[i]`."""
+        self._refuse_table(name, rule)
         expressions = self._one(rule)
         size = len(self.vectors.get(name, ("",)))
         if isinstance(expressions, list) and is_number(rule):
@@ -174,6 +187,8 @@ class _RuleReader:
     def _checked(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
         """That every name is one that has a derivative."""
         known = [*self.program.inputs, *self._names]
+        for name in found:
+            self._refuse_table(name.partition("[")[0], rule)
         found = self._by_entry(found, rule)
         if not found:
             raise DefinitionError(
@@ -198,6 +213,14 @@ class _RuleReader:
                 f"  Name inputs and parameters in it: {self._form()}."
             )
         return found
+
+    def _refuse_table(self, name: str, rule: Rule) -> None:
+        if name in self.program.tables:
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} names {name!r}, which is read at a computed index, "
+                f"so the derivative by its entries is the exact one{_at(rule)}\n"
+                f"  Leave it out of the rule."
+            )
 
     def _by_entry(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
         """With the names of entries in the place of `name[i]`."""
@@ -251,16 +274,25 @@ class _RuleReader:
             if name not in known and name not in self.vectors and is_plain(default):
                 self.fixed[name] = default
         try:
+            tables = frozenset(self.program.tables) | frozenset(self.tables)
             with randomness.refused(own.name, rule):
-                reading = read(rule, own, self.inputs, self.pinned, self.vectors, whole=False)
+                reading = read(rule, own, self.inputs, self.pinned, self.vectors, False, tables)
                 if reading.fixed - self.pinned:
                     raise Pinned(reading.fixed)
+                conflict = reading.tables & self.program.lengths.keys() - set(self.program.tables)
+                if conflict:
+                    raise Tabled(conflict)
                 witness.check(rule, own, self.inputs, self.pinned, self.vectors, reading)
         except TraceError:
             if not self.host:
                 raise
             witness.check_elementwise(rule, own, self.pinned)
             return [on_host(rule, own, self.inputs)]
+        for name in reading.tables - tables:  # the rule's own
+            for entry in self.vectors.pop(name, ()):
+                del self.parameters[entry]
+            self.parameters[name] = own.parameters[name]
+            self.tables.append(name)
         if isinstance(reading.form, tuple):
             return dict(zip(reading.form, reading.outputs, strict=True))
         return list(reading.outputs)

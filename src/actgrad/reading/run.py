@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from actgrad.errors import ImpureError, UnboundedError
@@ -31,6 +31,13 @@ BOUND_IT = (
 
 class NeedsPlain(BaseException):
     """Python needs the plain value of a parameter. Not an Exception: the user's `except` must not see it."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+
+class NeedsTables(BaseException):
+    """These parameters, read entry by entry so far, are read at a computed index."""
 
     def __init__(self, names: set[str]) -> None:
         self.names = names
@@ -71,6 +78,16 @@ class Run:
 
     def meaning(self, function: Any) -> Callable[..., Any] | None:
         return names.meaning(function)
+
+    def range_of(self, value: Expr) -> tuple[float, float]:
+        """Bounds of a value, as far as the decisions so far tell them."""
+        return self.facts.range_of(len(self.path), value)
+
+    def whole_tables(self, values: Sequence[Expr]) -> None:
+        """Ask that parameters be tables of which entries stand in these values."""
+        names = variables(*values) & self.entries
+        if names:
+            raise NeedsTables(names)
 
     def settle(self, value: Expr) -> None:
         names = variables(value)

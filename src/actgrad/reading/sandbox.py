@@ -260,9 +260,7 @@ class Environment:
         return copy
 
     def _array(self, value: np.ndarray[Any, Any]) -> Any:
-        view = (
-            value.view(lookups.Table) if value.ndim == 1 and value.dtype != object else value.view()
-        )
+        view = value.view(lookups.Table) if value.ndim == 1 else value.view()
         view.flags.writeable = False
         return view
 

@@ -39,6 +39,11 @@ class Signature:
             if is_vector(default)
         }
 
+    @property
+    def tables(self) -> frozenset[str]:
+        """The defaults that are too long to be read entry by entry."""
+        return frozenset(n for n, default in self.defaults.items() if is_table(default))
+
     def call(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
         """Call the function with a value for each argument: inputs by position, where they may."""
         positional = [values[name] for name in self.inputs if name not in self.keywords]
@@ -47,16 +52,21 @@ class Signature:
 
 
 MAX_ENTRIES = 64
-"""A longer vector is a table of constants: each entry costs a pass of its own in the gradient."""
+"""A longer vector is not read entry by entry: each costs a pass of its own in the gradient."""
+MAX_TABLE = 65_536
+"""A longer vector is constant."""
 
 
 def is_vector(value: Any) -> bool:
-    return (
-        isinstance(value, (list, tuple, np.ndarray))
-        and is_number(value)
-        and np.ndim(value) == 1
-        and len(value) <= MAX_ENTRIES
-    )
+    return _is_sequence(value) and len(value) <= MAX_ENTRIES
+
+
+def is_table(value: Any) -> bool:
+    return _is_sequence(value) and MAX_ENTRIES < len(value) <= MAX_TABLE
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, (list, tuple, np.ndarray)) and is_number(value) and np.ndim(value) == 1
 
 
 def entry_names(name: str, length: int, taken: Collection[str]) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.errors import TraceError
-from actgrad.language.expression import Expr, const, make, show, var, variables
+from actgrad.language.expression import Expr, const, make, show, var, variables, walk
+from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build
 from actgrad.reading.reader import is_detached, known, reader, table_method, unknown
 from actgrad.reading.refusal import COPY_FIRST, HOST, brief, mixes, refuse, user_line
@@ -352,7 +353,10 @@ def made(expr: Expr, *parts: Symbol) -> Symbol:
 
 def detached(expr: Expr) -> Expr:
     """The expression with the derivative 0."""
-    pairs = [part for name in sorted(variables(expr)) for part in (var(name), const(0.0))]
+    lookups = [node for node in walk(expr) if is_lookup(node)]
+    names = variables(expr) - {str(node.args[0].value) for node in lookups}
+    moving = [*map(var, sorted(names)), *lookups]
+    pairs = [part for each in moving for part in (each, const(0.0))]
     return make("given", expr, *pairs) if pairs else expr
 
 

@@ -74,10 +74,13 @@ def breakpoints(
         return tuple(_classified(value, by, settings(program, at), found, high - low))
 
 
-def settings(program: Program, at: Mapping[str, float] | None = None) -> dict[str, float]:
-    """A number for every argument: the parameters' values (of an array the first), 0 for inputs."""
-    values = dict.fromkeys(program.inputs, 0.0)
-    values |= {name: float(np.asarray(value).flat[0]) for name, value in program.parameters}
+def settings(program: Program, at: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """A number for every argument: the parameters' values (of an array the first), 0 for inputs. Of a
+    table the whole."""
+    values: dict[str, Any] = dict.fromkeys(program.inputs, 0.0)
+    for name, value in program.parameters:
+        array = np.asarray(value)
+        values[name] = array if name in program.tables else float(array.flat[0])
     return values | dict(at or {})
 
 

@@ -15,7 +15,8 @@ from actgrad.common.text import finite_json
 from actgrad.errors import CallError
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
-from actgrad.reading.signature import like
+from actgrad.reading import claims
+from actgrad.reading.signature import MAX_ENTRIES, like
 from actgrad.reading.wrappers import unwrap
 from actgrad.study.breakpoints import simplest
 from actgrad.study.line import Line, is_exact
@@ -136,6 +137,8 @@ def check(
     """Measure a program's derivative, against `function` if it is at hand: see `Studied.check`."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
+    if 0 < sum(program.lengths[name] for name in program.tables) <= MAX_ENTRIES:
+        program = program.unrolled
     own = _python_function(program, function)
     inputs = tuple(_check_input(program, own, name, low, high, points) for name in program.inputs)
     numbers = [name for name, value in program.parameters if isinstance(value, float)]
@@ -163,6 +166,7 @@ def _check_parameter(
     found = _check_input(
         program.with_input(name), own, name, low, high, points // 4, extremes=False
     )
+    found = dataclasses.replace(found, zero=found.zero and claims.is_zero_by(program, name))
     for vector, entries in program.vectors:
         if name in entries:
             return dataclasses.replace(found, input=f"{vector}[{entries.index(name)}]")
@@ -205,7 +209,8 @@ def _python_function(
     settings = program.settings | dict(program.fixed)
     keywords = {n: like(takes[n].default, v) for n, v in settings.items() if n in takes}
     vectors = dict(program.vectors)
-    if any(isinstance(v, tuple) and n not in vectors for n, v in program.settings.items()):
+    whole = {*vectors, *program.tables}
+    if any(isinstance(v, tuple) and n not in whole for n, v in program.settings.items()):
         return None  # an array that broadcasts: not a function of plain numbers
     names = program.inputs
     only_keyword = {n for n in names if n in takes and takes[n].kind is takes[n].KEYWORD_ONLY}

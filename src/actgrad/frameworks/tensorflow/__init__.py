@@ -16,6 +16,7 @@ import numpy as np
 
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError
+from actgrad.frameworks.lookups import call_with_tables
 from actgrad.frameworks.tensorflow.dialect import DIALECT
 from actgrad.language.program import Program
 from actgrad.reading.signature import is_number
@@ -28,6 +29,10 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     """The activation of tensors, in their dtype."""
     import tensorflow as tf
 
+    if program.tables:
+        from actgrad.frameworks.tensorflow.gather import lookup
+
+        return call_with_tables(program, inputs, parameters, call, _still, lookup)
     eager = tf.executing_eagerly()
     if eager and not parameters and all(isinstance(x, tf.Tensor) for x in inputs):
         dtype = inputs[0].dtype
@@ -50,6 +55,15 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
         return rule(*tensors)
     with tf.name_scope(_scope(program.name)):
         return rule(*tensors)
+
+
+def _still(x: Any) -> Any:
+    import tensorflow as tf
+
+    if not tf.is_tensor(x):
+        return x
+    x = tf.stop_gradient(x)
+    return tf.cast(x, tf.float32) if x.dtype.name in HALVES else x
 
 
 @lru_cache(maxsize=1024)

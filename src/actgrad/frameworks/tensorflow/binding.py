@@ -178,4 +178,9 @@ def as_tensors(arguments, size):
     first = tf.convert_to_tensor(arguments[0])
     working = tf.float32 if first.dtype in HALVES else first.dtype
     inputs = [tf.convert_to_tensor(x, first.dtype) for x in arguments[:size]]
-    return inputs + [tf.cast(p, working) for p in arguments[size:]]
+    return inputs + [cast(p, working) for p in arguments[size:]]
+
+
+def cast(x, dtype):
+    """In this dtype; a plain number at once, as TensorFlow would first round it to float32."""
+    return tf.cast(x, dtype) if tf.is_tensor(x) else tf.constant(x, dtype)

@@ -133,6 +133,25 @@ def {name}({signature}):
     )
 
 
+def _tables() -> str:
+    text = Path(__file__).with_name("gather.py").read_text(encoding="utf-8")
+    return (
+        text.partition("import tensorflow as tf\n")[2].strip()
+        + '''
+
+
+def {name}({signature}):
+    """{doc}"""
+    arguments = {arguments}
+    first = tf.convert_to_tensor(arguments[0])
+    dtype = tf.float32 if first.dtype in HALVES else first.dtype
+    still = [tf.stop_gradient(cast(a, dtype)) for a in {flat}]
+    read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
+    return {inner}(*arguments, *read)
+'''
+    )
+
+
 _EAGER = Dialect(
     "tensorflow",
     "import threading\nimport warnings\n\nimport tensorflow as tf",
@@ -148,6 +167,7 @@ _EAGER = Dialect(
     minus_zero="(-tf.constant(0.0, {like}.dtype))",
     typed_first=True,
     binding=_binding(),
+    tables=_tables(),
 )
 _GRAPH = replace(
     _EAGER,

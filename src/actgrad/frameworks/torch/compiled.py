@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from actgrad.errors import CallError
-from actgrad.frameworks.torch import arguments, rule
+from actgrad.frameworks.torch import arguments, rule, tables
 from actgrad.language.program import Program
 
 
@@ -27,6 +27,9 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
             f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
             f"  Leave it out: `torch.export.export(model, args)`."
         )
+    if program.tables:
+        tensors = arguments.arguments(program, inputs, parameters)
+        return apply_tables(table_key(program.structure), *tensors)
     if len(inputs) == 1 and not program.parameters:
         x = inputs[0]
         if isinstance(x, Tensor) and is_taken(x.dtype, x.layout):
@@ -49,6 +52,25 @@ def key(program: Program) -> str:
 @torch.compiler.allow_in_graph
 def apply(text: str, *tensors: Any) -> Any:
     return _plans[text].apply(tensors[0].dtype, *tensors)
+
+
+_with_tables: dict[str, Program] = {}
+
+
+@torch.compiler.assume_constant_result
+def table_key(program: Program) -> str:
+    text = f"{program.name} {id(program)}"
+    _with_tables[text] = program
+    return text
+
+
+@torch.compiler.allow_in_graph
+def apply_tables(text: str, *tensors: Any) -> Any:
+    program = _with_tables[text]
+    inputs = tensors[: len(program.inputs)]
+    names = [name for name, _ in program.parameters]
+    parameters = dict(zip(names, tensors[len(inputs) :], strict=True))
+    return tables.call(program, inputs, parameters, rule.call)
 
 
 @torch.compiler.allow_in_graph

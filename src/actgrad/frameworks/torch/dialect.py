@@ -87,6 +87,29 @@ def {name}({signature}):
 '''
 )
 
+_TABLES = (
+    resources.files(__package__)
+    .joinpath("gather.py")
+    .read_text("utf-8")
+    .partition("import torch\n")[2]
+    .strip()
+    + '''
+
+
+def {name}({signature}):
+    """{doc}"""
+    arguments = {arguments}
+    like = next(a for a in arguments if isinstance(a, torch.Tensor))
+    wide = torch.promote_types(like.dtype, torch.float32)
+    still = [torch.as_tensor(a, dtype=wide, device=like.device).detach() for a in {flat}]
+    tables = [
+        (torch.as_tensor(table, dtype=wide, device=like.device), index(*still))
+        for table, index in {lookups}
+    ]
+    return {inner}(*arguments, *(lookup(table, at, {nan}) for table, at in tables))
+'''
+)
+
 LACKS: dict[str, lower.Rule] = {
     **without("lgamma", "ndtri", "i0e"),
     "mod": lower.mod,
@@ -103,6 +126,7 @@ _EAGER = Dialect(
     helpers={"np": "import numpy as np"},
     vector="torch.as_tensor({0}, dtype={like}.dtype, device={like}.device)",
     step="{0}.to({like}.dtype)",
+    tables=_TABLES,
     typed_in_calls=True,
     binding=_BINDING,
 )

@@ -132,7 +132,7 @@ class ActivationModule(nn.Module):
         dtype = x.dtype if x.dtype == torch.float64 else torch.float32
         with torch.no_grad():
             initial = torch.tensor(np.asarray(self._initial(name)).tolist(), dtype=dtype)
-            is_vector = name in dict(self.program.vectors)
+            is_vector = name in self.program.lengths
             shape = (len(initial), channels) if is_vector else (channels,)
             weight.materialize(shape, device=x.device, dtype=dtype)
             weight.copy_(initial[:, None] if is_vector else initial)

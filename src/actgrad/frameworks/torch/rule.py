@@ -14,7 +14,7 @@ from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 
 from actgrad.codegen.emit import kernel
 from actgrad.codegen.size import expanded
-from actgrad.frameworks.torch import export, fused
+from actgrad.frameworks.torch import export, fused, tables
 from actgrad.frameworks.torch.arguments import arguments
 from actgrad.frameworks.torch.binding import Kernel, Rule
 from actgrad.frameworks.torch.dialect import DIALECT
@@ -24,6 +24,8 @@ from actgrad.language.program import Program
 
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
+    if program.tables:
+        return tables.call(program, inputs, parameters, call)
     if is_dynamo_compiling():
         from actgrad.frameworks.torch.compiled import call as compiled
 

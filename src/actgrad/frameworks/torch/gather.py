@@ -1,0 +1,13 @@
+"""How PyTorch reads a table. `f.source("torch")` prints this code where there is one."""
+
+import torch
+
+
+def lookup(table, index, nan):
+    """The entries of a table, whose further dimensions broadcast with the index."""
+    at = index.long().clamp(0, table.shape[0] - 1)
+    if table.dim() > 1:
+        size = table[0].numel()
+        at = at * size + torch.arange(size, device=table.device).reshape(table.shape[1:])
+    found = table.reshape(-1)[at]
+    return torch.where(index == index, found, torch.nan) if nan else found

@@ -1,0 +1,423 @@
+"""A parameter that is read at a computed index: gathered, and its gradient scattered, in every framework."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from actgrad import activation, from_json, learnable, trainable
+from actgrad.errors import CallError, DefinitionError
+from actgrad.language.expression import walk
+from tests.tensors import ROOMS, tensor
+
+KNOTS = np.linspace(-2.0, 2.0, 9)
+VALUES = np.round(np.sin(2 * KNOTS) + 0.2 * KNOTS, 3)
+X = np.array([[-3.1, -1.93, -0.57, 0.21], [0.83, 1.17, 1.91, 2.7]])
+
+
+def interpolated(x: Any, values: Any = tuple(VALUES), scale: Any = 1.5) -> Any:
+    return scale * np.interp(x, KNOTS, values)
+
+
+def stairs(x: Any, t: Any = (0.5, -1.0, 2.0, 4.0), scale: Any = 1.5) -> Any:
+    return t[int(min(max(x + 1, 0), 3))] * x * scale
+
+
+def of_numpy(x: Any, t: Any = np.array([0.5, -1.0, 2.0, 4.0]), scale: Any = 1.5) -> Any:  # noqa: B008
+    return np.take(t, int(min(max(x + 1, 0), 3))) ** 2 + scale * x
+
+
+def of_slopes(x: Any, t: Any = [0.5, -1.0, 2.0, 4.0], scale: Any = 1.5) -> Any:  # noqa: B006
+    rises = [t[i + 1] - t[i] for i in range(len(t) - 1)]
+    i = min(max(math.floor(x + 1), 0), 2)
+    return t[i] + np.array(rises)[i] * (x + 1 - i) * scale
+
+
+FUNCTIONS = [interpolated, stairs, of_numpy, of_slopes]
+functions = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+frameworks = pytest.mark.parametrize("framework", [n for n in ROOMS if n != "numpy"])
+
+
+def table_of(f: Any) -> str:
+    return str(f.program.tables[0])
+
+
+def numbers_of(f: Any) -> Any:
+    return np.round(np.asarray(f.parameters[table_of(f)]) * 1.1 + 0.07, 4)
+
+
+def values(function: Callable[..., Any], table: Any, scale: float) -> Any:
+    """The user's own function, one plain number at a time."""
+    return np.array([[function(float(x), np.array(table), scale) for x in row] for row in X])
+
+
+def slopes(function: Callable[..., Any], table: Any) -> tuple[Any, float, Any]:
+    """By the table, the scale and x: differences of the user's own function, the first two added up."""
+    step = 1e-6
+    by_table = [
+        np.sum(values(function, table + e, 0.8) - values(function, table - e, 0.8)) / (2 * step)
+        for e in step * np.eye(len(table))
+    ]
+    by_scale = np.sum(values(function, table, 0.8 + step) - values(function, table, 0.8 - step)) / (
+        2 * step
+    )
+    by_x = [
+        [
+            (function(x + step, np.array(table), 0.8) - function(x - step, np.array(table), 0.8))
+            / (2 * step)
+            for x in row
+        ]
+        for row in X
+    ]
+    return np.array(by_table), float(by_scale), np.array(by_x)
+
+
+def gradients(f: Any, framework: str, dtype: str, mode: str) -> list[Any]:
+    """The value, and the gradients of its sum by the table, the scale and x."""
+    name, table = table_of(f), numbers_of(f)
+    if framework == "torch":
+        import torch
+
+        wide = torch.float64 if dtype == "float64" else torch.float32
+        x = torch.tensor(X, dtype=getattr(torch, dtype), requires_grad=True)
+        t = torch.tensor(table, dtype=wide, requires_grad=True)
+        s = torch.tensor(0.8, dtype=wide, requires_grad=True)
+
+        def call(x: Any, t: Any, s: Any) -> Any:
+            return f(x, **{name: t}, scale=s)
+
+        torch.compiler.reset()  # all cases share one code object, whose recompilations are limited
+        y = (torch.compile(call, fullgraph=True) if mode == "compiled" else call)(x, t, s)
+        y.sum().backward()
+        return [each.detach().double().numpy() for each in (y, t.grad, s.grad, x.grad)]
+    if framework == "tensorflow":
+        import tensorflow as tf
+
+        wide = "float64" if dtype == "float64" else "float32"
+        x = tf.constant(X, dtype)
+        t, s = tf.Variable(table, dtype=wide), tf.Variable(0.8, dtype=wide)
+
+        def compute() -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = f(x, **{name: t}, scale=s)
+            by = tape.gradient(y, [t, s, x])
+            return [y, *map(tf.convert_to_tensor, by)]
+
+        if mode != "eager":
+            compute = tf.function(compute, jit_compile=True)
+        return [tf.cast(each, tf.float64).numpy() for each in compute()]
+    import jax
+
+    with jax.enable_x64(dtype == "float64"):
+        wide = "float64" if dtype == "float64" else "float32"
+        x, t = jax.numpy.asarray(X, dtype), jax.numpy.asarray(table, wide)
+
+        def run(t: Any, s: Any, x: Any) -> Any:
+            y, back = jax.vjp(lambda t, s, x: f(x, **{name: t}, scale=s), t, s, x)
+            return [y, *back(jax.numpy.ones_like(y))]
+
+        run = jax.jit(run) if mode == "compiled" else run
+        return [np.asarray(each, np.float64) for each in run(t, jax.numpy.asarray(0.8, wide), x)]
+
+
+TOLERANCE = {"float64": 1e-7, "float32": 2e-5, "bfloat16": 3e-2}
+
+
+@functions
+def test_it_is_one_parameter(function: Any) -> None:
+    f = activation(function)
+    assert len(f.program.tables) == 1
+    table = numbers_of(f)
+    np.testing.assert_allclose(f(X, **{table_of(f): table}), values(function, table, 1.5))
+    loaded = from_json(f.to_json())
+    assert loaded == f
+    np.testing.assert_array_equal(loaded(X), f(X))
+
+
+def _cases() -> list[Any]:
+    """Each function in each mode and dtype; by default the fast ones, and one that is compiled."""
+    return [
+        pytest.param(
+            *(function, mode, dtype),
+            marks=() if quick else pytest.mark.exhaustive,
+            id=f"{function.__name__}-{mode}-{dtype}",
+        )
+        for function in FUNCTIONS
+        for mode in ("eager", "compiled")
+        for dtype in ("float32", "bfloat16", "float64")
+        for quick in [dtype == "float32" and (mode == "eager" or function is interpolated)]
+    ]
+
+
+@frameworks
+@pytest.mark.parametrize(("function", "mode", "dtype"), _cases())
+def test_gradients(function: Any, framework: str, mode: str, dtype: str) -> None:
+    pytest.importorskip(framework)
+    f = activation(function)
+    table = numbers_of(f)
+    expected = [values(function, table, 0.8), *slopes(function, table)]
+    for found, true in zip(gradients(f, framework, dtype, mode), expected, strict=True):
+        size = np.abs(true).max()
+        np.testing.assert_allclose(found, true, rtol=0, atol=TOLERANCE[dtype] * (1 + size))
+
+
+@functions
+def test_by_each_entry(function: Any) -> None:
+    f = activation(function)
+    name, table = table_of(f), numbers_of(f)
+    f = f(**{name: table}, scale=0.8)
+    by_entry = [np.sum(partial(X)) for partial in f.partial(name)]
+    np.testing.assert_allclose(by_entry, slopes(function, table)[0], atol=1e-8)
+    assert f.check()
+
+
+@pytest.mark.parametrize("n", [16, 1024])
+def test_it_is_not_unrolled(n: int) -> None:
+    knots, heights = np.linspace(-1, 1, n), tuple(np.cos(np.linspace(-1, 1, n)))
+
+    def interpolated(x: Any, v: Any = heights) -> Any:
+        return np.interp(x, knots, v)
+
+    f = activation(interpolated)
+    assert f.program.tables == ("v",)
+    assert len(f.program.opened.arguments) == 3
+    assert len(walk(f.program.value)) < 30
+
+
+@pytest.mark.parametrize("framework", ROOMS)
+def test_a_place_that_is_no_number(framework: str) -> None:
+    f = activation(lambda x, t=(1.0, 2.0, 4.0): t[int(min(max(x, 0), 2))], name="steps",
+                   surrogate=lambda x: 1.0)  # fmt: skip
+    x = np.float32([math.nan, -math.inf, math.inf, 1.5])
+    np.testing.assert_array_equal(np.asarray(f(tensor(framework, x))), [math.nan, 1.0, 4.0, 2.0])
+
+
+def test_second_order_and_forward_mode_in_torch() -> None:
+    torch = pytest.importorskip("torch")
+    f = activation(of_numpy)  # its square has a second derivative by the table
+    x, t = torch.tensor(X), torch.tensor(numbers_of(f))
+    counts = torch.bincount((x + 1).clamp(0, 3).long().reshape(-1), minlength=4)
+    hessian = torch.func.hessian(lambda t: f(x, t=t).sum())(t)
+    torch.testing.assert_close(hessian, torch.diag(2.0 * counts.double()))
+    _, moved = torch.func.jvp(lambda t: f(x, t=t), (t,), (torch.ones_like(t),))
+    torch.testing.assert_close(moved, 2 * t[(x + 1).clamp(0, 3).long()])
+    stacked = torch.func.vmap(lambda t: f(x, t=t))(torch.stack([t, 2 * t]))
+    torch.testing.assert_close(stacked[1], f(x, t=2 * t))
+
+
+def test_second_order_and_forward_mode_in_jax() -> None:
+    jax = pytest.importorskip("jax")
+    f = activation(of_numpy)
+    x, t = jax.numpy.asarray(X), jax.numpy.asarray(numbers_of(f), "float32")
+    places = np.clip(X + 1, 0, 3).astype(int)
+    hessian = jax.hessian(lambda t: f(x, t=t).sum())(t)
+    np.testing.assert_allclose(hessian, np.diag(2.0 * np.bincount(places.ravel(), minlength=4)))
+    _, moved = jax.jvp(lambda t: f(x, t=t), (t,), (jax.numpy.ones_like(t),))
+    np.testing.assert_allclose(moved, 2 * np.asarray(t)[places], rtol=1e-6)
+
+
+def test_a_forward_accumulator_in_tensorflow() -> None:
+    tf = pytest.importorskip("tensorflow")
+    f = activation(of_numpy)
+    x, t = tf.constant(X), tf.constant(numbers_of(f))
+    with tf.autodiff.ForwardAccumulator(t, tf.ones_like(t)) as accumulator:
+        y = f(x, t=t)
+    places = np.clip(X + 1, 0, 3).astype(int)
+    np.testing.assert_allclose(accumulator.jvp(y), 2 * t.numpy()[places])
+
+
+def test_a_module_per_channel() -> None:
+    torch = pytest.importorskip("torch")
+    module = activation(interpolated).module(values=trainable(per_channel=True))
+    x = torch.tensor(np.stack([X, X + 0.1]), dtype=torch.float64)[:, :, :, None]  # N, C, H, W
+    module(x)
+    assert {name: tuple(w.shape) for name, w in module.named_parameters()} == {"values": (9, 2)}
+    tables = np.stack([VALUES, VALUES[::-1] + 0.3], axis=1)
+    with torch.no_grad():
+        module.values.copy_(torch.tensor(tables))
+    y = module(x)
+    y.sum().backward()
+    for channel in range(2):
+        own = x[:, channel].numpy()
+        np.testing.assert_allclose(
+            y[:, channel].detach().numpy(), interpolated(own, tables[:, channel]), rtol=1e-6
+        )
+        for i, e in enumerate(1e-6 * np.eye(9)):
+            pair = [interpolated(own, tables[:, channel] + s * e).sum() for s in (1, -1)]
+            slope = (pair[0] - pair[1]) / 2e-6
+            assert abs(module.values.grad[i, channel].item() - slope) < 1e-6
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_a_layer_per_channel(data_format: str) -> None:
+    keras = pytest.importorskip("keras")
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format(data_format)
+    try:
+        layer = activation(interpolated).layer(values=trainable(per_channel=True))
+    finally:
+        keras.config.set_image_data_format(before)
+    x = np.stack([X, X + 0.1], axis=-1)[:, :, None, :].astype("float32")  # N, H, W, C
+    given = x if data_format == "channels_last" else np.moveaxis(x, -1, 1)
+    layer(given)
+    (weight,) = layer.trainable_weights
+    assert (weight.name, tuple(weight.shape)) == ("values", (9, 2))
+    tables = np.stack([VALUES, VALUES[::-1] + 0.3], axis=1)
+    weight.assign(tables)
+    value = keras.ops.convert_to_numpy(layer(given))
+    value = value if data_format == "channels_last" else np.moveaxis(value, 1, -1)
+    for channel in range(2):
+        expected = interpolated(x[..., channel], tables[:, channel])
+        np.testing.assert_allclose(value[..., channel], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("framework", ROOMS)
+def test_source(framework: str) -> None:
+    pytest.importorskip(framework)
+    f = activation(interpolated)
+    table = numbers_of(f)
+    namespace: dict[str, Any] = {"__name__": "written"}
+    exec(compile(f.source(framework), "written.py", "exec"), namespace)
+    function = namespace["interpolated"]
+    true = values(interpolated, table, 0.8)
+    by_table, by_scale, by_x = slopes(interpolated, table)
+    if framework == "numpy":
+        np.testing.assert_allclose(function(X, table, 0.8), true, rtol=1e-12)
+        of_x, of_scale, *reads = namespace["interpolated_gradient"](X, table, 0.8)
+        found = np.zeros(len(table))
+        for _, index, by in reads:
+            np.add.at(found, index.astype(int), by)
+        np.testing.assert_allclose(found, by_table, atol=1e-8)
+        np.testing.assert_allclose(of_x, by_x, atol=1e-8)
+        assert abs(np.sum(of_scale) - by_scale) < 1e-8
+    elif framework == "torch":
+        import torch
+
+        t = torch.tensor(table, requires_grad=True)
+        y = function(torch.tensor(X), t, 0.8)
+        y.sum().backward()
+        np.testing.assert_allclose(y.detach().numpy(), true, rtol=1e-12)
+        np.testing.assert_allclose(t.grad.numpy(), by_table, atol=1e-8)
+    elif framework == "tensorflow":
+        import tensorflow as tf
+
+        t = tf.Variable(table)
+        with tf.GradientTape() as tape:
+            y = function(tf.constant(X), t, 0.8)
+        np.testing.assert_allclose(y, true, rtol=1e-12)
+        np.testing.assert_allclose(tf.convert_to_tensor(tape.gradient(y, t)), by_table, atol=1e-8)
+    else:
+        import jax
+
+        by = jax.grad(lambda t: function(jax.numpy.asarray(X), t, 0.8).sum())
+        np.testing.assert_allclose(by(jax.numpy.asarray(table)), by_table, atol=1e-4)
+
+
+REOPENED = """
+import numpy as np, torch
+from actgrad import load
+f = load("table.json")
+t = torch.tensor({table}, dtype=torch.float64, requires_grad=True)
+f(torch.tensor({X}, dtype=torch.float64), values=t, scale=0.8).sum().backward()
+print(*t.grad.tolist())
+print(*torch.load("module.pt", weights_only=False).values.tolist())
+"""
+
+
+def test_it_is_there_in_a_fresh_process(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    f = activation(interpolated)
+    f.save(tmp_path / "table.json")
+    table = numbers_of(f)
+    torch.save(f.module(values=trainable(list(table))), tmp_path / "module.pt")
+    text = REOPENED.format(X=X.tolist(), table=table.tolist())
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    gradient, kept = [np.array(line.split(), float) for line in done.stdout.splitlines()]
+    np.testing.assert_allclose(gradient, slopes(interpolated, table)[0], atol=1e-8)
+    np.testing.assert_allclose(kept, table, rtol=1e-6)
+
+
+def test_another_length_reads_it_anew() -> None:
+    f = activation(lambda x, t=(1.0, 2.0, 4.0): t[int(min(max(x, 0), len(t) - 1))] * x, name="f")
+    assert f(5.0, t=[1.0, 2.0, 4.0, 8.0]) == 40.0
+    with pytest.raises(CallError, match="has 3 numbers, and its Python function is not at hand"):
+        from_json(f.to_json())(5.0, t=[1.0, 2.0])
+
+
+def test_rules() -> None:
+    def rule(x: Any, t: Any) -> Any:
+        return {"x": 7.0 * t[int(min(max(x + 1, 0), 3))]}
+
+    f = activation(stairs, surrogate=rule)
+    assert f.derivative(1.5) == 7.0 * 2.0
+    by_entry = [partial(1.5) for partial in f.partial("t")]
+    assert by_entry == [0.0, 0.0, 1.5 * 1.5, 0.0]  # what the rule does not name keeps its own
+    with pytest.raises(DefinitionError, match="names 't', which is read at a computed index"):
+        activation(stairs, surrogate=lambda x: {"t": [0.0, 0.0, 0.0, 0.0]})
+
+
+def test_a_rule_that_reads_at_an_index_makes_the_table() -> None:
+    f = activation(
+        lambda x, t=(1.0, 2.0, 4.0): t[0] + t[1] * x,
+        surrogate=lambda x, t: {"x": t[int(min(max(x, 0), 2))]},
+        name="f",
+    )
+    assert f.program.tables == ("t",)
+    assert [f.derivative(x) for x in (-1.0, 1.5, 2.5)] == [1.0, 2.0, 4.0]
+    assert [partial(3.0) for partial in f.partial("t")] == [1.0, 3.0, 0.0]
+
+
+def test_inside_of_another_activation() -> None:
+    inner = activation(stairs)
+    outer = activation(lambda x: inner(x) + 1.0, name="outer")
+    assert [outer(x) for x in (-1.5, 0.5, 7.0)] == [inner(x) + 1.0 for x in (-1.5, 0.5, 7.0)]
+    shared = activation(lambda x, u=(1.0, 2.0, 3.0, 4.0): inner(x, t=u), name="shared")
+    assert shared(0.5) == inner(0.5, t=[1.0, 2.0, 3.0, 4.0])
+
+
+def test_what_only_parameters_choose_is_an_option() -> None:
+    f = activation(lambda x, order=(2, 0), t=(1.0, 2.0, 4.0): t[order[0]] * x, name="f")
+    assert (f.program.tables, f.parameters) == ((), {"t": (1.0, 2.0, 4.0)})
+
+
+def test_a_piecewise_linear_module_learns() -> None:
+    torch = pytest.importorskip("torch")
+    module = learnable.pwlu.module(values=trainable([0.0] * 21), right=0.0)
+    x = torch.linspace(-3, 3, 400)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = ((module(x) - torch.tanh(x)) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 1e-4
+
+
+def test_what_is_read_can_be_stopped() -> None:
+    torch = pytest.importorskip("torch")
+
+    def stopped(x: Any, t: Any = (1.0, 2.0, 4.0)) -> Any:
+        entry = np.take(t, int(min(max(x, 0), 2)))
+        return stop(entry) * x + entry
+
+    jax = pytest.importorskip("jax")
+    stop = jax.lax.stop_gradient
+    f = activation(stopped)
+    assert from_json(f.to_json()) == f
+    t = torch.tensor([1.0, 2.0, 4.0], requires_grad=True)
+    f(torch.tensor([1.5, 1.25]), t=t).sum().backward()
+    assert t.grad.tolist() == [0.0, 2.0, 0.0]
