@@ -123,3 +123,46 @@ def test_supports_names_what_has_no_table() -> None:
     hosted = activation(lambda x: x, host=True, derivative=1, name="hosted")
     assert hosted.supports()["table"]["value"]
     assert hosted.table((1.0, 0), (0.5, 0))[7] == 14
+
+
+INT8 = {
+    "another target": (["--to", "torch", "--int8"], "goes with --to onnx"),
+    "no such model": (["--to", "onnx", "--int8", "--model", "none.keras"], "no such file"),
+    "a table of a model": (["--to", "c", "--model", "m.keras"], "goes with --int8"),
+    "scales without integers": (["--to", "json", "--low", 0, "--high", 1], "scales are for integers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", INT8)
+def test_int8_that_makes_no_sense(wrong: str, functions: Path, tmp_path: Path) -> None:
+    options, said = INT8[wrong]
+    result = run(f"{functions}:gelu", *options, "-o", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    assert said in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_activation_in_int8(functions: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    path = tmp_path / "gelu.onnx"
+    options = ["--to", "onnx", "--int8", "--low", -4, "--high", 4, "-o", path]
+    result = run(f"{functions}:gelu", *options)
+    assert result.exit_code == 0, result.output
+    assert "all 256 codes of int8 verified in a fresh process" in result.stdout
+    assert path.exists()
+
+
+def test_an_activation_that_answers_otherwise_is_removed(
+    functions: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from actgrad.workbench import export
+
+    wrong = {"value": np.zeros(256, np.int8)}
+    monkeypatch.setattr(export, "reopened", lambda *_: wrong)
+    pytest.importorskip("onnx")
+    options = ["--to", "onnx", "--int8", "--low", -4, "--high", 4, "-o", tmp_path / "gelu.onnx"]
+    result = run(f"{functions}:gelu", *options)
+    assert result.exit_code == 2
+    assert "codes otherwise; removed" in result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["functions.py"]

@@ -297,5 +297,5 @@ def test_an_error_of_keras_is_told_with_its_cause():
     with pytest.raises(
         ExportError, match=r"ValueError: Exception .* Dense.call\(\)\. no such kernel$"
     ):
-        with room._telling("onnx", Path("model")):
+        with room.telling("onnx", Path("model")):
             raise ValueError(told)

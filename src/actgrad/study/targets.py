@@ -103,7 +103,8 @@ TARGETS = (
         "--to onnx (--model: saved under any backend)",
         "onnxruntime",
         _INFERENCE,
-        "standard operations of opset 20; float16, float32 and float64",
+        "standard operations of opset 20; float16, float32 and float64; with --int8 integers, in which it is "
+        "one exact lookup, alone or in a Keras model that onnxruntime quantises",
     ),
     Target(
         "jax",

@@ -160,7 +160,8 @@ def source(
     """actgrad export spiky.py:spiky --to onnx
 actgrad export spiky.py:spiky --to saved_model --model model.keras --output served
 actgrad export spiky.py:spiky --to tflite --dry-run
-actgrad export spiky.py:spiky --to c --low -4 --high 4"""
+actgrad export spiky.py:spiky --to c --low -4 --high 4
+actgrad export spiky.py:spiky --to onnx --int8 --model model.keras --data calibration.npz"""
 )
 def export(
     target: Target,
@@ -188,6 +189,12 @@ def export(
     ] = "tensorflow",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what each target keeps, and why not.")
+    ] = False,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="With --to onnx: integers, the activation as one exact lookup."
+        ),
     ] = False,
     low: Annotated[
         float | None, typer.Option(help="In integers: the lowest input that has a code.")
@@ -234,13 +241,17 @@ def export(
         print(json.dumps(table.to_dict(), indent=2) if as_json else table)
         return
     path = output or room.default_path(f, to)
-    if to in integers.TARGETS:
-        room.check_path(path)
-        scales = Scales(
-            low, high, data, percentile, input_scale, output_scale, bits, not unsigned, away
-        )
-        integers.write(f, to, path, scales, interpolated, as_json)
+    scales = Scales(
+        low, high, data, percentile, input_scale, output_scale, bits, not unsigned, away
+    )
+    if int8:
+        integers.write_int8(f, to, path, scales, model, as_json)
         return
+    if to in integers.TARGETS:
+        integers.write(f, to, path, scales, model, interpolated, as_json)
+        return
+    if interpolated or scales != Scales():
+        raise InputError(f"scales are for integers: --int8, or --to {', '.join(integers.TARGETS)}")
     found = room.export(f, to, path, framework, model)
     if as_json:
         print(json.dumps({"path": str(path), "value": found.value, "gradient": found.gradient}))

@@ -65,25 +65,31 @@ def export(
 ) -> Exported:
     """Write it there. Raises `ExportError`, and leaves nothing, if it cannot be or is not the same."""
     _check_arguments(f, target, path, model)
+    with drafted(path, target) as draft:
+        with telling(target, path):
+            if model is None:
+                inputs = _points(len(f.inputs))
+                _WRITERS[target](f, draft, framework)
+                wanted = _oracle(f, target, inputs)
+            else:
+                loaded = loaded_model(f, model)
+                inputs, wanted = _of_model(loaded, target)
+                _write_model(loaded, target, draft, inputs)
+        found = reopened(f, target, draft, framework, inputs)
+        return _compared(path, wanted, found)
+
+
+@contextmanager
+def drafted(path: Path, target: str) -> Iterator[Path]:
+    """A path in a folder of its own, which takes the place of `path` if all goes well."""
     try:
         folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=".actgrad-"))
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
         draft = folder / (path.name if path.suffix else f"{path.name}{SUFFIXES[target]}")
-        with _telling(target, path):
-            if model is None:
-                inputs = _points(len(f.inputs))
-                _WRITERS[target](f, draft, framework)
-                wanted = _oracle(f, target, inputs)
-            else:
-                loaded = _loaded(f, model)
-                inputs, wanted = _of_model(loaded, target)
-                _write_model(loaded, target, draft, inputs)
-        found = _reopened(f, target, draft, framework, inputs, folder)
-        exported = _compared(path, wanted, found)
+        yield draft
         draft.replace(path)
-        return exported
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -112,7 +118,7 @@ def check_path(path: Path) -> None:
 
 
 @contextmanager
-def _telling(target: str, path: Path) -> Iterator[None]:
+def telling(target: str, path: Path) -> Iterator[None]:
     """Quietly, and whatever a framework raises is one error of ours."""
     try:
         with quiet(), redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -196,7 +202,8 @@ def _torch(f: Activation, path: Path, _: str) -> None:
     torch.export.save(exported, path)
 
 
-def _onnx(f: Activation, path: Path, _: str) -> None:
+def write_onnx(f: Activation, path: Path, _: str = "") -> None:
+    """The activation alone, of vectors."""
     import onnxscript  # noqa: F401  (torch.onnx would find out late, and say it at length)
     import torch
 
@@ -220,7 +227,7 @@ _WRITERS: dict[str, Callable[[Activation, Path, str], None]] = {
     "source": _source,
     "saved_model": _saved_model,
     "tflite": _tflite,
-    "onnx": _onnx,
+    "onnx": write_onnx,
     "torch": _torch,
     "jax": _jax,
 }
@@ -229,7 +236,8 @@ _WRITERS: dict[str, Callable[[Activation, Path, str], None]] = {
 # A Keras model.
 
 
-def _loaded(f: Activation, path: Path) -> Any:
+def loaded_model(f: Activation, path: Path) -> Any:
+    """The Keras model in a file, which has the activation somewhere."""
     keras = import_keras()
     model = keras.saving.load_model(path, compile=False)
     if f not in set(_activations(model)):
@@ -295,14 +303,15 @@ def _oracle(f: Activation, target: str, inputs: list[Any]) -> dict[str, Any]:
     return wanted
 
 
-def _reopened(
-    f: Activation, target: str, path: Path, framework: str, inputs: list[Any], folder: Path
+def reopened(
+    f: Activation, target: str, path: Path, framework: str, inputs: list[Any]
 ) -> dict[str, Any]:
+    """What is answered to these inputs in a fresh process; in the folder of `path` are its files."""
     if framework == "keras":
         import keras
 
         framework = keras.config.backend()
-    points, answers = folder / "points.npz", folder / "answers.npz"
+    points, answers = (path.parent / f"{name}.npz" for name in ("points", "answers"))
     np.savez(points, **{f"x{i}": x for i, x in enumerate(inputs)})
     script = Path(__file__).with_name("reopen.py")
     command = [sys.executable, "-P", script, target, path, framework, identifier(f.name)]

@@ -10,17 +10,28 @@ import numpy as np
 
 from actgrad.activation import Activation
 from actgrad.common.files import atomically
-from actgrad.errors import InputError
+from actgrad.errors import ExportError, InputError
 from actgrad.integers.table import Table
-from actgrad.workbench.integers.scales import Scales
+from actgrad.workbench import export as room
+from actgrad.workbench.integers import onnx_models
+from actgrad.workbench.integers.scales import Scales, calibration
 
 
 def write(
-    f: Activation, target: str, path: Path, scales: Scales, interpolated: bool, as_json: bool
+    f: Activation,
+    target: str,
+    path: Path,
+    scales: Scales,
+    model: Path | None,
+    interpolated: bool,
+    as_json: bool,
 ) -> None:
     """Write the table of an activation, and print its scales and its error."""
+    if model is not None:
+        raise InputError(f"--model goes with --int8; to {target} goes the activation alone")
     if interpolated and target != "c":
         raise InputError(f"--interpolated goes with --to c, and not with --to {target}")
+    room.check_path(path)
     table = scales.table(f)
     _WRITERS[target](table, path, interpolated)
     found = table.error(interpolated=interpolated)
@@ -63,5 +74,98 @@ def _hex(table: Table, path: Path, _: bool) -> None:
     table.to_hex(path)
 
 
+def write_int8(
+    f: Activation, target: str, path: Path, scales: Scales, model: Path | None, as_json: bool
+) -> None:
+    """Write the activation, or a Keras model around it, in int8, and print how it compares."""
+    if target not in _INT8:
+        raise InputError(f"--int8 goes with --to {' and '.join(_INT8)}, and not with --to {target}")
+    room.check_path(path)
+    if model is None:
+        _activation(f, target, path, scales, as_json)
+        return
+    if not model.is_file():
+        raise InputError(f"--model {model}: no such file")
+    _model(f, target, path, scales, model, as_json)
+
+
+def _activation(f: Activation, target: str, path: Path, scales: Scales, as_json: bool) -> None:
+    table = scales.table(f)
+    codes = np.arange(table.format.first, table.format.high + 1).astype(table.format.dtype)
+    with room.drafted(path, target) as draft:
+        with room.telling(target, path):
+            _INT8[target].write_activation(table, draft)
+        found = room.reopened(f, target, draft, "", [codes])["value"]
+        wrong = int((found != np.asarray(table)).sum())
+        if wrong:
+            raise ExportError(f"{target} answers {wrong} of {len(codes)} codes otherwise; removed")
+    if as_json:
+        print(json.dumps(_data(table, path) | {"error": vars(table.error())}, indent=2))
+        return
+    print(f"{path}: all {len(codes):,} codes of {table.format.dtype} verified in a fresh process")
+    print(f"  input: {table.input.formula('code')}")
+    print(f"  output: {table.output.formula('code')}")
+
+
+def _model(
+    f: Activation, target: str, path: Path, scales: Scales, model: Path, as_json: bool
+) -> None:
+    if scales != Scales(data=scales.data) or scales.data is None:
+        raise InputError(
+            "--model with --int8 takes its scales from --data alone: give typical inputs"
+        )
+    data = calibration(scales.data)
+    with room.drafted(path, target) as draft:
+        with room.telling(target, path):
+            loaded = room.loaded_model(f, model)
+            _check(loaded, data)
+            wanted = loaded.predict(data, verbose=0)
+            lookups = _INT8[target].write_model(f, loaded, data, draft)
+        found = room.reopened(f, target, draft, "", [data])["value"]
+        off = np.abs(found - wanted)
+    told = {
+        "path": str(path),
+        "lookups": lookups,
+        "samples": len(data),
+        "largest": float(off.max()),
+        "mean": float(off.mean()),
+        "range": float(np.abs(wanted).max()),
+    }
+    classes = wanted.ndim == 2 and wanted.shape[1] > 1
+    if classes:
+        told["same class"] = float((found.argmax(1) == wanted.argmax(1)).mean())
+    if as_json:
+        print(json.dumps(told, indent=2))
+        return
+    print(
+        f"{path}: int8, {f.name} as {lookups} lookups; run in a fresh process on {len(data):,} samples"
+    )
+    print(
+        f"  largest difference to float32: {told['largest']:.3g}, of outputs up to {told['range']:.3g}"
+    )
+    print(f"  mean difference: {told['mean']:.3g}")
+    if classes:
+        print(f"  the same class: {100 * told['same class']:.2f} % of the samples")
+
+
+def _check(model: Any, data: Any) -> None:
+    """One input, of the data's shape, and no activation of ours whose parameters were learnt."""
+    if len(model.inputs) != 1:
+        raise ExportError("a model with one input can be written in int8, and this one has more")
+    shape, given = tuple(model.inputs[0].shape)[1:], data.shape[1:]
+    fits = len(shape) == len(given) and all(
+        n in (None, m) for n, m in zip(shape, given, strict=True)
+    )
+    if not fits:
+        raise InputError(f"--data has samples of shape {given}, and the model takes {shape}")
+    for layer in model._flatten_layers():
+        if getattr(layer, "program", None) is not None and layer.parameters:
+            raise ExportError(
+                f"the layer {layer.name!r} has parameters of its own, {', '.join(layer.parameters)}\n"
+                f"  Build the model with their values fixed, as in f({next(iter(layer.parameters))}=0.5)."
+            )
+
+
+_INT8: dict[str, Any] = {"onnx": onnx_models}
 _WRITERS = {"table": _npz, "c": _c, "hex": _hex}
-TARGETS = frozenset(_WRITERS)
+TARGETS = tuple(_WRITERS)

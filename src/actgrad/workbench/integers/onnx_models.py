@@ -1,0 +1,202 @@
+"""int8 in ONNX: an activation as one lookup, and a model that onnxruntime quantises around it.
+
+The model is exported with a marker in the activation's place. For the calibration a function of the
+model itself stands there, with the activation in float32; between the integers on its two sides it becomes
+a `Gather` from the exact table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actgrad.activation import Activation
+from actgrad.errors import ExportError
+from actgrad.integers.table import Table
+from actgrad.language.expression import const, make, var
+from actgrad.language.program import Program
+from actgrad.models.swap import override
+from actgrad.workbench.export import write_onnx
+
+Array = np.ndarray[Any, Any]
+
+MARK = float(np.float32(1.7182e-21))
+"""A marker multiplies by this number, which nothing else does."""
+_CALL, _DOMAIN = "ActgradLookup", "actgrad"
+
+
+def write_activation(table: Table, path: Path) -> None:
+    """A model of codes: int8 to int8 (or of the table's type), of any shape."""
+    import onnx
+    from onnx import helper
+
+    kind = helper.np_dtype_to_tensor_dtype(table.format.dtype)
+    ends = [helper.make_tensor_value_info(name, kind, None) for name in ("x", "y")]
+    nodes, numbers = _lookup(table, "x", "y")
+    graph = helper.make_graph(nodes, table.name, ends[:1], ends[1:], numbers)
+    opset = [helper.make_opsetid("", 20)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+
+
+def _lookup(table: Table, x: str, y: str) -> tuple[list[Any], list[Any]]:
+    """The nodes, and the table in the order of the code's bits: a negative index counts from the end."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    codes, format = np.asarray(table), table.format
+    by_index = np.roll(codes, -format.size // 2) if format.signed else codes
+    nodes = [
+        helper.make_node("Cast", [x], [f"{y}_index"], name=f"{y}_cast", to=TensorProto.INT32),
+        helper.make_node("Gather", [f"{y}_table", f"{y}_index"], [y], name=f"{y}_lookup"),
+    ]
+    return nodes, [numpy_helper.from_array(by_index, f"{y}_table")]
+
+
+def write_model(f: Activation, model: Any, data: Array, path: Path) -> int:
+    """Write a Keras model in int8, and return how many lookups it has."""
+    marked, alone = path.with_name("marked.onnx"), path.with_name("alone.onnx")
+    model(data[:1])  # Keras exports what was called
+    marker = Activation(Program("marker", ("x",), (), make("mul", var("x"), const(MARK))))
+    with override(model, f, marker):
+        model.export(str(marked), format="onnx", verbose=False)
+    write_onnx(f, alone)
+    return quantise_around(f, marked, alone, data, path)
+
+
+def quantise_around(f: Activation, marked: Path, alone: Path, data: Array, path: Path) -> int:
+    """Quantise a model with markers; `alone` is the activation in float32."""
+    import onnx
+
+    clean, whole, quantised = (path.with_name(f"{n}.onnx") for n in ("clean", "whole", "quantised"))
+    _without_casts(marked, clean)
+    onnx.save(_with_calls(onnx.load(clean), onnx.load(alone)), whole)
+    _quantise(whole, quantised, data)
+    final, count = _with_lookups(onnx.load(quantised), f)
+    onnx.checker.check_model(final)
+    onnx.save(final, path)
+    return count
+
+
+def _without_casts(path: Path, cleaned: Path) -> None:
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    quant_pre_process(str(path), str(cleaned), skip_symbolic_shape=True)
+
+
+def _with_calls(model: Any, body: Any) -> Any:
+    """The model with a call of the float activation at every marker."""
+    from onnx import helper, numpy_helper
+
+    values = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    marks = {n for n, v in values.items() if v.size == 1 and float(v.reshape(-1)[0]) == MARK}
+    found = 0
+    for node in model.graph.node:
+        inputs = [name for name in node.input if name not in marks]
+        if node.op_type == "Mul" and len(inputs) == 1:
+            name = f"{_CALL}_{found}"
+            call = helper.make_node(_CALL, inputs, list(node.output), name=name, domain=_DOMAIN)
+            node.CopyFrom(call)
+            found += 1
+    if not found:
+        raise ExportError("the activation was not found again in the model that Keras exported")
+    kept = [i for i in model.graph.initializer if i.name not in marks]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    graph = body.graph
+    constants = [helper.make_node("Constant", [], [i.name], value=i) for i in graph.initializer]
+    ends = [graph.input[0].name], [graph.output[0].name]
+    opsets = list(body.opset_import)
+    nodes = [*constants, *graph.node]
+    model.functions.append(helper.make_function(_DOMAIN, _CALL, *ends, nodes, opsets))
+    model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
+    return model
+
+
+def _quantise(path: Path, quantised: Path, data: Array) -> None:
+    """onnxruntime's static quantisation, in its Q-DQ form, of all that it can and of our calls."""
+    import onnxruntime
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    (name,) = (i.name for i in onnxruntime.InferenceSession(path).get_inputs())
+    batches = iter([{name: data[i : i + 64]} for i in range(0, len(data), 64)])
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> Any:
+            return next(batches, None)
+
+    with _known_to_onnxruntime() as kinds:
+        quantize_static(
+            str(path),
+            str(quantised),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=kinds,
+        )
+
+
+@contextmanager
+def _known_to_onnxruntime() -> Iterator[list[str]]:
+    """Its kinds of nodes, ours among them: integers go in, and come out."""
+    from onnxruntime.quantization.operators.qdq_base_operator import QDQOperatorBase
+    from onnxruntime.quantization.registry import QDQRegistry
+
+    QDQRegistry[_CALL] = QDQOperatorBase
+    try:
+        yield list(QDQRegistry)
+    finally:
+        del QDQRegistry[_CALL]
+
+
+def _with_lookups(model: Any, f: Activation) -> tuple[Any, int]:
+    """DequantizeLinear, call, QuantizeLinear: together one lookup."""
+    from onnx import numpy_helper
+
+    graph = model.graph
+    values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    users: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+
+    def pair(node: Any) -> tuple[float, int]:
+        return float(values[node.input[1]]), int(values[node.input[2]])
+
+    nodes: list[Any] = []
+    gone: set[str] = set()
+    """The numbers that nothing computes any more: real ones on both sides of a call."""
+    count = 0
+    for node in graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[0] in gone:
+            continue
+        if node.op_type != _CALL:
+            nodes.append(node)
+            continue
+        before, after = makers.get(node.input[0]), users.get(node.output[0], [])
+        if before is None or before.op_type != "DequantizeLinear" or len(after) != 1:
+            raise ExportError("onnxruntime has not quantised both sides of the activation")
+        lookup, numbers = _lookup(
+            f.table(pair(before), pair(after[0])), before.input[0], after[0].output[0]
+        )
+        nodes += lookup
+        graph.initializer.extend(numbers)
+        gone.update(node.output)
+        gone.update(name for name in before.output if len(users[name]) == 1)
+        count += 1
+    del graph.node[:], model.functions[:]
+    graph.node.extend(node for node in nodes if node.output[0] not in gone)
+    opsets = [opset for opset in model.opset_import if opset.domain != _DOMAIN]
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+    return model, count
