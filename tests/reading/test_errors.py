@@ -146,7 +146,7 @@ def unknown_standard_library(x):
 
 
 def unknown_c_function(x):
-    return math.gamma(x)
+    return math.ulp(x)
 
 
 def bits_of_an_integer(x):
@@ -364,7 +364,7 @@ UNREADABLE = {
     unknown_ufunc: "return np.spacing(x)",
     reduces_a_ufunc: "return np.add.reduce(x)",
     unknown_standard_library: "return json.loads(json.dumps(x))",
-    unknown_c_function: "return math.gamma(x)",
+    unknown_c_function: "return math.ulp(x)",
     bits_of_an_integer: "return int(x) & 3",
     shift: "return int(x) << 1",
     modular_power: "return pow(x, 2, 5)",

@@ -34,12 +34,14 @@ MATH = {
     "floor": lambda x: x - math.floor(x),
     "fmod": lambda x: math.fmod(x, 0.75) + (math.fmod(2, x) if x else 0),
     "fsum": lambda x: math.fsum([x, 1, 2 * x]),
+    "gamma": lambda x: math.gamma(abs(x) + 0.1) if abs(x) < 99 else x,
     "hypot": lambda x: math.hypot(x, 0.5) + math.hypot(x, 1, 2),
     "isclose": lambda x: x if math.isclose(x, 1.25) or math.isclose(x, 0.3, abs_tol=0.25) else -x,
     "isfinite": lambda x: x if math.isfinite(x) else 0,
     "isinf": lambda x: 0 if math.isinf(x) else x,
     "isnan": lambda x: 0 if math.isnan(x) else x,
     "ldexp": lambda x: math.ldexp(x, 3),
+    "lgamma": lambda x: math.lgamma(abs(x) + 0.1),
     "log": lambda x: math.log(abs(x) + 1) + math.log(abs(x) + 0.1, 3) + math.log(x) if x > 0 else x,
     "log10": lambda x: math.log10(abs(x) + 0.5),
     "log1p": lambda x: math.log1p(abs(x)),
@@ -78,11 +80,9 @@ REFUSED = {
     "comb": lambda x: math.comb(x, 2),
     "factorial": lambda x: math.factorial(x),
     "frexp": lambda x: math.frexp(x)[0],
-    "gamma": lambda x: math.gamma(x),
     "gcd": lambda x: math.gcd(x, 2),
     "isqrt": lambda x: math.isqrt(x),
     "lcm": lambda x: math.lcm(x, 2),
-    "lgamma": lambda x: math.lgamma(x),
     "nextafter": lambda x: math.nextafter(x, 2.0),
     "perm": lambda x: math.perm(x, 2),
     "ulp": lambda x: math.ulp(x),
@@ -219,7 +219,7 @@ def test_scipy_special(name, reads_as_python):
         reads_as_python(lambda x: function(special, x), tolerance=1e-12)
 
 
-@pytest.mark.parametrize("name", ["gamma", "jv", "airy"])
+@pytest.mark.parametrize("name", ["jv", "airy", "kn"])
 def test_scipy_special_that_cannot_be_read_is_refused(name):
     special = pytest.importorskip("scipy.special")
     function = getattr(special, name)

@@ -107,6 +107,12 @@ CALLS = {
     "largest_of": "f(x, y)",
     "smallest_of": "f(x, y)",
     "factorial": "f(5) * x",
+    "polygamma": "f(1, x * x + 0.25)",
+    "zeta": "f(3, x * x + 0.25)",
+    "multigammaln": "f(x * x + 2, 2)",
+    "kl_div": "f(x, y)",
+    "rel_entr": "f(x, y)",
+    "pseudo_huber": "f(y, x)",
 }
 BY_NAME = {
     "builtins.any": "f([x > 1, y > 1])",
@@ -122,6 +128,10 @@ BY_NAME = {
     "torch.clamp_max": "f(x, 0.5)",
     "torch.clamp_min": "f(x, 0.5)",
     "torch.ldexp": "f(x, y)",
+    "tensorflow.math.polygamma": "f(1.0, x * x + 0.25)",
+    "tensorflow.math.zeta": "f(3.0, x * x + 0.25)",
+    "jax.lax.polygamma": "f(1.0, x * x + 0.25)",
+    "jax.lax.zeta": "f(3.0, x * x + 0.25)",
     "torch.addcmul": "f(x, y, x, value=2.0)",
     "torch.addcdiv": "f(x, y, x, value=2.0)",
     "tensorflow.math.polyval": "f([x, y], 2 * y)",
@@ -151,6 +161,7 @@ FLOAT32 = {
     "keras.activations.leaky_relu",
     "keras.ops.leaky_relu",
     "keras.ops.gelu",
+    *("torch.polygamma", "torch.special.polygamma"),  # nine digits
 }
 """Computed by the library with constants of float32, whatever the input's dtype."""
 

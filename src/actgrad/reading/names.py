@@ -24,6 +24,7 @@ from actgrad.reading import (
     meanings,
     roundings,
     shipped,
+    special,
     stacks,
 )
 from actgrad.reading.binding import bind, in_place
@@ -146,7 +147,18 @@ def _named(text: str, path: str) -> Meaning:
         return _random(path)
     if text in {"true", "false"}:
         return lambda *args, **kwargs: text == "true"
-    for module in (meanings, formulas, roundings, shipped, stacks, lookups, casts, flow, arrays):
+    for module in (
+        meanings,
+        formulas,
+        roundings,
+        shipped,
+        special,
+        stacks,
+        lookups,
+        casts,
+        flow,
+        arrays,
+    ):
         if text in vars(module):
             found: Meaning = vars(module)[text]
             return found

@@ -4,6 +4,8 @@ An entry is `name`, `name=meaning` where the two differ, or `name(arguments)=mea
 see the library's own signature. `mixing` marks what takes several elements at once; `random` what draws.
 """
 
+from actgrad.reading.special_tables import SPECIAL, SPECIAL_METHODS
+
 BUILTINS = """
 abs=absolute max=python_max min=python_min any=python_any all=python_all round=python_round
 sum=python_sum
@@ -305,7 +307,7 @@ laplace=random logistic=random normal=random permutation=random poisson=random r
 randint=random truncated_normal=random uniform=random
 """
 
-NAMES: dict[str, str] = {
+_COMMON: dict[str, str] = {
     "builtins": BUILTINS,
     "math": MATH,
     "numpy": NUMPY,
@@ -330,8 +332,12 @@ NAMES: dict[str, str] = {
     "keras.random": KERAS_RANDOM,
     "tensorflow.keras.backend": KERAS_BACKEND,
 }
+NAMES = {
+    path: f"{_COMMON.get(path, '')} {SPECIAL.get(path, '')}" for path in {**_COMMON, **SPECIAL}
+}
 
-METHODS = """
+METHODS = f"""
+{SPECIAL_METHODS}
 over_arrays
 row.sum(axis=None,*,keepdim=False,keepdims=False)=total
 row.prod(axis=None,*,keepdim=False,keepdims=False)=product

@@ -80,5 +80,6 @@ AT_KINKS = {
     "jax.nn.sparse_sigmoid": _TIE.format("JAX"),
     "keras.activations.celu": _TIE.format("Keras"),
     "keras.ops.celu": _TIE.format("Keras"),
+    "tensorflow.math.bessel_i1": "TensorFlow has the slope 1 at 0, where it is 1/2",
 }
 """Functions whose derivative at a kink is another than the library's, and why."""

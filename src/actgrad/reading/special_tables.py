@@ -1,0 +1,38 @@
+"""What libraries call the special functions: see `tables`."""
+
+_GAMMAS = """
+gamma gammaln=lgamma polygamma(n,x)
+erfinv ndtri log_ndtr i0 i0e i1 i1e kl_div rel_entr zeta(x,q) multigammaln(x,d)
+gammasgn=gamma_sign
+"""
+
+_TORCH = """
+digamma erfinv polygamma(n,input,*,out=None) i0
+"""
+
+_TF_BESSEL = "bessel_i0=i0 bessel_i0e=i0e bessel_i1=i1 bessel_i1e=i1e"
+
+SPECIAL: dict[str, str] = {
+    "math": "gamma lgamma",
+    "numpy": "i0",
+    "scipy.special": f"""
+        {_GAMMAS} loggamma digamma psi=digamma erfcinv erfcx exprel cosm1 round=rint pseudo_huber(delta,x)
+        factorial(x,exact=False)=factorial_of
+    """,
+    "torch": f"{_TORCH} lgamma mvlgamma(input,p)=multigammaln",
+    "torch.special": f"""
+        {_TORCH} psi=digamma gammaln=lgamma multigammaln(input,p) erfcx ndtri log_ndtr i0e i1 i1e
+        zeta(input,other,*,out=None)
+    """,
+    "tensorflow.math": f"lgamma digamma=digamma_open polygamma erfinv erfcinv ndtri zeta {_TF_BESSEL}",
+    "tensorflow.math.special": _TF_BESSEL,
+    "jax.numpy": "i0",
+    "jax.nn": "log1mexp",
+    "jax.lax": "lgamma digamma=digamma_open polygamma erf_inv=erfinv bessel_i0e=i0e bessel_i1e=i1e zeta",
+    "jax.scipy.special": f"{_GAMMAS} digamma=digamma_open factorial=factorial_of",
+    "keras.ops": "erfinv i0",
+}
+
+SPECIAL_METHODS = (
+    "lgamma digamma polygamma(order)=method_polygamma erfinv i0 mvlgamma(p)=multigammaln"
+)
