@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import actgrad
-from actgrad.frameworks.private import PRIVATE
+from actgrad.common.private import PRIVATE
 
 tf = pytest.importorskip("tensorflow")
 

@@ -43,7 +43,7 @@ def caller(arguments: tuple[Any, ...]) -> Callable[..., Any]:
     """What calls a program in the room of the first argument that belongs to one; NumPy's otherwise."""
     compiler = modules.get("torch.compiler")
     if compiler is not None and compiler.is_dynamo_compiling():
-        from actgrad.frameworks.torch.compiled import call  # it follows this, unlike what is below
+        from actgrad.frameworks.torch.rule import call  # it follows this, unlike what is below
 
         return call
     for x in arguments:

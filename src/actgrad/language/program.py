@@ -323,12 +323,6 @@ class Program(metaclass=_MadeOnce):
         """The gradient by one argument, as a program of the arguments and the upstream gradient."""
         return _vjp(self, name)
 
-    @cached_property
-    def only_vjp(self) -> Program:
-        """The gradient by the only argument."""
-        (name,) = self.arguments
-        return self.vjp(name)
-
     def exact(self) -> Program:
         """The same function with the derivative that its formula has."""
         return replace(self, value=plain(self.value), kind="exact", gradient=())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import types
 import typing
 from typing import Any
 
+from actgrad.reading.origins import public
 from actgrad.reading.rules import (
     CustomJvp,
     CustomVjp,
@@ -18,6 +18,7 @@ from actgrad.reading.rules import (
     results_of,
     with_gradient,
 )
+from actgrad.reading.wrappers import is_made_by
 
 _OWN_TO_TORCH = ("_backward_cls", "_compiled_autograd_backward_state")
 """What PyTorch's metaclass adds to a class."""
@@ -47,15 +48,6 @@ def shadow(environment: Any, kind: Any) -> type:
 
 def _is_torch_function_itself(kind: Any) -> bool:
     return kind.__module__ == "torch.autograd.function"
-
-
-def public(path: str) -> Any:
-    """What a library offers under a path, if the library was imported."""
-    root, *names = path.split(".")
-    value = sys.modules.get(root)
-    for name in names:
-        value = getattr(value, name, None)
-    return value
 
 
 _DECORATORS: dict[str, Any] = {
@@ -103,7 +95,7 @@ def _made(environment: Any, value: Any, home: str) -> Any:
         copied = environment.copy(owner)
         if isinstance(copied, type) and issubclass(copied, Function):
             return getattr(copied, value.__name__)
-    if home == _TENSORFLOW:
+    if _is_tensorflows(value):
         return _tensorflow(environment, value)
     users = _users_function(value)
     if users is not None:
@@ -111,7 +103,10 @@ def _made(environment: Any, value: Any, home: str) -> Any:
     return _jax(environment, value) if home.startswith("jax.") else None
 
 
-_TENSORFLOW = "tensorflow.python.ops.custom_gradient"
+def _is_tensorflows(value: Any) -> bool:
+    """Whether `tf.custom_gradient`, or one of its relatives, has made it."""
+    maker = public("tensorflow.custom_gradient")
+    return maker is not None and type(value).__module__ == maker.__module__
 
 
 def _users_function(value: Any) -> Any:
@@ -132,11 +127,10 @@ def _closure(function: Any, name: str) -> Any:
 
 def _tensorflow(environment: Any, value: Any) -> Any:
     """A function under `tf.custom_gradient`, or one of its relatives, which are written with it."""
-    inner = value._f
-    if inner.__module__ != type(value).__module__:
-        return WithGradient(environment.copy(inner))
     function = environment.copy(value.__wrapped__)
-    return pass_through(function) if "pass_through" in inner.__qualname__ else function
+    if is_made_by("tensorflow.grad_pass_through", value):
+        return pass_through(function)
+    return function if is_made_by("tensorflow.recompute_grad", value) else WithGradient(function)
 
 
 def _jax(environment: Any, value: Any) -> Any:
@@ -239,7 +233,7 @@ def halves(function: Any) -> tuple[Half, Half] | None:
     """The value and the whole gradient of a function that is nothing but a custom gradient."""
     vjp = public("jax.custom_vjp")
     whole = isinstance(function, Applied) or (vjp is not None and isinstance(function, vjp))
-    if whole or type(function).__module__ == _TENSORFLOW:
+    if whole or _is_tensorflows(function):
         return Half(function, False), Half(function, True)
     return None
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from actgrad.errors import DefinitionError, ImpureError
 from actgrad.reading import custom
-from actgrad.reading.custom import public
+from actgrad.reading.origins import public
 from actgrad.reading.refusal import HOST, refuse
 
 _KINDS = {

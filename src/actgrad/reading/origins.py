@@ -36,3 +36,12 @@ def path_of(value: Any) -> str:
     module = getattr(value, "__module__", None)
     name = getattr(value, "__name__", None) or type(value).__name__
     return f"{module}.{name}" if module else name
+
+
+def public(path: str) -> Any:
+    """What a library offers under a path, if the library was imported."""
+    root, *names = path.split(".")
+    value = sys.modules.get(root)
+    for name in names:
+        value = getattr(value, name, None)
+    return value

@@ -1,34 +1,33 @@
 """The Python function inside what libraries wrap around one: `tf.function`, `jax.jit`, `numba.njit` and
 their relatives, which compute the same.
+
+A library's wrappers are known by their code: it is that of the wrapper around a function of ours.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
+import sys
+import types
+from collections.abc import Callable
 from typing import Any
 
 from actgrad.reading import lookups, names
+from actgrad.reading.origins import public, root_of
 
 _INNER = (
     "pyfunc",  # numpy.vectorize
     "py_func",  # numba.njit
     "python_function",  # tf.function
-    "_torchdynamo_orig_callable",  # torch.compile
-    "_torchdynamo_inline",  # torch.jit.script
+    "_torchdynamo_inline",  # torch.jit.script; listed in common/private.py
 )
 """The attribute under which a wrapper keeps the function."""
 
-_SAME = frozenset(
-    {
-        ("jax._src.ad_checkpoint", "fun_remat"),
-        ("jax._src.api", "vmap_f"),
-        ("jax._src.numpy.vectorize", "wrapped"),
-        ("jax._src.source_info_util", "wrapper"),
-    }
-)
-"""Functions that JAX puts in the place of one that computes the same: under `jax.checkpoint`, `jax.vmap`,
-`jnp.vectorize` and `jax.named_scope`. `jax.grad` and others keep their function under the same name."""
+_TRANSPARENT = {
+    "jax": ("jax.checkpoint", "jax.vmap", "jax.numpy.vectorize", "jax.named_call"),
+    "torch": ("torch.compile",),
+}
+"""Functions that wrap another one, and compute the same."""
 
 
 def unwrap(function: Any) -> Any:
@@ -54,10 +53,29 @@ def _is_transparent(function: Any) -> bool:
         return True
     if (kind.__module__, kind.__name__) == ("numba.np.ufunc.dufunc", "DUFunc"):
         return True
-    code = getattr(function, "__code__", None)
-    if code is None:
+    if not isinstance(function, types.FunctionType) or not hasattr(function, "__wrapped__"):
         return False
-    if code.co_name == "reraise_with_filtered_traceback":
-        function = inspect.getclosurevars(function).nonlocals.get("fun")
-        code = getattr(function, "__code__", code)
-    return (getattr(function, "__globals__", {}).get("__name__"), code.co_name) in _SAME
+    return any(is_made_by(path, function) for path in _TRANSPARENT.get(root_of(function), ()))
+
+
+def is_made_by(path: str, wrapper: Any) -> bool:
+    """Whether a library's function of this name has made the wrapper."""
+    if path == "torch.compile" and "torch._dynamo" not in sys.modules:
+        return False  # it has made nothing yet, and asking would load the compiler
+    maker = public(path)
+    return maker is not None and _codes(wrapper) == _codes_of(maker)
+
+
+@functools.cache
+def _codes_of(maker: Callable[..., Any]) -> frozenset[types.CodeType]:
+    return _codes(maker(lambda x: x))
+
+
+def _codes(wrapper: Any) -> frozenset[types.CodeType]:
+    """The code of a wrapper, and of the functions that it holds besides the one it is made of."""
+    if isinstance(wrapper, types.FunctionType):
+        held = [wrapper, *(cell.cell_contents for cell in wrapper.__closure__ or ())]
+    else:
+        held = list(vars(wrapper).values())
+    functions = [part for part in held if isinstance(part, types.FunctionType)]
+    return frozenset(part.__code__ for part in functions if part is not wrapper.__wrapped__)

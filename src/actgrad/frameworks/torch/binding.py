@@ -58,29 +58,33 @@ class Kernel:
                 return result.clone()
         return result
 
-    def by(self, index, tensors, above, rule):
-        """The gradient by one tensor, summed over the dimensions in which it was broadcast."""
-        tensor, arguments = tensors[index], self.arguments(tensors, above)
-        if tensor.shape == above.shape:
-            return rule(self.gradient(index), tensor.dtype, arguments)
-        wide = torch.promote_types(tensor.dtype, torch.float32)
-        total = rule(self.gradient(index), wide, arguments)
-        return total.sum_to_size(tensor.shape).to(tensor.dtype)
-
     def arguments(self, tensors, above):
         return (*tensors[: self.inputs], above, *tensors[self.inputs :])
 
     def backward(self, needed, upstream, tensors):
-        """The gradients by the tensors that need one."""
-        rule = Kernel.applied
-        watched = torch.compiler.is_compiling() or torch.is_grad_enabled()
-        if not watched and upstream.numel() < SMALL:
-            for t in (upstream, *tensors):
-                if forward_ad.unpack_dual(t).tangent is not None:
-                    break
-            else:
-                rule = Kernel.value
-        return [self.by(i, tensors, upstream, rule) for i, need in enumerate(needed) if need]
+        """The gradients by the tensors that need one, summed where those were broadcast."""
+        watched = (
+            torch.is_grad_enabled() or upstream.numel() >= SMALL or torch.compiler.is_compiling()
+        )
+        for t in () if watched else (upstream, *tensors):
+            watched = watched or forward_ad.unpack_dual(t).tangent is not None
+        arguments = self.arguments(tensors, upstream)
+        found = []
+        for i, need in enumerate(needed):
+            if need:
+                kernel, tensor = self.gradient(i), tensors[i]
+                same = tensor.shape == upstream.shape
+                wide = tensor.dtype if same else torch.promote_types(tensor.dtype, torch.float32)
+                run = kernel.applied if watched else kernel.value
+                gradient = run(wide, arguments)
+                if not same:
+                    gradient = gradient.sum_to_size(tensor.shape).to(tensor.dtype)
+                found.append(gradient)
+        return found
+
+    @staticmethod
+    def has_tangents(*tensors):
+        return any(forward_ad.unpack_dual(t).tangent is not None for t in tensors)
 
     def applied(self, dtype, tensors):
         return self.apply(dtype, *tensors)

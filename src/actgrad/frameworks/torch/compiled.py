@@ -10,18 +10,29 @@ Imported while such a graph is traced, and never before: `torch.compiler` loads 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from actgrad.errors import CallError
-from actgrad.frameworks.torch import arguments, rule, tables
+from actgrad.frameworks.torch import arguments, tables
+from actgrad.frameworks.torch.binding import Kernel
 from actgrad.language.program import Program
 
+Plan = Callable[[Program], Kernel]
+"""Makes the kernel of a program, or finds it."""
 
-def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+
+def call(
+    plan: Plan,
+    eager: Callable[..., Any],
+    program: Program,
+    inputs: Sequence[Any],
+    parameters: Mapping[str, Any],
+) -> Any:
+    """The activation of tensors; `eager` is what calls it outside of such a graph."""
     if torch.compiler.is_exporting():
         raise CallError(
             f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
@@ -29,50 +40,50 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
         )
     if program.tables:
         tensors = arguments.arguments(program, inputs, parameters)
-        return apply_tables(table_key(program.structure), *tensors)
+        return apply_tables(table_key(eager, program.structure), *tensors)
     if len(inputs) == 1 and not program.parameters:
         x = inputs[0]
         if isinstance(x, Tensor) and is_taken(x.dtype, x.layout):
-            return apply(key(program), x)
-    return apply(key(program.structure), *arguments.arguments(program, inputs, parameters))
+            return apply(key(plan, program), x)
+    return apply(key(plan, program.structure), *arguments.arguments(program, inputs, parameters))
 
 
 is_taken = torch.compiler.assume_constant_result(arguments.is_taken)
 
-_plans: dict[str, rule.Plan] = {}
+_kernels: dict[str, Kernel] = {}
 
 
 @torch.compiler.assume_constant_result
-def key(program: Program) -> str:
+def key(plan: Plan, program: Program) -> str:
     text = f"{program.name} {id(program.structure)}"
-    _plans[text] = rule.plan(program)
+    _kernels[text] = plan(program)
     return text
 
 
 @torch.compiler.allow_in_graph
 def apply(text: str, *tensors: Any) -> Any:
-    return _plans[text].apply(tensors[0].dtype, *tensors)
+    return _kernels[text].apply(tensors[0].dtype, *tensors)
 
 
-_with_tables: dict[str, Program] = {}
+_with_tables: dict[str, tuple[Callable[..., Any], Program]] = {}
 
 
 @torch.compiler.assume_constant_result
-def table_key(program: Program) -> str:
+def table_key(eager: Callable[..., Any], program: Program) -> str:
     text = f"{program.name} {id(program)}"
-    _with_tables[text] = program
+    _with_tables[text] = eager, program
     return text
 
 
 @torch.compiler.allow_in_graph
 def apply_tables(text: str, *tensors: Any) -> Any:
-    program = _with_tables[text]
+    eager, program = _with_tables[text]
     inputs = tensors[: len(program.inputs)]
     names = [name for name, _ in program.parameters]
     parameters = dict(zip(names, tensors[len(inputs) :], strict=True))
-    return tables.call(program, inputs, parameters, rule.call)
+    return tables.call(program, inputs, parameters, eager)
 
 
 @torch.compiler.allow_in_graph
 def backward(text: str, needed: Sequence[bool], upstream: Any, *tensors: Any) -> tuple[Any, ...]:
-    return tuple(_plans[text].backward(needed, upstream, tensors))
+    return tuple(_kernels[text].backward(needed, upstream, tensors))

@@ -27,9 +27,9 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     if program.tables:
         return tables.call(program, inputs, parameters, call)
     if is_dynamo_compiling():
-        from actgrad.frameworks.torch.compiled import call as compiled
+        from actgrad.frameworks.torch import compiled
 
-        return compiled(program, inputs, parameters)
+        return compiled.call(plan, call, program, inputs, parameters)
     if torch.jit.is_tracing() or is_exporting():  # either of the two in torch.onnx
         return export.call(program, inputs, parameters)
     if tracer := export.tracer(inputs):
@@ -67,12 +67,16 @@ class Plan(Kernel):
         super().__init__(kernel(program, DIALECT, operator), len(program.inputs))
         self.program = program
         self.fused = fused.Fused(program)
+        self.made: dict[int, Plan] = {}
 
     def apply(self, dtype: Any, *tensors: Any) -> Any:
         return Rule.apply(self, dtype, *tensors)
 
     def gradient(self, index: int) -> Plan:
-        return plan(self.program.vjp(self.program.arguments[index]))
+        found = self.made.get(index)
+        if found is None:
+            found = self.made[index] = plan(self.program.vjp(self.program.arguments[index]))
+        return found
 
     def tangent(self, index: int) -> Plan:
         self.program.partial(self.program.arguments[index])  # refuses what has no forward mode
@@ -99,7 +103,7 @@ class Plan(Kernel):
         if is_dynamo_compiling():  # compiled autograd
             from actgrad.frameworks.torch import compiled
 
-            return compiled.backward(compiled.key(self.program), needed, upstream, *tensors)
+            return compiled.backward(compiled.key(plan, self.program), needed, upstream, *tensors)
         if is_compiling() and not torch.is_grad_enabled() and upstream.device.type == "cpu":
             tensors = [_tied(t, upstream) for t in tensors]
         return super().backward(needed, upstream, tensors)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import warnings
 from pathlib import Path
 
 import pytest
 
-from actgrad.frameworks.private import PRIVATE
+from actgrad.common.private import PRIVATE
 
-FOLDER = Path(__file__).parents[2] / "src" / "actgrad" / "frameworks"
+PACKAGE = Path(__file__).parents[2] / "src" / "actgrad"
 ALLOWED = 5
 FRAMEWORKS = ("torch", "forward_ad", "tf", "keras", "jax", "jnp")
 
@@ -36,7 +37,21 @@ def used(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("private", PRIVATE, ids=lambda private: private.name)
+def test_a_scripted_function_keeps_the_python_one():
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript itself
+        assert torch.jit.script(doubled)._torchdynamo_inline is doubled
+
+
+def doubled(x):
+    return 2 * x
+
+
+MODULES = [private for private in PRIVATE if not private.name.startswith("torch.jit.")]
+
+
+@pytest.mark.parametrize("private", MODULES, ids=lambda private: private.name)
 def test_it_is_there(private):
     root, *path = private.name.split(".")
     found = pytest.importorskip(root)
@@ -56,12 +71,26 @@ def test_they_are_few():
 
 def test_pytorch_uses_no_other():
     names = {private.name.removeprefix("torch.autograd.") for private in PRIVATE}
-    for file in sorted((FOLDER / "torch").glob("*.py")):
+    for file in sorted((PACKAGE / "frameworks" / "torch").glob("*.py")):
         text = file.read_text(encoding="utf-8")
         assert used(text) <= names, file.name
+
+
+MENTIONED = re.compile(
+    r"[\w.]*(?:\b_src\b|tensorflow\.python|_torchdynamo|torch\._(?!dynamo\b))[\w.]*"
+)
+
+
+def test_reading_mentions_no_other():
+    """It knows what libraries make by public names; `torch._dynamo` is looked up to see if it is loaded."""
+    found = set()
+    for file in sorted((PACKAGE / "reading").glob("*.py")):
+        found |= set(MENTIONED.findall(file.read_text(encoding="utf-8")))
+    assert found == {"_torchdynamo_inline"}
 
 
 def test_one_more_would_be_seen():
     assert used("import torch\ntorch._C._dispatch_keys(x)") == {"torch._C._dispatch_keys"}
     assert used("from torch._inductor import config") == {"torch._inductor.config"}
+    assert MENTIONED.findall('("jax._src.api", "vmap_f")') == ["jax._src.api"]
     assert not used("import torch\ntorch.nn.Module.__init__")

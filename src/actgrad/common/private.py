@@ -1,6 +1,6 @@
 """Every private name of a framework that actgrad uses, with the reason, and the versions that have it.
 
-`tests/frameworks/test_private.py` looks each of them up, and finds none in the code that is not here.
+`tests/common/test_private.py` looks each of them up, and finds none in the code that is not here.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ PRIVATE = (
         "tensorflow 2.21",
         "Whether a tape or a forward accumulator is active. If none is, an eager call runs its kernel alone; "
         "through tf.custom_gradient a small call with its gradient takes a quarter longer.",
+    ),
+    Private(
+        "torch.jit.ScriptFunction._torchdynamo_inline",
+        "torch 2.0 to 2.14",
+        "The Python function under `torch.jit.script`, which is read. Nothing public has it; without it such "
+        "a function is refused.",
     ),
     Private(
         "tensorflow.vectorized_map",
