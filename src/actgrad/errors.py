@@ -154,5 +154,6 @@ class UnfusedWarning(ActgradWarning):
 
     The values are the same, the time is several times longer. With PyTorch, mostly there is no C++
     compiler: install one, or set `TORCH_COMPILE_DISABLE=1` to not try; given once in a process. With
-    TensorFlow, XLA failed, or is not there; once in a process too. The message has its reason.
+    TensorFlow, XLA failed, or is not there; once in a process too. An activation that is too long to
+    compile in seconds is named, in JAX too. The message has its reason.
     """

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from actgrad import activation
-from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
+from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError, UnfusedWarning
+from actgrad.frameworks import jax as frameworks_jax
 
 jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")
@@ -463,3 +464,27 @@ def test_a_parameter_is_learnt() -> None:
     for _ in range(300):
         beta = descend(beta)
     assert beta == pytest.approx(2.5, abs=1e-2)
+
+
+def test_a_long_program_is_not_compiled(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(frameworks_jax, "MOST_OPERATIONS", 8)
+
+    @activation(name="a_long_one")
+    def long(x, scale=1.5):
+        return scale * sum(x**k / (k + 1) for k in range(2, 8))
+
+    x = np.linspace(-1, 1, 50)
+    powers = np.arange(2, 8)
+    with jax.log_compiles():
+        with pytest.warns(UnfusedWarning, match="'a_long_one'(.|\n)*operations"):
+            y = long(jnp.asarray(x, np.float32))
+        slope = jax.grad(lambda x: long(x).sum())(jnp.asarray(x, np.float32))
+    compiled = {record.args[0] for record in caplog.records if "Compiling" in record.msg}
+    assert compiled  # single operations
+    assert not {name for name in compiled if "long" in str(name) or "push" in str(name)}
+    wanted = 1.5 * np.sum(x[:, None] ** powers / (powers + 1), 1)
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
+    wanted = 1.5 * np.sum(powers * x[:, None] ** (powers - 1) / (powers + 1), 1)
+    np.testing.assert_allclose(slope, wanted, rtol=1e-5, atol=1e-6)

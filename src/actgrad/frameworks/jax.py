@@ -10,6 +10,7 @@ forward mode, so there `jax.custom_vjp` carries reverse mode alone.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, reduce
@@ -22,8 +23,9 @@ from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.emit import identifier, kernel
 from actgrad.codegen.kept import kept
+from actgrad.codegen.size import operations
 from actgrad.codegen.standalone import standalone
-from actgrad.errors import CallError, DtypeError, NoDerivativeError
+from actgrad.errors import CallError, DtypeError, NoDerivativeError, UnfusedWarning
 from actgrad.frameworks.lookups import call_with_tables
 from actgrad.language.decomposed import without
 from actgrad.language.program import Program
@@ -207,6 +209,9 @@ def _sum_to(gradient, shape, array):
 ''',
 )
 
+MOST_OPERATIONS = 2000
+"""A longer program is not compiled: XLA takes 3 ms of CPU for each, with its gradient."""
+
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _HALVES = ("float16", "bfloat16")
 
@@ -332,7 +337,20 @@ def native_rule(program: Program) -> Callable[..., Any]:
     """
     import jax
 
+    if _is_long(program):
+        warnings.warn(
+            f"{program.name!r} runs unfused in JAX: right, and several times slower\n"
+            f"  XLA would take long to compile its {operations(program.value):,} operations; under your own "
+            f"jax.jit it does.",
+            UnfusedWarning,
+            stacklevel=2,
+        )
+        return _rule(program)
     return jax.jit(_rule(program), inline=True)  # type: ignore[no-any-return]
+
+
+def _is_long(program: Program) -> bool:
+    return operations(program.value) > MOST_OPERATIONS
 
 
 @kept
@@ -381,7 +399,8 @@ def _push(program: Program, moving: tuple[int, ...]) -> Callable[..., Any]:
         ]
         return jnp.broadcast_to(reduce(add, parts), shape).astype(primals[0].dtype)
 
-    return jax.checkpoint(jax.jit(push), prevent_cse=False)  # type: ignore[no-any-return]
+    compiled = push if _is_long(program) else jax.jit(push)
+    return jax.checkpoint(compiled, prevent_cse=False)  # type: ignore[no-any-return]
 
 
 def _with_vjp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,12 +24,12 @@ from actgrad.language.program import Program
 
 def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
     """The activation of tensors, in their dtype."""
-    if program.tables:
-        return tables.call(program, inputs, parameters, call)
     if is_dynamo_compiling():
         from actgrad.frameworks.torch import compiled
 
         return compiled.call(plan, call, program, inputs, parameters)
+    if program.tables:
+        return tables.call(program, inputs, parameters, call)
     if torch.jit.is_tracing() or is_exporting():  # either of the two in torch.onnx
         return export.call(program, inputs, parameters)
     if tracer := export.tracer(inputs):
