@@ -8,9 +8,12 @@ from functools import cached_property
 from typing import cast
 
 from actgrad.activation import Activation, activation
+from actgrad.frameworks.sampled import Sampled
 
 Function = Callable[..., float]
 """Of plain numbers."""
+Rule = Callable[..., float | dict[str, float]]
+"""A surrogate derivative, or those by inputs and parameters."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,10 @@ class Entry:
     """Places where the derivative jumps, and its value there: that of the branch that is taken."""
     builtins: dict[str, str] = field(default_factory=dict)
     """What the frameworks call it."""
+    rule: Rule | None = None
+    """The derivative, where it is not the slope."""
+    noise: dict[str, Sampled] = field(default_factory=dict)
+    """What to draw for which parameter."""
 
     @property
     def name(self) -> str:
@@ -32,20 +39,28 @@ class Entry:
 
     @cached_property
     def activation(self) -> Activation:
-        return activation(self.function)
+        return activation(self.function, surrogate=self.rule)
 
 
 class Catalogue(dict[str, Entry]):
     """Entries by name, in the order in which they are written."""
 
     def add(
-        self, source: str, kinks: dict[float, float] | None = None, **builtins: str
+        self,
+        source: str,
+        kinks: dict[float, float] | None = None,
+        *,
+        rule: Rule | None = None,
+        noise: dict[str, Sampled] | None = None,
+        **builtins: str,
     ) -> Callable[[Function], Activation]:
         """Collect a function. Its name is taken from the module later, which answers with an
         `Activation` for it: that is its type."""
 
         def collect(function: Function) -> Activation:
-            self[function.__name__.rstrip("_")] = Entry(function, source, kinks or {}, builtins)
+            self[function.__name__] = Entry(
+                function, source, kinks or {}, builtins, rule, noise or {}
+            )
             return cast(Activation, function)
 
         return collect

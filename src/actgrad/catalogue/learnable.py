@@ -9,53 +9,19 @@ entries with noise what to draw: `rrelu.module(**ENTRIES["rrelu"].noise)`.
 (6.0, 1.0)
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
 
-from actgrad.activation import Activation, activation
+from actgrad.activation import Activation
 from actgrad.catalogue import formulas
-from actgrad.frameworks.sampled import Sampled, sampled
+from actgrad.catalogue.entry import Catalogue
+from actgrad.frameworks.sampled import sampled
+
+ENTRIES = Catalogue()
+_add = ENTRIES.add
 
 
-@dataclass(frozen=True)
-class Learnable:
-    """A function with parameters, and a rule where its derivative is not the slope."""
-
-    function: Callable[..., Any]
-    source: str
-    rule: Callable[..., Any] | None = None
-    noise: dict[str, Sampled] = field(default_factory=dict)
-    """What to draw for which parameter."""
-
-    @property
-    def name(self) -> str:
-        return self.function.__name__
-
-    @property
-    def formula(self) -> str:
-        return (self.function.__doc__ or "").partition("\n")[0]
-
-    @cached_property
-    def activation(self) -> Activation:
-        return activation(self.function, surrogate=self.rule)
-
-
-ENTRIES: dict[str, Learnable] = {}
-
-
-def _add(
-    source: str, rule: Callable[..., Any] | None = None, **noise: Sampled
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def collect(function: Callable[..., Any]) -> Callable[..., Any]:
-        ENTRIES[function.__name__] = Learnable(function, source, rule, noise)
-        return function
-
-    return collect
+# As in `activations`: to a type checker each name is the `Activation` that `__getattr__` answers with, and
+# the functions of plain numbers need no annotations.
 
 
 def __getattr__(name: str) -> Activation:
@@ -72,13 +38,13 @@ def __dir__() -> list[str]:
 
 
 @_add("Ma et al. 2021, Activate or Not, ACON-C")
-def acon(x: Any, p1: Any = 1.0, p2: Any = 0.0, beta: Any = 1.0) -> Any:
+def acon(x, p1=1.0, p2=0.0, beta=1.0):
     """(p1 - p2) x sigmoid(beta (p1 - p2) x) + p2 x"""
     return (p1 - p2) * x * formulas.sigmoid(beta * (p1 - p2) * x) + p2 * x
 
 
 @_add("Zhu et al. 2025, Transformers without Normalization, DyT; weight and bias are per channel")
-def dyt(x: Any, alpha: Any = 0.5, weight: Any = 1.0, bias: Any = 0.0) -> Any:
+def dyt(x, alpha=0.5, weight=1.0, bias=0.0):
     """weight tanh(alpha x) + bias"""
     return weight * math.tanh(alpha * x) + bias
 
@@ -87,10 +53,10 @@ def dyt(x: Any, alpha: Any = 0.5, weight: Any = 1.0, bias: Any = 0.0) -> Any:
     "Molina, Schramowski & Kersting 2020, safe PAU of degrees 5 and 4, starting as ReLU (table 6)"
 )
 def rational(
-    x: Any,
-    numerator: Any = (0.02996348, 0.61690165, 2.37539147, 3.06608078, 1.52474449, 0.25281987),
-    denominator: Any = (1.19160814, 4.40811795, 0.91111034, 0.34885983),
-) -> Any:
+    x,
+    numerator=(0.02996348, 0.61690165, 2.37539147, 3.06608078, 1.52474449, 0.25281987),
+    denominator=(1.19160814, 4.40811795, 0.91111034, 0.34885983),
+):
     """(a0 + a1 x + ... + am x^m) / (1 + |b1 x + ... + bn x^n|)"""
     above, below = numerator[-1], denominator[-1] * x
     for a in numerator[-2::-1]:
@@ -104,20 +70,20 @@ def rational(
 
 
 @_add("Agostinelli et al. 2015, Learning Activation Functions, APL")
-def apl(x: Any, a: Any = (0.2, 0.2), b: Any = (-1.0, 1.0)) -> Any:
+def apl(x, a=(0.2, 0.2), b=(-1.0, 1.0)):
     """max(0, x) + the sum of a_i max(0, b_i - x)"""
     return max(0, x) + sum(slope * max(0, at - x) for slope, at in zip(a, b, strict=True))
 
 
 @_add("Zhou et al. 2021, Learning specialized activation functions with the piecewise linear unit")
 def pwlu(
-    x: Any,
-    values: Any = (0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0),
-    low: Any = -3.0,
-    high: Any = 3.0,
-    left: Any = 0.0,
-    right: Any = 1.0,
-) -> Any:
+    x,
+    values=(0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0),
+    low=-3.0,
+    high=3.0,
+    left=0.0,
+    right=1.0,
+):
     """the values at even steps from low to high, joined by lines; outside, lines with the slopes left
     and right
     """
@@ -153,34 +119,34 @@ def b_spline(
 # Quantisers: straight through, with the gradients that the papers give their parameters.
 
 
-def _pact_rule(x: Any, alpha: Any) -> Any:
+def _pact_rule(x, alpha):
     return {
         "x": 1.0 if 0 <= x < alpha else 0.0,
         "alpha": 1.0 if x >= alpha else 0.0,
     }
 
 
-@_add("Choi et al. 2018, PACT", _pact_rule)
-def pact(x: Any, alpha: Any = 10.0, bits: Any = 4.0) -> Any:
+@_add("Choi et al. 2018, PACT", rule=_pact_rule)
+def pact(x, alpha=10.0, bits=4.0):
     """x within [0, alpha], in 2^bits - 1 steps"""
     steps = 2.0**bits - 1
     return round(min(max(x, 0), alpha) * (steps / alpha)) * (alpha / steps)
 
 
-def _lsq_rule(x: Any, step: Any, low: Any, high: Any, scale: Any = 1.0) -> Any:
+def _lsq_rule(x, step, low, high, scale=1.0):
     ratio = x / step
     inside = low < ratio < high
     by_step = round(ratio) - ratio if inside else low if ratio <= low else high
     return {"x": 1.0 if inside else 0.0, "step": scale * by_step}
 
 
-@_add("Esser et al. 2020, LSQ; scale is 1 / sqrt(N high) for N numbers", _lsq_rule)
-def lsq(x: Any, step: Any = 1.0, low: Any = -8.0, high: Any = 7.0) -> Any:
+@_add("Esser et al. 2020, LSQ; scale is 1 / sqrt(N high) for N numbers", rule=_lsq_rule)
+def lsq(x, step=1.0, low=-8.0, high=7.0):
     """step round(x / step within [low, high])"""
     return round(min(max(x / step, low), high)) * step
 
 
-def _lsq_plus_rule(x: Any, step: Any, offset: Any, low: Any, high: Any, scale: Any = 1.0) -> Any:
+def _lsq_plus_rule(x, step, offset, low, high, scale=1.0):
     ratio = (x - offset) / step
     inside = low < ratio < high
     by_step = round(ratio) - ratio if inside else low if ratio <= low else high
@@ -191,8 +157,8 @@ def _lsq_plus_rule(x: Any, step: Any, offset: Any, low: Any, high: Any, scale: A
     }
 
 
-@_add("Bhalgat et al. 2020, LSQ+", _lsq_plus_rule)
-def lsq_plus(x: Any, step: Any = 1.0, offset: Any = 0.0, low: Any = 0.0, high: Any = 15.0) -> Any:
+@_add("Bhalgat et al. 2020, LSQ+", rule=_lsq_plus_rule)
+def lsq_plus(x, step=1.0, offset=0.0, low=0.0, high=15.0):
     """step round((x - offset) / step within [low, high]) + offset"""
     return round(min(max((x - offset) / step, low), high)) * step + offset
 
@@ -200,13 +166,16 @@ def lsq_plus(x: Any, step: Any = 1.0, offset: Any = 0.0, low: Any = 0.0, high: A
 # A spike whose threshold is learnt.
 
 
-def _spike_rule(v: Any, threshold: Any, width: Any = 1.0) -> Any:
+def _spike_rule(v, threshold, width=1.0):
     slope = max(0, 1 - abs(v - threshold) / width) / width
     return {"v": slope, "threshold": -slope}
 
 
-@_add("Bellec et al. 2018 (the triangle); Rathi & Roy 2020, DIET-SNN (its threshold)", _spike_rule)
-def spike(v: Any, threshold: Any = 1.0) -> Any:
+@_add(
+    "Bellec et al. 2018 (the triangle); Rathi & Roy 2020, DIET-SNN (its threshold)",
+    rule=_spike_rule,
+)
+def spike(v, threshold=1.0):
     """1 where v >= threshold, else 0"""
     return 1.0 if v >= threshold else 0.0
 
@@ -214,34 +183,34 @@ def spike(v: Any, threshold: Any = 1.0) -> Any:
 # With noise, which `noise` of the entry says how to draw.
 
 
-@_add("Xu et al. 2015, RReLU", slope=sampled("uniform", 1 / 8, 1 / 3))
-def rrelu(x: Any, slope: Any = 11 / 48) -> Any:
+@_add("Xu et al. 2015, RReLU", noise={"slope": sampled("uniform", 1 / 8, 1 / 3)})
+def rrelu(x, slope=11 / 48):
     """x if x >= 0 else slope x, the slope drawn from [1/8, 1/3]"""
     return x if x >= 0 else slope * x
 
 
-def _stochastic_rule(x: Any) -> Any:
+def _stochastic_rule(x):
     return {"x": formulas.sigmoid(x) * (1 - formulas.sigmoid(x)), "uniform": 0.0}
 
 
 @_add(
     "Bengio, Léonard & Courville 2013, the stochastic binary neuron, straight through",
-    _stochastic_rule,
-    uniform=sampled("uniform"),
+    rule=_stochastic_rule,
+    noise={"uniform": sampled("uniform")},
 )
-def stochastic_binary(x: Any, uniform: Any = 0.5) -> Any:
+def stochastic_binary(x, uniform=0.5):
     """1 with the probability sigmoid(x), else 0"""
     return 1.0 if formulas.sigmoid(x) > uniform else 0.0
 
 
-@_add("Gumbel 1954; Jang, Gu & Poole 2017", noise=sampled("gumbel", inference=0.0))
-def gumbel_noise(x: Any, noise: Any = 0.0) -> Any:
+@_add("Gumbel 1954; Jang, Gu & Poole 2017", noise={"noise": sampled("gumbel", inference=0.0)})
+def gumbel_noise(x, noise=0.0):
     """x + Gumbel noise"""
     return x + noise
 
 
-@_add("Maddison, Mnih & Teh 2017, binary concrete", noise=sampled("logistic"))
-def binary_concrete(x: Any, temperature: Any = 1.0, noise: Any = 0.0) -> Any:
+@_add("Maddison, Mnih & Teh 2017, binary concrete", noise={"noise": sampled("logistic")})
+def binary_concrete(x, temperature=1.0, noise=0.0):
     """sigmoid((x + logistic noise) / temperature)"""
     return formulas.sigmoid((x + noise) / temperature)
 
