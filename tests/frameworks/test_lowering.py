@@ -10,7 +10,7 @@ import pytest
 
 from actgrad import Activation, activation
 from actgrad.codegen.lower import lower, share_exponentials
-from actgrad.frameworks.jax import DIALECT
+from actgrad.frameworks.jax_dialect import DIALECT
 from actgrad.language.expression import evaluate, walk
 
 

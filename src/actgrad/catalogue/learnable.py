@@ -97,11 +97,11 @@ def pwlu(
 
 @_add("de Boor 1978; Liu et al. 2024, KAN: one of its splines, of degree 3 on an even grid")
 def b_spline(
-    x: Any,
-    coefficients: Any = (-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-    low: Any = -0.8,
-    high: Any = 0.8,
-) -> Any:
+    x,
+    coefficients=(-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+    low=-0.8,
+    high=0.8,
+):
     """the sum of coefficient_i B_i(x), cubic B-splines at even steps from low to high; constant outside"""
     pieces = len(coefficients) - 3
     at = (min(max(x, low), high) - low) * (pieces / (high - low))

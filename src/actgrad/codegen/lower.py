@@ -374,3 +374,17 @@ def let_exp_overflow(root: Expr) -> Expr:
         return _rebuilt(node, args)
 
     return transform([root], visit)[0]
+
+
+XLA: dict[str, Rule] = {
+    "mod": mod,
+    "floordiv": floordiv,
+    "exp2": exp2,
+    "log2": log2,
+    "log10": log10,
+    "sinh": sinh,
+    "cosh": cosh,
+    "erfc": erfc(2.0**8),
+}
+"""What XLA lacks or rounds badly."""
+XLA_IN_FLOAT64: dict[str, Rule] = {"log1p": log1p, "atanh": atanh, "erfc": erfc(2.0**21)}

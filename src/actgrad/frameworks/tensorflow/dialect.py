@@ -60,25 +60,13 @@ TABLE: dict[str, str] = {
 
 LACKS: dict[str, lower.Rule] = {
     **without("lgamma", "ndtri", "i0e"),
-    "mod": lower.mod,
-    "floordiv": lower.floordiv,
+    **lower.XLA,
     "hypot": lower.hypot,
     "copysign": lower.copysign,
     "trunc": lower.trunc,
     "cbrt": lower.cbrt,
-    "exp2": lower.exp2,
-    "log2": lower.log2,
-    "log10": lower.log10,
-    "sinh": lower.sinh,
-    "cosh": lower.cosh,
-    "erfc": lower.erfc(2.0**8),
 }
-LACKS_IN_FLOAT64: dict[str, lower.Rule] = LACKS | {
-    "log1p": lower.log1p,
-    "atanh": lower.atanh,
-    "erf": lower.erf_far_out,
-    "erfc": lower.erfc(2.0**21),
-}
+LACKS_IN_FLOAT64 = LACKS | lower.XLA_IN_FLOAT64 | {"erf": lower.erf_far_out}
 
 
 def kept_division(x: Expr, y: Expr) -> Expr | None:

@@ -1,0 +1,175 @@
+"""How JAX is written."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+
+from actgrad.codegen import lower
+from actgrad.codegen.dialect import Dialect
+from actgrad.language.decomposed import without
+
+TABLE: dict[str, str] = {
+    "neg": "-{0}",
+    "abs": "jnp.abs({0})",
+    "add": "({0} + {1})",
+    "sub": "({0} - {1})",
+    "mul": "({0} * {1})",
+    "div": "({0} / {1})",
+    "mod": "jnp.fmod({0}, {1})",  # the same, of sizes
+    "pow": "({0} ** {1})",
+    "hypot": "jnp.hypot({0}, {1})",
+    "copysign": "jnp.copysign({0}, {1})",
+    "floor": "jnp.floor({0})",
+    "ceil": "jnp.ceil({0})",
+    "trunc": "jnp.trunc({0})",
+    "round": "jnp.rint({0})",
+    "sqrt": "jnp.sqrt({0})",
+    "cbrt": "jnp.cbrt({0})",
+    "exp": "jnp.exp({0})",
+    "expm1": "jnp.expm1({0})",
+    "log": "jnp.log({0})",
+    "log1p": "jnp.log1p({0})",
+    "sin": "jnp.sin({0})",
+    "cos": "jnp.cos({0})",
+    "tan": "jnp.tan({0})",
+    "asin": "jnp.arcsin({0})",
+    "acos": "jnp.arccos({0})",
+    "atan": "jnp.arctan({0})",
+    "atan2": "jnp.arctan2({0}, {1})",
+    "tanh": "jnp.tanh({0})",
+    "asinh": "jnp.arcsinh({0})",
+    "acosh": "jnp.arccosh({0})",
+    "atanh": "jnp.arctanh({0})",
+    "sigmoid": "jax.nn.sigmoid({0})",
+    "softplus": "jax.nn.softplus({0})",
+    "erf": "jax.lax.erf({0})",
+    "erfc": "jax.lax.erfc({0})",
+    "i0e": "jax.scipy.special.i0e({0})",
+    "lt": "({0} < {1})",
+    "le": "({0} <= {1})",
+    "eq": "({0} == {1})",
+    "and": "({0} & {1})",
+    "or": "({0} | {1})",
+    "not": "jnp.logical_not({0})",
+    "select": "jnp.where({0}, {1}, {2})",
+    "gather": "jnp.take({0}, {1}.astype(jnp.int32), mode='clip')",
+    "given": "{0}",
+    "host": "_host",
+}
+
+_ENTRY = '''
+def {name}({signature}):
+    """{doc}"""
+    arguments = {arguments}
+    dtype = jnp.result_type(arguments[0], 1.0)
+    return _rule(*(jnp.asarray(a, dtype) for a in arguments))
+
+
+def _wide(function, *arrays):
+    """Half types compute in float32 inside."""
+    half = arrays[0].dtype in (jnp.float16, jnp.bfloat16)
+    return function(*(a.astype(jnp.float32) if half else a for a in arrays))
+
+'''
+
+_VALUE = """def _rule(*arguments):
+    value = _wide({value}, *arguments)
+    shape = jnp.broadcast_shapes(*(a.shape for a in arguments))
+    return jnp.broadcast_to(value, shape).astype(arguments[0].dtype)
+
+"""
+
+LACKS: dict[str, lower.Rule] = {**without("i0e"), **lower.XLA, "add": lower.plus_zero}
+
+
+def lookup(table, index, nan):  # type: ignore[no-untyped-def]
+    """The entries of a table, whose further dimensions broadcast with the index."""
+    import jax.numpy as jnp
+
+    table = jnp.asarray(table, index.dtype)
+    at = index.astype(jnp.int32)
+    if table.ndim > 1:
+        size = table[0].size
+        at = jnp.clip(at, 0, len(table) - 1) * size + jnp.arange(size).reshape(table.shape[1:])
+    found = table.ravel().at[at].get(mode="clip")
+    return jnp.where(jnp.isnan(index), jnp.nan, found) if nan else found
+
+
+_TABLES = (
+    inspect.getsource(lookup)
+    .replace("  # type: ignore[no-untyped-def]", "")
+    .replace("    import jax.numpy as jnp\n\n", "")
+    + '''
+
+def {name}({signature}):
+    """{doc}"""
+    arguments = {arguments}
+    dtype = jnp.promote_types(jnp.result_type(arguments[0], 1.0), jnp.float32)
+    still = [jax.lax.stop_gradient(jnp.asarray(a, dtype)) for a in {flat}]
+    read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
+    return {inner}(*arguments, *read)
+'''
+)
+
+_FLOAT32 = Dialect(
+    "jax",
+    "import jax\nimport jax.numpy as jnp",
+    TABLE,
+    typed="jnp.array({0}, {like}.dtype)",
+    lacks=LACKS,
+    helpers={"np": "import numpy as np"},
+    vector="jnp.asarray({0}, {like}.dtype)",
+    passes=(lower.exact_quotients, lower.share_exponentials),
+    tables=_TABLES,
+    binding=_ENTRY
+    + """
+@jax.custom_jvp
+"""
+    + _VALUE
+    + """
+@_rule.defjvp
+def _tangent(arguments, tangents):
+    inputs, parameters = arguments[:{size}], arguments[{size}:]
+    one = jnp.ones((), arguments[0].dtype)
+    rules = {gradients}
+    partials = [_wide(g, *inputs, one, *parameters) for g in rules]
+    value = _rule(*arguments)
+    total = sum(p * t.astype(p.dtype) for p, t in zip(partials, tangents))
+    return value, jnp.broadcast_to(total, value.shape).astype(value.dtype)
+""",
+)
+
+_FLOAT64 = replace(_FLOAT32, lacks=LACKS | lower.XLA_IN_FLOAT64)
+DIALECT = replace(_FLOAT32, variants=(("{like}.dtype == jnp.float64", _FLOAT64),))
+
+WHOLE_GRADIENT = replace(
+    DIALECT,
+    binding=_ENTRY
+    + """
+@jax.custom_vjp
+"""
+    + _VALUE
+    + '''
+def _forward(*arguments):
+    return _rule(*arguments), arguments
+
+
+def _backward(arguments, upstream):
+    inputs, parameters = arguments[:{size}], arguments[{size}:]
+    rules = {gradients}
+    gradients = [_wide(g, *inputs, upstream, *parameters) for g in rules]
+    return tuple(_sum_to(g, upstream.shape, a) for g, a in zip(gradients, arguments))
+
+
+_rule.defvjp(_forward, _backward)
+
+
+def _sum_to(gradient, shape, array):
+    """Add up the gradient over the dimensions in which the array was broadcast."""
+    gradient = jnp.broadcast_to(gradient, shape)
+    new = len(shape) - array.ndim
+    wide = [new + i for i, n in enumerate(array.shape) if n == 1]
+    return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
+''',
+)
