@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 sys.path.insert(0, str(Path(__file__).parent))
+import chart
 from speed import process
 from speed.cells import HOLDS, NEAR, OVER, Cell
 from speed.results import Entry, Results, rows, where
@@ -136,6 +137,7 @@ def write(page: Path, results: Results) -> None:
         texts.append(markdown(first.TITLE, notes, first.HEADS, cells))
     text = "\n\n".join(texts)
     page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    chart.write(page)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from actgrad import activations, learnable, surrogates
 from actgrad.errors import ActgradWarning
 
+MARK = "<!-- signatures -->"
 HEAD = """# Catalogue
 
 Each entry is an activation like one that you write yourself, in plain Python: `activations.mish`,
@@ -87,6 +88,36 @@ def made() -> tuple[str, dict[str, bytes]]:
             if name:
                 pictures[f"catalogue/{name}.png"] = picture(activation)
     return text, pictures
+
+
+def signatures() -> str:
+    """For docs/reference.md: every entry with its arguments and their defaults."""
+    lines = []
+    for kind, module in {
+        "activations": activations,
+        "surrogates": surrogates,
+        "learnable": learnable,
+    }.items():
+        lines += [f"### {kind}", "", "| Activation | Formula |", "|---|---|"]
+        for name, entry in module.ENTRIES.items():
+            values = (f"{n}={shown_value(v)}" for n, v in entry.activation.parameters.items())
+            call = f"{name}({', '.join([*entry.activation.inputs, *values])})"
+            formula = getattr(entry, "formula", "").replace("|", "\\|")
+            lines.append(f"| [`{kind}.{call}`](catalogue.md#{anchor(kind, name)}) | `{formula}` |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def anchor(kind: str, name: str) -> str:
+    """Of the entry's heading: some names are in two of the catalogues."""
+    kinds = {"activations": activations, "learnable": learnable, "surrogates": surrogates}
+    earlier = list(kinds)[: list(kinds).index(kind)]
+    again = sum(name in kinds[other].ENTRIES for other in earlier)
+    return f"{name}_{again}" if again else name
+
+
+def on_page_markdown(markdown, **_):
+    return markdown.replace(MARK, signatures()) if MARK in markdown else markdown
 
 
 def on_files(files, *, config):

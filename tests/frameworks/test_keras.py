@@ -25,7 +25,6 @@ import actgrad
 from actgrad import activation
 from actgrad.errors import CallError, DtypeError
 from tests.frameworks.conftest import CASES, of_one_case
-from tests.sample import exhaustive_but
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 WAYS = {
@@ -574,7 +573,8 @@ def saved(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", exhaustive_but(["jax"], ["tensorflow", "jax", "torch"]))
+@pytest.mark.exhaustive  # tests/saved/test_keras.py has one in make test
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_opened_in_a_fresh_process_under(backend, saved):
     """With Keras imported before or after actgrad."""
     if not find_spec(backend):

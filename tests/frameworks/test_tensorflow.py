@@ -1071,9 +1071,10 @@ def _in_a_fresh_process(code):
     assert done.stdout.strip().endswith("done"), done.stderr[-3000:]
 
 
+@pytest.mark.exhaustive  # tests/documents/test_d1_spiky.py has one in make test
 @pytest.mark.parametrize(
     "disable",
-    exhaustive_but([True], [False, True]),
+    [False, True],
     ids=["a v1 graph", "v2 behaviour disabled"],
 )
 def test_a_tensorflow_1_session(disable):
