@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from actgrad import activation, activations
 from actgrad.workbench.cli import app
 from tests.integers import oracle
+from tests.sample import exhaustive_but
 
 FUNCTIONS = """
 import math
@@ -126,7 +127,7 @@ def test_supports_names_what_has_no_table() -> None:
 
 
 INT8 = {
-    "another target": (["--to", "torch", "--int8"], "goes with --to onnx"),
+    "another target": (["--to", "torch", "--int8"], "goes with --to onnx and tflite"),
     "no such model": (["--to", "onnx", "--int8", "--model", "none.keras"], "no such file"),
     "a table of a model": (["--to", "c", "--model", "m.keras"], "goes with --int8"),
     "scales without integers": (["--to", "json", "--low", 0, "--high", 1], "scales are for integers"),
@@ -142,11 +143,12 @@ def test_int8_that_makes_no_sense(wrong: str, functions: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-def test_an_activation_in_int8(functions: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    path = tmp_path / "gelu.onnx"
-    options = ["--to", "onnx", "--int8", "--low", -4, "--high", 4, "-o", path]
+@pytest.mark.parametrize("target", exhaustive_but(["onnx"], ["onnx", "tflite"]))
+def test_an_activation_in_int8(target: str, functions: Path, tmp_path: Path) -> None:
+    for name in {"onnx": ("onnx", "onnxruntime"), "tflite": ("tensorflow",)}[target]:
+        pytest.importorskip(name)
+    path = tmp_path / f"gelu.{target}"
+    options = ["--to", target, "--int8", "--low", -4, "--high", 4, "-o", path]
     result = run(f"{functions}:gelu", *options)
     assert result.exit_code == 0, result.output
     assert "all 256 codes of int8 verified in a fresh process" in result.stdout

@@ -82,7 +82,8 @@ TARGETS = (
         "tf.lite.TFLiteConverter, actgrad export --to tflite",
         "tf.lite.Interpreter",
         _INFERENCE,
-        "float32",
+        "float32; with --int8 integers, in which it is one exact lookup, alone or in a Keras model that the "
+        "converter quantises",
     ),
     Target(
         "torch",

@@ -193,7 +193,7 @@ def export(
     int8: Annotated[
         bool,
         typer.Option(
-            "--int8", help="With --to onnx: integers, the activation as one exact lookup."
+            "--int8", help="With --to onnx or tflite: integers, the activation as one exact lookup."
         ),
     ] = False,
     low: Annotated[

@@ -13,7 +13,6 @@ from actgrad.common.files import atomically
 from actgrad.errors import ExportError, InputError
 from actgrad.integers.table import Table
 from actgrad.workbench import export as room
-from actgrad.workbench.integers import onnx_models
 from actgrad.workbench.integers.scales import Scales, calibration
 
 
@@ -94,7 +93,7 @@ def _activation(f: Activation, target: str, path: Path, scales: Scales, as_json:
     codes = np.arange(table.format.first, table.format.high + 1).astype(table.format.dtype)
     with room.drafted(path, target) as draft:
         with room.telling(target, path):
-            _INT8[target].write_activation(table, draft)
+            _writer(target).write_activation(table, draft)
         found = room.reopened(f, target, draft, "", [codes])["value"]
         wrong = int((found != np.asarray(table)).sum())
         if wrong:
@@ -120,7 +119,7 @@ def _model(
             loaded = room.loaded_model(f, model)
             _check(loaded, data)
             wanted = loaded.predict(data, verbose=0)
-            lookups = _INT8[target].write_model(f, loaded, data, draft)
+            lookups = _writer(target).write_model(f, loaded, data, draft)
         found = room.reopened(f, target, draft, "", [data])["value"]
         off = np.abs(found - wanted)
     told = {
@@ -166,6 +165,17 @@ def _check(model: Any, data: Any) -> None:
             )
 
 
-_INT8: dict[str, Any] = {"onnx": onnx_models}
+def _writer(target: str) -> Any:
+    """Where the target is written; its libraries are imported when it is."""
+    if target == "onnx":
+        from actgrad.workbench.integers import onnx_models
+
+        return onnx_models
+    from actgrad.workbench.integers import tflite_models
+
+    return tflite_models
+
+
+_INT8 = ("onnx", "tflite")
 _WRITERS = {"table": _npz, "c": _c, "hex": _hex}
 TARGETS = tuple(_WRITERS)

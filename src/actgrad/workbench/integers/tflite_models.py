@@ -1,0 +1,200 @@
+"""int8 in TFLite: an activation as one lookup, and a model that the converter quantises around it.
+
+The model is converted with fine steps (`BUCKETIZE`, `GATHER`) in the activation's place, which the converter
+calibrates as it does everything. Between the integers on their two sides they become a `GATHER` from the
+exact table of 256 codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actgrad.activation import Activation
+from actgrad.errors import ExportError
+from actgrad.integers.table import Table
+
+Array = np.ndarray[Any, Any]
+
+_STEPS = 3989
+"""How many steps stand for the activation while it is calibrated: a prime, to be told from others."""
+
+
+def write_activation(table: Table, path: Path) -> None:
+    """A model of codes: int8 to int8 (or of the table's type), of any shape of one axis."""
+    import tensorflow as tf
+
+    format = table.format
+    kind, codes = tf.as_dtype(format.dtype), np.asarray(table)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], kind, "x")])
+    def lookup(x: Any) -> Any:
+        return tf.gather(tf.constant(codes), tf.cast(x, tf.int32) - format.first)
+
+    concrete = [lookup.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, lookup)
+    path.write_bytes(converter.convert())
+
+
+def write_model(f: Activation, model: Any, data: Array, path: Path) -> int:
+    """Write a Keras model in int8, and return how many lookups it has."""
+    import tensorflow as tf
+
+    saved = path.with_name("saved_model")
+    with _steps(f, model) as steps:
+        for i in range(0, len(data), 256):
+            model(data[i : i + 256])
+        for each in steps:
+            each.recording = False
+        model.export(str(saved), verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([data[i : i + 1]] for i in range(len(data)))
+    return _with_lookups(bytearray(converter.convert()), f, path)
+
+
+class _Steps:
+    """The activation as a fine table, over the range of inputs that were seen while recording."""
+
+    def __init__(self, f: Activation) -> None:
+        self.f = f
+        self.recording = True
+        self.low, self.high = 0.0, 0.0
+
+    def __call__(self, x: Any, **_: Any) -> Any:
+        import tensorflow as tf
+
+        if self.recording:
+            self.low = min(self.low, float(tf.reduce_min(x)))
+            self.high = max(self.high, float(tf.reduce_max(x)))
+            return self.f(x)
+        edges = np.linspace(self.low, self.high, _STEPS + 1)
+        values = np.asarray(self.f((edges[1:] + edges[:-1]) / 2), np.float32)
+        step = tf.raw_ops.Bucketize(input=x, boundaries=edges[1:-1].tolist())
+        return tf.gather(tf.constant(values), step)
+
+
+@contextmanager
+def _steps(f: Activation, model: Any) -> Iterator[list[_Steps]]:
+    """The model with steps wherever it has the activation."""
+    from actgrad.frameworks.keras import ActivationLayer
+    from actgrad.models.keras import places
+
+    found = []
+    with ExitStack() as stack:
+        for place in list(places(model)):
+            if not (isinstance(place.held, Activation) and place.held == f):
+                continue
+            steps = _Steps(f)
+            if isinstance(place.owner, ActivationLayer):
+                place.owner.__dict__["call"] = steps
+                stack.callback(place.owner.__dict__.pop, "call")
+            else:
+                stack.callback(place.put(steps))
+            found.append(steps)
+        yield found
+
+
+def _with_lookups(content: bytearray, f: Activation, path: Path) -> int:
+    """BUCKETIZE and GATHER between int8 tensors become CAST, ADD and GATHER from the exact table."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(content)
+    count = sum(
+        _Graph(model, graph, flatbuffer_utils.schema_fb).replace(f) for graph in model.subgraphs
+    )
+    if not count:
+        raise ExportError("the converter has not quantised both sides of the activation")
+    flatbuffer_utils.write_model(model, str(path))
+    return count
+
+
+class _Graph:
+    """A subgraph of a TFLite model, which is rewritten."""
+
+    def __init__(self, model: Any, graph: Any, schema: Any) -> None:
+        self.model, self.graph, self.schema = model, graph, schema
+        self.makers = {int(t): op for op in graph.operators for t in op.outputs}
+
+    def replace(self, f: Activation) -> int:
+        """Replace every activation, and return how many there were."""
+        count, operators = 0, []
+        for op in self.graph.operators:
+            index = self.makers.get(int(op.inputs[1])) if self._is(op, "GATHER") else None
+            if index is not None and self._is_ours(index):
+                operators += self._lookup(op, index, f)
+                count += 1
+            else:
+                operators.append(op)
+        for name in ("BUCKETIZE", "DEQUANTIZE"):  # what nobody reads any more
+            read = {int(t) for op in operators for t in op.inputs} | set(
+                map(int, self.graph.outputs)
+            )
+            operators = [
+                op for op in operators if not self._is(op, name) or read & set(map(int, op.outputs))
+            ]
+        self.graph.operators = operators
+        return count
+
+    def _code(self, op: Any) -> int:
+        code = self.model.operatorCodes[op.opcodeIndex]
+        return int(max(code.builtinCode, code.deprecatedBuiltinCode))
+
+    def _is(self, op: Any, name: str) -> bool:
+        return self._code(op) == getattr(self.schema.BuiltinOperator, name)
+
+    def _is_ours(self, op: Any) -> bool:
+        return self._is(op, "BUCKETIZE") and len(op.builtinOptions.boundaries) == _STEPS - 1
+
+    def _lookup(self, gather: Any, steps: Any, f: Activation) -> list[Any]:
+        real = self.makers.get(int(steps.inputs[0]))
+        x = None if real is None or not self._is(real, "DEQUANTIZE") else int(real.inputs[0])
+        y = int(gather.outputs[0])
+        int8 = self.schema.TensorType.INT8
+        if x is None or {self.graph.tensors[t].type for t in (x, y)} != {int8}:
+            raise ExportError("the converter has not quantised both sides of the activation")
+        table = f.table(self._pair(x), self._pair(y), rounding="away")
+        int32, like = self.schema.TensorType.INT32, self.graph.tensors[x]
+        wide, index = (
+            self._tensor(f"{f.name}_{n}", int32, like.shape, None) for n in ("code", "index")
+        )
+        for tensor in (wide, index):
+            self.graph.tensors[tensor].shapeSignature = like.shapeSignature
+        first = self._tensor(f"{f.name}_first", int32, [], np.int32(-table.format.first))
+        codes = self._tensor(f"{f.name}_table", int8, [256], np.asarray(table))
+        self.graph.tensors[codes].quantization = self.graph.tensors[y].quantization
+        cast = self._operator("CAST", [x], [wide], "CastOptions")
+        cast.builtinOptions.inDataType, cast.builtinOptions.outDataType = int8, int32
+        add = self._operator("ADD", [wide, first], [index], "AddOptions")
+        gather.inputs = [codes, index]
+        return [cast, add, gather]
+
+    def _pair(self, tensor: int) -> tuple[float, int]:
+        quantised = self.graph.tensors[tensor].quantization
+        return float(quantised.scale[0]), int(quantised.zeroPoint[0])
+
+    def _tensor(self, name: str, kind: int, shape: Any, numbers: Any) -> int:
+        buffer = self.schema.BufferT()
+        buffer.data = None if numbers is None else np.frombuffer(numbers.tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        tensor = self.schema.TensorT()
+        tensor.name, tensor.type, tensor.shape = f"{name}_{len(self.graph.tensors)}", kind, shape
+        tensor.buffer = len(self.model.buffers) - 1
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def _operator(self, name: str, inputs: list[int], outputs: list[int], options: str) -> Any:
+        code = self.schema.OperatorCodeT()
+        code.builtinCode = getattr(self.schema.BuiltinOperator, name)
+        code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1
+        self.model.operatorCodes.append(code)
+        op = self.schema.OperatorT()
+        op.opcodeIndex = len(self.model.operatorCodes) - 1
+        op.inputs, op.outputs = inputs, outputs
+        op.builtinOptionsType = getattr(self.schema.BuiltinOptions, options)
+        op.builtinOptions = getattr(self.schema, f"{options}T")()
+        return op
