@@ -75,8 +75,10 @@ def chart(found: Ratios) -> Any:
 
 
 def write(path: Path) -> None:
-    """Put the table and the picture of the page's own numbers at its head."""
+    """Put the table and the picture of the page's own numbers at its head, if it has a place for them."""
     page = path.read_text(encoding="utf-8")
+    if BEGIN not in page:
+        return
     before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
     calls, steps = ratios(page)

@@ -76,7 +76,7 @@ def tables(lines: Iterable[str], versions: str) -> str:
     for line in lines:
         cell = json.loads(line)
         cells[cell["framework"]][cell["row"]][cell["column"]][cell["outcome"]] += 1
-    parts = [f"{versions}\n"]
+    parts = [f"{versions}\n", *_summary(cells)]
     for framework in sorted(cells):
         rows = cells[framework]
         parts.append(f"## {framework}\n")
@@ -93,6 +93,16 @@ def tables(lines: Iterable[str], versions: str) -> str:
             parts += [f"| {_cell(row)} | {_shown(rows[row][''])} |" for row in others]
             parts.append("")
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _summary(cells: dict[str, dict[str, dict[str, Counter[str]]]]) -> list[str]:
+    lines = ["| Framework | modes and properties | tests passed | failed |", "|---|---|---|---|"]
+    for framework in sorted(cells):
+        rows = cells[framework]
+        total: Counter[str] = sum((c for row in rows.values() for c in row.values()), Counter())
+        counts = (len(rows), total["passed"], total["failed"])
+        lines.append(f"| {framework} | " + " | ".join(map(str, counts)) + " |")
+    return [*lines, ""]
 
 
 def _cell(row: str) -> str:

@@ -8,7 +8,7 @@ from actgrad.models.swap import override, replace
 from actgrad.trainability.initializers import init_, initializer
 from actgrad.trainability.monitor import Monitor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Activation",

@@ -120,3 +120,13 @@ def test_the_page_has_every_section(run):
     titles = {module.TITLE for module in run.SECTIONS.values()}
     assert {title for title in titles if f"### {title}\n" not in page} == set()
     assert "| fit, MLP |" in page
+
+
+def test_the_head_of_the_page_is_made_of_its_tables(run):
+    page = (ROOT / "docs" / "performance.md").read_text()
+    calls, steps = run.chart.ratios(page)
+    for found, mode in ((calls, "torch, eager"), (steps, "keras on jax, fit, MLP")):
+        framework, _, rest = mode.partition(", ")
+        row = re.search(rf"^\| {framework} \| {rest} \| mish .*$", page, re.MULTILINE)
+        assert f"{found[mode]['mish']:.2f} (" in row[0]
+        assert run.chart.table(found, "x").partition("\n")[2] in page
