@@ -7,7 +7,7 @@ activation (`keras.layers.ReLU`), and a layer of ours. A layer that is an activa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -15,12 +15,12 @@ import keras
 from actgrad.activation import Activation
 from actgrad.errors import OverrideError
 from actgrad.frameworks.keras import ActivationLayer
-from actgrad.models.place import Place, Undo, attribute, calls_by_name
+from actgrad.models.place import Place, Put, Undo, attribute, calls_by_name
 
 _COMPILED = ("train_function", "test_function", "predict_function")
 
 
-def places(model: Any) -> Iterator[Place]:
+def places(model: keras.Model) -> Iterator[Place]:
     for layer in model._flatten_layers():
         if isinstance(layer, ActivationLayer):
             yield _ours(layer)
@@ -30,7 +30,7 @@ def places(model: Any) -> Iterator[Place]:
             yield from _attributes(layer)
 
 
-def _attributes(layer: Any) -> Iterator[Place]:
+def _attributes(layer: keras.Layer) -> Iterator[Place]:
     for key, value in vars(layer).items():
         if key.startswith("_") or not callable(value) or isinstance(value, (type, keras.Layer)):
             continue
@@ -45,7 +45,7 @@ def _attributes(layer: Any) -> Iterator[Place]:
             yield Place(f"{layer.name}.{key}", name, layer, value, value, put)
 
 
-def _layer(layer: Any) -> Place:
+def _layer(layer: keras.Layer) -> Place:
     """keras.layers.ReLU and its kin: elementwise, without weights."""
     if isinstance(layer, keras.layers.ReLU):
         options = {n: getattr(layer, n) for n in ("negative_slope", "max_value", "threshold")}
@@ -66,8 +66,8 @@ def _layer(layer: Any) -> Place:
     return Place(layer.name, f"{own}({shown})", layer, layer, function, _becomes(layer))
 
 
-def _becomes(layer: Any) -> Callable[[Any], Undo]:
-    def put(new: Any) -> Undo:
+def _becomes(layer: keras.Layer) -> Put:
+    def put(new: object) -> Undo:
         kind, attributes = type(layer), dict(vars(layer))
         object.__setattr__(layer, "__class__", keras.layers.Activation)
         vars(layer)["activation"] = new
@@ -84,11 +84,11 @@ def _becomes(layer: Any) -> Callable[[Any], Undo]:
     return put
 
 
-def _ours(layer: Any) -> Place:
+def _ours(layer: keras.Layer) -> Place:
     held = Activation(layer.program)
     numbers = {n: v for n, v in layer.parameters.items() if isinstance(v, (int, float))}
 
-    def put(new: Any) -> Undo:
+    def put(new: object) -> Undo:
         if not isinstance(new, Activation) or not layer.parameters.keys() <= new.parameters.keys():
             raise OverrideError(
                 f"the layer {layer.name!r} has the parameters {sorted(layer.parameters)}, and what is to "
@@ -112,7 +112,7 @@ def functional_name(old: Any) -> None:
     """Calls of a function within a Keras model are out of reach."""
 
 
-def accept(new: Any) -> Any:
+def accept(new: object) -> Any:
     """What a layer takes as its activation."""
     if isinstance(new, (keras.Layer, type)):
         raise OverrideError(
@@ -122,7 +122,7 @@ def accept(new: Any) -> Any:
     return keras.activations.get(new)
 
 
-def unreached(model: Any, name: str) -> list[str]:
+def unreached(model: keras.Model, name: str) -> list[str]:
     """Functional calls of this name: they are fixed in the graph, or in somebody's code."""
     found = []
     for layer in model._flatten_layers():
@@ -138,7 +138,7 @@ def unreached(model: Any, name: str) -> list[str]:
     return found
 
 
-def other(model: Any) -> list[str]:
+def other(model: keras.Model) -> list[str]:
     """Layers among Keras' activations that have weights of their own, or mix the elements."""
     kinds = (keras.layers.PReLU, keras.layers.Softmax)
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, kinds)]
@@ -149,7 +149,7 @@ def _spelt(operation: Any) -> str:
     return type(operation).__name__.lower()
 
 
-def forget(model: Any) -> None:
+def forget(model: keras.Model) -> None:
     """Drop what was compiled, so that the next step sees the model as it is."""
     for layer in model._flatten_layers():
         for name in _COMPILED:

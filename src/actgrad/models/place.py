@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from actgrad.common.types import Fields, Function
+
 Undo = Callable[[], None]
+Put = Callable[[object], Undo]
 
 
 @dataclass(frozen=True)
@@ -15,20 +18,20 @@ class Place:
     """For people: "dense_1.activation"."""
     called: str
     """The activation's name there."""
-    owner: Any
+    owner: object
     """The layer or the module that holds it, or that it is."""
     held: Any
     """The activation: an Activation, or the framework's own function or layer."""
-    function: Callable[..., Any]
+    function: Function
     """What to read where only the derivative is swapped."""
-    put: Callable[[Any], Undo]
+    put: Put
     """Puts another one in, and returns what brings the old one back."""
 
 
-def attribute(attributes: dict[str, Any], key: str) -> Callable[[Any], Undo]:
+def attribute(attributes: Fields, key: str) -> Put:
     """`put` for an entry of an object's own dictionary."""
 
-    def put(new: Any) -> Undo:
+    def put(new: object) -> Undo:
         old = attributes[key]
         attributes[key] = new
 
@@ -40,7 +43,7 @@ def attribute(attributes: dict[str, Any], key: str) -> Callable[[Any], Undo]:
     return put
 
 
-def calls_by_name(function: Any, owner: Any, name: str) -> bool:
+def calls_by_name(function: object, owner: object, name: str) -> bool:
     """Whether a method's code mentions `name` other than as an attribute of its object."""
     code = getattr(function, "__code__", None)
     return code is not None and name in code.co_names and not hasattr(owner, name)

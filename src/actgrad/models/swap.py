@@ -11,6 +11,7 @@ from typing import Any
 
 from actgrad.activation import Activation, activation
 from actgrad.common.text import did_you_mean
+from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError, DefinitionError, OverrideError, UnreachedWarning
 from actgrad.models.place import Place
 
@@ -97,11 +98,11 @@ def replace(model: Any, swaps: Mapping[Old, Any]) -> Any:
     return model
 
 
-def _constant(value: Any) -> Callable[[Callable[..., Any]], Any]:
+def _constant(value: Any) -> Callable[[Function], Any]:
     return lambda function: value
 
 
-def _with_rule(rule: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:
+def _with_rule(rule: Fields) -> Callable[[Function], Any]:
     return lambda function: activation(function, **rule)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from actgrad.activation import Activation
+from actgrad.common.types import Function
 from actgrad.errors import OverrideError
 from actgrad.frameworks.torch.modules import ActivationModule
-from actgrad.models.place import Place, Undo, attribute, calls_by_name
+from actgrad.models.place import Place, Put, Undo, attribute, calls_by_name
 from actgrad.models.torch_calls import forms
 from actgrad.models.torch_calls import overridden as overridden
 
@@ -40,7 +41,7 @@ _MODULES: dict[type, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def places(model: Any) -> Iterator[Place]:
+def places(model: torch.nn.Module) -> Iterator[Place]:
     for path, module in model.named_modules():
         for key, child in module._modules.items():
             where = f"{path}.{key}" if path else key
@@ -58,11 +59,11 @@ def places(model: Any) -> Iterator[Place]:
                 yield Place(where, value.__name__, module, value, value, put)
 
 
-def _ours(where: str, child: Any, put: Callable[[Any], Any]) -> Place:
+def _ours(where: str, child: torch.nn.Module, put: Put) -> Place:
     """A module of ours: where it has parameters of its own, it stays, with another program."""
     held = Activation(child.program)
 
-    def put_program(new: Any) -> Any:
+    def put_program(new: object) -> Undo:
         names = child._trainable.keys() | child._numbers.keys()
         if not names:
             return put(new)
@@ -77,20 +78,20 @@ def _ours(where: str, child: Any, put: Callable[[Any], Any]) -> Place:
     return Place(where, held.name, child, held(**child._numbers), held, put_program)
 
 
-def _module(where: str, child: Any, put: Callable[[Any], Any]) -> Place:
+def _module(where: str, child: torch.nn.Module, put: Put) -> Place:
     name, options = _MODULES[type(child)]
     original = getattr(functional, name)
     values = {option: getattr(child, option) for option in options}
 
-    def function(x: Any) -> Any:
+    def function(x: torch.Tensor) -> torch.Tensor:
         return original(x, **values)
 
     function.__name__ = name
     return Place(where, name, child, child, function if values else original, put)
 
 
-def _put(parent: Any, key: str) -> Callable[[Any], Any]:
-    def put(new: Any) -> Any:
+def _put(parent: torch.nn.Module, key: str) -> Put:
+    def put(new: object) -> Undo:
         module = _as_module(new)
         module.train(parent.training)
         return attribute(parent._modules, key)(module)
@@ -98,13 +99,13 @@ def _put(parent: Any, key: str) -> Callable[[Any], Any]:
     return put
 
 
-def _seen(module: Any, put: Callable[[Any], Undo]) -> Callable[[Any], Undo]:
+def _seen(module: torch.nn.Module, put: Put) -> Put:
     """`nn.TransformerEncoderLayer` notes at its start that it holds ReLU or GELU. In evaluation it then runs
     a kernel with that function, whatever it holds by now."""
     if not getattr(module, "activation_relu_or_gelu", 0):
         return put
 
-    def put_and_note(new: Any) -> Undo:
+    def put_and_note(new: object) -> Undo:
         undo, noted = put(new), module.activation_relu_or_gelu
         module.activation_relu_or_gelu = 0
 
@@ -117,7 +118,7 @@ def _seen(module: Any, put: Callable[[Any], Undo]) -> Callable[[Any], Undo]:
     return put_and_note
 
 
-def _as_module(new: Any) -> Any:
+def _as_module(new: Any) -> torch.nn.Module:
     if isinstance(new, torch.nn.Module):
         return new
     return new.module() if isinstance(new, Activation) else _Function(new)
@@ -126,7 +127,7 @@ def _as_module(new: Any) -> Any:
 class _Function(torch.nn.Module):
     """A function of tensors as a module."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Function) -> None:
         super().__init__()
         self.forward = function
 
@@ -152,7 +153,7 @@ def accept(new: Any) -> Any:
     return new
 
 
-def unreached(model: Any, name: str) -> list[str]:
+def unreached(model: torch.nn.Module, name: str) -> list[str]:
     """Classes whose `forward` calls a function of this name."""
     found = {
         f"`{type(module).__name__}.forward`"
@@ -163,7 +164,7 @@ def unreached(model: Any, name: str) -> list[str]:
     return sorted(found)
 
 
-def other(model: Any) -> list[str]:
+def other(model: torch.nn.Module) -> list[str]:
     """Modules among PyTorch's activations that have weights, draw numbers, or mix the elements."""
     return [
         f"{path} ({type(module).__name__})"
@@ -172,5 +173,5 @@ def other(model: Any) -> list[str]:
     ]
 
 
-def forget(model: Any) -> None:
+def forget(model: torch.nn.Module) -> None:
     """`torch.compile` guards the modules that it has compiled, and sees the change by itself."""

@@ -18,10 +18,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from actgrad.activation import Activation
+from actgrad.common.types import Fields, Function
 from actgrad.errors import OverrideError
 from actgrad.models.place import Place
-
-Function = Callable[..., Any]
 
 
 class _Running(threading.local):
@@ -96,7 +95,7 @@ class Calls(TorchFunctionMode):
             self.chosen[key] = self._made(plain, rest, dict(options))
         return self.chosen[key]
 
-    def _made(self, plain: Function, rest: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def _made(self, plain: Function, rest: tuple[Any, ...], options: Fields) -> Any:
         if any(isinstance(value, torch.Tensor) for value in (*rest, *options.values())):
             raise OverrideError(
                 f"`{plain.__name__}` is called with a tensor as an option, which cannot be overridden\n"

@@ -14,11 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from actgrad.language.arrays import Array
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, evaluate, evaluate_all, plain, walk
 from actgrad.language.program import Program
-
-Array = np.ndarray[Any, Any]
 
 GRID = 2049
 LIMIT = 1000

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
+from actgrad.common.types import Function
 from actgrad.errors import MissingFrameworkError
 from actgrad.language.program import Program
 from actgrad.study.check import Check, check
@@ -19,7 +20,7 @@ _GOOD, _BAD = "#2a8f41", "#e5484d"  # to be read on white and on black
 _LABEL = 22  # columns, in the text of the propagation numbers
 
 
-def card(program: Program, function: Callable[..., Any] | None = None) -> str:
+def card(program: Program, function: Function | None = None) -> str:
     """HTML that stands alone: no script, no style sheet, nothing fetched; all text is escaped.
 
     What cannot be said of an activation (the propagation of two inputs, say) is left out with its

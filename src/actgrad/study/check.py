@@ -12,7 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from actgrad.common.text import finite_json
+from actgrad.common.types import Function
 from actgrad.errors import CallError
+from actgrad.language.arrays import Array
 from actgrad.language.expression import walk
 from actgrad.language.program import Program
 from actgrad.reading import claims
@@ -21,7 +23,6 @@ from actgrad.reading.wrappers import unwrap
 from actgrad.study.breakpoints import simplest
 from actgrad.study.line import Line, is_exact
 
-Array = np.ndarray[Any, Any]
 Verdict = Literal["exact", "exact except at kinks", "surrogate (declared)", "WRONG"]
 
 _VERDICTS: tuple[Verdict, ...] = ("exact", "exact except at kinks", "surrogate (declared)", "WRONG")
@@ -128,7 +129,7 @@ class Check:
 
 def check(
     program: Program,
-    function: Callable[..., Any] | None = None,
+    function: Function | None = None,
     low: float = -8.0,
     high: float = 8.0,
     *,
@@ -156,7 +157,7 @@ def check(
 
 
 def _check_parameter(
-    program: Program, function: Callable[..., Any] | None, name: str, points: int
+    program: Program, function: Function | None, name: str, points: int
 ) -> InputCheck:
     """As by an input, near the value that it has; a vector entry by entry."""
     centre = float(dict(program.parameters)[name])  # type: ignore[arg-type]
@@ -193,7 +194,7 @@ def _check_input(
 
 
 def _python_function(
-    program: Program, function: Callable[..., Any] | None, by: str | None = None
+    program: Program, function: Function | None, by: str | None = None
 ) -> Callable[..., float] | None:
     """The user's function of plain numbers, its parameters filled in, if it is at hand and is one.
 

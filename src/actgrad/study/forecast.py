@@ -13,6 +13,7 @@ import numpy as np
 from actgrad.study.plots import EXACT, FUNCTION, IN_FORCE, new_figure, save
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _TEN = np.log(10)
@@ -126,7 +127,7 @@ def finite_exp(x: float) -> float:
     return math.exp(x) if x < 700 else math.inf
 
 
-def _map(axes: Any, forecast: Forecast) -> None:
+def _map(axes: Axes, forecast: Forecast) -> None:
     q, h = np.array(forecast.log_map).T / _TEN
     seen = np.abs(q) <= 5  # to beyond the edge
     axes.axhline(0, label="kept (1)", **EXACT)
@@ -156,7 +157,7 @@ def _map(axes: Any, forecast: Forecast) -> None:
     _plain(axes)
 
 
-def _layers(axes: Any, forecast: Forecast) -> None:
+def _layers(axes: Axes, forecast: Forecast) -> None:
     layers = np.arange(1, forecast.depth + 1)
     gradient = np.log(np.maximum(forecast.gradient_rms, 1e-300))
     rows = (
@@ -200,6 +201,6 @@ def _whole() -> Any:
     return MaxNLocator(integer=True)
 
 
-def _plain(axes: Any) -> None:
+def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)

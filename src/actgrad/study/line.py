@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.language.arrays import Array
 from actgrad.language.derive import derive
 from actgrad.language.expression import plain
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import Signature, breakpoints, places, settings
 from actgrad.study.slopes import slopes
-
-Array = np.ndarray[Any, Any]
 
 RTOL = 1e-4
 """Two slopes that differ by less are taken for the same: constants are written with a few digits."""

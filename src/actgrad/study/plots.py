@@ -16,6 +16,7 @@ import numpy as np
 
 from actgrad.common.files import atomically
 from actgrad.errors import CallError, MissingFrameworkError
+from actgrad.language.arrays import Array
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import Breakpoint, breakpoints
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = np.ndarray[Any, Any]
 
 # Okabe and Ito's colours, told apart with every kind of colour vision, and each with its own dashes.
 FUNCTION = {"color": "#0072B2", "linewidth": 3.0, "zorder": 3}
@@ -174,7 +174,7 @@ def _differ(a: _Curve, b: _Curve, low: float, high: float) -> bool:
     return not np.allclose(one, other, rtol=1e-4, atol=1e-7, equal_nan=True)
 
 
-def _draw(ax: Any, program: Program, by: str, low: float, high: float) -> None:
+def _draw(ax: Axes, program: Program, by: str, low: float, high: float) -> None:
     curves = _curves(program, by, low, high)
     seen = []
     for curve in curves:
@@ -189,7 +189,7 @@ def _draw(ax: Any, program: Program, by: str, low: float, high: float) -> None:
     _legend(ax, marks)
 
 
-def _dots(ax: Any, curve: _Curve) -> set[str]:
+def _dots(ax: Axes, curve: _Curve) -> set[str]:
     """At a jump: the value, full, and the limits that it is not, open. Returns what was drawn."""
     drawn: set[str] = set()
     if len(curve.jumps) > _MOST_DOTS:
@@ -212,7 +212,7 @@ def _dots(ax: Any, curve: _Curve) -> set[str]:
     return drawn
 
 
-def _kinks(ax: Any, curve: _Curve) -> set[str]:
+def _kinks(ax: Axes, curve: _Curve) -> set[str]:
     kinks = [b for b in curve.breaks if b.kind == "kink"]
     if not kinks or len(kinks) > _MOST_DOTS:
         return set()
@@ -222,7 +222,7 @@ def _kinks(ax: Any, curve: _Curve) -> set[str]:
     return {"kink"}
 
 
-def _frame(ax: Any, y: Array, low: float, high: float, by: str) -> None:
+def _frame(ax: Axes, y: Array, low: float, high: float, by: str) -> None:
     ax.set_xlim(low, high)
     if len(y):
         bottom, top = float(y.min()), float(y.max())
@@ -250,7 +250,7 @@ def _title(program: Program) -> str:
     return text + (f"   ({values})" if values else "")
 
 
-def _legend(ax: Any, marks: set[str]) -> None:
+def _legend(ax: Axes, marks: set[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles, _ = ax.get_legend_handles_labels()
@@ -317,7 +317,7 @@ def _maps(program: Program, low: float, high: float) -> Any:
 
 
 def _map(
-    figure: Any, ax: Any, image: Array, dots: Array, ends: tuple[float, float], names: Any
+    figure: Any, ax: Axes, image: Array, dots: Array, ends: tuple[float, float], names: Any
 ) -> None:
     """One heat map, its colours symmetric around 0 and not stretched by a pole."""
     known = np.abs(image[np.isfinite(image)])

@@ -17,13 +17,13 @@ import numpy as np
 
 from actgrad.common.text import finite_json
 from actgrad.errors import CallError
+from actgrad.language.arrays import Array
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
 
 if TYPE_CHECKING:
     from actgrad.study.forecast import Forecast
 
-Array = np.ndarray[Any, Any]
 
 _REACH, _PANELS, _POINTS = 14.0, 56, 64
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_POINTS)

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import CallError
+from actgrad.language.arrays import Array
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
 from actgrad.study.forecast import FixedPoint, Forecast, finite_exp
-
-Array = np.ndarray[Any, Any]
 
 NETWORKS = 1000
 _REACH, _LOGS = 9.0, np.linspace(-40, 40, 101)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from actgrad.language.arrays import Array
+
 Function = Callable[[Array], Array]
 
 _STEPS = 13

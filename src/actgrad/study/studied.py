@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from actgrad.common.files import write_text
+from actgrad.common.types import Function
 from actgrad.language import storage
 from actgrad.language.program import Program
 
@@ -28,7 +28,7 @@ class Studied:
     program: Program
 
     @property
-    def function(self) -> Callable[..., Any] | None:
+    def function(self) -> Function | None:
         """The Python function that it was read from, where this process has it."""
         raise NotImplementedError
 

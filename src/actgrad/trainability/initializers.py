@@ -9,11 +9,12 @@ import math
 from typing import Any
 
 from actgrad.activation import Activation, activation
+from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError
 from actgrad.frameworks.names import not_installed
 
 
-def initializer(f: Any, framework: str = "keras", **parameters: Any) -> Any:
+def initializer(f: Activation | Function, framework: str = "keras", **parameters: Any) -> Any:
     """First weights with which `f` keeps the variance: N(0, g_f² / fan_in).
 
     `f` is an activation (or a Python function) of one input; keyword arguments are its parameter
@@ -45,7 +46,7 @@ def initializer(f: Any, framework: str = "keras", **parameters: Any) -> Any:
     raise CallError(f"framework={framework!r}: {hint or 'there are keras and jax'}")
 
 
-def init_(weight: Any, f: Any, generator: Any = None, **parameters: Any) -> Any:
+def init_(weight: Any, f: Activation | Function, generator: Any = None, **parameters: Any) -> Any:
     """Fill a PyTorch weight, in place, with N(0, g_f² / fan_in), and return it.
 
     The fan-in is that of `torch.nn.Linear` and `ConvNd`: everything but the first dimension, so a
@@ -65,7 +66,7 @@ def init_(weight: Any, f: Any, generator: Any = None, **parameters: Any) -> Any:
     return torch.nn.init.normal_(weight, 0.0, deviation, generator=generator)
 
 
-def _gain(f: Any, parameters: dict[str, Any]) -> float:
+def _gain(f: Activation | Function, parameters: Fields) -> float:
     if not isinstance(f, Activation):
         f = activation(f)
     found = f.propagation(**parameters)

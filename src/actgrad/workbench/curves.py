@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actgrad.common.files import atomically
 from actgrad.workbench.train import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOURS = {"own": "#0072B2", "relu": "#777777"}
 
@@ -57,7 +60,7 @@ def _is_wide(runs: dict[str, list[Run]]) -> bool:
     return bool(len(losses)) and losses.min() > 0 and losses.max() > 200 * losses.min()
 
 
-def _lines(axes: Any, group: list[Run], key: str, colour: str) -> None:
+def _lines(axes: Axes, group: list[Run], key: str, colour: str) -> None:
     pad = max(len(run.history) for run in group)
     for part, style, alpha in (("train_", "--", 0.6), ("", "-", 1.0)):
         table = np.full((len(group), pad), np.nan)

@@ -26,6 +26,7 @@ import numpy as np
 from actgrad.activation import Activation
 from actgrad.codegen.emit import identifier
 from actgrad.common.files import cannot_write, is_full
+from actgrad.common.types import Fields
 from actgrad.errors import ExportError, InputError, MissingFrameworkError, WriteError
 from actgrad.workbench.quiet import import_keras, quiet
 
@@ -253,7 +254,7 @@ def _activations(model: Any) -> Iterator[Activation]:
         yield from (v for v in vars(layer).values() if isinstance(v, Activation))
 
 
-def _of_model(model: Any, target: str) -> tuple[list[Any], dict[str, Any]]:
+def _of_model(model: Any, target: str) -> tuple[list[Any], Fields]:
     """Inputs, and what Keras answers: predictions, and for a SavedModel the gradients of the weights."""
     if len(model.inputs) != 1:
         raise ExportError("a model with one input can be verified, and this one has more")
@@ -292,7 +293,7 @@ def _points(count: int) -> list[Any]:
     return [np.float32(random.uniform(-4, 4, 400)) for _ in range(count)]
 
 
-def _oracle(f: Activation, target: str, inputs: list[Any]) -> dict[str, Any]:
+def _oracle(f: Activation, target: str, inputs: list[Any]) -> Fields:
     program, wide = f.program, [x.astype(np.float64) for x in inputs]
     with np.errstate(all="ignore"):
         wanted = {"value": program.evaluate(*wide)}
@@ -303,9 +304,7 @@ def _oracle(f: Activation, target: str, inputs: list[Any]) -> dict[str, Any]:
     return wanted
 
 
-def reopened(
-    f: Activation, target: str, path: Path, framework: str, inputs: list[Any]
-) -> dict[str, Any]:
+def reopened(f: Activation, target: str, path: Path, framework: str, inputs: list[Any]) -> Fields:
     """What is answered to these inputs in a fresh process; in the folder of `path` are its files."""
     if framework == "keras":
         import keras
@@ -331,7 +330,7 @@ def reopened(
         return dict(found)
 
 
-def _compared(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> Exported:
+def _compared(path: Path, wanted: Fields, found: Fields) -> Exported:
     if wanted.keys() != found.keys():
         kept = f"{len(found) - 1} gradients for {len(wanted) - 1}"
         raise ExportError(f"{path} was written with {kept}; removed")

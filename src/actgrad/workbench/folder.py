@@ -16,6 +16,7 @@ import numpy as np
 
 from actgrad.common.files import atomically, write_text
 from actgrad.common.text import finite_json
+from actgrad.common.types import Fields
 from actgrad.errors import InputError
 
 MARK = "actgrad train"
@@ -23,7 +24,7 @@ SETTINGS, RESULTS, MODEL, SAVED = "settings.json", "results.json", "model.keras"
 CURVES, FUNCTION, CHECKPOINTS = "curves.png", "function.png", "checkpoints"
 MAY_GROW = ("epochs", "seeds")
 
-Settings = dict[str, Any]
+Settings = Fields
 
 
 class Folder:
@@ -124,7 +125,7 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, text + "\n")
 
 
-def save_state(path: Path, variables: list[Any], progress: dict[str, Any]) -> None:
+def save_state(path: Path, variables: list[Any], progress: Fields) -> None:
     """All of a run: the values of its variables, and how far it has come."""
     arrays = {f"v{i}": np.asarray(value) for i, value in enumerate(variables)}
     arrays["progress"] = np.array(json.dumps(progress))
@@ -132,9 +133,7 @@ def save_state(path: Path, variables: list[Any], progress: dict[str, Any]) -> No
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
-def load_state(
-    path: Path, shapes: list[tuple[int, ...]]
-) -> tuple[list[Any], dict[str, Any]] | None:
+def load_state(path: Path, shapes: list[tuple[int, ...]]) -> tuple[list[Any], Fields] | None:
     """What `save_state` wrote, or None if there is nothing. Raises `InputError` if it is damaged."""
     if not path.exists():
         return None

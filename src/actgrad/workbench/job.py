@@ -7,6 +7,7 @@ import math
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from rich.console import Console
@@ -86,7 +87,7 @@ def _settings(f: Activation, data: Data, options: Options, backend: str) -> Sett
     }
 
 
-def _plan(f: Activation, options: Options, keras: Any) -> str:
+def _plan(f: Activation, options: Options, keras: ModuleType) -> str:
     seeds = "1 seed" if options.seeds == 1 else f"{options.seeds} seeds"
     epochs = "1 epoch" if options.epochs == 1 else f"{options.epochs} epochs"
     return (
@@ -100,7 +101,7 @@ def _steps(data: Data, options: Options) -> int:
 
 
 def _train_all(
-    keras: Any, f: Activation, data: Data, options: Options, output: Folder, console: Console
+    keras: ModuleType, f: Activation, data: Data, options: Options, output: Folder, console: Console
 ) -> dict[str, list[Run]]:
     own = f.name if f.name.lower() != "relu" else f"{f.name} (own)"
     runs: dict[str, list[Run]] = {"own": [], "relu": []}
@@ -128,7 +129,7 @@ def _report(runs: dict[str, list[Run]], data: Data, options: Options, console: C
 
 
 def _save(
-    keras: Any, f: Activation, data: Data, options: Options, output: Folder, console: Console
+    keras: ModuleType, f: Activation, data: Data, options: Options, output: Folder, console: Console
 ) -> None:
     """The network of the first seed, and the activation by itself."""
     first = Run("own", f.name, 0)

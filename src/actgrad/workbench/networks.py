@@ -4,12 +4,13 @@ seen is the activation."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from actgrad.errors import InputError
 
 
-def mlp(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
+def mlp(keras: ModuleType, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
     """One wide hidden layer."""
     dense = keras.layers.Dense
     return keras.Sequential(
@@ -22,14 +23,14 @@ def mlp(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> An
     )
 
 
-def deep(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
+def deep(keras: ModuleType, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
     """Four hidden layers."""
     dense = keras.layers.Dense
     hidden = [dense(128, activation=activation) for _ in range(4)]
     return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), *hidden, dense(classes)])
 
 
-def cnn(keras: Any, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
+def cnn(keras: ModuleType, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
     """Two convolutions, each followed by pooling, and a hidden layer."""
     layers = keras.layers
     convolution, pooling, dense = layers.Conv2D, layers.MaxPooling2D, layers.Dense

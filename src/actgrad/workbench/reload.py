@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ np.savez("fresh.npz", predictions=predictions, **{f"w{i}": w for i, w in enumera
 """
 
 
-def same_in_a_fresh_process(keras: Any, model: Any, path: Path, data: Data) -> str | None:
+def same_in_a_fresh_process(keras: ModuleType, model: Any, path: Path, data: Data) -> str | None:
     """None if predictions are identical and one more step of training goes to the same weights; else
     what is wrong. Trains `model` by that step."""
     predictions = predict(model, data)

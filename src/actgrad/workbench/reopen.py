@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields
+
 artefact = framework = name = ""
 inputs: list[Any] = []
 
@@ -138,7 +140,7 @@ def main(target: str, path: str, written_for: str, called: str, points: str, ans
     with np.load(points) as data:
         inputs.extend(data[f"x{i}"] for i in range(len(data)))
     value, gradients = globals()[f"of_{target}"]()
-    found: dict[str, Any] = {"value": np.asarray(value)}
+    found: Fields = {"value": np.asarray(value)}
     found |= {f"g{i}": np.asarray(g) for i, g in enumerate(gradients)}
     np.savez(answers, **found)
 

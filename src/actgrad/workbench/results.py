@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from actgrad.common.text import percent
+from actgrad.common.types import Fields
 from actgrad.workbench.train import Options, Run
 
 FELL = 0.05  # a training accuracy this far below the best one is worth a sentence
 
 
-def summary(runs: list[Run]) -> dict[str, Any]:
+def summary(runs: list[Run]) -> Fields:
     """Mean and standard deviation over the seeds; runs that broke off are counted, not averaged."""
     whole = [run for run in runs if run.broke is None]
     return {
@@ -86,7 +86,7 @@ def _odd(value: float) -> str:
     return "nan" if np.isnan(value) else "infinite"
 
 
-def as_json(options: Options, runs: dict[str, list[Run]], steps: int) -> dict[str, Any]:
+def as_json(options: Options, runs: dict[str, list[Run]], steps: int) -> Fields:
     return {
         "options": asdict(options),
         "summary": {

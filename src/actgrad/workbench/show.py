@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from actgrad.common.text import percent
+from actgrad.common.types import Fields
 from actgrad.workbench.train import Options, Run
 
 
@@ -51,7 +50,7 @@ class Bars:
         self.console.print(Text(text, style="dim"))
 
 
-def table(names: dict[str, str], summaries: dict[str, dict[str, Any]]) -> Table:
+def table(names: dict[str, str], summaries: dict[str, Fields]) -> Table:
     runs = next(iter(summaries.values()))["runs"]
     found = Table(header_style="bold")
     found.add_column("activation")
@@ -78,7 +77,7 @@ def table(names: dict[str, str], summaries: dict[str, dict[str, Any]]) -> Table:
     return found
 
 
-def compared(name: str, difference: dict[str, Any], seeds: int) -> str:
+def compared(name: str, difference: Fields, seeds: int) -> str:
     """One sentence: how the activation stands beside ReLU."""
     mean, deviation = difference["mean"], difference["deviation"]
     if mean is None:
@@ -92,7 +91,7 @@ def compared(name: str, difference: dict[str, Any], seeds: int) -> str:
     return f"With {same}, {name} is {points}{spread} points of accuracy {where} ReLU."
 
 
-def _spread(item: dict[str, Any], factor: float, form: str, unit: str) -> str:
+def _spread(item: Fields, factor: float, form: str, unit: str) -> str:
     if item["mean"] is None:
         return "–"
     text = form.format(factor * item["mean"])

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 import actgrad
 from actgrad.common.text import nearest
+from actgrad.common.types import Function
 from actgrad.errors import ActgradError
 
 ORDER = ("check", "plot", "study", "source", "bench", "export", "report", "compare", "train")
@@ -80,12 +81,10 @@ def _actgrad(
     pass
 
 
-def command(
-    examples: str, cls: type[TyperCommand] | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def command(examples: str, cls: type[TyperCommand] | None = None) -> Callable[[Function], Function]:
     """A command whose errors are one message and an exit code."""
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def guarded(*args: Any, **options: Any) -> None:
             try:

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from actgrad.activation import Activation
+from actgrad.language.arrays import Array
 from actgrad.workbench.data import Data
 from actgrad.workbench.folder import load_state, save_state
 from actgrad.workbench.networks import NETWORKS
@@ -66,7 +68,7 @@ class Run:
         return float(np.median(times[1:] or times))
 
 
-def build(keras: Any, activation: Any, data: Data, options: Options, seed: int) -> Any:
+def build(keras: ModuleType, activation: Any, data: Data, options: Options, seed: int) -> Any:
     """The network, with the same first weights for the same seed, whatever the activation."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -94,7 +96,7 @@ def repair(model: Any, options: Options) -> tuple[Any, Any]:
 
 
 def train(
-    keras: Any, model: Any, run: Run, data: Data, options: Options, path: Path, watch: Watch
+    keras: ModuleType, model: Any, run: Run, data: Data, options: Options, path: Path, watch: Watch
 ) -> None:
     """Train until the last epoch, from the checkpoint at `path` if there is one; keep one there."""
     variables = [*model.variables, *model.optimizer.variables]
@@ -146,7 +148,7 @@ def _restore(variables: list[Any], run: Run, path: Path) -> None:
 
 
 def one_epoch(
-    keras: Any, model: Any, run: Run, data: Data, options: Options, watch: Watch
+    keras: ModuleType, model: Any, run: Run, data: Data, options: Options, watch: Watch
 ) -> tuple[dict[str, float], int]:
     epoch = len(run.history)
     steps = 0
@@ -180,7 +182,7 @@ def one_epoch(
     return {key: float(value) for key, value in row.items()}, steps
 
 
-def predict(model: Any, data: Data) -> np.ndarray[Any, Any]:
+def predict(model: Any, data: Data) -> Array:
     return np.asarray(model.predict(data.x_test, batch_size=256, verbose=0))
 
 

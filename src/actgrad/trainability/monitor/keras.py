@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from actgrad.activation import Activation
+from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError
 from actgrad.frameworks.keras import ActivationLayer
 from actgrad.trainability.monitor.sample import Place
@@ -35,7 +36,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
     weights return to the last healthy measurement, and the learning rate falls to a tenth.
     """
 
-    def __init__(self, model: Any, x: Any, y: Any = None, **options: Any) -> None:
+    def __init__(self, model: keras.Model, x: Any, y: Any = None, **options: Any) -> None:
         keras.callbacks.Callback.__init__(self)
         if not isinstance(x, np.ndarray) or not len(x):
             raise CallError(
@@ -57,8 +58,8 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
         steps = max(batch + 1 - self.seen, 1)
         loss = (mean * (batch + 1) - self.mean * self.seen) / steps  # Keras tells the epoch's mean
         self.seen, self.mean = batch + 1, mean
-        values: dict[str, Any] = {}
-        gradients: dict[str, Any] = {}
+        values: Fields = {}
+        gradients: Fields = {}
         start = time.perf_counter()
         due = self.due(step)
         if due:
@@ -86,7 +87,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
         elif due and self.healthy() and not self.failed:
             self.kept = [keras.ops.convert_to_numpy(v).copy() for v in variables]
 
-    def _probe(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _probe(self) -> tuple[Fields, Fields]:
         x = keras.ops.convert_to_tensor(self.x)
         model = self.model
         names = [place.name for place, _ in self.watched]
@@ -105,7 +106,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
             },
         )
 
-    def _loss(self, model: Any, x: Any) -> Any:
+    def _loss(self, model: keras.Model, x: Any) -> Any:
         z = model(x, training=False)
         if self.y is None or model.loss is None or isinstance(z, (list, tuple, dict)):
             return keras.ops.mean(keras.ops.square(z)) / 2
@@ -113,7 +114,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
         return keras.ops.mean(_loss_function(model)(y, z))
 
 
-def _loss_function(model: Any) -> Any:
+def _loss_function(model: keras.Model) -> Any:
     loss = keras.losses.get(model.loss)
     return loss
 
@@ -122,8 +123,8 @@ class _Record:
     """What the layers' activations were given."""
 
     def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.added: dict[str, Any] | None = None
+        self.values: Fields = {}
+        self.added: Fields | None = None
 
     def see(self, name: str, h: Any) -> Any:
         if self.added is not None and name in self.added:
@@ -139,7 +140,7 @@ def _recording(watched: list[tuple[Place, Any]]) -> Iterator[_Record]:
         for place, layer in watched:
             key = "call" if isinstance(layer, _ELEMENTWISE) else "activation"
             held = vars(layer).get(key)
-            own: Callable[..., Any] = getattr(layer, key)
+            own: Function = getattr(layer, key)
 
             def recorder(
                 h: Any, *rest: Any, own: Any = own, name: str = place.name, **options: Any
@@ -151,14 +152,14 @@ def _recording(watched: list[tuple[Place, Any]]) -> Iterator[_Record]:
         yield record
 
 
-def _restore(layer: Any, key: str, held: Any) -> None:
+def _restore(layer: keras.Layer, key: str, held: Any) -> None:
     if held is None:
         del vars(layer)[key]
     else:
         vars(layer)[key] = held
 
 
-def _tensorflow(record: _Record, loss: Callable[[], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _tensorflow(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Fields]:
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -168,7 +169,7 @@ def _tensorflow(record: _Record, loss: Callable[[], Any]) -> tuple[dict[str, Any
     return record.values, dict(zip(names, found, strict=True))
 
 
-def _torch(record: _Record, loss: Callable[[], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _torch(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Fields]:
     import torch
 
     with torch.enable_grad():
@@ -178,13 +179,13 @@ def _torch(record: _Record, loss: Callable[[], Any]) -> tuple[dict[str, Any], di
     return record.values, dict(zip(names, found, strict=True))
 
 
-def _jax(record: _Record, loss: Callable[[], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _jax(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Fields]:
     import jax
 
     loss()
     values, record.added = record.values, {n: 0 * h for n, h in record.values.items()}
 
-    def perturbed(added: dict[str, Any]) -> Any:
+    def perturbed(added: Fields) -> Any:
         record.values, record.added = {}, added
         return loss()
 
@@ -194,7 +195,7 @@ def _jax(record: _Record, loss: Callable[[], Any]) -> tuple[dict[str, Any], dict
 _BACKENDS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
 
 
-def _places(model: Any) -> list[tuple[Place, Any]]:
+def _places(model: keras.Model) -> list[tuple[Place, Any]]:
     """Layers with an activation, in the model's order."""
     found: list[tuple[Place, Any]] = []
     normalised = False

@@ -12,8 +12,8 @@ import numpy as np
 from actgrad.activation import Activation, activation
 from actgrad.errors import ActgradError
 from actgrad.frameworks.names import FRAMEWORKS
+from actgrad.language.arrays import Array
 
-Array = np.ndarray[Any, Any]
 QUANTILES = (0.01, 0.5, 0.99)
 _SAMPLES, _UNITS = 64, 128
 

@@ -9,6 +9,7 @@ import sys
 from typing import Any, Protocol
 
 from actgrad.common.text import finite_json
+from actgrad.common.types import Fields
 from actgrad.errors import MissingFrameworkError
 from actgrad.trainability.monitor.causes import Finding
 from actgrad.trainability.monitor.sample import Sample
@@ -56,7 +57,7 @@ class JsonLines:
     def finding(self, finding: Finding) -> None:
         self._write({"kind": "finding", **dataclasses.asdict(finding)})
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def _write(self, row: Fields) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(finite_json(row), allow_nan=False) + "\n")
 

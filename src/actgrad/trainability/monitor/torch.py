@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from actgrad.activation import Activation
+from actgrad.common.types import Fields
 from actgrad.errors import CallError
 from actgrad.frameworks.torch.modules import ActivationModule
 from actgrad.trainability.monitor.causes import Finding
@@ -33,8 +34,8 @@ class TorchMonitor(Watch):
 
     def __init__(self, module: nn.Module, *, optimizer: Any = None, **options: Any) -> None:
         self.module, self.optimizer, self.steps = module, optimizer, 0
-        self.values: dict[str, Any] = {}
-        self.gradients: dict[str, Any] = {}
+        self.values: Fields = {}
+        self.gradients: Fields = {}
         self.inputs: Any = None
         self.state: Any = None
         watched, before = _places(module)
@@ -48,7 +49,7 @@ class TorchMonitor(Watch):
             else:
                 self.hooks.append(child.register_forward_hook(self._after(place.name)))
 
-    def step(self, loss: Any) -> list[Finding]:
+    def step(self, loss: torch.Tensor) -> list[Finding]:
         """After `optimizer.step()`, with the loss of that step."""
         step, self.steps = self.steps, self.steps + 1
         value = float(loss.detach()) if isinstance(loss, torch.Tensor) else float(loss)
@@ -69,7 +70,7 @@ class TorchMonitor(Watch):
         for hook in self.hooks:
             hook.remove()
 
-    def _see(self, module: Any, inputs: Any) -> None:
+    def _see(self, module: nn.Module, inputs: Any) -> None:
         self.inputs = inputs[0] if inputs and isinstance(inputs[0], torch.Tensor) else None
 
     def _before(self, name: str) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from actgrad.common.types import Fields
 from actgrad.errors import InputError
 from actgrad.frameworks.keras_backend import keras_backend
 from actgrad.workbench.compare import design, job, show, store
@@ -20,7 +20,7 @@ DEFAULT = Path("runs/compare")
 
 def compare(
     activations: list[str],
-    flags: dict[str, Any],
+    flags: Fields,
     engine: str,
     address: str | None,
     workers: int | None,
@@ -41,7 +41,7 @@ def compare(
     return show.as_json(study)
 
 
-def table(activations: list[str], flags: dict[str, Any], console: Console) -> str:
+def table(activations: list[str], flags: Fields, console: Console) -> str:
     """The table of what is stored. Trains nothing, and writes nothing."""
     if len(activations) != 1 or flags:
         raise InputError("--table shows a comparison that there is: actgrad compare STUDY --table")
@@ -50,7 +50,7 @@ def table(activations: list[str], flags: dict[str, Any], console: Console) -> st
     return show.as_json(study)
 
 
-def _asked(activations: list[str], flags: dict[str, Any]) -> tuple[design.Asked, Path]:
+def _asked(activations: list[str], flags: Fields) -> tuple[design.Asked, Path]:
     first = Path(activations[0])
     if first.suffix != ".toml":
         if len(activations) == 1 and first.is_dir():

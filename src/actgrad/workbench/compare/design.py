@@ -16,6 +16,7 @@ from actgrad.activation import Activation
 from actgrad.catalogue.activations import ENTRIES as ACTIVATIONS
 from actgrad.catalogue.surrogates import ENTRIES as SURROGATES
 from actgrad.common.text import did_you_mean
+from actgrad.common.types import Fields
 from actgrad.errors import ActgradError, HostError, InputError
 from actgrad.frameworks.parameters import check_known
 from actgrad.workbench import data as data_files
@@ -23,7 +24,7 @@ from actgrad.workbench.load import load
 from actgrad.workbench.networks import NETWORKS, check_shape
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "lion")
-CATALOGUE: dict[str, Any] = {**SURROGATES, **ACTIVATIONS}
+CATALOGUE: Fields = {**SURROGATES, **ACTIVATIONS}
 Warn = Callable[[str], None]
 
 
@@ -33,7 +34,7 @@ class Choice:
 
     label: str
     target: str
-    parameters: dict[str, Any]
+    parameters: Fields
     hash: str
     program: str | None
     """As JSON; None for a Python function that runs on the host, which each worker reads from `target`."""
@@ -80,7 +81,7 @@ class Design:
         tuning = len(self.tries) * self.tuning_seeds if len(self.tries) > 1 else 0
         return len(self.activations) * len(self.places) * (tuning + self.seeds)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Fields:
         return asdict(self)
 
 
@@ -251,7 +252,7 @@ def _nearest_name(name: str) -> str:
     return f"{'; ' * bool(hint)}{hint}\n  One of your own is FILE:NAME, as in spiky.py:spiky"
 
 
-def with_parameters(f: Activation, parameters: dict[str, Any]) -> Activation:
+def with_parameters(f: Activation, parameters: Fields) -> Activation:
     check_known(f.program, parameters)
     return f(**parameters) if parameters else f
 
@@ -268,7 +269,7 @@ def rebuild(choice: Choice) -> Activation:
     return with_parameters(f, choice.parameters)
 
 
-def _choice(f: Activation, target: str, parameters: dict[str, Any]) -> Choice:
+def _choice(f: Activation, target: str, parameters: Fields) -> Choice:
     try:
         g = with_parameters(f, parameters)
     except ActgradError as error:

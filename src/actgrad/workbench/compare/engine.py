@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from actgrad.common.types import Fields
 from actgrad.errors import InputError, MissingFrameworkError
 from actgrad.workbench.compare.run import Task, run
 from actgrad.workbench.compare.store import Row
@@ -51,7 +52,7 @@ class Engine(AbstractContextManager["Engine"]):
         self.workers = workers or cores
         self.threads = max(1, cores // self.workers)
         self.marks = Path(tempfile.mkdtemp(prefix="actgrad-compare-"))
-        self.config: dict[str, Any] = {"backend": "loky", "inner_max_num_threads": self.threads}
+        self.config: Fields = {"backend": "loky", "inner_max_num_threads": self.threads}
         self.as_they_come = True
 
     def __str__(self) -> str:

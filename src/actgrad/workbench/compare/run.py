@@ -18,10 +18,12 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields
 from actgrad.errors import InputError
 from actgrad.workbench import data as data_files
 from actgrad.workbench.compare.design import Choice, rebuild
@@ -103,7 +105,7 @@ def run(task: Task) -> Row:
         }
         begun = time.perf_counter()
         one = Run("", task.choice.label, task.seed)
-        found: dict[str, Any] = {"settings": settings}
+        found: Fields = {"settings": settings}
         task.mark(0)
         try:
             keras, data = _keras(task.backend, task.threads), _data(task)
@@ -159,7 +161,7 @@ def split(data: Data) -> Data:
     return Data(f"{data.name}, validation", x[train], y[train], x[judge], y[judge])
 
 
-def optimizer(keras: Any, name: str, rate: float) -> Any:
+def optimizer(keras: ModuleType, name: str, rate: float) -> Any:
     found = keras.optimizers
     if name == "momentum":
         return found.SGD(rate, momentum=0.9)
@@ -167,7 +169,7 @@ def optimizer(keras: Any, name: str, rate: float) -> Any:
     return getattr(found, kinds.get(name, name.capitalize()))(rate)
 
 
-def _train(keras: Any, data: Data, task: Task, one: Run) -> None:
+def _train(keras: ModuleType, data: Data, task: Task, one: Run) -> None:
     keras.backend.clear_session()
     keras.utils.set_random_seed(task.seed)
     f = rebuild(task.choice)

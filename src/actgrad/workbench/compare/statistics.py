@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields
 from actgrad.workbench.compare.design import Try
 from actgrad.workbench.compare.store import OK, TUNE, Row, Study
 
@@ -143,7 +143,7 @@ def _against(line: Line, reference: Line) -> Line:
     return replace(line, difference=mean, difference_low=low, difference_high=high, p=paired(both))
 
 
-def budget(design: dict[str, Any]) -> str:
+def budget(design: Fields) -> str:
     """The tuning that each activation had, in a sentence."""
     tries = [str(Try(o, r)) for o in design["optimizers"] for r in design["rates"]]
     if len(tries) == 1:

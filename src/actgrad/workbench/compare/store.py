@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from actgrad.common.files import cannot_write
+from actgrad.common.types import Fields
 from actgrad.errors import InputError, WriteError
 
 FILE = "runs.sqlite"
@@ -55,7 +56,7 @@ class Row:
     """Of the training itself: building, compiling, epochs, testing."""
     attempts: int = 1
     versions: dict[str, str] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Fields = field(default_factory=dict)
     """Epochs, batch size, process, when."""
 
     @property
@@ -76,11 +77,11 @@ class Study:
     """A comparison as it was stored: what was asked, and what came out so far."""
 
     path: Path
-    design: dict[str, Any]
+    design: Fields
     """As in `design.Design.as_dict()`. `activations` has label, target, parameters, hash, program, source."""
     rows: list[Row]
 
-    def activation(self, label: str) -> dict[str, Any]:
+    def activation(self, label: str) -> Fields:
         return next(a for a in self.design["activations"] if a["label"] == label)
 
     def finals(self, activation: str, network: str, data: str) -> list[Row]:
@@ -122,7 +123,7 @@ def read(path: Path) -> Study:
     return Study(file, design, [_row(values) for values in found])
 
 
-def stored(file: Path, design: dict[str, Any]) -> list[Row]:
+def stored(file: Path, design: Fields) -> list[Row]:
     """The runs of this design that are there already. Raises `InputError` for another design."""
     if not file.exists():
         return []
@@ -134,7 +135,7 @@ def stored(file: Path, design: dict[str, Any]) -> list[Row]:
 class Store:
     """The open file of a comparison that goes on. Close it, or use it with `with`."""
 
-    def __init__(self, file: Path, design: dict[str, Any]) -> None:
+    def __init__(self, file: Path, design: Fields) -> None:
         """Begin, or go on with the same design. Raises `InputError` for another one, and changes nothing."""
         self.file = file
         stored(file, design)
@@ -186,7 +187,7 @@ def _cannot_write(file: Path, error: Exception) -> WriteError:
     )
 
 
-def write(path: Path, design: dict[str, Any], rows: Iterable[Row]) -> Path:
+def write(path: Path, design: Fields, rows: Iterable[Row]) -> Path:
     """A whole store at once, in a folder. For tests, and for runs that were made elsewhere."""
     with Store(path / FILE, design) as store:
         for row in rows:
@@ -204,7 +205,7 @@ def _row(values: Iterable[Any]) -> Row:
     return Row(**found)
 
 
-def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _check_same(file: Path, before: Fields, now: Fields) -> None:
     now = json.loads(json.dumps(now))
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if not different:
@@ -220,7 +221,7 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
     )
 
 
-def _short(key: str, design: dict[str, Any]) -> str:
+def _short(key: str, design: Fields) -> str:
     value = design.get(key)
     if key == "activations":
         value = [f"{a['label']} [{a['hash'][:8]}]" for a in value or []]

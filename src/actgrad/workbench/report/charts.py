@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from actgrad.common.types import Fields
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # As in picture.py. Each has its own dashes too, so that nothing is told by colour alone.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 
 
-def style(i: int) -> dict[str, Any]:
+def style(i: int) -> Fields:
     return {"color": COLOURS[i % 4], "linestyle": DASHES[(i + i // 4) % 4]}
 
 
@@ -28,7 +33,7 @@ def ranking(places: list[list[Any]]) -> Any:
     return figure
 
 
-def _ranking(axes: Any, lines: list[Any]) -> None:
+def _ranking(axes: Axes, lines: list[Any]) -> None:
     places = range(len(lines) - 1, -1, -1)
     for y, line in zip(places, lines, strict=True):
         seeds = list(line.values.values())
@@ -76,7 +81,7 @@ def _named(name: str, rows: list[Any]) -> str:
     return name if any(row.status == "ok" for row in rows) else f"{name}: every run failed"
 
 
-def _curves(axes: Any, place: dict[str, list[Any]], field: str, label: str) -> None:
+def _curves(axes: Axes, place: dict[str, list[Any]], field: str, label: str) -> None:
     for i, (name, rows) in enumerate(place.items()):
         look = style(i)
         whole = []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from actgrad.common.types import Fields
 from actgrad.errors import InputError
 from actgrad.workbench.load import load
 from actgrad.workbench.report import page
@@ -22,7 +22,7 @@ def one(
     measure: bool,
     console: Console,
     warn: Callable[[str], None],
-) -> dict[str, Any]:
+) -> Fields:
     """Writes the page of one activation. Returns what a program wants to know of it."""
     if folder and train:
         raise InputError(
@@ -62,7 +62,7 @@ def is_study(target: str) -> bool:
     return path.is_dir() or path.suffix == ".sqlite"
 
 
-def study(path: Path, output: Path, measure: bool, console: Console) -> dict[str, Any]:
+def study(path: Path, output: Path, measure: bool, console: Console) -> Fields:
     from actgrad.workbench.report import study as room
 
     room.check_output(output)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from actgrad.common.text import percent
+from actgrad.common.types import Fields
 from actgrad.workbench.compare.design import Choice, rebuild
 from actgrad.workbench.compare.run import DIED
 from actgrad.workbench.compare.statistics import Line
@@ -35,7 +36,7 @@ class Member:
     """Its final runs."""
 
 
-def member(i: int, chosen: dict[str, Any], rows: list[Row]) -> Member:
+def member(i: int, chosen: Fields, rows: list[Row]) -> Member:
     found, why = None, ""
     try:
         f = rebuild(Choice(**chosen))
@@ -108,7 +109,7 @@ def _said(line: Line, reference: str) -> str:
     return f"{text} (95 % interval {low} to {high}{p})"
 
 
-def _summary(rows: list[Row]) -> dict[str, Any]:
+def _summary(rows: list[Row]) -> Fields:
     """As `results.summary`, of rows."""
     whole = [row for row in rows if row.status == OK]
     return {

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from actgrad.activation import Activation
+from actgrad.common.types import Fields
 from actgrad.errors import ActgradError
 from actgrad.language.program import Program
 from actgrad.study.card import over_lines, shortened
@@ -41,7 +42,7 @@ class Facts:
     warnings: list[str] = field(default_factory=list)
     function: Picture | None = None
     forecast: list[Picture] = field(default_factory=list)
-    sources: dict[str, Any] = field(default_factory=dict)
+    sources: Fields = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from actgrad.common.text import percent
+from actgrad.common.types import Fields
 from actgrad.errors import InputError
 from actgrad.workbench.compare import statistics, store
 from actgrad.workbench.report import charts, page
@@ -51,7 +52,7 @@ def pages_folder(output: Path) -> Path:
     return output.with_suffix("")
 
 
-def write(path: Path, output: Path, console: Console, measure: bool = False) -> dict[str, Any]:
+def write(path: Path, output: Path, console: Console, measure: bool = False) -> Fields:
     """Raises `InputError` for what is no comparison, before anything is written."""
     found = store.read(path)
     final = [row for row in found.rows if row.stage == store.FINAL]

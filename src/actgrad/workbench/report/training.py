@@ -12,6 +12,7 @@ from rich.console import Console
 
 from actgrad.activation import Activation
 from actgrad.common.text import percent
+from actgrad.common.types import Fields
 from actgrad.errors import InputError
 from actgrad.workbench import curves
 from actgrad.workbench.folder import RESULTS
@@ -27,7 +28,7 @@ SHORT = Options("mlp", epochs=6, seeds=2, batch_size=32, learning_rate=1e-3)
 class Training:
     title: str
     names: dict[str, str]
-    summary: dict[str, dict[str, Any]]
+    summary: dict[str, Fields]
     notes: list[str]
     pictures: list[Picture]
 

@@ -1,0 +1,12 @@
+"""Names of types that many files use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Function = Callable[..., Any]
+"""Of numbers, or of a framework's tensors."""
+
+Fields = dict[str, Any]
+"""By name: what a JSON file holds, options, the values of parameters."""
