@@ -113,6 +113,8 @@ CALLS = {
     "kl_div": "f(x, y)",
     "rel_entr": "f(x, y)",
     "pseudo_huber": "f(y, x)",
+    "t_pdf": "f(x, 3.5)",
+    "t_logpdf": "f(x, 3.5)",
 }
 BY_NAME = {
     "builtins.any": "f([x > 1, y > 1])",

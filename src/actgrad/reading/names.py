@@ -18,6 +18,7 @@ from actgrad.errors import ImpureError
 from actgrad.reading import (
     arrays,
     casts,
+    distributions,
     flow,
     formulas,
     lookups,
@@ -153,6 +154,7 @@ def _named(text: str, path: str) -> Meaning:
         roundings,
         shipped,
         special,
+        distributions,
         stacks,
         lookups,
         casts,

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.errors import DefinitionError, ImpureError
-from actgrad.reading import custom
+from actgrad.reading import custom, distributions
 from actgrad.reading.origins import public
 from actgrad.reading.refusal import HOST, refuse
 
@@ -229,7 +229,7 @@ def stand_in(environment: Any, value: Any, name: str | None = None) -> Any:
     if is_weight(value):
         shown = name or getattr(value, "name", None)
         _captured(shown if isinstance(shown, str) else "w", value)
-    return custom.stand_in(environment, value)
+    return distributions.stand_in(environment, value) or custom.stand_in(environment, value)
 
 
 # An object passed to `activation`.

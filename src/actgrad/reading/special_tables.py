@@ -32,6 +32,22 @@ SPECIAL: dict[str, str] = {
     "jax.scipy.special": f"{_GAMMAS} digamma=digamma_open factorial=factorial_of",
     "keras.ops": "erfinv i0",
 }
+_ALL = "pdf logpdf cdf logcdf sf logsf ppf isf"
+_JAX_STATS = {
+    "norm": _ALL,
+    "cauchy": "pdf logpdf cdf logcdf sf logsf",
+    "laplace": "pdf logpdf cdf",
+    "logistic": "pdf logpdf cdf sf ppf isf",
+    "expon": "pdf logpdf cdf logcdf sf logsf ppf",
+    "uniform": "pdf logpdf cdf ppf",
+    "t": "pdf logpdf",
+    "gumbel_r": "pdf logpdf cdf logcdf sf logsf",
+    "gumbel_l": "pdf logpdf cdf logcdf sf logsf",
+}
+SPECIAL |= {
+    f"jax.scipy.stats.{law}": " ".join(f"{name}={law}_{name}" for name in names.split())
+    for law, names in _JAX_STATS.items()
+}
 
 SPECIAL_METHODS = (
     "lgamma digamma polygamma(order)=method_polygamma erfinv i0 mvlgamma(p)=multigammaln"
