@@ -88,21 +88,23 @@ def save(path: Path, nodes: Any, numbers: Any, shape: Any, out: Any) -> None:
 
 
 def marked(path: Path, random: Any) -> None:
-    """Two dense layers with a marker after each; the first activation goes on to both sides of a sum."""
+    """A convolution and a dense layer with a marker after each, which the weights could take up; the first
+    activation goes on to both sides of a sum."""
     numbers = [
         onnx.numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name)
-        for name, shape in {"w1": (8, 16), "b1": (16,), "w2": (16, 16), "b2": (16,)}.items()
+        for name, shape in {"w1": (16, 8, 1, 1), "b1": (16,), "w2": (16, 16), "b2": (16,)}.items()
     ]
     numbers.append(onnx.numpy_helper.from_array(np.array([onnx_models.MARK], np.float32), "mark"))
     make = onnx.helper.make_node
     nodes = [
-        make("Gemm", ["x", "w1", "b1"], ["h1"]),
-        make("Mul", ["h1", "mark"], ["a1"]),
+        make("Conv", ["x", "w1", "b1"], ["h1"]),
+        make("Mul", ["h1", "mark"], ["activated"]),
+        make("Flatten", ["activated"], ["a1"]),
         make("Gemm", ["a1", "w2", "b2"], ["h2"]),
         make("Mul", ["h2", "mark"], ["a2"]),
         make("Add", ["a1", "a2"], ["y"]),
     ]
-    save(path, nodes, numbers, ["n", 8], ["n", 16])
+    save(path, nodes, numbers, ["n", 8, 1, 1], ["n", 16])
 
 
 def check_lookups(path: Path, data: Any) -> int:
@@ -111,10 +113,15 @@ def check_lookups(path: Path, data: Any) -> int:
     assert not model.functions
     assert not {node.op_type for node in model.graph.node} & {"Erf", "Tanh", "ActgradLookup"}
     values = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}
-    lookups = [n for n in model.graph.node if n.op_type == "Gather" and "_table" in n.input[0]]
+    lookups = [n for n in model.graph.node if n.op_type == "GatherElements"]
     makers = {name: node for node in model.graph.node for name in node.output}
     after = {node.input[0]: node for node in model.graph.node if node.op_type.startswith("Deq")}
-    ends = [(makers[node.input[1]].input[0], node.output[0]) for node in lookups]
+    users = {name: node for node in model.graph.node for name in node.input}
+
+    def up(name: str) -> str:
+        return makers[name].input[0]
+
+    ends = [(up(up(node.input[1])), users[node.output[0]].output[0]) for node in lookups]
     for name in {name for pair in ends for name in pair}:
         kind = onnx.TensorProto.INT8
         model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
@@ -134,16 +141,19 @@ def check_lookups(path: Path, data: Any) -> int:
 
 def test_a_quantised_model_has_exact_lookups(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    data = random.normal(size=(200, 8)).astype(np.float32)
+    data = random.normal(size=(200, 8, 1, 1)).astype(np.float32)
     alone, before, path = (tmp_path / f"{name}.onnx" for name in ("a", "m", "out"))
     gelu_alone(alone)
     marked(before, random)
-    assert onnx_models.quantise_around(activations.gelu, before, alone, data, path) == 2
+    values = {i.name: onnx.numpy_helper.to_array(i) for i in onnx.load(before).graph.initializer}
+    first = scipy_gelu(data[..., 0, 0] @ values["w1"][..., 0, 0].T + values["b1"])
+    wanted = first + scipy_gelu(first @ values["w2"] + values["b2"])
+    files = before, alone, data, path
+    assert onnx_models.quantise_around(activations.gelu, *files, wanted) == 2
+    with pytest.raises(ExportError, match="in float32 already"):
+        onnx_models.quantise_around(activations.gelu, *files, wanted + 0.1)
     assert check_lookups(path, data) == 2
     (found,) = answers(path, x=data)
-    values = {i.name: onnx.numpy_helper.to_array(i) for i in onnx.load(before).graph.initializer}
-    first = scipy_gelu(data @ values["w1"] + values["b1"])
-    wanted = first + scipy_gelu(first @ values["w2"] + values["b2"])
     assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
 
 

@@ -50,11 +50,17 @@ def write_model(f: Activation, model: Any, data: Array, path: Path) -> int:
             model(data[i : i + 256])
         for each in steps:
             each.recording = False
+        places = len(steps)
         model.export(str(saved), verbose=False)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([data[i : i + 1]] for i in range(len(data)))
-    return _with_lookups(bytearray(converter.convert()), f, path)
+    count = _with_lookups(bytearray(converter.convert()), f, path)
+    if count < places:
+        raise ExportError(
+            f"of {places} activations the converter has quantised {count} on both sides"
+        )
+    return count
 
 
 class _Steps:
