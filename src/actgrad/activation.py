@@ -177,15 +177,13 @@ class Activation(Tabled):
         return str(framework_module(backend).source(self.program))
 
     def native(self, framework: str) -> Callable[..., Any]:
-        """The framework's own function: inputs by position, parameters by keyword."""
+        """The framework's own function: inputs by position, parameters by keyword.
+
+        Its calls raise `CallError` for a wrong number of inputs, an unknown parameter, and one that
+        shaped the reading.
+        """
         function: Callable[..., Any] = framework_module(framework).native(self.program)
-        if not self.program.vectors:
-            return function
-
-        def of_vectors(*inputs: Any, **parameters: Any) -> Any:
-            return function(*inputs, **self.program.spread(parameters))
-
-        return of_vectors
+        return function
 
     def layer(self, name: str | None = None, **parameters: Any) -> ActivationLayer:
         """A Keras layer. Parameters may be numbers, `trainable(...)` or `sampled(...)`.

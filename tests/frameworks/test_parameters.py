@@ -12,6 +12,7 @@ from actgrad import activation, trainable
 from actgrad.errors import CallError
 from actgrad.frameworks.trainable import Trainable
 from tests.sample import exhaustive_but
+from tests.tensors import tensor
 
 
 def _line(x, k=1.0, *, shift=0.0):
@@ -76,6 +77,29 @@ def test_an_array_is_a_parameter():
     np.testing.assert_array_equal(bent(np.ones((3, 2))), [[2, 3]] * 3)
     assert bent.parameters == {"k": (1.0, 2.0), "shift": (1.0, 1.0)}
     assert bent(k=1.0, shift=0.0) == line
+
+
+def _repeated(x, n=2):
+    for _ in range(n):
+        x = np.tanh(x)
+    return x
+
+
+repeated = activation(_repeated, name="repeated")
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow", "jax", "keras"])
+def test_native_takes_what_the_activation_takes(framework):
+    x = tensor("tensorflow" if framework == "keras" else framework, [1.0, 2.0])
+    assert np.asarray(line.native(framework)(x, k=3.0)).tolist() == [3.0, 6.0]
+    with pytest.raises(CallError, match=r"no parameter 'shft'; did you mean 'shift'\?"):
+        line.native(framework)(x, shft=1.0)
+    with pytest.raises(CallError, match=r"takes 1 input \(x\), and got 2"):
+        line.native(framework)(x, x)
+    with pytest.raises(CallError, match=r"must be a number, and is 'two'"):
+        line.native(framework)(x, k="two")
+    with pytest.raises(CallError, match=r"shaped 'repeated' .*\n.*repeated\(n=\.\.\.\)\.native"):
+        repeated.native(framework)(x, n=3)
 
 
 HOOK = """

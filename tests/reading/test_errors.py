@@ -130,7 +130,7 @@ def unknown_method(x):
 
 
 def unknown_numpy(x):
-    return np.linalg.norm([x, 1.0])
+    return np.real_if_close(x)
 
 
 def unknown_ufunc(x):
@@ -360,7 +360,7 @@ UNREADABLE = {
     dict_key: "return {0.0: 1, 1.0: 2}.get(x, 3)",
     set_member: "return 1 if x in {0, 1} else x",
     unknown_method: "return x.hex()",
-    unknown_numpy: "return np.linalg.norm([x, 1.0])",
+    unknown_numpy: "return np.real_if_close(x)",
     unknown_ufunc: "return np.spacing(x)",
     reduces_a_ufunc: "return np.add.reduce(x)",
     unknown_standard_library: "return json.loads(json.dumps(x))",
@@ -863,3 +863,44 @@ class Counts:
 def test_an_object_that_is_called_is_shown_by_its_call(wrap):
     line = Counts.__call__.__code__.co_firstlineno
     assert f'File "{__file__}", line {line}, in __call__' in refusal(wrap(Counts()), ImpureError)
+
+
+def _typo_in_a_module(x):
+    return np.tahn(x)
+
+
+def _typo_in_a_method(x):
+    return x.sigmiod()
+
+
+def _typo_in_a_name(x):
+    return _typo_in_a_nam(x)  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (_typo_in_a_module, "numpy has no attribute 'tahn'; did you mean 'tanh'?"),
+        (_typo_in_a_method, "'sigmiod' that actgrad knows; did you mean 'sigmoid'?"),
+        (
+            _typo_in_a_name,
+            "the name '_typo_in_a_nam' is not defined; did you mean '_typo_in_a_name'?",
+        ),
+    ],
+    ids=["module", "method", "name"],
+)
+def test_a_typo_is_told_what_was_meant(function, said):
+    message = refusal(function, TraceError)
+    assert said in message
+    assert "answer every number" not in message
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: abs(x + 1j), lambda x: np.exp(1j * x).real, lambda x: np.maximum(x, 2j)],
+    ids=["sum", "product", "argument"],
+)
+def test_complex_numbers_lead_to_two_inputs(function):
+    message = refusal(function, TraceError)
+    assert "computes with complex numbers" in message
+    assert "`def f(re, im): ...`" in message

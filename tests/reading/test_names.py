@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import sys
 import warnings
@@ -28,7 +29,7 @@ ELSEWHERE = frozenset(
     - ({"cast", "constant"} | {*vars(meanings), *vars(formulas), *vars(roundings)})
     | set(
         """dropout dropout_tf huber smooth_l1 squared_error absolute_error soft_margin cross_entropy_tf
-    cross_entropy_with_logits fake_quantize""".split()
+    cross_entropy_with_logits fake_quantize log_poisson quantize_and_dequantize crelu""".split()
     )
 )
 """Meanings that are no function of numbers: test_casts.py, test_flow.py and the tests below have them."""
@@ -64,7 +65,8 @@ X, Y = (column.ravel() for column in np.meshgrid(GRID, GRID))
 
 BINARY = frozenset(
     """add subtract reversed_subtract multiply divide floor_divide mod power fmax fmin
-    maximum_half minimum_half logaddexp2 xlog1py divide_zero squared_difference quotient_floor
+    maximum_half minimum_half maximum_tnp fmax_jax fmin_jax copysign_torch logaddexp2 logaddexp2_keras xlog1py
+    divide_zero squared_difference quotient_floor
     python_divide array_is_close prelu hypot copysign
     atan2 less less_equal equal
     greater greater_equal not_equal maximum minimum fmod remainder_nearest logaddexp xlogy heaviside
@@ -97,6 +99,7 @@ CALLS = {
     "addcdiv": "f(x, y, 0.5, value=2.0)",
     "masked_fill": "f(x, x > y, 0.5)",
     "interp": "f(x, [-2.0, 0.5, 3.0], [1.0, -1.0, 4.0])",
+    "interp_jax": "f(x, np.array([-2.0, 0.5, 3.0]), np.array([1.0, -1.0, 4.0]))",
     "distance": "f([x, 1.0], [0.5, y])",
     "norm": "f(x, y)",
     "bitwise_and": "f(x > 0, y > 0)",
@@ -164,6 +167,8 @@ FLOAT32 = {
     "keras.ops.leaky_relu",
     "keras.ops.gelu",
     *("torch.polygamma", "torch.special.polygamma"),  # nine digits
+    "tensorflow.raw_ops.LeakyRelu",
+    "keras.ops.logaddexp2",
 }
 """Computed by the library with constants of float32, whatever the input's dtype."""
 
@@ -224,6 +229,9 @@ def test_the_name_means_what_the_library_computes(path: str, name: str, meaning:
     call = BY_NAME.get(f"{path}.{name}", CALLS.get(meaning, default))
     if name.endswith("_") and path.startswith("torch"):
         call = call.replace("f(x", "f(x.clone()")
+    if path == "tensorflow.raw_ops":  # by keyword only
+        given = zip(inspect.signature(function).parameters, call[2:-1].split(", "), strict=False)
+        call = f"f({', '.join(f'{name}={value}' for name, value in given)})"
     names, columns = ("x, y", [X, Y]) if "y" in call.replace("np.array", "") else ("x", [GRID])
     true = of_its_own(path, call, function, columns, names)
     ours = np.broadcast_to(read(call, function, names).evaluate(*columns), columns[0].shape)

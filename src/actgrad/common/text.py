@@ -14,7 +14,9 @@ def nearest(given: object, known: Iterable[str]) -> str | None:
     >>> nearest("betta", ["alpha", "beta"])
     'beta'
     """
-    return next(iter(difflib.get_close_matches(str(given), [*known], 1)), None)
+    names, letters = [*known], sorted(str(given))
+    swapped = [name for name in names if len(name) == len(letters) and sorted(name) == letters]
+    return next(iter(swapped or difflib.get_close_matches(str(given), names, 1)), None)
 
 
 def did_you_mean(given: object, known: Iterable[str], otherwise: str = "") -> str:

@@ -22,8 +22,10 @@ from actgrad.codegen.kept import kept
 from actgrad.codegen.size import operations
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, UnfusedWarning
+from actgrad.frameworks.dtypes import way_out
 from actgrad.frameworks.jax_dialect import DIALECT, WHOLE_GRADIENT, lookup
 from actgrad.frameworks.lookups import call_with_tables
+from actgrad.frameworks.parameters import native_values
 from actgrad.language.program import Program
 
 MOST_OPERATIONS = 2000
@@ -128,9 +130,10 @@ def _arrays(program: Program, inputs: tuple[Any, ...]) -> list[Any]:
         dtype = getattr(given, "dtype", getattr(x, "dtype", None))
         name = getattr(dtype, "name", str(dtype))
         if dtype is not None and name not in _FLOATS:
+            join = "jax.lax.complex(re(z.real, z.imag), im(z.real, z.imag))"
             raise DtypeError(
                 f"{program.name!r} got an array of dtype {name}; it takes {', '.join(_FLOATS)}\n"
-                f"  Convert it first: `x.astype(jnp.float32)`."
+                f"  {way_out(name, 'x.astype(jnp.float32)', join)}"
             )
     arrays = [float(x) if _is_plain(x) else x for x in arrays]
     dtype = jnp.result_type(*arrays)
@@ -271,7 +274,7 @@ def native(program: Program) -> Callable[..., Any]:
     """The activation as a function of arrays: inputs by position, parameters by keyword."""
 
     def function(*inputs: Any, **parameters: Any) -> Any:
-        return call(program, inputs, parameters)
+        return call(program, inputs, native_values(program, inputs, parameters))
 
     function.__name__ = function.__qualname__ = identifier(program.name)
     return function

@@ -17,6 +17,7 @@ import numpy as np
 
 from actgrad.errors import CallError, DtypeError, HostError
 from actgrad.frameworks.keras_backend import PACKAGE
+from actgrad.frameworks.parameters import native_values
 from actgrad.frameworks.sampled import Sampled
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
@@ -36,7 +37,9 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
 
 def native(program: Program) -> Callable[..., Any]:
     """The activation as a function of the backend's tensors."""
-    return lambda *inputs, **parameters: call(program, inputs, parameters)
+    return lambda *inputs, **parameters: call(
+        program, inputs, native_values(program, inputs, parameters)
+    )
 
 
 def _listed(value: Any) -> Any:

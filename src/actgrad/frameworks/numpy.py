@@ -15,7 +15,9 @@ from actgrad.codegen.emit import kernel
 from actgrad.codegen.kept import kept
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError
+from actgrad.frameworks.dtypes import way_out
 from actgrad.frameworks.lookups import call_with_tables
+from actgrad.frameworks.parameters import native_values
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.program import Program
 
@@ -242,8 +244,13 @@ def _array(program: Program, x: Any) -> np.ndarray[Any, Any]:
             f"{program.name!r} cannot make an array of a {type(x).__name__}: {error}"
         ) from error
     if array.dtype.kind not in "biuf" and not _is_bfloat16(array.dtype):
+        cure = way_out(
+            str(array.dtype),
+            "np.asarray(x, float)",
+            "re(z.real, z.imag) + 1j * im(z.real, z.imag)",
+        )
         raise DtypeError(
-            f"{program.name!r} got {_described(x, array)}; it computes with real numbers"
+            f"{program.name!r} got {_described(x, array)}; it computes with real numbers\n  {cure}"
         )
     return array
 
@@ -286,7 +293,9 @@ def _dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
 
 def native(program: Program) -> Callable[..., Any]:
     """The activation as a function of arrays: inputs by position, parameters by keyword."""
-    return lambda *inputs, **parameters: call(program, inputs, parameters)
+    return lambda *inputs, **parameters: call(
+        program, inputs, native_values(program, inputs, parameters)
+    )
 
 
 def source(program: Program) -> str:

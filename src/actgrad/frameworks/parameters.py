@@ -41,6 +41,22 @@ def check_call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[st
         )
 
 
+def native_values(
+    program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The parameters of a call of `native`, entry by entry. Raises `CallError` for what is none."""
+    if not parameters and len(inputs) == len(program.inputs):
+        return parameters
+    check_call(program, inputs, parameters)
+    fixed = [name for name, _ in program.fixed if name in parameters]
+    if fixed:
+        raise CallError(
+            f"{fixed} shaped {program.name!r} while it was read, so `native` cannot take it in a call\n"
+            f"  Give it before: `{program.name}({fixed[0]}=...).native(...)`."
+        )
+    return program.spread(parameters)
+
+
 def _length(program: Program, name: str, value: Any) -> int:
     """How many entries a value has for a parameter that is a vector."""
     shape = getattr(value, "shape", None)

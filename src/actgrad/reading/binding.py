@@ -49,7 +49,7 @@ _HARMLESS_NAMES = """
 name device layout requires_grad pin_memory memory_format order subok casting signature copy like
 non_blocking sparse ragged dtype_hint accuracy unroll shape_invariants strict exclusive
 parallel_iterations back_prop swap_memory return_same_structure weak_type sharding out_sharding
-validate_indices ndmin ndmax
+validate_indices ndmin ndmax _stacklevel
 """
 _HARMLESS = frozenset(_HARMLESS_NAMES.split())
 """Arguments that change where or how something is computed, and nothing of what."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.reading.arrays import copied
+from actgrad.reading.reader import reader
 from actgrad.reading.refusal import COPY_FIRST, depends_on, mixes, refuse
 from actgrad.reading.symbol import Symbol, apply, made, number, truth, whole
 from actgrad.reading.tokens import Shape, Token, is_token
@@ -53,7 +54,7 @@ def cast(x: Number, dtype: Any = None) -> Number:
         return truth(x)
     if kind in _WIDE:
         return number(x)
-    if kind in _WHOLE or (kind.startswith(("int", "uint")) and _is_truth(x)):
+    if kind in _WHOLE or (kind.startswith(("int", "uint")) and (_is_truth(x) or _fits(x, kind))):
         return as_int(x)
     if kind.startswith(("float", "bfloat", "int", "uint")):
         steps = "rounds to" if "float" in kind else "wraps around in"
@@ -70,6 +71,18 @@ def cast(x: Number, dtype: Any = None) -> Number:
 
 def _is_truth(x: Any) -> bool:
     return isinstance(x, (bool, np.bool_)) or (isinstance(x, Symbol) and x.expr.boolean)
+
+
+def _fits(x: Any, kind: str) -> bool:
+    """Whether a number lies within a narrow integer format, as after a clip: there nothing wraps."""
+    limits = np.iinfo(kind) if kind in _NARROW else None
+    if limits is None or not isinstance(x, Symbol):
+        return False
+    low, high = reader().range_of(x.expr)
+    return limits.min <= low and high <= limits.max
+
+
+_NARROW = {"int8", "int16", "uint8", "uint16", "uint32", "uint64"}
 
 
 def narrow(x: Number) -> Number:
@@ -119,6 +132,33 @@ def torch_type(x: Symbol, dtype: Any = None) -> Number:
     if dtype is None:
         depends_on("dtype")
     return cast(x, dtype)
+
+
+def reduce_precision(x: Number, exponent_bits: int, mantissa_bits: int) -> Number:
+    """JAX's: the identity where float32 has no more bits."""
+    if exponent_bits < 8 or mantissa_bits < 23:
+        refuse(
+            f"`reduce_precision` with {exponent_bits} and {mantissa_bits} bits rounds to a narrow format",
+            "Compute in the dtype of the input.",
+        )
+    return number(x)
+
+
+def result_type(*_: Any) -> Token:
+    """The dtype of a result that is made of the input."""
+    return Token("dtype")
+
+
+def issubdtype(dtype: Any, kind: Any) -> bool:
+    """Of an input's dtype: it is a floating one."""
+    return dtype_name(kind) in {"floating", "inexact", "number", "generic"}
+
+
+def finfo(dtype: Any) -> Any:
+    """The limits of a dtype that has a name; those of the input's are refused."""
+    if is_token(dtype) or isinstance(dtype, Symbol):
+        depends_on("dtype")
+    return np.finfo(dtype_name(dtype))
 
 
 def type_as(x: Number, other: Any) -> Number:
@@ -204,8 +244,15 @@ def new_tensor(x: Symbol, data: Any, dtype: Any = None) -> Number:
     return constant(data, dtype)
 
 
-def narrow_whole(x: Number) -> Number:
-    """`x.byte()`, `x.short()`."""
+def byte(x: Number) -> Number:
+    return cast(x, "uint8")
+
+
+def char(x: Number) -> Number:
+    return cast(x, "int8")
+
+
+def short(x: Number) -> Number:
     return cast(x, "int16")
 
 

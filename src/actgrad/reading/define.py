@@ -80,6 +80,12 @@ def _read(
             pinned |= more.names
         except Tabled as more:
             tables |= more.names
+        except objects.WeightError as error:
+            more_weights = objects.with_weight(function, error)
+            if more_weights is None:
+                raise TraceError(*error.args) from None
+            function = more_weights
+            own = signature(function, own.name)
 
 
 def _with_kind(program: Program) -> Program:

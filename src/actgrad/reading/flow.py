@@ -133,6 +133,16 @@ def applied(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., A
     return function
 
 
+def mapped(function: Callable[..., Any], elements: Any, *_: Any, **__: Any) -> Any:
+    """`vectorized_map(f, x)`, `jax.lax.map(f, x)`: f of each part of the input."""
+    if not isinstance(elements, Symbol):
+        refuse(
+            "a function is mapped over something else than the input",
+            "Write a loop: `sum(f(c) for c in constants)`.",
+        )
+    return function(elements)
+
+
 class Detached:
     """`torch.no_grad()`: what is computed inside has the derivative 0."""
 

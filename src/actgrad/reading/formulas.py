@@ -15,6 +15,7 @@ from actgrad.reading.meanings import (
     absolute,
     add,
     clip,
+    copysign,
     divide,
     equal,
     erfc,
@@ -106,6 +107,11 @@ def angle(x: Number) -> Number:
     return where(less(x, 0), math.pi, where(is_nan(x), x, 0.0))
 
 
+def angle_numpy(x: Number) -> Number:
+    """Also pi at -0.0."""
+    return where(is_nan(x), x, where(less(copysign(1, x), 0), math.pi, 0.0))
+
+
 def degrees(x: Number) -> Number:
     return multiply(x, 180 / math.pi)
 
@@ -154,9 +160,13 @@ def logaddexp(x: Number, y: Number) -> Number:
     return add(y, apply("softplus", subtract(x, y)))
 
 
-def logaddexp2(x: Number, y: Number) -> Number:
-    scale = math.log(2.0)
+def logaddexp2(x: Number, y: Number, scale: float = math.log(2.0)) -> Number:
     return add(y, divide(apply("softplus", multiply(scale, subtract(x, y))), scale))
+
+
+def logaddexp2_keras(x: Number, y: Number) -> Number:
+    """Keras's on TensorFlow, with the logarithm of 2 in float32."""
+    return logaddexp2(x, y, float(np.float32(math.log(2.0))))
 
 
 def xlogy(x: Number, y: Number) -> Number:

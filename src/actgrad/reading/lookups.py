@@ -34,6 +34,7 @@ from actgrad.reading.symbol import Symbol, apply, is_symbolic, made, number
 from actgrad.reading.tokens import Token
 
 Number = Any
+Compare = Callable[[Number, Number], Number]
 
 
 class Table(np.ndarray):  # type: ignore[type-arg]
@@ -229,19 +230,34 @@ def interp(
     x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None, period: Any = None
 ) -> Number:
     """Straight lines through the points (xp, fp), constant outside."""
+    return _interpolated(x, xp, fp, left, right, period, less_equal)
+
+
+def interp_jax(
+    x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None, period: Any = None
+) -> Number:
+    """JAX's, with the slope of the last line at the last point."""
+    return _interpolated(x, xp, fp, left, right, period, less)
+
+
+def _interpolated(
+    x: Number, xp: Any, fp: Any, left: Number, right: Number, period: Any, beyond: Compare
+) -> Number:
+    """`beyond(last, x)`: whether x is behind the last point, where the slope is 0."""
     if period is not None:
         refuse("`interp` with a period", "Take the remainder first: `np.interp(x % period, ...)`.")
     of_table = is_symbolic(list(fp)) and not is_symbolic(list(xp)) and len(xp) > 1
     if is_symbolic(list(xp)) or len(xp) < 2:
-        result = _lines(x, xp, fp)
+        result = _lines(x, xp, fp, beyond)
     elif of_table:
         result = _line_of_table(x, np.asarray(xp, np.float64), fp)
     else:
         at, values = np.asarray(xp, np.float64), np.asarray(fp, np.float64)
-        slopes = np.append(np.diff(values) / np.diff(at), 0.0)
+        slopes = np.diff(values) / np.diff(at)
+        slopes = np.append(slopes, slopes[-1])
         i = subtract(position(x, at), 1)
         line = add(multiply(gather(slopes, i), subtract(x, gather(at, i))), gather(values, i))
-        result = where(less(x, at[0]), values[0], where(less_equal(at[-1], x), values[-1], line))
+        result = where(less(x, at[0]), values[0], where(beyond(at[-1], x), values[-1], line))
     if left is not None:
         result = where(less(x, xp[0]), left, result)
     if right is not None:
@@ -267,14 +283,14 @@ def _line_of_table(x: Number, knots: Any, values: Any) -> Number:
     return add(multiply(left, subtract(1.0, part)), multiply(right, part))
 
 
-def _lines(x: Number, xp: Any, fp: Any) -> Number:
+def _lines(x: Number, xp: Any, fp: Any, beyond: Compare) -> Number:
     """Through points some of which are parameters: one select for each."""
     result = fp[0]
     for i in range(len(xp) - 1):
         slope = divide(subtract(fp[i + 1], fp[i]), subtract(xp[i + 1], xp[i]))
         line = add(multiply(slope, subtract(x, xp[i])), fp[i])
         result = where(less_equal(xp[i], x), line, result)
-    return where(less_equal(xp[-1], x), fp[-1], result)
+    return where(beyond(xp[-1], x), fp[-1], result)
 
 
 # Objects that are functions of one number.

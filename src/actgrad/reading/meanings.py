@@ -157,6 +157,13 @@ def maximum(x: Number, y: Number) -> Number:
     return where(less(x, y), y, where(is_nan(y), y, x))
 
 
+def maximum_tnp(x: Number, y: Number) -> Number:
+    """TensorFlow's NumPy: `relu`, with the derivative 0 at 0, where the second is the number 0."""
+    if isinstance(y, (int, float)) and y == 0:
+        return where(less_equal(x, 0.0), 0.0, x)
+    return maximum(x, y)
+
+
 def minimum(x: Number, y: Number) -> Number:
     return where(less(y, x), y, where(is_nan(y), y, x))
 
@@ -177,6 +184,20 @@ def minimum_half(x: Number, y: Number) -> Number:
 def fmax(x: Number, y: Number) -> Number:
     """The larger, and the other one where one is nan."""
     return where(is_nan(x), y, where(less(x, y), y, x))
+
+
+def fmax_jax(x: Number, y: Number) -> Number:
+    """JAX's, which takes the second of two that are equal."""
+    return fmax(y, x)
+
+
+def fmin_jax(x: Number, y: Number) -> Number:
+    return fmin(y, x)
+
+
+def copysign_torch(x: Number, y: Number) -> Number:
+    """PyTorch's, with the derivative 0 at 0."""
+    return where(equal(x, 0), copysign(0.0, y), copysign(x, y))
 
 
 def fmin(x: Number, y: Number) -> Number:

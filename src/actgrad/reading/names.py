@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.errors import ImpureError
 from actgrad.reading import (
     arrays,
     casts,
@@ -23,6 +22,7 @@ from actgrad.reading import (
     formulas,
     lookups,
     meanings,
+    quantizers,
     roundings,
     shipped,
     special,
@@ -30,7 +30,7 @@ from actgrad.reading import (
 )
 from actgrad.reading.binding import bind, in_place
 from actgrad.reading.reader import unknown
-from actgrad.reading.refusal import HOST, mixes, refuse
+from actgrad.reading.refusal import draws_random, mixes
 from actgrad.reading.symbol import Symbol, is_symbolic
 from actgrad.reading.tables import METHODS, NAMES
 from actgrad.reading.tokens import is_token
@@ -43,7 +43,7 @@ _HOME = {"tensorflow.keras.backend": "keras"}
 ROOTS = frozenset(path.partition(".")[0] for path in NAMES)
 _PLAIN = frozenset({"builtins", "math", "numpy", "scipy"})
 _ALWAYS = frozenset(
-    [*vars(flow), "stop_gradient", "dropout", "dropout_tf", "rrelu"],
+    [*vars(flow), "stop_gradient", "dropout", "dropout_tf", "rrelu", "finfo"],
 )
 """Meanings that stand in for a library's function whatever it is called with."""
 
@@ -141,26 +141,20 @@ def _parse(text: str) -> dict[str, tuple[str | None, str]]:
     return entries
 
 
+_MEANINGS = (
+    meanings, formulas, roundings, shipped, special, distributions, quantizers, stacks,
+    lookups, casts, flow, arrays,
+)  # fmt: skip
+
+
 def _named(text: str, path: str) -> Meaning:
     if text == "mixing":
         return _mixing(path)
     if text == "random":
-        return _random(path)
+        return drawing(path)
     if text in {"true", "false"}:
         return lambda *args, **kwargs: text == "true"
-    for module in (
-        meanings,
-        formulas,
-        roundings,
-        shipped,
-        special,
-        distributions,
-        stacks,
-        lookups,
-        casts,
-        flow,
-        arrays,
-    ):
+    for module in _MEANINGS:
         if text in vars(module):
             found: Meaning = vars(module)[text]
             return found
@@ -173,17 +167,17 @@ def _mixing(path: str) -> Meaning:
             mixes(path)
         unknown(path)
 
+    call.__name__ = path.rpartition(".")[2]
     return call
 
 
-def _random(path: str) -> Meaning:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        refuse(
-            f"`{path}` draws a random number, which would be drawn once, while the function is read",
-            "Pass what varies as an input or a parameter. " + HOST,
-            ImpureError,
-        )
+def drawing(path: str) -> Meaning:
+    """Refuses a call of what draws random numbers."""
 
+    def call(*args: Any, **kwargs: Any) -> Any:
+        draws_random(path)
+
+    call.__name__ = path.rpartition(".")[2]
     return call
 
 
@@ -230,15 +224,24 @@ def stands_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return any(map(is_token, (*args, *kwargs.values())))
 
 
+_OTHERS = (
+    "numpy.fft", "numpy.linalg", "torch.fft", "torch.linalg", "torch.special", "jax.numpy.fft",
+    "jax.numpy.linalg", "tensorflow.linalg", "tensorflow.signal", "tensorflow.math.special",
+)  # fmt: skip
+"""Modules whose functions messages call by their public names, besides those of the table."""
+
+
 def public_name(function: Any) -> str:
     """The name by which users know a library's function."""
     name = getattr(function, "__name__", None)
     if not isinstance(name, str):
         return type(function).__name__
-    for path in NAMES:
-        known = path.partition(".")[0] in sys.modules
-        if known and getattr(_module(path), name, None) is function:
-            return f"{path}.{name}"
+    for path in [*NAMES, *_OTHERS]:
+        module = _module(path) if path.partition(".")[0] in sys.modules else None
+        for shown in (name, name.rpartition("_")[2]):  # `torch.fft.fft` calls itself `fft_fft`
+            found = getattr(module, shown, None)
+            if found is function or getattr(found, "__wrapped__", None) is function:
+                return f"{path}.{shown}"
     module = getattr(function, "__module__", None)
     return f"{module}.{name}" if module else name
 

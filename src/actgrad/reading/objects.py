@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from actgrad.errors import DefinitionError, ImpureError
+from actgrad.errors import DefinitionError, ImpureError, TraceError
 from actgrad.reading import custom, distributions
 from actgrad.reading.origins import public
-from actgrad.reading.refusal import HOST, refuse
+from actgrad.reading.refusal import HOST, refuse, user_line
 
 _KINDS = {
     "torch.nn.Module": "forward",
@@ -54,7 +54,15 @@ def method_of(value: Any) -> str | None:
 
 def is_weight(value: Any) -> bool:
     """Whether it is a number that a framework trains."""
-    return not isinstance(value, type) and _is_any(value, _WEIGHTS) is not None
+    if isinstance(value, type):
+        return False
+    return _is_any(value, _WEIGHTS) is not None or _learns(value)
+
+
+def _learns(value: Any) -> bool:
+    """Whether it is a PyTorch tensor through which a gradient would flow to a weight."""
+    tensor = public("torch.Tensor")
+    return tensor is not None and isinstance(value, tensor) and bool(value.requires_grad)
 
 
 def _array(value: Any) -> np.ndarray[Any, Any] | None:
@@ -109,13 +117,14 @@ class Object:
         if (
             isinstance(static, property)
             and static.fget is not None
+            and getattr(original, "built", True)
             and not is_weight_of(original, name)
         ):
             return environment.copy(static.fget)(self)
         try:
             value = getattr(original, name)
         except AttributeError:
-            if getattr(original, "built", True):
+            if name.startswith("__") or getattr(original, "built", True):
                 raise
             refuse(
                 f"the layer {type(original).__name__!r} has no {name!r} before it is built",
@@ -124,7 +133,8 @@ class Object:
         if isinstance(value, types.MethodType) and value.__self__ is original:
             return types.MethodType(environment.read(value.__func__), self)
         if is_weight(value):
-            _captured(name, value)
+            known = environment.weights.get((id(original), name))
+            return _captured(name, value, original) if known is None else known
         if method_of(value):
             return Object(environment, value, path, values)
         return environment.copy(value)
@@ -167,6 +177,9 @@ class Object:
     def __len__(self) -> int:
         return len(self._original)
 
+    def __bool__(self) -> bool:
+        return bool(self._original)
+
 
 def is_weight_of(original: Any, name: str) -> bool:
     """Whether an attribute is a weight, though its class has it as a property."""
@@ -201,14 +214,23 @@ def _refuse_channels(module: Any) -> None:
         )
 
 
-def _captured(name: str, value: Any) -> NoReturn:
-    refuse(
+class WeightError(TraceError):
+    """A function uses a weight: the attribute `name` of `owner`, or without one its own variable."""
+
+    owner: Any = None
+    name: str = ""
+
+
+def _captured(name: str, value: Any, owner: Any = None) -> NoReturn:
+    error = WeightError(
         f"the function uses the weight {name!r} ({type(value).__module__.partition('.')[0]}."
-        f"{type(value).__name__}), whose value would be read once, and never learnt",
-        f"Make it a parameter, `def f(x, {_identifier(name)}=...)`, and learn it with "
+        f"{type(value).__name__}), whose value would be read once, and never learnt\n{user_line()}\n"
+        f"  Make it a parameter, `def f(x, {_identifier(name)}=...)`, and learn it with "
         f"`.module({_identifier(name)}=trainable(...))` or `.layer(...)`; or pass the whole module to "
-        f"`activation`, whose weights become parameters.",
+        f"`activation`, whose weights become parameters."
     )
+    error.owner, error.name = owner, name
+    raise error
 
 
 def _identifier(name: str) -> str:
@@ -278,6 +300,55 @@ class Adapter:
 
         call.__name__ = self.__name__
         return call
+
+
+class WithWeights(Adapter):
+    """A function that calls modules or layers, with a parameter for each weight that it uses there."""
+
+    weights: dict[str, tuple[Any, str]]
+    """The owner of each parameter, and its attribute there."""
+
+    def __init__(self, function: Any, signature: inspect.Signature, owner: Any, name: str) -> None:
+        earlier = function if isinstance(function, WithWeights) else None
+        self.original = earlier.original if earlier else function
+        self.__name__ = getattr(self.original, "__name__", type(self.original).__name__)
+        self.__doc__ = self.original.__doc__
+        taken = signature.parameters
+        numbered = (f"{name}_{i}" for i in range(2, len(taken) + 3))
+        parameter = next(n for n in (name, *numbered) if n not in taken)
+        self.weights = {**(earlier.weights if earlier else {}), parameter: (owner, name)}
+        self.paths = dict.fromkeys(self.weights, name)
+        value = _number(getattr(owner, name))
+        own = [
+            *taken.values(),
+            inspect.Parameter(parameter, inspect.Parameter.KEYWORD_ONLY, default=value),
+        ]
+        self.__signature__ = signature.replace(parameters=own)
+
+    def copied(self, environment: Any) -> Callable[..., Any]:
+        function = environment.copy(self.original)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for parameter, (owner, name) in self.weights.items():
+                environment.weights[id(owner), name] = kwargs.pop(parameter)
+            return function(*args, **kwargs)
+
+        call.__name__ = self.__name__
+        return call
+
+
+def with_weight(function: Any, error: WeightError) -> WithWeights | None:
+    """The function with one more of its modules' weights as a parameter, if it can be one."""
+    if error.owner is None or not error.name.isidentifier():
+        return None
+    known = function.weights.values() if isinstance(function, WithWeights) else ()
+    if isinstance(function, Adapter) and not known:
+        return None
+    if any(owner is error.owner and name == error.name for owner, name in known):
+        return None  # it is the rule that uses it
+    if _number(getattr(error.owner, error.name)) is None:
+        return None
+    return WithWeights(function, inspect.signature(function), error.owner, error.name)
 
 
 def _bound(original: Any, method: str) -> Any:

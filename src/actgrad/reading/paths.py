@@ -19,6 +19,7 @@ from actgrad.language.expression import Expr, const, make, var, walk
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading.facts import Facts
+from actgrad.reading.objects import WeightError
 from actgrad.reading.outputs import Form, described, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
 from actgrad.reading.reader import reading
@@ -96,8 +97,8 @@ def trace(
             entries = {name: own for name, own in entries.items() if name not in names}
             wholes |= names
             continue
-        except TraceError:
-            if not ((entries or wholes) and whole):
+        except TraceError as error:
+            if not ((entries or wholes) and whole) or isinstance(error, WeightError):
                 raise
             entries, wholes = {}, set()
             continue
@@ -246,7 +247,8 @@ def _run(
             result = call(copy, values)
             return outputs_of(result, copy)
         except ActgradError as error:
-            raise type(error)(f"{name_of(copy)!r} cannot be read: {error}") from None
+            error.args = (f"{name_of(copy)!r} cannot be read: {error}",)
+            raise error.with_traceback(None) from None
         except (NeedsPlain, NeedsTables):
             raise
         except RecursionError as error:

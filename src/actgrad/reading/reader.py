@@ -9,7 +9,8 @@ from typing import Any, NoReturn, Protocol
 
 from actgrad.errors import ImpureError, TraceError
 from actgrad.language.expression import Expr
-from actgrad.reading.refusal import HOST, user_line
+from actgrad.reading.mixing import COMPLEX, DRAW, MIXING, MIXING_MODULES
+from actgrad.reading.refusal import HOST, draws_random, makes_complex, mixes, user_line
 
 
 class Reader(Protocol):
@@ -71,6 +72,13 @@ def known(function: Any, name: str) -> Callable[..., Any]:
 
 def unknown(name: str, cause: BaseException | None = None) -> NoReturn:
     """Refuse a library's function that has no meaning here."""
+    last = name.rpartition(".")[2]
+    if last in DRAW:
+        draws_random(name)
+    if last in COMPLEX:
+        makes_complex(f"`{name}`")
+    if last in MIXING or not MIXING_MODULES.isdisjoint(name.split(".")):
+        mixes(name)
     error = TraceError(
         f"`{name}` is not among the operations that actgrad can read\n{user_line()}\n"
         f"  Compose it of operations that are: docs/language.md lists them. {HOST}"

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from actgrad.errors import MixingError, TraceError
+from actgrad.errors import ImpureError, MixingError, TraceError
 
 HOST = "Or run it unread, on the host CPU, with `activation(..., host=True)`."
 COPY_FIRST = (
@@ -28,6 +28,25 @@ def mixes(name: str) -> NoReturn:
         f"from that element alone",
         "Take the other numbers as inputs or parameters of their own, as in `def f(x, total): ...`.",
         MixingError,
+    )
+
+
+def draws_random(name: str) -> NoReturn:
+    """Refuse what draws random numbers."""
+    refuse(
+        f"`{name}` draws a random number, which would be drawn once, while the function is read",
+        "Pass what varies as an input or a parameter, as in `def f(x, noise): ...`, and draw it at the "
+        "call.",
+        ImpureError,
+    )
+
+
+def makes_complex(what: str) -> NoReturn:
+    """Refuse a function that computes with complex numbers."""
+    refuse(
+        f"the function computes with complex numbers ({what}), and an activation with real ones",
+        "Take the real and the imaginary part as two inputs, as in `def f(re, im): ...`, and make one "
+        "activation for each part of the result.",
     )
 
 
@@ -52,6 +71,14 @@ def is_user_file(filename: str) -> bool:
     return not filename.startswith((_OWN, "<frozen")) and not any(
         part in filename for part in _LIBRARIES
     )
+
+
+def calls_from_user() -> bool:
+    """Whether the code that called us is the user's own, and no library's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):
+        frame = frame.f_back
+    return is_user_file(frame.f_code.co_filename)
 
 
 def user_line() -> str:

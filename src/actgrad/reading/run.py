@@ -97,7 +97,7 @@ class Run:
     def index(self, value: Expr) -> int:
         """The index as a plain integer: one decision for each that it may be."""
         self.settle(value)
-        low, high = self.facts.range_of(len(self.path), value)
+        low, high = self.range_of(value)
         if not (is_whole(value) and high - low < MAX_CHOICES):
             refuse(
                 "an index or a count depends on the input",

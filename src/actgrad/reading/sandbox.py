@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ImpureError, MixingError, UnboundedError
-from actgrad.reading import flow, lookups, names, objects
+from actgrad.reading import flow, lookups, names, objects, torch_distributions
 from actgrad.reading.impure import IMPURE_MODULES, IMPURE_OBJECTS, Clock, Refusing, draws, impure
 from actgrad.reading.library_code import Module, Opaque
 from actgrad.reading.origins import is_library, is_tensor, path_of, root_of
@@ -54,6 +54,8 @@ class Environment:
         self._checks: list[Callable[[], str | None]] = []
         self._builtins = symbolic_builtins() | {"__import__": self._import}
         self.uses_frameworks = False
+        self.weights: dict[tuple[int, str], Any] = {}
+        """What stands in for a weight, by its owner and its name."""
 
     def _import(self, *args: Any, **kwargs: Any) -> Any:
         return self.copy(__import__(*args, **kwargs))
@@ -91,6 +93,8 @@ class Environment:
     def _make(self, value: Any) -> Any:
         if not callable(value) or names.meaning(value) is None:
             stand_in = objects.stand_in(self, value, self._names.get(id(value)))
+            if stand_in is None:
+                stand_in = torch_distributions.stand_in(self, value)
             if stand_in is not None:
                 return stand_in
         if isinstance(value, type):

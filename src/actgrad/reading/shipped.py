@@ -18,16 +18,15 @@ from actgrad.reading.meanings import (
     clip_half,
     clip_open,
     divide,
+    exp,
     expm1,
     greater,
     greater_equal,
     less,
     less_equal,
-    logical_and,
     logical_or,
     multiply,
     negative,
-    rint,
     sigmoid,
     sqrt,
     subtract,
@@ -35,7 +34,7 @@ from actgrad.reading.meanings import (
     where,
 )
 from actgrad.reading.refusal import mixes, refuse
-from actgrad.reading.symbol import Symbol, apply, given
+from actgrad.reading.symbol import Symbol, apply
 
 Number = Any
 
@@ -283,21 +282,18 @@ def cross_entropy_with_logits(
     return add(yes, multiply(subtract(1, target), softplus(x)))
 
 
+def log_poisson(targets: Number, log_input: Number, compute_full_loss: bool = False) -> Number:
+    """TensorFlow's `log_poisson_loss`."""
+    if compute_full_loss:
+        refuse(
+            "`log_poisson_loss` with compute_full_loss=True",
+            "Leave it out: what it adds does not depend on the input.",
+        )
+    return subtract(exp(log_input), multiply(log_input, targets))
+
+
 def cross_entropy_tf(labels: Number, logits: Number) -> Number:
     return cross_entropy_with_logits(logits, labels, 1.0, "none")
-
-
-# Fake quantisation: rounded, with the derivative of the clip.
-
-
-def fake_quantize(
-    x: Number, scale: Number, zero_point: Number, quant_min: int, quant_max: int
-) -> Number:
-    """PyTorch's `fake_quantize_per_tensor_affine`."""
-    step = add(rint(divide(x, scale)), zero_point)
-    inside = logical_and(less_equal(quant_min, step), less_equal(step, quant_max))
-    value = multiply(subtract(clip(step, quant_min, quant_max), zero_point), scale)
-    return given(value, x, where(inside, 1.0, 0.0)) if isinstance(x, Symbol) else value
 
 
 def hard_sigmoid_keras2(x: Number) -> Number:

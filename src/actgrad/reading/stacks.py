@@ -28,6 +28,7 @@ from actgrad.reading.meanings import (
     minimum,
     minimum_half,
     multiply,
+    negative,
     sqrt,
     stop_gradient,
     subtract,
@@ -35,6 +36,7 @@ from actgrad.reading.meanings import (
 )
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.shipped import relu
 from actgrad.reading.symbol import Symbol, apply, is_symbolic, refuse_forms
 
 Number = Any
@@ -119,6 +121,17 @@ def stacked(values: Sequence[Any], axis: int = 0) -> Any:
     return Row.of(list(values), axis)
 
 
+def crelu(x: Any, axis: int = -1) -> Any:
+    """`relu` of x and of -x, side by side."""
+    halves = (relu(x), relu(negative(x)))
+    return concatenated(halves, axis)
+
+
+def _is_axis(step: Any, axis: int) -> bool:
+    """Whether a view gave each element an axis of its own there."""
+    return bool(step == ("axis", axis) or (axis == -1 and step in _NEW_LAST))
+
+
 def concatenated(values: Sequence[Any], axis: int = 0) -> Any:
     """`cat` of parts that have an axis of their own: `torch.cat([x[..., None], y[..., None]], -1)`."""
     parts: list[Any] = []
@@ -126,7 +139,7 @@ def concatenated(values: Sequence[Any], axis: int = 0) -> Any:
         steps = getattr(value, "form", None)
         if isinstance(value, Row) and value.axis == axis:
             parts.extend(value)
-        elif isinstance(value, Symbol) and steps and steps[-1] == ("axis", axis):
+        elif isinstance(value, Symbol) and steps and _is_axis(steps[-1], axis):
             parts.append(Symbol(value.expr, steps[:-1], value.mask, writable=False))
         else:
             mixes("concatenate")

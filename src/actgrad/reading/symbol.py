@@ -14,12 +14,21 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from actgrad.errors import TraceError
+from actgrad.common.text import did_you_mean
 from actgrad.language.expression import Expr, const, make, show, var, variables, walk
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build
+from actgrad.reading.plain import plain_number
 from actgrad.reading.reader import is_detached, known, reader, table_method, unknown
-from actgrad.reading.refusal import COPY_FIRST, HOST, brief, mixes, refuse, user_line
+from actgrad.reading.refusal import (
+    COPY_FIRST,
+    HOST,
+    calls_from_user,
+    makes_complex,
+    mixes,
+    refuse,
+)
+from actgrad.reading.tables import METHOD_NAMES
 from actgrad.reading.tokens import Shape, Token
 
 Form = tuple[Any, ...]
@@ -148,7 +157,7 @@ class Symbol:
 
     def assign(self, value: Any, allowed: bool = False) -> Symbol:
         """Replace the numbers, as `y.mul_(2)` and `y[...] = value` do."""
-        if not (self.writable or allowed):
+        if not (self.writable or allowed or not calls_from_user()):
             refuse(
                 "the function writes into its input, which would change the caller's tensor",
                 COPY_FIRST,
@@ -239,9 +248,10 @@ class Symbol:
             raise AttributeError(name)
         found = reader().method(name)
         if found is None:
-            raise TraceError(
-                f"a number has no method or attribute {name!r} that actgrad knows\n{user_line()}\n"
-                f"  Use a function of math, numpy, tf, torch, jax or keras.ops instead. {HOST}"
+            near = did_you_mean(name, METHOD_NAMES)
+            refuse(
+                f"a number has no method or attribute {name!r} that actgrad knows{near and '; ' + near}",
+                f"Use a function of math, numpy, tf, torch, jax or keras.ops instead. {HOST}",
             )
         return lambda *args, **kwargs: found(self, *args, **kwargs)
 
@@ -282,6 +292,8 @@ def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, Any], Any]:
     reflected = "__rtruediv__" if op == "div" else f"__r{op}__"
 
     def operate(self: Symbol, other: Any) -> Any:
+        if isinstance(other, (complex, np.complexfloating)):
+            makes_complex(repr(other))
         # A user's own class may know what to do with a number.
         if not swapped and hasattr(other, reflected) and not hasattr(other, "__float__"):
             return NotImplemented
@@ -392,22 +404,6 @@ def truth(value: Any) -> Symbol:
         expr = build("not", build("eq", value.expr, const(0.0)))
         return Symbol(expr, value.form, value.mask)
     return Symbol(const(bool(value)), None)
-
-
-def plain_number(value: Any) -> float:
-    if isinstance(value, (str, bytes, complex, np.complexfloating)) or value is None:
-        refuse(f"expected a number, and got {value!r}", "An activation computes with real numbers.")
-    try:
-        return float(value)
-    except OverflowError:
-        return np.inf if value > 0 else -np.inf
-    except TraceError:
-        raise
-    except Exception:  # whatever a library's object raises when it is no number
-        refuse(
-            f"expected a number, and got {brief(value)}",
-            "An activation computes with real numbers. " + HOST,
-        )
 
 
 def is_symbolic(value: Any) -> bool:

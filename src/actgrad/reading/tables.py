@@ -31,6 +31,9 @@ nan_to_num negative not_equal ones_like piecewise polyval positive=identity pow=
 rad2deg=degrees radians real=identity reciprocal remainder=mod rint round=round_decimals
 around=round_decimals select sign signbit sin sinc sinh sqrt square subtract tan tanh true_divide=divide
 trunc where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied
+conj=identity conjugate=identity angle=angle_numpy imag=zeros_like isreal=true iscomplexobj=false
+isrealobj=true
+finfo issubdtype result_type
 interp take choose=take_from digitize searchsorted(a,v,side="left",sorter=None)
 bool_=as_bool float32=as_float float64=as_float double=as_float
 int32=as_int int64=as_int int_=as_int float16=narrow
@@ -52,7 +55,7 @@ NUMPY = (
 maximum minimum clip copyto putmask place longdouble=as_float
 ascontiguousarray=as_array asanyarray=as_array fix=trunc
 
-linalg.norm=mixing vectorize=applied
+linalg.norm=row_norm vectorize=applied
 """
 )
 
@@ -70,7 +73,9 @@ TORCH = (
     _RANDOM
     + """
 abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None) angle conj=identity real=identity
-resolve_conj=identity dropout(input,p,training) float_power(input,exponent,*,out=None)=power
+resolve_conj=identity resolve_neg=identity conj_physical=identity isreal=true finfo
+broadcast_to=expand result_type promote_types=result_type vmap=applied func.vmap=applied
+dropout(input,p,training) float_power(input,exponent,*,out=None)=power
 fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
 abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
 sqrt_(input)=sqrt
@@ -80,7 +85,8 @@ arctan2=atan2 arctanh=atanh as_tensor(data,dtype=None,device=None)=as_array
 asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil
 celu(input,alpha=1.0) clamp(input,min=None,max=None,*,out=None)=clip
 clamp_max(input,max,*,out=None)=clip_above clamp_min(input,min,*,out=None)=clip_below
-clip(input,min=None,max=None,*,out=None) clone(input,*,memory_format=None)=copied copysign cos cosh
+clip(input,min=None,max=None,*,out=None) clone(input,*,memory_format=None)=copied copysign=copysign_torch cos
+cosh
 deg2rad=radians detach=stop_gradient
 div(input,other,*,rounding_mode=None,out=None)=python_divide
 divide(input,other,*,rounding_mode=None,out=None)=python_divide
@@ -159,7 +165,9 @@ dropout alpha_dropout=dropout dropout1d=dropout dropout2d=dropout dropout3d=drop
 feature_alpha_dropout=dropout gumbel_softmax=random
 binary_cross_entropy_with_logits=cross_entropy_with_logits huber_loss=huber l1_loss=absolute_error
 mse_loss=squared_error smooth_l1_loss=smooth_l1 soft_margin_loss=soft_margin
-glu=mixing layer_norm=mixing rms_norm=mixing log_softmax normalize=mixing softmax
+glu=mixing layer_norm=mixing linear=mixing rms_norm=mixing
+log_softmax(input,dim=None,_stacklevel=3,dtype=None)
+normalize=mixing softmax(input,dim=None,_stacklevel=3,dtype=None)
 softmin=mixing group_norm=mixing
 """
 
@@ -171,7 +179,7 @@ minimum mod multiply multiply_no_nan negative not_equal pow=power reciprocal
 reciprocal_no_nan=reciprocal_no_nan rint round=rint rsqrt
 sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh truediv=divide
 xdivy=divide_zero xlog1py xlogy
-add_n=total polyval
+add_n=total accumulate_n=total polyval conj=identity imag=zeros_like real=identity angle
 argmax=mixing argmin=mixing count_nonzero=mixing cumprod=mixing cumsum=mixing l2_normalize=mixing
 reduce_all=all_of reduce_any=any_of reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
 reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_std=mixing
@@ -187,7 +195,8 @@ stop_gradient subtract tan tanh truediv=divide truncatediv=truncate_divide trunc
 zeros ones fill=full shape=shape_of rank=rank_of size=size_of
 broadcast_to=expand ensure_shape=same expand_dims=unsqueeze reshape squeeze boolean_mask=masked_select
 cond=tf_cond case=tf_case switch_case=tf_switch_case while_loop=tf_while_loop function=applied
-is_tensor=true
+is_tensor=true vectorized_map=mapped map_fn=mapped
+guarantee_const=identity
 compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compat.v1.div=divide
 compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
@@ -204,16 +213,47 @@ TF_V1_NN = "elu=elu_tf leaky_relu relu relu6 selu=selu_tf sigmoid softplus softs
 
 TF_NUMPY = """
 abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2
-arctanh=atanh cbrt ceil clip cos cosh deg2rad=radians divide equal exp exp2 expm1 floor floor_divide
-greater greater_equal heaviside hypot isfinite=is_finite isinf=is_inf isnan=is_nan less less_equal log
-log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor mod
-multiply negative not_equal ones_like power rad2deg=degrees reciprocal remainder=mod sign sin sinc
-sinh sqrt square subtract tan tanh true_divide=divide where zeros_like
+arctanh=atanh bitwise_and bitwise_or bitwise_xor cbrt ceil cos cosh deg2rad=radians divide
+divmod=floor_divmod equal exp exp2 expm1 fabs=absolute float_power=power floor floor_divide full_like
+greater greater_equal heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf isnan=is_nan
+isneginf=is_neginf isposinf=is_posinf less less_equal log log10 log1p log2 logaddexp logaddexp2
+logical_and logical_not logical_or logical_xor mod multiply negative not_equal ones_like polyval
+positive=identity power rad2deg=degrees real=identity reciprocal remainder=mod
+select sign sin sinc sinh sqrt square subtract tan tanh true_divide=divide
+where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied conj=identity
+conjugate=identity imag=zeros_like isreal=true iscomplexobj=false isrealobj=true
+result_type take zeros ones full empty shape=shape_of ndim=rank_of size=size_of broadcast_to=expand
+expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same any=any_of all=all_of sum=total
+prod=product mean max=row_max min=row_min amax=row_max amin=row_min stack=stacked concatenate=concatenated
+dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing argmax=mixing
+argmin=mixing argsort=mixing average=mixing count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing
+diff=mixing flip=mixing nanmean=mixing nansum=mixing ptp=mixing roll=mixing sort=mixing split=mixing
+std=mixing transpose=mixing var=mixing maximum=maximum_tnp minimum clip fix=trunc asanyarray=as_array
+ascontiguousarray=as_array
+"""
+
+# Not `fake_quant_with_min_max_args`, whose ties are those of float32.
+TF_QUANTIZATION = "quantize_and_dequantize_v2=quantize_and_dequantize"
+
+TF_RAW_OPS = """
+Abs=absolute Acos=acos Acosh=acosh Add=add AddV2=add Asin=asin Asinh=asinh Atan=atan Atan2=atan2 Atanh=atanh
+Ceil=ceil Cos=cos Cosh=cosh Div=divide DivNoNan=divide_no_nan Elu=elu_tf Erf=erf Erfc=erfc Exp=exp Expm1=expm1
+Floor=floor FloorDiv=quotient_floor FloorMod=mod Greater=greater GreaterEqual=greater_equal Identity=identity
+Inv=reciprocal IsFinite=is_finite IsInf=is_inf IsNan=is_nan LeakyRelu(features,alpha=0.2,name=None)=leaky_relu
+Less=less LessEqual=less_equal Log=log Log1p=log1p LogicalAnd=logical_and LogicalNot=logical_not
+LogicalOr=logical_or Maximum=maximum Minimum=minimum Mul=multiply MulNoNan=multiply_no_nan Neg=negative
+OnesLike=ones_like Pow=power RealDiv=divide Reciprocal=reciprocal Relu=relu Relu6=relu6 Rint=rint Round=rint
+Rsqrt=rsqrt Select(condition,x,y,name=None)=where Selu=selu_tf
+Sigmoid=sigmoid Sign=sign Sin=sin Sinh=sinh Softplus=softplus Softsign=softsign Sqrt=sqrt Square=square
+SquaredDifference=squared_difference StopGradient=stop_gradient Sub=subtract Tan=tan Tanh=tanh
+TruncateDiv=truncate_divide TruncateMod=fmod Xdivy=divide_zero Xlog1py=xlog1py Xlogy=xlogy
+ZerosLike=zeros_like
 """
 
 TF_NN = """
 elu=elu_tf gelu leaky_relu relu relu6 selu=selu_tf sigmoid silu softplus softsign swish=silu tanh
-crelu=mixing dropout=dropout_tf sigmoid_cross_entropy_with_logits=cross_entropy_tf
+crelu dropout=dropout_tf log_poisson_loss=log_poisson
+sigmoid_cross_entropy_with_logits=cross_entropy_tf
 experimental.stateless_dropout=random experimental.general_dropout=random
 l2_normalize=mixing log_softmax moments=mixing softmax
 """
@@ -237,7 +277,9 @@ multiply nan_to_num negative not_equal ones_like power ravel=flatten reciprocal 
 round=round_decimals rsqrt select selu=selu_tf sigmoid sign signbit sin sinc sinh silu soft_shrink softplus
 softsign sparse_plus sparse_sigmoid sqrt square squareplus squeeze stop_gradient subtract swish=silu tan tanh
 tanh_shrink threshold true_divide=divide trunc where zeros_like shape=shape_of ndim=rank_of size=size_of
-saturate_cast=cast is_tensor=true zeros ones full
+saturate_cast=cast is_tensor=true zeros ones full conjugate=identity imag=zeros_like isreal=true
+empty_like fmax fmin logaddexp2=logaddexp2_keras nonzero
+vectorized_map=mapped map=mapped vectorize=applied
 cond=tf_cond fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop
 all=all_of any=any_of amax=row_max amin=row_min argmax=mixing argmin=mixing argsort=mixing average=mixing
 concatenate=concatenated cumprod=mixing cumsum=mixing dot=mixing einsum=mixing glu=mixing log_softmax
@@ -276,12 +318,15 @@ JAX_NUMPY = (
     _NUMPY_LIKE
     + """
 abs=absolute_jax absolute=absolute_jax fabs=absolute_jax maximum=maximum_half minimum=minimum_half
-clip=clip_half vectorize=applied linalg.norm=mixing
+clip=clip_half fmax=fmax_jax fmin=fmin_jax interp=interp_jax vectorize=applied linalg.norm=row_norm
+concat=concatenated bitwise_not
+bitwise_invert=bitwise_not
+promote_types=result_type
 """
 )
 
 JAX_NN = """
-celu elu gelu(x,approximate=True) hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+celu elu gelu(x,approximate=True) identity hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
 hard_swish=hard_silu_open hard_tanh leaky_relu=leaky_relu_jax log_sigmoid mish relu relu6
 selu sigmoid silu soft_sign=softsign softplus sparse_plus
 sparse_sigmoid=sparse_sigmoid_half squareplus swish=silu
@@ -295,11 +340,17 @@ erfc exp exp2 expm1 floor ge=greater_equal gt=greater integer_pow=power is_finit
 log1p logistic=sigmoid lt=less max=maximum_half min=minimum_half mul=multiply ne=not_equal neg=negative
 pow=power reciprocal rem=fmod round=round_away rsqrt select=where select_n sign sin sinh
 sqrt square stop_gradient sub=subtract tan tanh
-cond=lax_cond fori_loop scan switch=lax_switch while_loop=lax_while_loop
+cond=lax_cond fori_loop scan switch=lax_switch while_loop=lax_while_loop map=mapped
+full full_like expand_dims(array,dimensions)=unsqueeze
+optimization_barrier=identity
+reduce_precision squeeze(array,dimensions)
 cumsum=mixing cumprod=mixing cummax=mixing dot=mixing reduce=mixing sort=mixing top_k=mixing
 """
 
-JAX = "jit=applied checkpoint=applied remat=applied vmap=applied named_call=applied"
+JAX = """
+jit=applied checkpoint=applied remat=applied vmap=applied named_call=applied block_until_ready=identity
+device_put=same dtypes.result_type=result_type dtypes.finfo=finfo dtypes.issubdtype=issubdtype
+"""
 
 JAX_RANDOM = """
 bernoulli=random beta=random categorical=random choice=random exponential=random gamma=random gumbel=random
@@ -318,6 +369,8 @@ _COMMON: dict[str, str] = {
     "tensorflow.random": TF_RANDOM,
     "tensorflow.compat.v1.nn": TF_V1_NN,
     "tensorflow.experimental.numpy": TF_NUMPY,
+    "tensorflow.quantization": TF_QUANTIZATION,
+    "tensorflow.raw_ops": TF_RAW_OPS,
     "torch": TORCH,
     "torch.nn.functional": TORCH_FUNCTIONAL,
     "jax": JAX,
@@ -350,11 +403,12 @@ __getitem__=get_item __setitem__=set_item __round__=python_round at=At
 abs=absolute absolute acos acosh add(other,*,alpha=1) addcdiv(tensor1,tensor2,*,value=1)
 addcmul(tensor1,tensor2,*,value=1) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
 arctan2=atan2 arctanh=atanh asin asinh astype(dtype,order="K",casting="unsafe",subok=True,copy=True)=cast
-atan atan2 atanh bfloat16(memory_format=None)=narrow bool=as_bool byte=narrow_whole
+atan atan2 atanh bfloat16(memory_format=None)=narrow bool=as_bool byte char
 cbrt ceil clamp(min=None,max=None)=clip clamp_max(max)=clip_above
 clamp_min(min)=clip_below clip(min=None,max=None,out=None) clone(*,memory_format=None)=copied
 conj=identity conjugate=identity
-contiguous(memory_format=None)=same copy(order="C")=copied copysign cos cosh cpu=same cuda(device=None)=same
+contiguous(memory_format=None)=same copy(order="C")=copied copysign=copysign_torch cos cosh cpu=same
+cuda(device=None)=same
 deg2rad=radians degrees detach=stop_gradient dim=rank_of
 div(other,*,rounding_mode=None)=python_divide divide(other,*,rounding_mode=None)=python_divide
 double=as_float eq=equal erf erfc exp exp2 expand(*sizes) expand_as=expand
@@ -370,7 +424,7 @@ minimum=minimum_half mul=multiply multiply nan_to_num(nan=0.0,posinf=None,neginf
 ne=not_equal neg=negative negative nonzero(*,as_tuple=False) not_equal numpy=identity positive=identity
 pow=power prelu rad2deg=degrees radians
 ravel=flatten reciprocal relu remainder=mod reshape(*shape) reshape_as=reshape
-rint round(decimals=0)=round_decimals rsqrt short=narrow_whole sigmoid sign signbit sgn=sign sin sinc sinh
+rint round(decimals=0)=round_decimals rsqrt short sigmoid sign signbit sgn=sign sin sinc sinh
 size=shape_of sqrt square squeeze(axis=None) sub(other,*,alpha=1)=subtract subtract(other,*,alpha=1) tan tanh
 to(*args,dtype=None,device=None,other=None,non_blocking=False,copy=False,memory_format=None)
 true_divide=divide trunc type(dtype=None,non_blocking=False)=torch_type type_as unsqueeze(dim)
@@ -386,3 +440,7 @@ mean=mixing median=mixing mm=mixing norm=mixing permute=mixing prod=mixing ptp=m
 roll=mixing softmax=mixing sort=mixing split=mixing std=mixing sum=mixing swapaxes=mixing t=mixing
 tolist=mixing topk=mixing transpose=mixing unbind=mixing unique=mixing var=mixing
 """
+
+METHOD_NAMES = [
+    entry.partition("(")[0].partition("=")[0] for entry in METHODS.split() if "row." not in entry
+]

@@ -16,7 +16,9 @@ import numpy as np
 
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError
+from actgrad.frameworks.dtypes import way_out
 from actgrad.frameworks.lookups import call_with_tables
+from actgrad.frameworks.parameters import native_values
 from actgrad.frameworks.tensorflow.dialect import DIALECT
 from actgrad.language.program import Program
 from actgrad.reading.signature import is_number
@@ -92,9 +94,13 @@ def _tensors(program: Program, inputs: tuple[Any, ...]) -> tuple[list[Any], Any]
     dtypes = {tf.as_dtype(x.dtype) for x in inputs if hasattr(x, "dtype") and not _is_array(x)}
     for dtype in dtypes:
         if dtype.name not in FLOATS:
+            parts = "tf.math.real(z), tf.math.imag(z)"
+            cure = way_out(
+                dtype.name, "tf.cast(x, tf.float32)", f"tf.complex(re({parts}), im({parts}))"
+            )
             raise DtypeError(
                 f"{program.name!r} got a tensor of dtype {dtype.name}; it takes {', '.join(FLOATS)}\n"
-                f"  Convert it first: `tf.cast(x, tf.float32)`."
+                f"  {cure}"
             )
     if dtypes == {tf.float16, tf.bfloat16}:  # neither holds the other
         dtypes = {tf.float32}
@@ -150,7 +156,7 @@ def native(program: Program) -> Callable[..., Any]:
 
     @tf.autograph.experimental.do_not_convert
     def function(*inputs: Any, **parameters: Any) -> Any:
-        return call(program, inputs, parameters)
+        return call(program, inputs, native_values(program, inputs, parameters))
 
     return function
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from actgrad.codegen.standalone import standalone
+from actgrad.frameworks.parameters import native_values
 from actgrad.frameworks.torch.dialect import DIALECT
 from actgrad.language.program import Program
 
@@ -21,7 +22,7 @@ def native(program: Program) -> Callable[..., Any]:
     """The activation as a function of tensors: inputs by position, parameters by keyword."""
 
     def function(*inputs: Any, **parameters: Any) -> Any:
-        return call(program, inputs, parameters)
+        return call(program, inputs, native_values(program, inputs, parameters))
 
     return function
 

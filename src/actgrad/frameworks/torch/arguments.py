@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
 from actgrad.errors import CallError, DtypeError
+from actgrad.frameworks.dtypes import way_out
 from actgrad.language.program import Program
 
 
@@ -56,15 +57,11 @@ def _refused(name: str, x: Any) -> Exception:
             f"{name!r} got a tensor of layout {x.layout}, and takes dense (strided) ones\n"
             f"  Convert it first: `x.to_dense()`, or apply it to `x.values()` if it keeps zero."
         )
-    out = "Convert it first: `x.float()`."
-    if x.dtype.is_complex:
-        out = (
-            "Write its real and its imaginary part as functions of two real inputs, and call them so: "
-            "`torch.complex(re(z.real, z.imag), im(z.real, z.imag))`."
-        )
+    dtype = str(x.dtype).removeprefix("torch.")
+    join = "torch.complex(re(z.real, z.imag), im(z.real, z.imag))"
     return DtypeError(
         f"{name!r} got a tensor of dtype {x.dtype}; it takes float16, bfloat16, float32 and float64\n"
-        f"  {out}"
+        f"  {way_out(dtype, 'x.float()', join)}"
     )
 
 

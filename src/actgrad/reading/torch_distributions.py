@@ -1,0 +1,75 @@
+"""The distributions of PyTorch that `distributions` has no law for: their own code is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actgrad.reading import names
+from actgrad.reading.mixing import DRAW
+from actgrad.reading.objects import Object
+from actgrad.reading.origins import public
+from actgrad.reading.refusal import refuse
+
+
+def stand_in(environment: Any, value: Any) -> Any:
+    """What stands in for a distribution or a class of them, or None."""
+    base = public("torch.distributions.Distribution")
+    if base is None:
+        return None
+    if isinstance(value, type):
+        return _Class(environment, value) if issubclass(value, base) else None
+    return _Distribution(environment, value, "", {}) if isinstance(value, base) else None
+
+
+def _path(kind: type) -> str:
+    return f"torch.distributions.{kind.__name__}"
+
+
+class _Distribution(Object):
+    """A distribution whose parameters are constants."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in DRAW:
+            return names.drawing(f"{_path(type(self._original))}.{name}")
+        if name == "_validate_args":
+            return False  # it would ask whether the input is a tensor
+        return super().__getattr__(name)
+
+
+class _OfInput:
+    """A distribution with a parameter that depends on the input."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in DRAW:
+            return names.drawing(f"{self._path}.{name}")
+        refuse(
+            f"`{self._path}` with a parameter that depends on the input",
+            f"Write out what `{name}` computes of it.",
+        )
+
+
+class _Class:
+    """A class of distributions."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, environment: Any, kind: type) -> None:
+        self._environment, self._kind = environment, kind
+        self.__name__ = kind.__name__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if names.stands_in(args, kwargs):
+            return _OfInput(_path(self._kind))
+        return self._environment.copy(self._kind(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._environment.copy(getattr(self._kind, name))
