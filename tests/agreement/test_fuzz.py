@@ -220,7 +220,7 @@ def _forget(part: int) -> None:
 # Which part of the programs, and how many of it.
 PARTS: list[Any] = [(part, min(PART, FUZZ - part * PART)) for part in range(-(-FUZZ // PART))]
 if SAMPLE:
-    PARTS = [(0, 8), pytest.param(0, FUZZ, marks=pytest.mark.exhaustive)]
+    PARTS = [(0, 4), pytest.param(0, FUZZ, marks=pytest.mark.exhaustive)]
 
 
 @pytest.mark.parametrize(("part", "size"), PARTS)

@@ -75,7 +75,8 @@ def test_an_entry_of_transformers_act2fn() -> None:
 
 
 def test_a_model_of_timm() -> None:
-    timm = pytest.importorskip("timm", exc_type=ImportError)
+    pytest.importorskip("torchvision", exc_type=ImportError)  # which timm imports
+    timm = pytest.importorskip("timm")
 
     def network(act: Any) -> Any:
         return timm.create_model("resnet10t", num_classes=3, act_layer=act).eval()
@@ -101,6 +102,7 @@ def test_optuna_finds_a_parameter() -> None:
 
 def test_keras_tuner_chooses_an_activation(tmp_path: Any) -> None:
     keras_tuner = pytest.importorskip("keras_tuner")
+    pytest.importorskip("tensorboard")  # which KerasTuner imports in a search
     keras = pytest.importorskip("keras")
     x = np.linspace(-3, 3, 64, dtype="float32")[:, None]
     y = x / (1 + np.exp(-2.0 * x))
@@ -108,8 +110,9 @@ def test_keras_tuner_chooses_an_activation(tmp_path: Any) -> None:
     def build(hp: Any) -> Any:
         act = swish(beta=hp.Choice("beta", [0.1, 2.0]))
         first = keras.layers.Dense(1, activation=act, kernel_initializer="ones", trainable=False)
-        model = keras.Sequential([keras.Input((1,)), first])
-        model.compile("sgd", "mse")
+        last = keras.layers.Dense(1, kernel_initializer="ones")
+        model = keras.Sequential([keras.Input((1,)), first, last])
+        model.compile(keras.optimizers.SGD(1e-4), "mse")
         return model
 
     tuner = keras_tuner.GridSearch(build, "val_loss", directory=tmp_path, project_name="swish")

@@ -180,6 +180,7 @@ def test_deepcopy() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler")
+@pytest.mark.exhaustive
 def test_aotinductor_package(tmp_path: Path) -> None:
     f = activation(lambda x: x % 0.75 if x < 1 else math.exp(-x), name="f")
     x = torch.tensor(X, dtype=torch.float32)
@@ -276,6 +277,7 @@ print("done")
 """
 
 
+@pytest.mark.exhaustive
 def test_onnx_of_a_keras_model_on_torch(tmp_path: Path) -> None:
     pytest.importorskip("keras")
     pytest.importorskip("onnxscript")

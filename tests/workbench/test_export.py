@@ -72,9 +72,7 @@ def needed(target: str) -> None:
 
 
 # Each is verified in a fresh process; those that `make test` takes share no way of writing.
-@pytest.mark.parametrize(
-    "target", exhaustive_but(["source", "saved_model", "onnx", "torch"], NEEDS)
-)
+@pytest.mark.parametrize("target", exhaustive_but(["saved_model", "torch"], NEEDS))
 def test_written_and_verified(target: str, functions: Path, tmp_path: Path) -> None:
     needed(target)
     path = tmp_path / f"gate{room.SUFFIXES[target]}"
