@@ -15,7 +15,7 @@ NORMAL = D.Normal(0.5, 2.0)
 
 READ = {
     "cdf": lambda x: x * NORMAL.cdf(x),
-    "lognormal": lambda x: D.LogNormal(0.0, 1.0).mean * x,
+    "a law that reads its own code": lambda x: x * D.Gamma(2.0, 4.0).mean,
 }
 
 
