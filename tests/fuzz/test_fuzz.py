@@ -150,19 +150,19 @@ def _kernel(generated: Generated) -> list[str]:
     return []
 
 
-FAULTY_PARTIALS = [
-    ("tanh", "tanh", ("4 * sigmoid(2 * x) * sigmoid(-x)",)),
-    ("div", "/", ("1 / y", "x / y / y")),
-    ("atan2", "atan2|arctan2", ("y / (x * x + y * y)", "x / (x * x + y * y)")),
-    ("mod", "%", ("1", "0")),
-    ("abs", "abs", ("1",)),
-    ("softplus", "log.1", ("1.01 * sigmoid(x)",)),
-]
+MORE = pytest.mark.exhaustive
 
 
 @pytest.mark.parametrize(
     ("op", "named", "partials"),
-    exhaustive_but(FAULTY_PARTIALS[2:4], FAULTY_PARTIALS),
+    [
+        pytest.param("tanh", "tanh", ("4 * sigmoid(2 * x) * sigmoid(-x)",), marks=MORE),
+        pytest.param("div", "/", ("1 / y", "x / y / y"), marks=MORE),
+        ("atan2", "atan2|arctan2", ("y / (x * x + y * y)", "x / (x * x + y * y)")),
+        ("mod", "%", ("1", "0")),
+        pytest.param("abs", "abs", ("1",), marks=MORE),
+        pytest.param("softplus", "log.1", ("1.01 * sigmoid(x)",), marks=MORE),
+    ],
 )
 def test_a_wrong_partial_derivative_is_caught(
     op: str, named: str, partials: tuple[str, ...], fresh: None, monkeypatch: pytest.MonkeyPatch
