@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
@@ -14,12 +14,14 @@ from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend, register
 from actgrad.frameworks.names import framework_module
 from actgrad.frameworks.parameters import (
+    along,
     check_call,
     check_fixed,
     check_known,
     check_numbers,
     check_setting,
     other_lengths,
+    whole_axis,
     with_values,
 )
 from actgrad.frameworks.trainable import Trainable
@@ -27,7 +29,7 @@ from actgrad.integers.tabled import Tabled
 from actgrad.language import storage
 from actgrad.language.program import Program
 from actgrad.reading.define import check_not_rewritten, define
-from actgrad.reading.rule_reader import Rule, with_rule
+from actgrad.reading.rule_reader import Rule, as_rule, parts, with_rule
 from actgrad.reading.signature import is_number, with_defaults
 
 if TYPE_CHECKING:
@@ -79,10 +81,13 @@ class Activation(Tabled):
         if not inputs:
             return self._with(parameters)
         program = self.program
+        axis = {}
+        if program.axis is not None and "axis" in parameters:
+            axis["axis"] = whole_axis(program, parameters.pop("axis"))
         check_call(program, inputs, parameters)
         if program.fixed and parameters.keys() & dict(program.fixed).keys():
             fixed = {n: parameters.pop(n) for n in list(parameters) if n in dict(program.fixed)}
-            return self._with(fixed)(*inputs, **parameters)
+            return self._with(fixed)(*inputs, **parameters, **axis)
         lengths = other_lengths(program, parameters)
         if lengths:
             # The numbers do not matter, as all are given; a reading is checked with some.
@@ -90,7 +95,7 @@ class Activation(Tabled):
             return self._with(others)(*inputs, **parameters)
         parameters = program.spread(parameters)
         tensors = (*inputs, *parameters.values())
-        return caller(tensors)(program, inputs, parameters)
+        return caller(tensors)(program, inputs, parameters | axis)
 
     def _with(self, parameters: dict[str, Any]) -> Activation:
         """The same with other parameter values, and with `scaled=True` brought into scale."""
@@ -98,6 +103,10 @@ class Activation(Tabled):
             rest = {name: value for name, value in parameters.items() if name != "scaled"}
             shaped = self._with(rest)
             return shaped.scaled() if parameters["scaled"] else shaped
+        if self.program.axis is not None and "axis" in parameters:
+            rest = dict(parameters)
+            moved = along(self.program, rest.pop("axis"))
+            return Activation(moved, self._function, self._rules)._with(rest)
         if not parameters:
             return self
         check_known(self.program, parameters)
@@ -120,7 +129,8 @@ class Activation(Tabled):
         values = self.parameters | parameters
 
         rules = {kind: with_defaults(rule, values) for kind, rule in self._rules.items()}
-        return activation(with_defaults(self._function, values), name=self.name, **rules)
+        function = with_defaults(self._function, values)
+        return activation(function, name=self.name, axis=self.program.axis, **rules)
 
     def _of(self, program: Program) -> Activation:
         return Activation(program)
@@ -242,40 +252,6 @@ class Activation(Tabled):
 
     # New activations from this one.
 
-    def scaled(self) -> Activation:
-        """The same function, its derivative in force multiplied by c = √(E f² / E s²), as a surrogate.
-
-        Then a network whose weights have the forward gain passes gradients at their size: chi = 1.
-        c belongs to the present parameter values, and stays if those are changed later.
-
-        Raises `CallError` if there is no such c: several inputs, a `gradient=` rule, a zero derivative.
-
-        Source: Zenke and Vogels 2021 (scale matters, shape hardly).
-
-        >>> from actgrad import surrogates
-        >>> step = surrogates.fast_sigmoid(slope=100.0)
-        >>> round(step.propagation().chi, 5), round(step.scaled().propagation().chi, 5)
-        (0.00532, 1.0)
-        """
-        from actgrad.study.variants import scaled
-
-        return Activation(scaled(self.program))
-
-    def standardised(self, **parameters: Any) -> Activation:
-        """(f - E f(Z)) / √Var f(Z): mean 0 and variance 1 for a standard normal input.
-
-        The derivative in force is divided by the same number. Keyword arguments are parameter values.
-
-        Raises `CallError` if the variance is 0 or not finite.
-
-        >>> square = activation(lambda x: x**2, name="square")
-        >>> round(float(square.standardised()(2.0)), 6)
-        2.12132
-        """
-        from actgrad.study.variants import standardised
-
-        return Activation(standardised(self._with(parameters).program))
-
     def polynomial(
         self, degree: int, interval: tuple[float, float] = (-3.0, 3.0), **parameters: Any
     ) -> Polynomial:
@@ -294,6 +270,7 @@ class Activation(Tabled):
         """
         from actgrad.study.variants import polynomial
 
+        self.program.check_elementwise("polynomial()")
         return Polynomial(polynomial(self._with(parameters).program, degree, interval))
 
     @property
@@ -325,6 +302,7 @@ def activation(
     derivative: Rule = None,
     surrogate: Rule = None,
     gradient: Rule = None,
+    axis: int | None = None,
     name: str | None = None,
     host: bool = False,
 ) -> Callable[[Callable[..., Any]], Activation]: ...
@@ -335,6 +313,7 @@ def activation(
     derivative: Rule = None,
     surrogate: Rule = None,
     gradient: Rule = None,
+    axis: int | None = None,
     name: str | None = None,
     host: bool = False,
 ) -> Activation: ...
@@ -344,6 +323,7 @@ def activation(
     derivative: Rule = None,
     surrogate: Rule = None,
     gradient: Rule = None,
+    axis: int | None = None,
     name: str | None = None,
     host: bool = False,
 ) -> Any:
@@ -396,7 +376,7 @@ def activation(
             f"`gradient=` is the whole vector-Jacobian product."
         )
     if function is None:
-        return lambda function: activation(function, name=name, host=host, **given)
+        return lambda function: activation(function, axis=axis, name=name, host=host, **given)
     if not callable(function):
         raise DefinitionError(
             f"activation takes a function, and got {function!r} ({type(function).__name__})"
@@ -404,29 +384,18 @@ def activation(
     kind, rule = next(iter(given.items()), ("exact", None))
     if isinstance(function, Activation):
         base = function.program if rule is None else function.program.exact()
+        if axis is not None:
+            base = along(base, axis)
         program = base if name is None else replace(base, name=name)
         if rule is not None:
-            program = with_rule(program, _as_rule(rule), kind)  # type: ignore[arg-type]
+            program = with_rule(program, as_rule(rule), kind)  # type: ignore[arg-type]
         return Activation(program, function.function, given)
-    check_not_rewritten(function, *_parts(rule))
-    program = define(function, _as_rule(rule), kind, name, host)  # type: ignore[arg-type]
+    check_not_rewritten(function, *parts(rule))
+    program = define(function, as_rule(rule), kind, name, host, axis)  # type: ignore[arg-type]
     return Activation(program, function, given)
 
 
 activation.autograph_info__ = {}  # type: ignore[attr-defined]  # called in a tf.function, as it is
-
-
-def _parts(rule: Rule) -> Iterable[Any]:
-    """The functions of which a rule is made."""
-    return rule.values() if isinstance(rule, dict) else rule if isinstance(rule, tuple) else (rule,)
-
-
-def _as_rule(rule: Rule) -> Rule:
-    if isinstance(rule, tuple):
-        return tuple(map(_as_rule, rule))
-    if isinstance(rule, dict):
-        return {name: _as_rule(part) for name, part in rule.items()}
-    return rule.program if isinstance(rule, Activation) else rule
 
 
 def from_json(text: str | bytes) -> Activation:

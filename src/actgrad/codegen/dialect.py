@@ -29,6 +29,11 @@ class Dialect:
     variants: tuple[tuple[str, Dialect], ...] = ()
     """`(condition, dialect)`: the text takes the first dialect whose condition, a template, is true. A
     branch is written only for programs whose text differs there."""
+    rows: Mapping[str, str] = field(default_factory=dict)
+    """The operations on a row, which lies along the last axis. In these templates `{n}` is the size that the
+    operation carries, `{part}` the places of a slice, `{all}` every argument."""
+    row_length: str = "{like}.shape[-1]"
+    """How long the rows of a tensor are."""
     helpers: dict[str, str] = field(default_factory=dict)
     """Definitions that entries of the table refer to, by name; included where they are used."""
     vector: str = "{0}"

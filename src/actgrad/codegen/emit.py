@@ -21,8 +21,10 @@ from typing import Any
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.kept import kept
 from actgrad.codegen.lower import lower
-from actgrad.language.expression import Expr, is_const, walk
+from actgrad.language.expression import Expr, carried, is_const, walk
+from actgrad.language.length import ONE, Length, N
 from actgrad.language.program import Program
+from actgrad.language.rows import ROWS
 
 _WIDTH = 72
 _LINE = 80  # within two conditions, and with a name, within 100 columns
@@ -32,8 +34,11 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
     """The program's value as a Python function of its arguments."""
     vectors: dict[Expr, str] = {}
     names = {argument: local_name(argument, dialect) for argument in program.arguments}
-    like = names[program.inputs[0]]
+    rows = [name for name, width in program.rows if width == N]
+    like = names[rows[0] if rows else program.inputs[0]]
     lines = [f'"""{_docstring(program)}"""'] * doc
+    if any(_counts(node) for node in walk(program.value)):
+        lines.append(f"{_LENGTH} = {dialect.row_length.format(like=like)}")
 
     def body(dialect: Dialect) -> list[str]:
         root = program.value
@@ -56,6 +61,16 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
     return "\n\n\n".join([*(_vector_text(vector, v) for vector, v in vectors.items()), function])
 
 
+_LENGTH = "row_length"
+"""What the text calls the length of the rows."""
+
+
+def _counts(node: Expr) -> bool:
+    """Whether its text mentions the length of the rows."""
+    parts = node.value if isinstance(node.value, tuple) else (node.value,)
+    return node.op in ROWS and any(isinstance(p, Length) and (p.per or p.parts) for p in parts)
+
+
 def _vector_text(vector: Expr, name: str) -> str:
     numbers = ", ".join(_number_text(number) for number in vector.value)  # type: ignore[union-attr, arg-type]
     lines = textwrap.wrap(numbers, 90, initial_indent="    ", subsequent_indent="    ")
@@ -73,7 +88,9 @@ def _docstring(program: Program) -> str:
 
 def local_name(argument: str, dialect: Dialect) -> str:
     """The argument's name, changed if the text calls something else by it."""
-    taken = argument in _called(dialect) or re.fullmatch(r"[tc]\d+_*|.*_vector_\d+", argument)
+    taken = argument in {*_called(dialect), _LENGTH} or re.fullmatch(
+        r"[tc]\d+_*|.*_vector_\d+", argument
+    )
     return f"{argument}_input" if taken else argument
 
 
@@ -81,7 +98,7 @@ def local_name(argument: str, dialect: Dialect) -> str:
 def _called(dialect: Dialect) -> frozenset[str]:
     texts = ["float", *dialect.helpers, dialect.imports]
     for condition, each in (("", dialect), *dialect.variants):
-        texts += [condition, *each.table.values()]
+        texts += [condition, *each.table.values(), *each.rows.values()]
     return frozenset(re.findall(r"[A-Za-z_]\w*", " ".join(texts)))
 
 
@@ -112,6 +129,9 @@ class _Writer:
             if not node.args:
                 texts[node] = self._leaf(node)
                 continue
+            if node.op in ROWS:
+                texts[node] = self._local(self._row(node))
+                continue
             text = self._text(node)
             for arg in sorted(set(node.args), key=lambda arg: len(texts[arg]), reverse=True):
                 if arg.args and len(text) > _LINE:
@@ -130,10 +150,28 @@ class _Writer:
         if node.op == "vector":
             name = self.vectors.setdefault(node, f"{self.name}_vector_{len(self.vectors)}")
             return self.dialect.vector.format(name, like=self.like)
+        if node.op in ROWS:
+            return self._row(node)
         number = float(node.value)  # type: ignore[arg-type]
         if self.dialect.minus_zero and is_const(node, -0.0):
             return self.dialect.minus_zero.format(like=self.like)
         return _number_text(number)
+
+    def _row(self, node: Expr) -> str:
+        """An operation on a row, or a leaf that knows how long it is."""
+        typed = [
+            _typed(self.texts[arg], self.dialect.typed, self.like)
+            if is_const(arg)
+            else self.texts[arg]
+            for arg in node.args
+        ]
+        fields = {"like": self.like, "all": ", ".join(typed)}
+        if isinstance(node.value, tuple):
+            fields |= _places(node)
+        size = node.value[-1] if isinstance(node.value, tuple) else node.value
+        if isinstance(size, Length):
+            fields["n"] = size.text(_LENGTH)
+        return self.dialect.rows[node.op].format(*typed, **fields)
 
     def _local(self, text: str) -> str:
         if text.isidentifier():
@@ -168,6 +206,16 @@ class _Writer:
         return operands
 
 
+def _places(node: Expr) -> dict[str, str]:
+    """The places that a slice takes, and those where `place` puts a row."""
+    start, step, size = carried(node)
+    length = node.args[0].width or ONE if node.op == "place" else size
+    stop = start + (length - 1) * step + 1
+    first, last = start.text(_LENGTH), stop.text(_LENGTH)
+    by = f":{step}" if step != 1 else ""
+    return {"part": f"{first}:{last}{by}", "start": first, "stop": last, "step": str(step)}
+
+
 def _typed(number: str, form: str, like: str) -> str:
     """With a dtype, unless it has one: then it is more than a number."""
     return number if number.startswith("(") else form.format(number, like=like)
@@ -200,7 +248,15 @@ def _bare(text: str) -> str:
 
 def helpers_text(text: str, dialect: Dialect) -> str:
     """The definitions that the text refers to."""
-    words = set(re.findall(r"\w+", text))
+    words: set[str] = set()
+    found = text
+    while found:  # a definition may refer to others
+        words |= set(re.findall(r"\w+", found))
+        found = "\n".join(
+            body
+            for name, body in dialect.helpers.items()
+            if name in words and not set(re.findall(r"\w+", body)) <= words
+        )
     used = (body.strip() for name, body in dialect.helpers.items() if name in words)
     return "\n\n\n".join(used)
 

@@ -11,8 +11,19 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from actgrad.language.expression import Expr, const, is_const, lift, make, plain, transform, walk
+from actgrad.language.expression import (
+    Expr,
+    const,
+    is_const,
+    lift,
+    make,
+    plain,
+    rebuild,
+    transform,
+    walk,
+)
 from actgrad.language.rewrite import build
+from actgrad.language.rows import ROWS
 
 Rule = Callable[..., Expr | None]
 
@@ -49,6 +60,8 @@ def _simple(node: Expr, args: tuple[Expr, ...]) -> Expr:
     """Constant conditions, which rules bring, are decided. Nothing else of a program changes here."""
     if not args:
         return node
+    if node.op in ROWS:
+        return rebuild(node, args)
     decided = node.op in _LOGIC or (node.op != "host" and all(arg.op == "const" for arg in args))
     return build(node.op, *args) if decided else make(node.op, *args, value=node.value)
 
@@ -260,7 +273,7 @@ def exact_quotients(root: Expr) -> Expr:
             x, divisor = args
             if not (names[node.args[0]] & names[node.args[1]] or _is_power_of_two(divisor)):
                 return x / _select(_eq(x, x), divisor, x)
-        return _rebuilt(node, args)
+        return rebuild(node, args)
 
     return transform([root], visit)[0]
 
@@ -322,13 +335,9 @@ def share_exponentials(root: Expr) -> Expr:
     shared = {node for nodes in users.values() if len(nodes) > 1 for node in nodes}
 
     def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
-        return _OVER_EXP[node.op](*args) if node in shared else _rebuilt(node, args)
+        return _OVER_EXP[node.op](*args) if node in shared else rebuild(node, args)
 
     return transform([root], visit)[0]
-
-
-def _rebuilt(node: Expr, args: tuple[Expr, ...]) -> Expr:
-    return make(node.op, *args, value=node.value) if args else node
 
 
 def _without_softplus(node: Expr, args: tuple[Expr, ...]) -> Expr:
@@ -341,7 +350,7 @@ def _without_softplus(node: Expr, args: tuple[Expr, ...]) -> Expr:
         yes, no = (make("sigmoid", x) for x in (inner.args[0], make("neg", inner.args[0])))
         square = no * no
         return _quotient(_OF_SOFTPLUS[node.op, factor](yes, no, square), square)
-    return _rebuilt(node, args)
+    return rebuild(node, args)
 
 
 _OF_SOFTPLUS: dict[tuple[str, float], Callable[[Expr, Expr, Expr], Expr]] = {
@@ -371,7 +380,7 @@ def let_exp_overflow(root: Expr) -> Expr:
     def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
         if node.op == "tanh" and args[0].op == "softplus" and node.args[0] not in elsewhere:
             return _tanh(make("log1p", _exp(args[0].args[0])))
-        return _rebuilt(node, args)
+        return rebuild(node, args)
 
     return transform([root], visit)[0]
 

@@ -20,6 +20,7 @@ def standalone(program: Program, dialect: Dialect) -> str:
         raise HostError(
             f"{program.name!r} runs on the host (host=True), so there is no source of it to write"
         )
+    program.check_elementwise("source()")
     name = identifier(program.name)
     body = _body(program, dialect, f"{name}_" if name in _used(dialect) else name)
     helpers = helpers_text(body, dialect)
@@ -126,8 +127,9 @@ def _used(dialect: Dialect) -> frozenset[str]:
     tables = dialect.tables.format(**{field: f"_{field}" for field in names}, doc="")
     texts = [dialect.imports, *dialect.helpers.values(), binding, tables]
     for condition, each in (("0", dialect), *dialect.variants):
-        operations = (condition, *each.table.values())
-        texts += (text.format("_x", "_y", "_z", like="_like") for text in operations)
+        operations = (condition, *each.table.values(), *each.rows.values())
+        carried = dict.fromkeys(("like", "n", "part", "all", "start", "stop", "step"), "_like")
+        texts += (text.format("_x", "_y", "_z", **carried) for text in operations)
 
     def names_in(table: symtable.SymbolTable) -> Iterator[str]:
         for symbol in table.get_symbols():

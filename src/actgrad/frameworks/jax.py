@@ -10,7 +10,7 @@ forward mode, so there `jax.custom_vjp` carries reverse mode alone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
 from operator import add
 from typing import Any
@@ -22,6 +22,7 @@ from actgrad.codegen.kept import kept
 from actgrad.codegen.size import operations
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, UnfusedWarning
+from actgrad.frameworks import jax_rows, rows
 from actgrad.frameworks.dtypes import way_out
 from actgrad.frameworks.jax_dialect import DIALECT, WHOLE_GRADIENT, lookup
 from actgrad.frameworks.lookups import call_with_tables
@@ -64,6 +65,11 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
         return _with_tables(program)(tuple(arrays), values)
     for name, default in program.parameters:
         arrays.append(_parameter(parameters.get(name, default), working))
+    if program.axis is not None:
+        import jax.numpy as jnp
+
+        arrays = [*arrays[: len(inputs)], *map(jnp.asarray, arrays[len(inputs) :])]
+        return rows.along_axis(program, arrays, jnp, _of_rows, parameters.get("axis"))
     try:
         return native_rule(program.structure)(*arrays)
     except TypeError as error:
@@ -93,7 +99,15 @@ def _still(x: Any) -> Any:
     import jax.numpy as jnp
 
     x = jax.lax.stop_gradient(jnp.asarray(x))
-    return _widen([x])[0]
+    return widen([x])[0]
+
+
+def _of_rows(program: Program, arrays: Sequence[Any]) -> Any:
+    return jax_rows.rule(program, arrays, _row_value)
+
+
+def _row_value(program: Program, arrays: Sequence[Any]) -> Any:
+    return kernel(program, DIALECT, host)(*widen(arrays))
 
 
 def _parameter(value: Any, dtype: Any) -> Any:
@@ -211,11 +225,11 @@ def _push(program: Program, moving: tuple[int, ...]) -> Callable[..., Any]:
     import jax.numpy as jnp
 
     def push(primals: tuple[Any, ...], tangents: list[Any]) -> Any:
-        wide = _widen(primals)
+        wide = widen(primals)
         shape = jnp.broadcast_shapes(*(x.shape for x in primals))
         parts = [
             _rule(program.partial(program.arguments[i]))(*wide) * tangent
-            for i, tangent in zip(moving, _widen(tangents), strict=True)
+            for i, tangent in zip(moving, widen(tangents), strict=True)
         ]
         return jnp.broadcast_to(reduce(add, parts), shape).astype(primals[0].dtype)
 
@@ -232,7 +246,7 @@ def _with_vjp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]
 
     def backward(arrays: tuple[Any, ...], upstream: Any) -> tuple[Any, ...]:
         arrays = tuple(map(jnp.asarray, arrays))  # a parameter that is a number stayed one
-        wide, (upstream,) = _widen(arrays), _widen([upstream])
+        wide, (upstream,) = widen(arrays), widen([upstream])
         args = (*wide[:size], upstream, *wide[size:])
         return tuple(
             _sum_to(_rule(program.vjp(name))(*args), array)
@@ -243,7 +257,7 @@ def _with_vjp(program: Program, value: Callable[..., Any]) -> Callable[..., Any]
     return rule  # type: ignore[no-any-return]
 
 
-def _widen(arrays: Any) -> list[Any]:
+def widen(arrays: Any) -> list[Any]:
     return [x.astype(np.float32) if x.dtype.name in _HALVES else x for x in arrays]
 
 
@@ -252,7 +266,7 @@ def _value(program: Program, arrays: tuple[Any, ...]) -> Any:
     import jax.numpy as jnp
 
     arrays = tuple(map(jnp.asarray, arrays))
-    result = kernel(program, DIALECT, host)(*_widen(arrays))
+    result = kernel(program, DIALECT, host)(*widen(arrays))
     if not program.spans_inputs:
         result = jnp.broadcast_to(result, jnp.broadcast_shapes(*(x.shape for x in arrays)))
     dtype = arrays[0].dtype

@@ -58,6 +58,42 @@ TABLE: dict[str, str] = {
     "host": "_host",
 }
 
+ROWS: dict[str, str] = {
+    "sum": "jnp.sum({0}, -1, keepdims=True)",
+    "max": "jnp.max({0}, -1, keepdims=True)",
+    "prod": "jnp.prod({0}, -1, keepdims=True)",
+    "cumsum": "jnp.cumsum({0}, -1)",
+    "flip": "jnp.flip({0}, -1)",
+    "order": "jnp.argsort({0}, -1).astype({like}.dtype)",  # stable
+    "take": "_take({0}, {1})",
+    "slice": "{0}[..., {part}]",
+    "place": "_place({0}, {n}, slice({start}, {stop}, {step}))",
+    "concat": "_concat({all})",
+    "fill": "({0} * jnp.ones({n}, {like}.dtype))",
+    "length": "jnp.array({n}, {like}.dtype)",
+    "position": "jnp.arange({n}, dtype={like}.dtype)",
+}
+_ROW_HELPERS = {
+    "_take": """
+def _take(x, order):
+    x, order = jnp.atleast_1d(x), jnp.atleast_1d(order)
+    batch = jnp.broadcast_shapes(x.shape[:-1], order.shape[:-1])
+    x, order = (jnp.broadcast_to(a, (*batch, a.shape[-1])) for a in (x, order))
+    return jnp.take_along_axis(x, order.astype(int), -1)
+""",
+    "_place": """
+def _place(x, size, at):
+    x = jnp.atleast_1d(x)
+    return jnp.zeros((*x.shape[:-1], size), x.dtype).at[..., at].set(x)
+""",
+    "_concat": """
+def _concat(*parts):
+    parts = [jnp.atleast_1d(part) for part in parts]
+    batch = jnp.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    return jnp.concatenate([jnp.broadcast_to(p, (*batch, p.shape[-1])) for p in parts], -1)
+""",
+}
+
 _ENTRY = '''
 def {name}({signature}):
     """{doc}"""
@@ -118,7 +154,8 @@ _FLOAT32 = Dialect(
     TABLE,
     typed="jnp.array({0}, {like}.dtype)",
     lacks=LACKS,
-    helpers={"np": "import numpy as np"},
+    helpers={"np": "import numpy as np"} | _ROW_HELPERS,
+    rows=ROWS,
     vector="jnp.asarray({0}, {like}.dtype)",
     passes=(lower.exact_quotients, lower.share_exponentials),
     tables=_TABLES,

@@ -17,10 +17,12 @@ import numpy as np
 
 from actgrad.errors import CallError, DtypeError, HostError
 from actgrad.frameworks.keras_backend import PACKAGE
-from actgrad.frameworks.parameters import native_values
+from actgrad.frameworks.parameters import along, native_values
+from actgrad.frameworks.rows import last_axis
 from actgrad.frameworks.sampled import Sampled
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
+from actgrad.language.length import ONE
 from actgrad.language.program import Program
 from actgrad.reading.signature import as_value, is_number
 
@@ -30,6 +32,9 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     symbolic = [x.dtype for x in inputs if isinstance(x, keras.KerasTensor)]
     if symbolic:
         dtype = keras.backend.result_type(*symbolic)
+        if "axis" in parameters:
+            program = along(program, parameters["axis"])
+            parameters = {n: value for n, value in parameters.items() if n != "axis"}
         return ActivationLayer(program, dict(parameters), dtype=_checked(program, dtype))(*inputs)
     values = {name: _value(value) for name, value in parameters.items()}
     return _backend().call(program, tuple(map(_value, inputs)), values)
@@ -184,6 +189,7 @@ class ActivationLayer(keras.layers.Layer):
         for name, value in self.parameters.items():
             if isinstance(value, Trainable):
                 self._add_weight(name, value, _initial(self.program, name, value), shapes)
+        self._rank = max(map(len, shapes))
         super().build(input_shape)
 
     def _add_weight(self, name: str, value: Trainable, initial: Any, shapes: Any) -> None:
@@ -219,11 +225,13 @@ class ActivationLayer(keras.layers.Layer):
         setattr(self, f"_{name}_weight", weight)
 
     def _channels_axis(self, rank: int) -> int:
+        if self.program.axis is not None:
+            return self.program.axis
         return 1 if self.data_format == "channels_first" and rank > 3 else -1
 
     def _weight(self, name: str, value: Trainable, rank: int) -> Any:
         weight = getattr(self, f"_{name}_weight").value
-        if value.per_channel and self._channels_axis(rank) == 1:
+        if value.per_channel and self.program.axis is None and self._channels_axis(rank) == 1:
             return keras.ops.reshape(weight, (*weight.shape, *(1,) * (rank - 2)))
         return weight
 
@@ -253,7 +261,11 @@ class ActivationLayer(keras.layers.Layer):
         return _backend().call(self.program, tensors, self.program.spread(values))
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        """Of several inputs: where none of them is masked."""
+        """Of several inputs: where none of them is masked. None where the rows lie along another axis than
+        the last, so that a mask's places are mixed."""
+        axis = self.program.axis
+        if axis is not None and axis not in (-1, self._rank - 1):
+            return None
         if not isinstance(previous_mask, (list, tuple)):
             return previous_mask
         known = [mask for mask in previous_mask if mask is not None]
@@ -263,7 +275,22 @@ class ActivationLayer(keras.layers.Layer):
         shapes = [input_shape] if len(self.program.inputs) == 1 else input_shape
         rank = max(map(len, shapes))
         padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
-        return tuple(_broadcast(sizes) for sizes in zip(*padded, strict=True))
+        shape = [_broadcast(sizes) for sizes in zip(*padded, strict=True)]
+        return tuple(shape) if self.program.axis is None else self._with_rows(shape)
+
+    def _with_rows(self, shape: list[int | None]) -> tuple[int | None, ...]:
+        """The shape of the result, whose rows may have another length than the input's, or be one number."""
+        program = self.program
+        axis = last_axis(program, len(shape))
+        n = shape[axis]
+        if n is not None:
+            program.check_length(n)
+        if program.squeezes:
+            del shape[axis]
+        else:
+            width = program.value.width or ONE
+            shape[axis] = width.at(n) if n is not None or not width.per + len(width.parts) else None
+        return tuple(shape)
 
     def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from actgrad.codegen.emit import kernel
 from actgrad.codegen.kept import kept
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError
+from actgrad.frameworks import rows
 from actgrad.frameworks.dtypes import way_out
 from actgrad.frameworks.lookups import call_with_tables
 from actgrad.frameworks.parameters import native_values
@@ -73,6 +74,22 @@ TABLE: dict[str, str] = {
     "host": "_host",
 }
 
+ROWS: dict[str, str] = {
+    "sum": "np.sum({0}, -1, keepdims=True)",
+    "max": "np.max({0}, -1, keepdims=True)",
+    "prod": "np.prod({0}, -1, keepdims=True)",
+    "cumsum": "np.cumsum({0}, -1)",
+    "flip": "np.flip({0}, -1)",
+    "order": "np.argsort({0}, -1, kind='stable').astype({like}.dtype)",
+    "take": "_take({0}, {1})",
+    "slice": "{0}[..., {part}]",
+    "place": "_place({0}, {n}, slice({start}, {stop}, {step}))",
+    "concat": "_concat({all})",
+    "fill": "({0} * np.ones({n}, {like}.dtype))",
+    "length": "{like}.dtype.type({n})",
+    "position": "np.arange({n}, dtype={like}.dtype)",
+}
+
 LACKS: dict[str, lower.Rule] = DECOMPOSITIONS | {
     "sigmoid": lower.sigmoid,
     "softplus": lower.softplus,
@@ -89,6 +106,28 @@ except ImportError:  # exact too, one number at a time
         return np.vectorize(math.{name}, otypes=[x.dtype])(x)
 """
     for name in ("erf", "erfc")
+}
+_ROW_HELPERS = {
+    "_take": """
+def _take(x, order):
+    x, order = np.atleast_1d(x), np.atleast_1d(order)
+    batch = np.broadcast_shapes(x.shape[:-1], order.shape[:-1])
+    x, order = (np.broadcast_to(a, (*batch, a.shape[-1])) for a in (x, order))
+    return np.take_along_axis(x, order.astype(np.intp), -1)
+""",
+    "_place": """
+def _place(x, size, at):
+    x = np.atleast_1d(x)
+    out = np.zeros((*x.shape[:-1], size), x.dtype)
+    out[..., at] = x
+    return out
+""",
+    "_concat": """
+def _concat(*parts):
+    parts = [np.atleast_1d(part) for part in parts]
+    batch = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    return np.concatenate([np.broadcast_to(p, (*batch, p.shape[-1])) for p in parts], -1)
+""",
 }
 
 
@@ -137,7 +176,8 @@ _FLOAT32 = Dialect(
     typed_in_calls=True,  # np.where of one dtype is four times as fast
     lacks=LACKS,
     passes=(lower.let_exp_overflow,),
-    helpers={f"_{name}": text for name, text in _HELPERS.items()},
+    helpers={f"_{name}": text for name, text in _HELPERS.items()} | _ROW_HELPERS,
+    rows=ROWS,
     binding='''
 def {name}({signature}):
     """{doc}"""
@@ -213,6 +253,9 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
         working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
         defaults = _defaults(program, working)
         arrays += [np.asarray(parameters.get(n, v), working) for n, v in defaults]
+    if program.axis is not None:
+        result = rows.along_axis(program, arrays, np, _of_rows(dtype), parameters.get("axis"))
+        return result[()]
     result = _computed(kernel(program.structure, DIALECT, host), arrays, dtype)
     if result.ndim:
         return result if kinds == {np.ndarray} else _like_inputs(result, inputs)
@@ -221,6 +264,18 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
 
 def _still(x: Any) -> Any:
     return x.astype(np.float32) if getattr(getattr(x, "dtype", None), "itemsize", 0) == 2 else x
+
+
+def _of_rows(dtype: Any) -> Callable[[Program, Sequence[Any]], Any]:
+    def rule(program: Program, arrays: Sequence[Any]) -> Any:
+        working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+        with np.errstate(all="ignore"):
+            args = [a.astype(working, copy=False) for a in arrays]
+            result = np.atleast_1d(kernel(program.structure, DIALECT, host)(*args))
+        batch = np.broadcast_shapes(*(a.shape[:-1] for a in arrays))
+        return np.broadcast_to(result.astype(dtype), (*batch, result.shape[-1])).copy()
+
+    return rule
 
 
 @kept

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from actgrad.common.text import did_you_mean
 from actgrad.errors import CallError, HostError
 from actgrad.frameworks.sampled import Sampled, sampled
@@ -13,6 +15,22 @@ from actgrad.frameworks.trainable import Trainable, trainable
 from actgrad.language.program import Program
 from actgrad.reading.define import check_trainable
 from actgrad.reading.signature import as_value, is_number
+
+
+def along(program: Program, axis: Any) -> Program:
+    """A function of a row, of the rows along another axis. Raises `CallError` for what is none."""
+    if program.axis is None:
+        raise CallError(
+            f"{program.name!r} is a function of one number, so it has no axis\n"
+            f"  Define it anew of its Python function, with `axis=`."
+        )
+    return replace(program, axis=whole_axis(program, axis))
+
+
+def whole_axis(program: Program, axis: Any) -> int:
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise CallError(f"axis={axis!r} of {program.name!r} is no whole number")
+    return int(axis)
 
 
 def check_known(program: Program, names: Iterable[str]) -> None:
@@ -47,7 +65,12 @@ def native_values(
     """The parameters of a call of `native`, entry by entry. Raises `CallError` for what is none."""
     if not parameters and len(inputs) == len(program.inputs):
         return parameters
-    check_call(program, inputs, parameters)
+    axis = parameters.get("axis") if program.axis is not None else None
+    if axis is not None:
+        whole_axis(program, axis)
+    check_call(
+        program, inputs, {n: v for n, v in parameters.items() if n != "axis" or axis is None}
+    )
     fixed = [name for name, _ in program.fixed if name in parameters]
     if fixed:
         raise CallError(
@@ -88,6 +111,13 @@ def check_numbers(program: Program, parameters: Mapping[str, Any]) -> None:
 def with_values(program: Program, parameters: Mapping[str, Any]) -> Program:
     """The program with other values for its numbers. Raises `CallError` for what is none."""
     check_numbers(program, parameters)
+    for name, value in parameters.items():
+        if program.axis is not None and np.ndim(value):
+            raise CallError(
+                f"the parameter {name!r} of {program.name!r}, a function of a row, is one number\n"
+                f"  One for each place in the row goes with the tensor, `f(x, {name}=gain)`, or is learnt, "
+                f"with `trainable(per_channel=True)`."
+            )
     given = {name: as_value(value) for name, value in program.spread(dict(parameters)).items()}
     values = dict(program.parameters) | given
     return replace(program, parameters=tuple(values.items()))
@@ -125,6 +155,7 @@ def check_setting(program: Program, name: str, value: Any) -> None:
         at = program if value.initial is None else with_values(program, {name: value.initial})
         check_trainable(at, name)
     elif isinstance(value, Sampled):
+        program.check_elementwise("`sampled(...)`, which draws a number for each element,")
         if name in program.lengths:
             raise CallError(
                 f"the parameter {name!r} of {program.name!r} is a vector, and only a number can be drawn"

@@ -8,16 +8,11 @@ from actgrad.errors import CallError
 from actgrad.integers.quantised import quantised
 from actgrad.integers.scheme import Format, Rounding, ranges
 from actgrad.integers.table import Table
-from actgrad.language.program import Program
 from actgrad.study.studied import Studied
 
 
 class Tabled(Studied):
     """A base class of `Activation`: its integer form, computed without any framework."""
-
-    def _of(self, program: Program) -> Self:
-        """An activation of another program."""
-        raise NotImplementedError
 
     def table(
         self,
@@ -50,6 +45,7 @@ class Tabled(Studied):
         >>> np.asarray(table)[:3], table[16], table[-128]
         (array([127, 124, 120], dtype=int8), -124, 127)
         """
+        self.program.check_elementwise("table()")
         f = self._with(parameters)
         return Table(f.program, input, output, Format(bits, signed, rounding, narrow))
 

@@ -7,9 +7,10 @@ from functools import cache, partial
 
 from actgrad.errors import NoDerivativeError
 from actgrad.language.decomposed import polygamma
-from actgrad.language.expression import Expr, const, is_const, lift, make, var, walk
+from actgrad.language.expression import Expr, const, is_const, lift, make, walk
 from actgrad.language.ops import OPS
 from actgrad.language.rewrite import rewrite
+from actgrad.language.rows import ROWS
 
 _ZERO, _ONE = const(0.0), const(1.0)
 
@@ -17,36 +18,37 @@ _ZERO, _ONE = const(0.0), const(1.0)
 def derive(root: Expr, by: str | Expr) -> Expr:
     """The derivative of `root` by the variable `by`, a declared derivative first where there is one.
 
-    `by` may also be a part of the expression, such as what was read from a table.
+    `by` may also be a part of the expression, such as what was read from a table, or an operation on a row:
+    its result is then a variable (see `adjoint`).
 
     The derivative of a select is the select of the derivatives: what is not taken contributes
     nothing, not even a nan.
     """
     tangents: dict[Expr, Expr] = {}
-    moving = var(by) if isinstance(by, str) else by
-    for node in walk(root, into=_differentiated):
-        tangent = _ONE if node is moving else _tangent(node, tangents)
+    for node in walk(root, into=differentiated):
+        own = node is by or (node.op == "var" and node.value == by)
+        tangent = _ONE if own else _tangent(node, tangents)
         if tangent is not _ZERO:
             tangents[node] = tangent
     return rewrite(tangents.get(root, _ZERO))[0]
 
 
-def _differentiated(node: Expr) -> tuple[Expr, ...]:
+def differentiated(node: Expr) -> tuple[Expr, ...]:
     """The arguments through which the derivative passes: not a condition, nor a value whose derivative
     was declared."""
     if node.op == "given":
         return node.args[1::2]
-    if node.op == "gather":  # a step function of its index
+    if node.op == "gather" or node.op in ROWS:  # a step function of its index; not elementwise
         return ()
     return node.args[1:] if node.op == "select" else () if node.boolean else node.args
 
 
 def _tangent(node: Expr, tangents: dict[Expr, Expr]) -> Expr:
-    if not any(arg in tangents for arg in _differentiated(node)):
+    if not any(arg in tangents for arg in differentiated(node)):
         return _ZERO
     if node.op == "given":
         pairs = zip(node.args[1::2], node.args[2::2], strict=True)
-        return _total([_chain(d, tangents[x]) for x, d in pairs if x in tangents])
+        return _total([chain(d, tangents[x]) for x, d in pairs if x in tangents])
     if node.op == "select":
         condition, yes, no = node.args
         return _choose(condition, tangents.get(yes, _ZERO), tangents.get(no, _ZERO))
@@ -59,7 +61,7 @@ def _tangent(node: Expr, tangents: dict[Expr, Expr]) -> Expr:
     terms = []
     for rule, arg in zip(_rules(node.op), node.args, strict=True):
         if arg in tangents:
-            terms.append(_chain(lift(rule(*node.args)), tangents[arg]))
+            terms.append(chain(lift(rule(*node.args)), tangents[arg]))
     return _total(terms)
 
 
@@ -75,7 +77,7 @@ def _choose(condition: Expr, yes: Expr, no: Expr) -> Expr:
     return yes if yes is no else make("select", condition, yes, no)
 
 
-def _chain(outer: Expr, inner: Expr) -> Expr:
+def chain(outer: Expr, inner: Expr) -> Expr:
     """outer * inner, where an inner derivative that is zero because its branch was not taken stays
     zero even if the outer one is infinite there (as in sqrt(max(x, 0)) at x < 0)."""
     if inner.op == "select":

@@ -17,16 +17,21 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from actgrad.common.locks import Lock
+from actgrad.language.length import Length
 from actgrad.language.ops import OPS
+from actgrad.language.rows import ROWS, WHOLE, Width, carried_at
 
-Payload = float | bool | str | tuple[float, ...] | Callable[..., Any] | None
+Payload = float | bool | str | tuple[Any, ...] | Length | Callable[..., Any] | None
+
+LENGTH = ""
+"""Where `evaluate` finds the length of the rows, among the values by name."""
 
 
 class Expr:
     """A node: an operation on other nodes, `const` with a number or truth value, `var` with a name, or
     `vector` with a tuple of numbers."""
 
-    __slots__ = ("__weakref__", "args", "boolean", "forked", "op", "value")
+    __slots__ = ("__weakref__", "args", "boolean", "forked", "op", "value", "width")
     op: str
     args: tuple[Expr, ...]
     value: Payload
@@ -34,6 +39,8 @@ class Expr:
     """A truth value rather than a number."""
     forked: bool
     """Whether a select stands anywhere in it."""
+    width: Width
+    """The length of the row that it is; None for one number."""
 
     def __repr__(self) -> str:
         return show(self)
@@ -83,11 +90,18 @@ _one_at_a_time = Lock()
 _bits = struct.Struct("<d").pack
 
 
-def _intern(key: Any, op: str, args: tuple[Expr, ...], value: Payload, boolean: bool) -> Expr:
+def _intern(
+    key: Any,
+    op: str,
+    args: tuple[Expr, ...],
+    value: Payload,
+    boolean: bool,
+    width: Width = None,
+) -> Expr:
     node = _nodes.get(key)
     if node is None:
         node = Expr.__new__(Expr)
-        node.op, node.args, node.value, node.boolean = op, args, value, boolean
+        node.op, node.args, node.value, node.boolean, node.width = op, args, value, boolean, width
         node.forked = op == "select" or any(arg.forked for arg in args)
         with _one_at_a_time:
             node = _nodes.setdefault(key, node)
@@ -95,8 +109,17 @@ def _intern(key: Any, op: str, args: tuple[Expr, ...], value: Payload, boolean: 
 
 
 def make(op: str, *args: Expr, value: Payload = None) -> Expr:
-    """The node `op(*args)`; `value` is the Python function of a `host` node."""
-    return _intern((op, *map(id, args), id(value)), op, args, value, OPS[op].boolean)
+    """The node `op(*args)`; `value` is the Python function of a `host` node, or what an operation on a row
+    carries."""
+    row = ROWS.get(op)
+    if row is None:
+        parts = args[:1] if op == "given" else args
+        width = next((arg.width for arg in parts if arg.width is not None), None)
+        return _intern((op, *map(id, args), id(value)), op, args, value, OPS[op].boolean, width)
+    widths = [arg.width for arg in args]
+    if op in WHOLE and None in widths:
+        raise AssertionError(f"{op} of one number")
+    return _intern((op, *map(id, args), value), op, args, value, False, row.width(widths, value))
 
 
 def const(value: float | bool) -> Expr:
@@ -117,9 +140,23 @@ def vector(numbers: Iterable[float]) -> Expr:
     return _intern(("vector", bits), "vector", (), values, False)
 
 
-def var(name: str) -> Expr:
-    """An input or a parameter."""
-    return _intern(("var", name), "var", (), name, False)
+def var(name: str, width: Width = None) -> Expr:
+    """An input or a parameter: one number, or a row of this length."""
+    return _intern(("var", name, width), "var", (), name, False, width)
+
+
+def as_row(node: Expr, width: Width) -> Expr:
+    """The row of this length, of a row or of one number for all of it."""
+    if width is None or node.width is not None:
+        return node
+    return make("fill", node, value=width)
+
+
+def carried(node: Expr) -> tuple[Length, int, Length]:
+    """Start, step and size of a slice, or of what puts one back."""
+    value: Any = node.value
+    start, step, size = value
+    return start, step, size
 
 
 def lift(value: Operand) -> Expr:
@@ -168,8 +205,13 @@ def transform(roots: Iterable[Expr], visit: Callable[[Expr, tuple[Expr, ...]], E
 
 
 def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
-    """The same operation on other arguments."""
-    return node if not node.args else make(node.op, *args, value=node.value)
+    """The same operation on other arguments. A row that has become one number is filled with it."""
+    if not node.args:
+        return node
+    if node.op in ROWS and node.op != "fill":
+        pairs = zip(args, node.args, strict=True)
+        args = tuple(as_row(arg, before.width) for arg, before in pairs)
+    return make(node.op, *args, value=node.value)
 
 
 def substitute(root: Expr, values: Mapping[str, Expr]) -> Expr:
@@ -235,6 +277,9 @@ def evaluate_all(
                 results[node] = np.vectorize(node.value, otypes=[np.float64])(*args)  # type: ignore[arg-type]
             elif node.op == "given":
                 results[node] = args[0]
+            elif node.op in ROWS:
+                carried = carried_at(node.value, values.get(LENGTH, 0))
+                results[node] = ROWS[node.op].numpy(*args, *carried)
             else:
                 results[node] = OPS[node.op].numpy(*args)
             if after is not None and node.args and node.op != "given":
@@ -312,6 +357,14 @@ def _show_node(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
         return f"[{', '.join(shown)}]", 10
     if node.op == "gather":
         return f"{at(0, 10)}[{at(1, 0)}]", 10
+    if node.op in {"length", "position"}:
+        return f"{'len' if node.op == 'length' else 'range'}({node.value})", 10
+    if node.op == "slice":
+        start, step, size = carried(node)
+        stop = start + size * step - (step - 1)
+        last = f":{step}" if step != 1 else ""
+        single = f"{start}" if node.width is None else f"{start}:{stop}{last}"
+        return f"{at(0, 10)}[{single}]", 10
     if node.op in _INFIX:
         sign, rank = _INFIX[node.op]
         left = rank + (node.op in {"pow", "lt", "le", "eq"})

@@ -18,9 +18,12 @@ import numpy as np
 
 from actgrad.common.locks import Lock
 from actgrad.errors import NoDerivativeError
+from actgrad.language import adjoint
 from actgrad.language.derive import derive
 from actgrad.language.expression import (
+    LENGTH,
     Expr,
+    as_row,
     const,
     evaluate,
     make,
@@ -35,6 +38,8 @@ from actgrad.language.expression import (
     vector,
     walk,
 )
+from actgrad.language.length import Length, N
+from actgrad.language.of_rows import OfRows, reverse_only
 from actgrad.language.rewrite import rewrite
 
 Kind = Literal["exact", "derivative", "surrogate", "gradient"]
@@ -58,13 +63,20 @@ class _MadeOnce(type):
             made.gradient,
             made.vectors,
             made.tables,
+            made.axis,
+            made.rows,
         )
         with _one_at_a_time:
             program = _programs.setdefault(content, made)
             if program is made:
                 open_ = tuple((name, 0.0) for name, _ in made.parameters)
                 alike = repr(open_) == repr(made.parameters) and not made.fixed
-                structure = None if alike else replace(made, parameters=open_, fixed=())
+                axis = None if made.axis is None else -1
+                structure = (
+                    None
+                    if alike and made.axis == axis
+                    else replace(made, parameters=open_, fixed=(), axis=axis)
+                )
                 # Not a cached property: torch.compile follows this attribute, and no lock.
                 object.__setattr__(made, "_structure", structure)
             return program
@@ -92,7 +104,7 @@ def is_lookup(node: Expr) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Program(metaclass=_MadeOnce):
+class Program(OfRows, metaclass=_MadeOnce):
     name: str
     inputs: tuple[str, ...]
     parameters: tuple[tuple[str, Value], ...]
@@ -105,6 +117,11 @@ class Program(metaclass=_MadeOnce):
     """The parameters that are vectors, each with the names of its entries, which stand in `parameters`."""
     tables: tuple[str, ...] = ()
     """The parameters that are vectors read at a computed index, and stay whole: see `opened`."""
+    axis: int | None = None
+    """The axis of a tensor along which its rows lie; None where it is elementwise. Kernels have it last."""
+    rows: tuple[tuple[str, Length], ...] = ()
+    """The inputs that are rows, and the parameters that have a number for each place in one, with their
+    lengths. Every other argument is one number, or one for each row."""
     _structure: ClassVar[Program | None] = None
 
     @property
@@ -307,10 +324,12 @@ class Program(metaclass=_MadeOnce):
     def partial(self, name: str) -> Program:
         """The derivative in force by one input or parameter, as a program of the same arguments."""
         if name in self.reverse_only:
+            raise reverse_only(self.name)
+        if self.axis is not None:
             raise NoDerivativeError(
-                f"{self.name!r} was given a `gradient=` rule, which defines reverse mode only: "
-                f"it has no derivative, no forward mode and no formula to show.\n"
-                f"  Give `derivative=` or `surrogate=` to have them."
+                f"{self.name!r} is a function of a row (axis={self.axis}), whose derivative is a matrix\n"
+                f"  Ask the framework for a gradient or a jacobian: torch.func.jacrev, jax.jacobian, "
+                f"tf.GradientTape."
             )
         if name not in self.differentiable:
             raise NoDerivativeError(
@@ -330,7 +349,11 @@ class Program(metaclass=_MadeOnce):
     def evaluate(self, *inputs: Any, **parameters: Any) -> Any:
         """The value in NumPy float64."""
         values = {name: np.asarray(value) for name, value in self.parameters} | parameters
-        return evaluate(self.value, dict(zip(self.inputs, inputs, strict=True)) | values)
+        given = dict(zip(self.inputs, inputs, strict=True))
+        if self.axis is not None:
+            n = max(np.shape(given[name])[-1] for name, width in self.rows if width == N)
+            given[LENGTH] = n
+        return evaluate(self.value, given | values)
 
     def __str__(self) -> str:
         return show(self.value)
@@ -376,7 +399,10 @@ def _bound(program: Program, kept: frozenset[str]) -> Program:
     }
     if not values:
         return program
-    value, *gradient = rewrite(*(substitute(root, values) for root in program.expressions))
+    new = rewrite(*(substitute(root, values) for root in program.expressions))
+    value, *gradient = (
+        as_row(root, before.width) for root, before in zip(new, program.expressions, strict=True)
+    )
     pairs = zip(program.reverse_only, gradient, strict=True)
     return replace(
         program,
@@ -393,15 +419,23 @@ def _bound(program: Program, kept: frozenset[str]) -> Program:
 @_kept
 def _vjp(program: Program, name: str) -> Program:
     upstream = program.upstream
+    above = var(upstream, program.value.width)
     if name in program.reverse_only:
         value = program.gradient[program.reverse_only.index(name)]
+    elif program.axis is not None:
+        value = adjoint.adjoint(program.value, above, program.variable(name))
     else:
         value = make("mul", var(upstream), program.partial(name).value)
     return replace(
         program,
         name=f"{program.name}_gradient" + ("" if len(program.arguments) == 1 else f"_{name}"),
         inputs=(*program.inputs, upstream),
-        value=rewrite(value)[0],
+        value=value if program.axis is not None else rewrite(value)[0],
         kind="exact",
         gradient=(),
+        rows=(*program.rows, *_row(upstream, above)),
     )
+
+
+def _row(name: str, variable: Expr) -> tuple[tuple[str, Length], ...]:
+    return () if variable.width is None else ((name, variable.width),)

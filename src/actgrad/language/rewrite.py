@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from actgrad.language.expression import Expr, const, is_const, make, transform
+from actgrad.language.expression import Expr, const, is_const, make, rebuild, transform
 from actgrad.language.ops import OPS
+from actgrad.language.rows import ROWS
 
 Rule = Callable[..., Expr | None]
 
@@ -39,8 +40,8 @@ def as_written() -> Iterator[None]:
 
 def build(op: str, *args: Expr, like: Expr | None = None) -> Expr:
     """`make`, simplified. `like` is the node being rebuilt."""
-    if not args and like is not None:
-        return like
+    if like is not None and (not args or op in ROWS):
+        return rebuild(like, args)
     if op not in {"given", "host"} and all(arg.op == "const" for arg in args):
         return _fold(op, args)
     rule = _RULES.get(op)

@@ -20,11 +20,14 @@ import numpy as np
 
 from actgrad.common.text import finite_json
 from actgrad.errors import HostError, ProgramError
+from actgrad.language import row_storage
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import Expr, const, make, var, variables, vector, walk
+from actgrad.language.length import MOST, N, read_length
 from actgrad.language.limits import excess
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program, Value
+from actgrad.language.rows import ROWS
 
 VERSION = 2
 """The newest version of the format. A program is written in the oldest version that can hold it, so
@@ -57,6 +60,8 @@ def to_json(program: Program) -> str:
         "value": index[program.value],
         "gradient": [index[node] for node in program.gradient],
     }
+    if program.axis is not None:
+        head["axis"] = program.axis
     if program.vectors:
         head["vectors"] = {name: list(entries) for name, entries in program.vectors}
     if program.tables:
@@ -68,10 +73,10 @@ def to_json(program: Program) -> str:
 
 
 def _version(program: Program) -> int:
-    """2 where a `gradient=` rule names parameters, a parameter or a constant is a vector, or a special
-    function is used, else 1."""
+    """2 for a function of a row, where a `gradient=` rule names parameters, a parameter or a constant is a
+    vector, or a special function is used, else 1."""
     newer = any(node.op in _SINCE_2 for node in walk(*program.expressions))
-    newer = newer or bool(program.vectors or program.tables)
+    newer = newer or bool(program.vectors or program.tables) or program.axis is not None
     return 2 if newer or len(program.gradient) > len(program.inputs) else 1
 
 
@@ -79,6 +84,10 @@ _SINCE_2 = {"vector", "gather", *DECOMPOSITIONS}
 
 
 def _row(node: Expr, index: dict[Expr, int]) -> list[Any]:
+    if node.op in ROWS:
+        return [node.op, *row_storage.written(node.value), *(index[arg] for arg in node.args)]
+    if node.op == "var" and node.width is not None:
+        return [node.op, node.value, node.width.written]
     if not node.args:
         return [node.op, finite_json(node.value)]
     return [node.op, *(index[arg] for arg in node.args)]
@@ -132,6 +141,10 @@ class _Loader:
             )
         vectors = self._vectors(data.get("vectors", {}), dict(parameters), names)
         self.tables = self._tables(data.get("tables", []), dict(parameters))
+        axis = data.get("axis")
+        if axis is not None and (type(axis) is not int or abs(axis) > 100):
+            self.fail('"axis"', f"expected a whole number, and got {_brief(axis)}")
+        self.rows = axis is not None
         program = Program(
             data["name"],
             inputs,
@@ -142,6 +155,8 @@ class _Loader:
             fixed,
             vectors,
             self.tables,
+            axis,
+            tuple((name, N) for name in inputs) if self.rows else (),
         )
         known = {*program.arguments, *self.tables}
         known |= {program.upstream} if data["gradient"] else set()
@@ -164,10 +179,27 @@ class _Loader:
             self.fail('"value"', "it is a truth value or a vector, not a number")
         self._check_shapes([(n, v) for n, v in parameters if n not in self.tables])
         program = replace(program, value=value, gradient=gradient)
+        if self.rows:
+            self._check_rows(program)
         too_large = excess(program)
         if too_large:
             self.fail('"nodes"', too_large)
         return program
+
+    def _check_rows(self, program: Program) -> None:
+        """That every variable has the length that it must have, and some rows fit."""
+        if any(isinstance(value, tuple) for _, value in program.parameters):
+            self.fail('"parameters"', "an array, in a function of a row")
+        widths = {name: program.variable(name).width for name in program.arguments}
+        widths[program.upstream] = program.value.width
+        for node in walk(*program.expressions):
+            if node.op == "var" and node.width != widths[str(node.value)]:
+                self.fail('"nodes"', f"{node.value!r} is as long as {node.width or 'one number'}")
+        for name, root in zip(program.reverse_only, program.gradient, strict=True):
+            if root.width != widths[name]:
+                self.fail('"gradient"', f"the one by {name!r} is not as long as it")
+        if all(map(program.misfit, range(1, MOST))):
+            self.fail('"nodes"', f"no row of up to {MOST - 1} numbers fits")
 
     def _parse(self, text: str | bytes) -> Any:
         def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -209,7 +241,7 @@ class _Loader:
                 '"actgrad"',
                 f"version {version} is newer than {VERSION}, the newest known here; upgrade",
             )
-        if set(data) - ({"vectors", "tables"} if version > 1 else set()) != _KEYS:
+        if set(data) - ({"vectors", "tables", "axis"} if version > 1 else set()) != _KEYS:
             missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)
             self.fail("top level", f"missing keys {missing}, unknown keys {_brief(unknown)}")
         name = data["name"]
@@ -334,6 +366,10 @@ class _Loader:
         if not isinstance(row, list) or not row or not isinstance(row[0], str):
             self.fail(where, f"expected [operation, arguments...], and got {_brief(row)}")
         op, args = row[0], row[1:]
+        if op == "var" and self.rows and len(args) == 2 and args[0] in names:
+            return self._row_variable(where, args)
+        if op in ROWS and self.rows:
+            return self._row(where, op, args, nodes)
         if op == "var":
             if len(args) != 1 or not isinstance(args[0], str) or args[0] not in names:
                 self.fail(where, f"no input or parameter is called {_brief(args)}")
@@ -363,6 +399,20 @@ class _Loader:
                 kind = "truth value" if expected else "number"
                 self.fail(where, f"argument {i} of {op} must be a {kind}")
         return make(op, *parts)
+
+    def _row(self, where: str, op: str, args: list[Any], nodes: list[Expr]) -> Expr:
+        """An operation on a row, with what it carries before its arguments."""
+        try:
+            carried, args = row_storage.carried(op, args)
+            return row_storage.made(op, [self._reference(where, at, nodes) for at in args], carried)
+        except ValueError as error:
+            self.fail(where, str(error))
+
+    def _row_variable(self, where: str, args: list[Any]) -> Expr:
+        try:
+            return var(args[0], read_length(args[1]))
+        except ValueError as error:
+            self.fail(where, f"{_brief(args[1])}: {error}")
 
     def _reference(self, where: str, at: Any, nodes: list[Expr]) -> Expr:
         if type(at) is not int or not 0 <= at < len(nodes):

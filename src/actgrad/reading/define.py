@@ -8,14 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from actgrad.errors import (
+    DefinitionError,
     DerivativeMismatchWarning,
     SurrogateWarning,
     TraceError,
     ZeroDerivativeWarning,
 )
 from actgrad.language.derive import derive
-from actgrad.language.expression import variables, walk
+from actgrad.language.expression import is_const, variables, walk
+from actgrad.language.length import N
 from actgrad.language.program import Kind, Program
 from actgrad.reading import claims, custom, objects, randomness, witness
 from actgrad.reading.function import on_host, read
@@ -45,24 +49,35 @@ def define(
     kind: Kind = "exact",
     name: str | None = None,
     host: bool = False,
+    axis: int | None = None,
 ) -> Program:
-    """Read a function and its rule into a program, and measure whether they are what they claim."""
+    """Read a function and its rule into a program, and measure whether they are what they claim.
+
+    With `axis` it is a function of a row, the numbers along that axis.
+    """
     with randomness.watched():
-        program = _read(function, rule, kind, name, host)
+        program = _read(function, rule, kind, name, host, axis)
     _check_derivatives(program, rule is not None)
     return program
 
 
 def _read(
-    function: Callable[..., Any], rule: Rule, kind: Kind, name: str | None, host: bool
+    function: Callable[..., Any],
+    rule: Rule,
+    kind: Kind,
+    name: str | None,
+    host: bool,
+    axis: int | None,
 ) -> Program:
     function = objects.adapted(unwrap(function))
     own = signature(function, name)
+    if axis is not None:
+        own = _of_rows(own, axis, host)
     pinned = frozenset(n for n, default in own.defaults.items() if not is_number(default))
     tables: frozenset[str] = frozenset()
     while True:
         try:
-            program = _read_function(function, own, pinned, host, rule is None, tables)
+            program = _read_function(function, own, pinned, host, rule is None, tables, axis)
             if rule is None:
                 program = _with_kind(program)
             else:
@@ -90,7 +105,9 @@ def _read(
 
 def _with_kind(program: Program) -> Program:
     """A surrogate, where the function's own code declares a derivative that is not its slope."""
-    if program.on_host or not any(node.op == "given" for node in walk(program.value)):
+    if program.axis is not None or program.on_host:
+        return program
+    if not any(node.op == "given" for node in walk(program.value)):
         return program
     exact = program.exact()
     for name in program.inputs:
@@ -107,6 +124,7 @@ def _read_function(
     host: bool,
     slopes: bool,
     tables: frozenset[str],
+    axis: int | None,
 ) -> Program:
     """Read the function, and compare the reading with its own run, with its slopes too if asked."""
     if host:
@@ -135,6 +153,8 @@ def _read_function(
         fixed=fixed,
         vectors=tuple(vectors.items()),
         tables=tuple(n for n in values if n in reading.tables),
+        axis=axis,
+        rows=tuple((n, N) for n in own.rows),
     )
 
 
@@ -159,8 +179,42 @@ def _refuse_several(function: Callable[..., Any], own: Signature, reading: Readi
         )
 
 
+def _of_rows(own: Signature, axis: int, host: bool) -> Signature:
+    """The signature of a function of a row. Raises `DefinitionError` for what has none."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise DefinitionError(
+            f"axis={axis!r}\n  It is one whole number: the axis along which the rows lie, -1 for the last."
+        )
+    if host:
+        raise DefinitionError(
+            f"{own.name!r} has axis= and host=True\n"
+            f"  On the host functions of numbers run, one at a time: leave out one of the two."
+        )
+    arrays = [n for n, v in own.defaults.items() if is_number(v) and np.ndim(v)]
+    if arrays or "axis" in {*own.inputs, *own.defaults}:
+        raise DefinitionError(
+            f"the parameter {(arrays or ['axis'])[0]!r} of {own.name!r}, a function of a row, "
+            + (
+                "is an array"
+                if arrays
+                else "has the name of the argument that says where the rows lie"
+            )
+            + "\n  A parameter is a number here; `.module(gain=trainable(per_channel=True))` learns one for "
+            "each place in the row."
+        )
+    return replace(own, rows=dict.fromkeys(own.inputs, N))
+
+
 def _check_derivatives(program: Program, has_rule: bool) -> None:
     if program.on_host or program.gradient:
+        return
+    if program.axis is not None:
+        if all(map(_has_no_gradient, [program] * len(program.inputs), program.inputs)):
+            _warn(
+                f"the derivative of {program.name!r} is zero almost everywhere, so nothing before it can "
+                f"learn\n  Give a `surrogate=`, a function of the row such as a softmax.",
+                ZeroDerivativeWarning,
+            )
         return
     if program.kind == "derivative":
         for name in program.arguments:
@@ -185,9 +239,17 @@ def _check_derivatives(program: Program, has_rule: bool) -> None:
             _warn(f"the surrogate of {program.name!r} is not finite at {at:.6g}", SurrogateWarning)
 
 
+def _has_no_gradient(program: Program, name: str) -> bool:
+    """Of a row."""
+    root = program.vjp(name).value
+    root = root.args[0] if root.op == "fill" else root
+    return is_const(root, 0.0) or is_const(root, -0.0)
+
+
 def check_trainable(program: Program, name: str) -> None:
     """Warn if a parameter cannot be learnt, as the derivative in force by it is zero everywhere."""
-    if not claims.is_zero_by(program, name):
+    no_slope = claims.is_zero_by if program.axis is None else _has_no_gradient
+    if not no_slope(program, name):
         return
     kind = "surrogate" if program.kind in ("exact", "derivative") else program.kind
     inputs = program.inputs + (program.upstream,) * (kind == "gradient")

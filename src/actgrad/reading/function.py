@@ -30,7 +30,8 @@ def read(
     `vectors` has names for the entries of parameters that may be read entry by entry; with `whole`, one
     that cannot be is read as one number, which an array of them may broadcast. `tables` are read whole.
     """
-    arguments: dict[str, Any] = dict(zip(own.inputs, map(var, inputs), strict=True))
+    variables = [var(name, own.rows.get(name)) for name in inputs]
+    arguments: dict[str, Any] = dict(zip(own.inputs, variables, strict=True))
     for name, default in own.defaults.items():
         arguments[name] = var(name) if is_number(default) and name not in pinned else default
 

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from actgrad.errors import DefinitionError
-from actgrad.language.expression import substitute
+from actgrad.language.expression import as_row, substitute
+from actgrad.language.length import ONE, N
 from actgrad.language.program import Program
 from actgrad.reading.lookups import entry_at
-from actgrad.reading.symbol import Symbol, number
+from actgrad.reading.outputs import length_of
+from actgrad.reading.reader import reader
+from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.sizes import kept
+from actgrad.reading.symbol import Symbol, made, number
 
 
 def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Symbol:
@@ -21,10 +26,30 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
         )
     given = list(zip(program.inputs, inputs, strict=True))
     settings = {**dict(program.parameters), **program.spread(parameters)}
+    settings.pop("axis", None)
     tables = {name: settings.pop(name) for name in program.tables}
     values = {n: number(x).expr for n, x in [*settings.items(), *given]}
+    if program.axis is not None:
+        return _of_row(program, given, values)
     for lookup in program.lookups:
         known = lookup.index.settings
         index = call(lookup.index, inputs, {n: v for n, v in parameters.items() if n in known})
         values[lookup.name] = number(entry_at(tables[lookup.table], index)).expr
-    return Symbol(substitute(program.opened.value, values))
+    value = substitute(program.opened.value, values)
+    if reader().rows:
+        return made(value, *(number(x) for _, x in given))
+    return Symbol(value)
+
+
+def _of_row(program: Program, given: list[tuple[str, Any]], values: dict[str, Any]) -> Symbol:
+    if not reader().rows:
+        mixes(program.name)
+    for name, x in given:
+        if number(x).form not in (None, ONE, N):
+            refuse(
+                f"{program.name!r} of a part of the row",
+                "Apply it to the whole row, or write out what it does.",
+            )
+        values[name] = as_row(values[name], N)
+    value = substitute(program.value, values)
+    return kept(value, length_of(value))

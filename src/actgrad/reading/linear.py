@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from actgrad.language.expression import Expr, evaluate, is_const, variables, walk
+from actgrad.language.rows import ROWS
 
 
 def is_linear(root: Expr, name: str) -> bool:
@@ -47,6 +48,8 @@ _SCALES = (-1e6, -37.5, -2.0, -0.75, -1e-3, 1e-6, 0.3, 1.7, 12.0, 4e3, 1e8)
 
 def measures_linear(root: Expr, unit: Expr, name: str) -> bool:
     """Whether an expression is, at many points, a variable times `unit`."""
+    if any(node.op in ROWS for node in walk(root)):
+        return False
     steps = np.arange(1, 41)
     points = np.concatenate([0.137 * steps * (1 + 0.0137 * steps), -0.131 * steps, [1e-4, 31.7]])
     names = sorted(variables(root) - {name})

@@ -24,6 +24,9 @@ from actgrad.reading import (
     meanings,
     quantizers,
     roundings,
+    row_numbers,
+    row_parts,
+    rows,
     shipped,
     special,
     stacks,
@@ -72,6 +75,7 @@ def method(name: str) -> Meaning | None:
         signature, text = entry
         meant = _named(text, f".{name}")
         bound = meant if signature is None else bind(f".{name}", None, meant, _with_self(signature))
+        bound = rows.over_row(f".{name}", name if text == "mixing" else text, bound)
         return in_place(bound, name) if name.endswith("_") and not name.startswith("__") else bound
     if name.endswith("_") and not name.endswith("__"):
         base = method(name[:-1])
@@ -143,7 +147,7 @@ def _parse(text: str) -> dict[str, tuple[str | None, str]]:
 
 _MEANINGS = (
     meanings, formulas, roundings, shipped, special, distributions, quantizers, stacks,
-    lookups, casts, flow, arrays,
+    lookups, casts, flow, arrays, row_parts, row_numbers,
 )  # fmt: skip
 
 
@@ -188,6 +192,8 @@ def _entry(path: str, original: Any, text: str, signature: str | None, root: str
     if isinstance(meant, type):
         return meant
     bound = meant if text == "mixing" else bind(path, original, meant, signature)
+    short = path.rpartition(".")[2]
+    bound = rows.over_row(path, short if text == "mixing" else text, bound)
     if path.endswith("_") and root == "torch":
         bound = in_place(bound, path)
     return bound if text in _ALWAYS else _for_symbols(original, bound, root)

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from actgrad.errors import TraceError
-from actgrad.language.expression import Expr
+from actgrad.language.expression import Expr, as_row
+from actgrad.language.length import ONE, Length
 from actgrad.reading.refusal import definition
-from actgrad.reading.symbol import Symbol, number
+from actgrad.reading.symbol import Symbol, number, of_row
 
 Form = Literal["number", "tuple"] | tuple[str, ...]
 """What a function returns: one number, a tuple of them, or a dict with these names (sorted)."""
@@ -32,6 +33,11 @@ def _named_numbers(result: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
             yield str(name), item
 
 
+def length_of(root: Expr) -> Length | None:
+    """How long a returned row is; a row of one number is no number."""
+    return ONE if root.op == "fill" and root.value == ONE else root.width
+
+
 def outputs_of(result: Any, copy: Any) -> tuple[tuple[Expr, ...], Form]:
     form: Form = "number"
     parts: tuple[Any, ...] = (result,)
@@ -49,7 +55,8 @@ def outputs_of(result: Any, copy: Any) -> tuple[tuple[Expr, ...], Form]:
                 f"the result is not a number: {shown}\n{definition(copy)}\n"
                 f"  Every path must return one number (or one per gradient)."
             )
-    return tuple(number(p[()] if isinstance(p, np.ndarray) else p).expr for p in parts), form
+    symbols = [number(p[()] if isinstance(p, np.ndarray) else p) for p in parts]
+    return tuple(as_row(s.expr, s.form) if of_row(s) else s.expr for s in symbols), form
 
 
 def _is_number(value: Any) -> bool:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
-from actgrad.language.expression import Expr, const, make, var, walk
+from actgrad.language.expression import Expr, as_row, const, make, var, walk
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading.facts import Facts
 from actgrad.reading.objects import WeightError
-from actgrad.reading.outputs import Form, described, outputs_of
+from actgrad.reading.outputs import Form, described, length_of, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
 from actgrad.reading.reader import reading
 from actgrad.reading.refusal import HOST, definition, name_of
@@ -102,7 +102,8 @@ def trace(
                 raise
             entries, wholes = {}, set()
             continue
-        outputs = list(rewrite(*outputs))
+        lengths = map(length_of, outputs)
+        outputs = [as_row(new, n) for new, n in zip(rewrite(*outputs), lengths, strict=True)]
         never = wholes - _computed(outputs) - set(vectors) if whole else set()
         if never:  # a long list of constants
             fixed |= never
@@ -152,8 +153,9 @@ def _explore(
     facts = Facts()
     form: Form | None = None
     first: tuple[Path, tuple[Expr, ...] | None] | None = None
+    rows = any(isinstance(arg, Expr) and arg.width is not None for arg in arguments.values())
     while True:
-        run = Run(prefix, parameters, entries, budget, facts, paths)
+        run = Run(prefix, parameters, entries, budget, facts, paths, rows)
         outputs, returned = _run(copy, call, arguments, run)
         _refuse_changes(environment, copy)
         if len(run.path) < len(prefix):
@@ -164,7 +166,7 @@ def _explore(
             )
         paths += 1
         if first is None:
-            again = Run(list(run.path), parameters, entries, budget, facts)
+            again = Run(list(run.path), parameters, entries, budget, facts, rows=rows)
             repeated, _ = _run(copy, call, arguments, again)
             _refuse_changes(environment, copy)
             first = run.path, repeated
@@ -217,6 +219,7 @@ def _join(
     condition: Expr, yes: tuple[Expr, ...] | None, no: tuple[Expr, ...] | None, copy: Any
 ) -> tuple[Expr, ...] | None:
     """Select between two paths; one that raised gives nan."""
+    nan: tuple[Expr, ...] = ()
     if yes is None or no is None:
         if yes is no:
             return None
@@ -227,7 +230,22 @@ def _join(
             f"{name_of(copy)!r} returns {len(yes)} numbers on one path and {len(no)} on another\n"
             f"{definition(copy)}\n  Return the same number of values on every path."
         )
-    return tuple(build("select", condition, a, b) for a, b in zip(yes, no, strict=True))
+    pairs = list(zip(yes, no, strict=True))
+    lengths = [length_of(b if yes is nan else a) for a, b in pairs]
+    for a, b in pairs:
+        if nan not in (yes, no) and length_of(a) != length_of(b):
+            shown = " and ".join(str(length_of(each) or "one number") for each in (a, b))
+            raise TraceError(
+                f"{name_of(copy)!r} returns rows of different lengths on two paths: {shown}\n"
+                f"{definition(copy)}\n  Return a row of the same length on every path."
+            )
+    joined = [build("select", condition, a, b) for a, b in pairs]
+    return tuple(map(as_row, joined, lengths))
+
+
+def _form(arg: Expr, name: str, run: Run) -> Any:
+    """A row's length; None for one number beside rows, and for a parameter."""
+    return arg.width if run.rows else None if name in run.parameters else ()
 
 
 def _run(
@@ -237,9 +255,7 @@ def _run(
     run: Run,
 ) -> tuple[tuple[Expr, ...] | None, Form]:
     values = {
-        name: Symbol(arg, None if name in run.parameters else (), writable=False)
-        if isinstance(arg, Expr)
-        else arg
+        name: Symbol(arg, _form(arg, name, run), writable=False) if isinstance(arg, Expr) else arg
         for name, arg in arguments.items()
     }
     with reading(run), np.errstate(all="ignore"):  # of the NumPy calls in it

@@ -7,11 +7,11 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from actgrad.reading import meanings, names
+from actgrad.reading import meanings, names, row_numbers
 from actgrad.reading.impure import IMPURE_BUILTINS, impure
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, is_symbolic
+from actgrad.reading.symbol import Symbol, is_symbolic, of_row
 
 
 def _symbolic_range(*bounds: Any) -> Iterator[Any] | range:
@@ -50,6 +50,20 @@ def _symbolic_pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
         return meanings.power(base, exponent)
 
 
+def _symbolic_len(values: Any) -> Any:
+    return row_numbers.length_of(values)
+
+
+def _symbolic_sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> Any:
+    if of_row(values) and key is None:
+        return row_numbers.ascending(values, descending=reverse)
+    return sorted(values, key=key, reverse=reverse)
+
+
+def _symbolic_reversed(values: Any) -> Any:
+    return row_numbers.flip(values) if of_row(values) else reversed(values)
+
+
 @functools.cache
 def symbolic_builtins() -> dict[str, Any]:
     changed: dict[str, Any] = {
@@ -58,5 +72,6 @@ def symbolic_builtins() -> dict[str, Any]:
     }
     changed.update({kind.__name__: stand_in for kind, stand_in in names.KINDS.items()})
     changed.update(range=_symbolic_range, type=_symbolic_type, pow=_symbolic_pow)
+    changed.update(len=_symbolic_len, sorted=_symbolic_sorted, reversed=_symbolic_reversed)
     changed.update({name: impure(name) for name in IMPURE_BUILTINS})
     return vars(builtins) | changed

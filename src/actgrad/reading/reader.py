@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
 from actgrad.errors import ImpureError, TraceError
-from actgrad.language.expression import Expr
+from actgrad.language.expression import Expr, const, make, walk
+from actgrad.language.program import is_lookup
 from actgrad.reading.mixing import COMPLEX, DRAW, MIXING, MIXING_MODULES
 from actgrad.reading.refusal import HOST, draws_random, makes_complex, mixes, user_line
 
 
 class Reader(Protocol):
+    rows: bool
+    """Whether a function of a row is read."""
+
     def decide(self, condition: Expr) -> bool: ...
     def index(self, value: Expr) -> int: ...
     def settle(self, value: Expr) -> None: ...
@@ -47,6 +51,16 @@ def set_detached(detached: bool) -> bool:
 
 def is_detached() -> bool:
     return getattr(_active, "detached", False)
+
+
+def detached(expr: Expr) -> Expr:
+    """The expression with the derivative 0."""
+    lookups = [node for node in walk(expr) if is_lookup(node)]
+    read = {node.args[0] for node in lookups}
+    leaves = [node for node in walk(expr) if node.op == "var" and node not in read]
+    moving = [*sorted(leaves, key=lambda leaf: str(leaf.value)), *lookups]
+    pairs = [part for each in moving for part in (each, const(0.0))]
+    return make("given", expr, *pairs) if pairs else expr
 
 
 def reader() -> Reader:

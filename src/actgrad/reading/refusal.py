@@ -26,7 +26,8 @@ def mixes(name: str) -> NoReturn:
     refuse(
         f"`{name}` mixes the elements of a row, and an elementwise activation computes each element "
         f"from that element alone",
-        "Take the other numbers as inputs or parameters of their own, as in `def f(x, total): ...`.",
+        "Make it a function of the row: `activation(..., axis=-1)`. Or take the other numbers as inputs or "
+        "parameters of their own, as in `def f(x, total): ...`.",
         MixingError,
     )
 

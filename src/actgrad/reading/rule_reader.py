@@ -7,7 +7,7 @@ of inputs and parameters to these. A function may return one number, a tuple of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 from actgrad.common.text import did_you_mean
 from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
 from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, const, make, substitute, var
+from actgrad.language.expression import Expr, as_row, const, make, substitute, var
+from actgrad.language.length import Length
 from actgrad.language.program import Kind, Program, Value
 from actgrad.reading import randomness, witness
 from actgrad.reading.function import on_host, read
@@ -33,6 +34,21 @@ from actgrad.reading.wrappers import unwrap
 
 Rule = Any
 """A derivative, in one of the forms above."""
+
+
+def parts(rule: Rule) -> Iterable[Any]:
+    """The functions of which a rule is made."""
+    return rule.values() if isinstance(rule, dict) else rule if isinstance(rule, tuple) else (rule,)
+
+
+def as_rule(rule: Rule) -> Rule:
+    """With programs in the place of activations."""
+    if isinstance(rule, tuple):
+        return tuple(map(as_rule, rule))
+    if isinstance(rule, dict):
+        return {name: as_rule(part) for name, part in rule.items()}
+    program = getattr(rule, "program", None)
+    return program if isinstance(program, Program) else rule
 
 
 class Pinned(Exception):
@@ -64,7 +80,8 @@ def with_rule(
     parameters = dict(program.parameters)
     inputs = (*program.inputs, program.upstream) if kind == "gradient" else program.inputs
     reader = _RuleReader(program, parameters, inputs, host, pinned, shared)
-    declared = reader.read(rule)
+    stand_in = reader.stand_in(rule, kind) if program.axis is not None else None
+    declared = reader.read(rule) if stand_in is None else {}
     fixed = program.fixed + tuple(reader.fixed.items())
     program = replace(
         program,
@@ -73,13 +90,16 @@ def with_rule(
         vectors=tuple(reader.vectors.items()),
         tables=(*program.tables, *reader.tables),
     )
+    if stand_in is not None:
+        return replace(program, kind=kind, value=make("given", program.value, stand_in, const(1.0)))
     named = [name for name in program.arguments if name in declared or name in program.inputs]
     if kind == "gradient":
         # Parameters have a gradient of their own only where the rule names one of them.
         names = program.inputs if len(named) == len(program.inputs) else program.arguments
         exact = [n for n in names if n not in declared]
-        declared |= {n: make("mul", var(program.upstream), _exact(program, n)) for n in exact}
-        return replace(program, kind=kind, gradient=tuple(declared[n] for n in names))
+        declared |= {n: _exact_gradient(program, n) for n in exact}
+        gradient = tuple(_as_long(program, declared[n], n) for n in names)
+        return replace(program, kind=kind, gradient=gradient)
     # On the host the derivative by a parameter is not known, unless the rule says it.
     names = tuple(named) if host else program.arguments
     pairs = [
@@ -93,6 +113,24 @@ def with_rule(
     for lookup in program.lookups:  # by what is read of a table, the derivative is the exact one
         pairs += [lookup.node, derive(program.value, lookup.node)]
     return replace(program, kind=kind, value=make("given", program.value, *pairs))
+
+
+def _exact_gradient(program: Program, name: str) -> Expr:
+    if program.axis is not None:
+        return program.vjp(name).value
+    return make("mul", var(program.upstream), _exact(program, name))
+
+
+def _as_long(program: Program, root: Expr, name: str) -> Expr:
+    """The gradient by an argument, as long as that is."""
+    width = program.variable(name).width
+    if root.width is not None and (width is None or not root.width.agrees_with(width)):
+        raise DefinitionError(
+            f"the gradient of {program.name!r} by {name!r} is a row of the length {root.width}, and {name!r} "
+            f"is {'one number' if width is None else f'one of the length {width}'}\n"
+            f"  Sum it, or bring it to that length."
+        )
+    return as_row(root, width)
 
 
 def _exact(program: Program, name: str) -> Expr:
@@ -134,6 +172,40 @@ class _RuleReader:
             vectors=tuple(self.vectors.items()),
         )
         return list(program.settings)
+
+    def _variable(self, name: str) -> Expr:
+        return var(name, self._rows.get(name))
+
+    @property
+    def _rows(self) -> dict[str, Length | None]:
+        if self.program.axis is None:
+            return {}
+        return {**dict(self.program.rows), self.program.upstream: self.program.value.width}
+
+    def stand_in(self, rule: Rule, kind: Kind) -> Expr | None:
+        """Of a function of a row: what is differentiated in its place; None for a `gradient=`."""
+        name = self.program.name
+        if kind == "gradient":
+            return None
+        if kind == "derivative":
+            raise DefinitionError(
+                f"`derivative=` of {name!r}, a function of a row, whose derivative is a matrix\n"
+                f"  Leave it out for the exact one; give `surrogate=` a function of the row that is "
+                f"differentiated in its place, or `gradient=lambda x, upstream: ...`."
+            )
+        found = self._one(rule) if callable(rule) or isinstance(rule, Program) else []
+        if isinstance(found, dict) or len(found) != 1:
+            raise DefinitionError(
+                f"the surrogate of {name!r}, a function of a row, must be one function of the row, which is "
+                f"differentiated in its place{_at(rule)}\n  For a gradient of your own give `gradient=`."
+            )
+        own, its = self.program.value.width, found[0].width
+        if its != own and (own is None or its is None or not own.agrees_with(its)):
+            shown = [str(width or "one number") for width in (own, its)]
+            raise DefinitionError(
+                f"the surrogate of {name!r} has the length {shown[1]}, and {name!r} has {shown[0]}{_at(rule)}"
+            )
+        return found[0]
 
     def read(self, rule: Rule) -> dict[str, Expr]:
         if isinstance(rule, dict):
@@ -253,7 +325,11 @@ class _RuleReader:
             if len(rule.inputs) != len(self.inputs):
                 self._wrong_inputs(rule.name, len(rule.inputs), rule)
             self._merge(dict(rule.parameters), rule.name)
-            names = dict(zip(rule.inputs, map(var, self.inputs), strict=True))
+            names = dict(zip(rule.inputs, map(self._variable, self.inputs), strict=True))
+            if rule.axis is not None and self.program.axis is None:
+                raise DefinitionError(
+                    f"{rule.name!r} is a function of a row, and {self.program.name!r} is not"
+                )
             return [substitute(rule.value, names)]
         if is_number(rule) and np.ndim(rule) == 0:
             return [const(float(rule))]
@@ -309,7 +385,11 @@ class _RuleReader:
             self._wrong_inputs(own.name, len(plain), rule)
         fixed = {n: v for n, v in pinned.items() if n in own.defaults}
         return Signature(
-            own.name, plain, {**own.defaults, **shared, **fixed}, own.keywords | set(shared)
+            own.name,
+            plain,
+            {**own.defaults, **shared, **fixed},
+            own.keywords | set(shared),
+            self._rows,
         )
 
     def _wrong_inputs(self, name: str, got: int, rule: Rule) -> None:

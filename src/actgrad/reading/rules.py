@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from actgrad.errors import TraceError
-from actgrad.language.expression import Expr, const, is_const, substitute, var, variables
+from actgrad.language.expression import Expr, as_row, const, is_const, substitute, var, variables
+from actgrad.language.length import ONE
 from actgrad.reading.linear import is_linear, measures_linear
 from actgrad.reading.reader import reader, reading
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, given, number
+from actgrad.reading.symbol import Symbol, given, number, of_row
 
 Parts = tuple[Any, list[Any], Callable[..., Any], Sequence[int]]
 """The outputs of a function, its inputs, the function of its gradients, and the outputs that have none."""
@@ -57,6 +58,11 @@ def _upstream() -> Iterator[str]:
         yield name
 
 
+def _of_form(name: str, like: Symbol) -> Expr:
+    """A variable that is as long as a row, where this is one."""
+    return var(name, like.form if of_row(like) and like.form != ONE else None)
+
+
 def _nonlinear(what: str) -> NoReturn:
     refuse(
         f"the custom gradient {what}, so it is not the upstream gradient times a derivative",
@@ -75,7 +81,7 @@ def _coefficient(result: Any, name: str) -> Any:
     root = symbol.expr
     if is_const(root, 0.0) or is_const(root, -0.0):
         return 0.0
-    unit = substitute(root, {name: const(1.0)})
+    unit = as_row(substitute(root, {name: const(1.0)}), root.width)
     if not is_linear(root, name) and not measures_linear(root, unit, name):
         _nonlinear("is not linear in the upstream gradient")
     return Symbol(unit, symbol.form, symbol.mask)
@@ -126,7 +132,7 @@ def declared(
                 output if output.form is not None else next(filter(_differentiable, inputs), output)
             )
             gradients = [Symbol(const(0.0), shape.form, shape.mask) for _ in parts]
-            gradients[i] = Symbol(var(upstream), shape.form, shape.mask)
+            gradients[i] = Symbol(_of_form(upstream, shape), shape.form, shape.mask)
             results = results_of(name, backward(*gradients), len(inputs))
             slopes = [
                 _coefficient(result, upstream) if _differentiable(x) else None
@@ -387,7 +393,7 @@ class CustomJvp(_Custom):
                     Symbol(const(0.0), y.form, y.mask) if isinstance(y, Symbol) else 0.0
                     for y in inputs
                 ]
-                tangents[i] = Symbol(var(name), x.form, x.mask)
+                tangents[i] = Symbol(_of_form(name, x), x.form, x.mask)
                 _, tangent = rule(*fixed, tuple(inputs), tuple(tangents))
                 pairs += [x, _coefficient(tangent, name)]
         return given(output, *pairs) if pairs else output

@@ -54,7 +54,9 @@ class Run:
         budget: list[int],
         facts: Facts,
         paths: int = 0,
+        rows: bool = False,
     ) -> None:
+        self.rows = rows
         self.prefix = prefix
         self.paths = paths
         self.path: list[tuple[Expr, bool]] = []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from actgrad.errors import DefinitionError
+from actgrad.language.length import Length
 from actgrad.language.program import Value
 from actgrad.reading import names
 from actgrad.reading.refusal import definition
@@ -24,6 +25,8 @@ class Signature:
     inputs: tuple[str, ...]
     defaults: Mapping[str, Any]
     keywords: frozenset[str] = frozenset()
+    rows: Mapping[str, Length | None] = field(default_factory=dict)
+    """Of a function of a row: how long what stands for its inputs is."""
 
     @property
     def parameters(self) -> dict[str, Value]:

@@ -15,11 +15,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.common.text import did_you_mean
-from actgrad.language.expression import Expr, const, make, show, var, variables, walk
-from actgrad.language.program import is_lookup
+from actgrad.language.expression import Expr, const, make, show
+from actgrad.language.length import ONE, Length
 from actgrad.language.rewrite import build
+from actgrad.reading.forms import one_row, refuse_forms
 from actgrad.reading.plain import plain_number
-from actgrad.reading.reader import is_detached, known, reader, table_method, unknown
+from actgrad.reading.reader import detached, is_detached, known, reader, table_method, unknown
 from actgrad.reading.refusal import (
     COPY_FIRST,
     HOST,
@@ -43,13 +44,14 @@ class Symbol:
     def __init__(
         self,
         expr: Expr,
-        form: Form | None = (),
+        form: Any = (),
         mask: Expr | None = None,
         writable: bool = True,
     ) -> None:
         self.expr = expr
-        self.form = form
-        """The views between it and the input's shape; None for a single number, such as a parameter."""
+        self.form: Any = form
+        """The views between it and the input's shape; None for a single number, such as a parameter. In a
+        function of a row, the length of the row that it is."""
         self.mask = mask
         """The condition that chose its elements, as in `x[x < 0]`."""
         self.writable = writable
@@ -64,14 +66,18 @@ class Symbol:
     # What an array or a tensor tells of itself.
 
     @property
-    def shape(self) -> Token:
+    def shape(self) -> Any:
+        if isinstance(self.form, Length):
+            return (table_method("length_of")(self),)
         return Shape(self.form)
 
-    size = shape
+    @property
+    def size(self) -> Any:
+        return table_method("length_of")(self) if of_row(self) else Shape(self.form)
 
     @property
-    def ndim(self) -> Token:
-        return Token("number of dimensions", self.form)
+    def ndim(self) -> Any:
+        return 1 if isinstance(self.form, Length) else Token("number of dimensions", self.form)
 
     rank = ndim
 
@@ -109,6 +115,11 @@ class Symbol:
     def __bool__(self) -> bool:
         if self.mask is not None:
             mixes("if x[mask]")
+        if of_row(self) and self.form != ONE:
+            refuse(
+                "an `if` on a whole row, each number of which has an answer of its own",
+                "Choose with `np.where(condition, a, b)`, or ask for one number: `np.any(x > 0)`.",
+            )
         return reader().decide(truth(self).expr)
 
     def __hash__(self) -> int:
@@ -140,12 +151,19 @@ class Symbol:
 
     def refuse_sequence(self) -> NoReturn:
         reader().settle(self.expr)  # a parameter may be one: then it is read as it is
+        if of_row(self):
+            refuse(
+                "the function takes its row one number after another",
+                "Compute with the whole row: `x * 2`, `np.sum(x)`, `x[::-1]`, `np.where(x > 0, x, 0)`.",
+            )
         refuse(
             "the function treats its input as a sequence",
             "An activation is a function of one number: take the others as inputs of their own.",
         )
 
     def __getitem__(self, key: Any) -> Any:
+        if of_row(self):
+            return table_method("part_of")(self, key)
         return table_method("__getitem__")(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -153,6 +171,10 @@ class Symbol:
 
     def viewed(self, step: Any) -> Symbol:
         """Another view of the same numbers."""
+        if reader().rows:
+            refuse(
+                "a row in another shape", "An activation with `axis=` gets one row: leave it one."
+            )
         return Symbol(self.expr, (*(self.form or ()), step), self.mask, writable=False)
 
     def assign(self, value: Any, allowed: bool = False) -> Symbol:
@@ -204,8 +226,8 @@ class Symbol:
             )
         return apply("pow", self, other)
 
-    def __matmul__(self, other: Any) -> NoReturn:
-        mixes("@")
+    def __matmul__(self, other: Any) -> Any:
+        return table_method("dot")(self, other)
 
     __rmatmul__ = __matmul__
 
@@ -356,27 +378,15 @@ def made(expr: Expr, *parts: Symbol) -> Symbol:
     reader().count()
     shapes = {(part.form, part.mask) for part in parts if part.form is not None}
     if len(shapes) > 1:
-        refuse_forms()
+        shapes = {one_row(shapes)}
     form, mask = shapes.pop() if shapes else (None, None)
     if is_detached() and not expr.boolean:
         expr = detached(expr)
     return Symbol(expr, form, mask)
 
 
-def detached(expr: Expr) -> Expr:
-    """The expression with the derivative 0."""
-    lookups = [node for node in walk(expr) if is_lookup(node)]
-    names = variables(expr) - {str(node.args[0].value) for node in lookups}
-    moving = [*map(var, sorted(names)), *lookups]
-    pairs = [part for each in moving for part in (each, const(0.0))]
-    return make("given", expr, *pairs) if pairs else expr
-
-
-def refuse_forms() -> NoReturn:
-    refuse(
-        "the function combines arrays of different shapes, made of the same input",
-        "An activation computes each element from that element alone: leave the shape as it is.",
-    )
+def of_row(value: Any) -> bool:
+    return isinstance(value, Symbol) and isinstance(value.form, Length)
 
 
 def whole(op: str, x: Any) -> Any:

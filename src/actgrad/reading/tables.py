@@ -40,6 +40,7 @@ int32=as_int int64=as_int int_=as_int float16=narrow
 zeros ones full empty shape=shape_of ndim=rank_of size=size_of
 broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
 any=any_of all=all_of sum=total prod=product mean max=row_max min=row_min amax=row_max amin=row_min
+arange=mixing take_along_axis=mixing
 stack=stacked concatenate=concatenated
 dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing
 argmax=mixing argmin=mixing argsort=mixing average=mixing bincount=mixing
@@ -146,7 +147,7 @@ cummax=mixing dot=mixing einsum=mixing flip=mixing gather=mixing kthvalue=mixing
 median=mixing mm=mixing movedim=mixing outer=mixing permute=mixing quantile=mixing
 roll=mixing sort=mixing split=mixing std=mixing topk=mixing
 transpose=mixing t=mixing unbind=mixing unique=mixing var=mixing any=mixing all=mixing
-linalg.vector_norm=mixing
+linalg.vector_norm=mixing arange=mixing take_along_dim=mixing
 """
 )
 
@@ -168,7 +169,7 @@ mse_loss=squared_error smooth_l1_loss=smooth_l1 soft_margin_loss=soft_margin
 glu=mixing layer_norm=mixing linear=mixing rms_norm=mixing
 log_softmax(input,dim=None,_stacklevel=3,dtype=None)
 normalize=mixing softmax(input,dim=None,_stacklevel=3,dtype=None)
-softmin=mixing group_norm=mixing
+softmin=mixing group_norm=mixing one_hot=mixing
 """
 
 _TF_MATH = """
@@ -205,7 +206,7 @@ argmax=mixing argmin=mixing argsort=mixing concat=concatenated cumsum=mixing ein
 matmul=mixing norm=mixing reduce_all=all_of reduce_any=any_of
 reduce_logsumexp=logsumexp reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
 reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=stacked tensordot=mixing
-transpose=mixing unstack=mixing
+transpose=mixing unstack=mixing range=mixing one_hot=mixing
 """
 TF_MATH = _TF_MATH
 
@@ -286,7 +287,8 @@ concatenate=concatenated cumprod=mixing cumsum=mixing dot=mixing einsum=mixing g
 logsumexp matmul=mixing max=row_max mean median=mixing min=row_min norm=mixing normalize=mixing
 prod=product quantile=mixing roll=mixing take digitize searchsorted softmax sort=mixing split=mixing
 stack=stacked std=mixing sum=total transpose=mixing var=mixing layer_normalization=mixing
-rms_normalization=mixing sparsemax=mixing
+rms_normalization=mixing sparsemax=mixing arange=mixing flip=mixing one_hot=mixing
+take_along_axis=mixing top_k=mixing
 """
 
 KERAS_ACTIVATIONS = """
@@ -330,7 +332,7 @@ celu elu gelu(x,approximate=True) identity hard_sigmoid=hard_sigmoid_open hard_s
 hard_swish=hard_silu_open hard_tanh leaky_relu=leaky_relu_jax log_sigmoid mish relu relu6
 selu sigmoid silu soft_sign=softsign softplus sparse_plus
 sparse_sigmoid=sparse_sigmoid_half squareplus swish=silu
-glu=mixing log_softmax logmeanexp=mixing logsumexp softmax standardize=mixing
+glu=mixing log_softmax logmeanexp=mixing logsumexp softmax standardize=mixing one_hot=mixing
 """
 
 JAX_LAX = """
@@ -391,7 +393,7 @@ NAMES = {
 
 METHODS = f"""
 {SPECIAL_METHODS}
-over_arrays
+over_arrays part_of dot element=get_item length_of
 row.sum(axis=None,*,keepdim=False,keepdims=False)=total
 row.prod(axis=None,*,keepdim=False,keepdims=False)=product
 row.mean(axis=None,*,keepdim=False,keepdims=False)=mean row.max(axis=None,*,dim=None)=largest_of
@@ -435,7 +437,7 @@ new_ones(size,*,dtype=None,device=None,requires_grad=False)=new_ones
 new_tensor(data,*,dtype=None,device=None,requires_grad=False)=new_tensor
 bernoulli=random bernoulli_=random exponential_=random normal_=random uniform_=random random_=random
 all=mixing any=mixing amax=mixing amin=mixing argmax=mixing argmin=mixing argsort=mixing chunk=mixing
-cumprod=mixing cumsum=mixing dot=mixing flip=mixing logsumexp=mixing log_softmax=mixing matmul=mixing
+cumprod=mixing cumsum=mixing flip=mixing gather=mixing logsumexp=mixing log_softmax=mixing matmul=mixing
 mean=mixing median=mixing mm=mixing norm=mixing permute=mixing prod=mixing ptp=mixing repeat=mixing
 roll=mixing softmax=mixing sort=mixing split=mixing std=mixing sum=mixing swapaxes=mixing t=mixing
 tolist=mixing topk=mixing transpose=mixing unbind=mixing unique=mixing var=mixing

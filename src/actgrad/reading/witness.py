@@ -18,7 +18,7 @@ import numpy as np
 from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import plain, walk
-from actgrad.reading import custom, native
+from actgrad.reading import custom, native, row_witness
 from actgrad.reading.native import Array, Library, Run
 from actgrad.reading.original import IRREGULAR, SPECIAL, Original, attempt, points
 from actgrad.reading.paths import Reading
@@ -49,6 +49,9 @@ def check(
     """
     if isinstance(function, custom.Half) and function.gradient:
         return  # half of a function that is run whole
+    if own.rows:
+        row_witness.check(function, own, inputs, pinned, vectors, reading)
+        return
     original = Original(function, own, inputs, pinned, vectors, reading)
     mentioned = native.mentions(function)
     if not mentioned.libraries and _numbers(original, narrow=False):

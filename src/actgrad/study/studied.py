@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,6 +49,10 @@ class Studied:
 
     def _with(self, parameters: dict[str, Any]) -> Self:
         """The same with other parameter values."""
+        raise NotImplementedError
+
+    def _of(self, program: Program) -> Self:
+        """An activation of another program."""
         raise NotImplementedError
 
     def to_json(self) -> str:
@@ -98,6 +103,7 @@ class Studied:
         """
         from actgrad.study.check import check
 
+        self.program.check_elementwise("check()")
         f = self._with(parameters)
         return check(f.program, f.function, low, high, points=points)
 
@@ -124,6 +130,7 @@ class Studied:
         """
         from actgrad.study.plots import plot
 
+        self.program.check_elementwise("plot()")
         return plot(self._with(parameters).program, low, high, path, ax)
 
     def propagation(self, **parameters: Any) -> Propagation:
@@ -143,7 +150,45 @@ class Studied:
         """
         from actgrad.study.propagation import propagation
 
+        self.program.check_elementwise("propagation()")
         return propagation(self._with(parameters).program)
+
+    def scaled(self) -> Self:
+        """The same function, its derivative in force multiplied by c = √(E f² / E s²), as a surrogate.
+
+        Then a network whose weights have the forward gain passes gradients at their size: chi = 1.
+        c belongs to the present parameter values, and stays if those are changed later.
+
+        Raises `CallError` if there is no such c: several inputs, a `gradient=` rule, a zero derivative.
+
+        Source: Zenke and Vogels 2021 (scale matters, shape hardly).
+
+        >>> from actgrad import surrogates
+        >>> step = surrogates.fast_sigmoid(slope=100.0)
+        >>> round(step.propagation().chi, 5), round(step.scaled().propagation().chi, 5)
+        (0.00532, 1.0)
+        """
+        from actgrad.study.variants import scaled
+
+        self.program.check_elementwise("scaled()")
+        return self._of(scaled(self.program))
+
+    def standardised(self, **parameters: Any) -> Self:
+        """(f - E f(Z)) / √Var f(Z): mean 0 and variance 1 for a standard normal input.
+
+        The derivative in force is divided by the same number. Keyword arguments are parameter values.
+
+        Raises `CallError` if the variance is 0 or not finite.
+
+        >>> from actgrad import activation
+        >>> square = activation(lambda x: x**2, name="square")
+        >>> round(float(square.standardised()(2.0)), 6)
+        2.12132
+        """
+        from actgrad.study.variants import standardised
+
+        self.program.check_elementwise("standardised()")
+        return self._of(standardised(self._with(parameters).program))
 
     def supports(self) -> Support:
         """Tell what each export target keeps of it, and why not what it does not keep.
@@ -161,6 +206,8 @@ class Studied:
 
     def __repr__(self) -> str:
         arguments = [*self.inputs, *(f"{n}={v!r}" for n, v in self.parameters.items())]
+        if self.program.axis is not None:
+            arguments.append(f"axis={self.program.axis}")
         how = {
             "exact": "",
             "derivative": ", derivative given",
@@ -177,4 +224,6 @@ class Studied:
     def _repr_html_(self) -> str:
         from actgrad.study.card import card
 
+        if self.program.axis is not None:
+            return f"<code>{html.escape(repr(self))}</code>"
         return card(self.program, self.function)

@@ -212,6 +212,23 @@ def supports(program: Program) -> Support:
     return Support(program.name, tuple(Row(t, _reasons(program, t)) for t in TARGETS))
 
 
+def _of_rows(target: str) -> dict[str, str]:
+    """What a function of a row has not everywhere."""
+    if target in {"tflite", "onnx", "aotinductor"}:
+        return {"value": "it is a function of a row, which is not written in this format yet"}
+    if target == "source":
+        return dict.fromkeys(ASPECTS, "of a function of a row there is no source yet")
+    if target == "saved_model":
+        why = (
+            "of a function of a row a SavedModel keeps the first derivative; the second one raises"
+        )
+        return {"second derivative": why}
+    if target == "torch":
+        why = "of a function of a row the value is kept: export it under torch.no_grad()"
+        return dict.fromkeys(ASPECTS[1:], why)
+    return {}
+
+
 def _reasons(program: Program, target: Target) -> tuple[tuple[str, str], ...]:
     if program.on_host and target.name == "table":
         return target.no
@@ -221,6 +238,8 @@ def _reasons(program: Program, target: Target) -> tuple[tuple[str, str], ...]:
     found = dict(target.no)
     if target.name == "table" and len(program.inputs) != 1:
         found["value"] = "a table has one input"
+    if program.axis is not None:
+        found |= _of_rows(target.name)
     if target.name == "tflite":
         lacking = sorted({n.op for n in walk(plain(program.value))} & TFLITE_LACKS)
         if lacking:

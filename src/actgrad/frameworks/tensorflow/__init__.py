@@ -36,7 +36,12 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
 
         return call_with_tables(program, inputs, parameters, call, _still, lookup)
     eager = tf.executing_eagerly()
-    if eager and not parameters and all(isinstance(x, tf.Tensor) for x in inputs):
+    if (
+        eager
+        and program.axis is None
+        and not parameters
+        and all(isinstance(x, tf.Tensor) for x in inputs)
+    ):
         dtype = inputs[0].dtype
         if dtype.name in FLOATS and all(x.dtype == dtype for x in inputs[1:]):
             rule, numbers = _of_defaults(program, dtype.name)
@@ -50,13 +55,17 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
         tensors.append(_parameter(program, name, value, _working(dtype)))
         if is_number(value) and not any(map(tf.is_tensor, tf.nest.flatten(value))):
             plain.add(name)
-    from actgrad.frameworks.tensorflow.rule import rule_for
+    from actgrad.frameworks.tensorflow.rule import along_axis, rule_for
 
-    rule = rule_for(program, dtype.name, frozenset(plain))
+    def run() -> Any:
+        if program.axis is not None:
+            return along_axis(program, tensors, plain, parameters.get("axis"))
+        return rule_for(program, dtype.name, frozenset(plain))(*tensors)
+
     if eager:
-        return rule(*tensors)
+        return run()
     with tf.name_scope(_scope(program.name)):
-        return rule(*tensors)
+        return run()
 
 
 def _still(x: Any) -> Any:

@@ -77,6 +77,32 @@ class Kernel:
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
+class RowKernel(Kernel):
+    """A function of rows, which lie along the last axis; what is one number for a row has there the size 1,
+    or is a tensor without dimensions."""
+
+    def run(self, tensors, dtype):
+        wide = [tf.cast(t, tf.float32) if t.dtype in HALVES else t for t in tensors]
+        result = self.function(*wide)
+        result = result if result.shape.rank else tf.reshape(result, [1])
+        like = [t[..., :1] for t in wide if t.shape.rank]
+        batches = [result[..., :1], *like]
+        if any(t.shape != like[0].shape or not t.shape.is_fully_defined() for t in batches):
+            static = result.shape[-1:]
+            result = spread(result, [result, *like])
+            result.set_shape(result.shape[:-1].concatenate(static))
+        return result if result.dtype == dtype else tf.cast(result, dtype)
+
+    def fused(self, tensors, dtype):
+        """Of tensors of these shapes: their rank is part of what the function does."""
+        key = (dtype, *((t.dtype, *t.shape) for t in tensors))
+        if key not in self.compiled:
+            function = tf.function(lambda *t: self.run(t, dtype), autograph=False, jit_compile=True)
+            specs = [tf.TensorSpec(t.shape, t.dtype) for t in tensors]
+            self.compiled[key] = function.get_concrete_function(*specs)
+        return self.compiled[key]
+
+
 class Rule:
     """A differentiable function of tensors, inputs before parameters: its value and its gradients."""
 

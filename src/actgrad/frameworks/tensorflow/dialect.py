@@ -58,6 +58,68 @@ TABLE: dict[str, str] = {
     "host": "_host",
 }
 
+ROWS: dict[str, str] = {
+    "sum": "tf.reduce_sum({0}, -1, keepdims=True)",
+    "max": "tf.reduce_max({0}, -1, keepdims=True)",
+    "prod": "tf.reduce_prod({0}, -1, keepdims=True)",
+    "cumsum": "tf.cumsum({0}, -1)",
+    "flip": "tf.reverse({0}, [-1])",
+    "order": "tf.cast(tf.argsort({0}, -1, stable=True), {like}.dtype)",
+    "take": "_take({0}, {1})",
+    "slice": "{0}[..., {part}]",
+    "place": "_place({0}, {n}, {start}, {stop}, {step})",
+    "concat": "_concat({all})",
+    "fill": "({0} * tf.ones([{n}], {like}.dtype))",
+    "length": "tf.cast({n}, {like}.dtype)",
+    "position": "tf.cast(tf.range({n}), {like}.dtype)",
+}
+_ROW_HELPERS = {
+    "_length": """
+def _length(x):
+    return tf.shape(x)[-1] if x.shape[-1] is None else x.shape[-1]
+""",
+    "_rows": """
+def _rows(*parts):
+    # Of one shape, but for the last axis.
+    parts = [part if part.shape.rank else part[None] for part in parts]
+    batch = tf.shape(parts[0])[:-1]
+    static = parts[0].shape[:-1]
+    if all(p.shape[:-1].is_fully_defined() and p.shape[:-1] == static for p in parts):
+        return parts
+    for part in parts[1:]:
+        batch = tf.broadcast_dynamic_shape(batch, tf.shape(part)[:-1])
+        static = tf.broadcast_static_shape(static, part.shape[:-1])
+    spread = [tf.broadcast_to(p, tf.concat([batch, tf.shape(p)[-1:]], 0)) for p in parts]
+    for part, row in zip(parts, spread):
+        row.set_shape(static.concatenate(part.shape[-1:]))
+    return spread
+""",
+    "_take": """
+def _take(x, order):
+    x, order = _rows(x, order)
+    return tf.gather(x, tf.cast(order, tf.int32), axis=-1, batch_dims=x.shape.rank - 1)
+""",
+    "_place": """
+def _place(x, size, start, stop, step):
+    x = x if x.shape.rank else x[None]
+    shape = tf.concat([tf.shape(x)[:-1], [size]], 0)
+    out = tf.raw_ops.StridedSliceGrad(
+        shape=shape,
+        begin=tf.stack([0, start]),
+        end=tf.stack([0, stop]),
+        strides=[1, step],
+        dy=x,
+        ellipsis_mask=1,
+    )
+    out.set_shape(x.shape[:-1].concatenate(tf.get_static_value(size)))
+    return out
+""",
+    "_concat": """
+def _concat(*parts):
+    return tf.concat(_rows(*parts), -1)
+""",
+}
+
 LACKS: dict[str, lower.Rule] = {
     **without("lgamma", "ndtri", "i0e"),
     **lower.XLA,
@@ -146,7 +208,9 @@ _EAGER = Dialect(
     TABLE,
     typed="tf.constant({0}, {like}.dtype)",
     lacks=LACKS,
-    helpers={"np": "import numpy as np"},
+    helpers={"np": "import numpy as np"} | _ROW_HELPERS,
+    rows=ROWS,
+    row_length="_length({like})",
     vector="tf.constant({0}, {like}.dtype)",
     passes=(select_by_step,),
     # Eager TensorFlow keeps scalars by their Python value, to which -0.0 and 0.0 are one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,12 +14,13 @@ from tensorflow.python.eager import record
 
 from actgrad.codegen.emit import kernel
 from actgrad.codegen.size import operations
-from actgrad.errors import HostError, UnfusedWarning
+from actgrad.errors import CallError, HostError, UnfusedWarning
+from actgrad.frameworks import rows
 from actgrad.frameworks.patience import saying
-from actgrad.frameworks.tensorflow.binding import Kernel, Rule, is_large
+from actgrad.frameworks.tensorflow.binding import Kernel, RowKernel, Rule, is_large
 from actgrad.frameworks.tensorflow.data_flow import data_flow
 from actgrad.frameworks.tensorflow.dialect import DIALECT
-from actgrad.language.expression import const, substitute, variables
+from actgrad.language.expression import const, substitute, variables, walk
 from actgrad.language.program import Program
 from actgrad.language.rewrite import rewrite
 
@@ -60,11 +61,21 @@ class ProgramKernel(Kernel):
         )
 
 
+class ProgramRowKernel(RowKernel, ProgramKernel):
+    """A program of rows. XLA sorts on one core, so what sorts runs operation by operation."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        sorts = any(node.op == "order" for node in walk(program.value))
+        self.fuses, self.warned = self.fuses and not sorts, self.warned or sorts
+
+
 class ProgramRule(Rule):
     """A program of tensors: its derivatives are rules in their turn, so every order follows them."""
 
     def __init__(self, program: Program, dtype: str, numbers: frozenset[str]) -> None:
-        super().__init__(ProgramKernel(program), (), len(program.inputs))
+        kind = ProgramKernel if program.axis is None else ProgramRowKernel
+        super().__init__(kind(program), (), len(program.inputs))
         self.program = program
         self.result = tf.as_dtype(dtype)
         self.numbers = numbers
@@ -85,7 +96,7 @@ class ProgramRule(Rule):
     def in_forward_mode(self, tensors: Sequence[Any]) -> Any:
         if self.has_whole_gradient:
             self.program.partial(self.program.reverse_only[0])  # raises
-        if self.program.on_host:
+        if self.program.on_host or self.program.axis is not None:
             return super().in_forward_mode(tensors)
         return self.as_data_flow(self.program, tensors, self.learnt, ORDERS)
 
@@ -94,7 +105,9 @@ class ProgramRule(Rule):
 
     @property
     def may_be_data_flow(self) -> bool:
-        return not (self.has_whole_gradient or self.program.on_host)
+        return not (
+            self.has_whole_gradient or self.program.on_host or self.program.axis is not None
+        )
 
     def hidden(self, tensors: Sequence[Any]) -> list[Any]:
         if self.has_whole_gradient and tf.executing_eagerly():
@@ -105,9 +118,13 @@ class ProgramRule(Rule):
         results, backward = super().forward(*tensors)
         if not (tf.executing_eagerly() or self.may_be_data_flow) and is_vectorised():
             # vectorized_map drops the rule; this stays, and raises.
-            message = f"{self.program.name}: a gradient= rule or a host function is lost around it"
-            results[0] = tf.raw_ops.PreventGradient(input=results[0], message=message)
+            results[0] = self.without_gradient(results[0])
         return results, backward
+
+    def without_gradient(self, result: Any) -> Any:
+        """The same, which raises where it is differentiated."""
+        what = "a gradient= rule, a host function or one of a row is lost around it"
+        return tf.raw_ops.PreventGradient(input=result, message=f"{self.program.name}: {what}")
 
     def backward(self, tensors: Sequence[Any], upstream: Any) -> list[Any]:
         upstream = tf.convert_to_tensor(upstream)
@@ -134,6 +151,9 @@ class ProgramRule(Rule):
                 f"{self.program.name!r} runs on the host (host=True), so it cannot be saved in a model\n"
                 f"  Rewrite it with operations that actgrad can read, and drop host=True."
             )
+        if self.program.axis is not None:
+            found = rule_for(gradient, dtype.name).value(arguments, dtype)
+            return self.without_gradient(found)
         learnt = [*self.learnt[: self.size], True, *self.learnt[self.size :]]
         return tf.cast(self.as_data_flow(gradient, arguments, learnt, ORDERS - 1), dtype)
 
@@ -165,6 +185,54 @@ def rule_for(program: Program, dtype: str, numbers: frozenset[str] = frozenset()
     if program.structure is not program:
         return rule_for(program.structure, dtype, numbers)
     return ProgramRule(program, dtype, numbers)
+
+
+def along_axis(
+    program: Program, tensors: Sequence[Any], plain: Collection[str], axis: int | None
+) -> Any:
+    """A program of rows, of tensors in which they lie along its axis."""
+    _check_known(program, tensors, axis)
+
+    def rule(program: Program, tensors: Sequence[Any]) -> Any:
+        return rule_for(program, tensors[0].dtype.name, frozenset(plain))(*tensors)
+
+    return rows.along_axis(program, tensors, _Views, rule, axis)
+
+
+def _check_known(program: Program, tensors: Sequence[Any], axis: int | None) -> None:
+    """Raises `CallError` where rows of an unknown length might not fit."""
+    inputs = tensors[: len(program.inputs)]
+    ranks = [x.shape.rank for x in inputs]
+    if None in ranks:
+        raise CallError(
+            f"{program.name!r} is a function of a row, and got a tensor of unknown rank"
+        )
+    axis = rows.last_axis(program, max(ranks), axis)
+    lengths = [x.shape[axis] for x in inputs if x.shape.rank >= -axis]
+    if None in lengths and not (program.takes_any_length and len(inputs) == 1):
+        raise CallError(
+            f"{program.name!r} does not take rows of every length, or takes several, and got one of a "
+            f"length that is not known yet\n  Give the tensor a shape: `tf.ensure_shape(x, shape)`."
+        )
+
+
+class _Views:
+    """What `rows.along_axis` asks of TensorFlow."""
+
+    @staticmethod
+    def moveaxis(x: Any, source: int, target: int) -> Any:
+        order = list(range(x.shape.rank))
+        order.insert(len(order) + target if target != -1 else len(order), order.pop(source))
+        return tf.transpose(x, order)
+
+    @staticmethod
+    def reshape(x: Any, shape: Sequence[int]) -> Any:
+        missing = len(shape) - x.shape.rank
+        return x[(None,) * missing] if missing > 0 else tf.reshape(x, shape)
+
+    @staticmethod
+    def broadcast_to(x: Any, shape: Sequence[int | None]) -> Any:
+        return tf.broadcast_to(x, tf.concat([tf.shape(x)[:-1], [shape[-1]]], 0))
 
 
 # Where TensorFlow loses or rewrites a rule.
@@ -199,6 +267,8 @@ def is_saved(tensor: Any, upstream: Any) -> bool:
 def is_linear(program: Program) -> bool:
     """Whether the whole gradient is linear in the upstream gradient, as that of a derivative is."""
     upstream = program.upstream
+    if program.axis is not None:
+        return not program.gradient
     for name in program.inputs:
         gradient = program.vjp(name)
         at_zero = rewrite(substitute(gradient.value, {upstream: const(0.0)}))[0]

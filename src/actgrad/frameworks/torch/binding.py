@@ -61,6 +61,10 @@ class Kernel:
     def arguments(self, tensors, above):
         return (*tensors[: self.inputs], above, *tensors[self.inputs :])
 
+    def is_as(self, tensor, upstream):
+        """Whether the gradient by this tensor is as large as it."""
+        return tensor.shape == upstream.shape
+
     def backward(self, needed, upstream, tensors):
         """The gradients by the tensors that need one, summed where those were broadcast."""
         watched = (
@@ -73,7 +77,7 @@ class Kernel:
         for i, need in enumerate(needed):
             if need:
                 kernel, tensor = self.gradient(i), tensors[i]
-                same = tensor.shape == upstream.shape
+                same = self.is_as(tensor, upstream)
                 wide = tensor.dtype if same else torch.promote_types(tensor.dtype, torch.float32)
                 run = kernel.applied if watched else kernel.value
                 gradient = run(wide, arguments)
@@ -88,6 +92,39 @@ class Kernel:
 
     def applied(self, dtype, tensors):
         return self.apply(dtype, *tensors)
+
+    def push(self, dtype, tensors, tangents):
+        """The tangent of the value, of those of the tensors (None: it has none)."""
+        wide = torch.promote_types(dtype, torch.float32)
+        total = None
+        for i, tangent in enumerate(tangents):
+            if tangent is not None:
+                arguments = self.arguments(tensors, tangent)
+                term = self.tangent(i).apply(wide, *arguments)
+                total = term if total is None else total + term
+        return None if total is None else total.to(dtype)
+
+
+class RowKernel(Kernel):
+    """A function of rows, which lie along the last axis; what is one number for a row has there the size 1,
+    or is a tensor without dimensions."""
+
+    def value(self, dtype, tensors):
+        half = any(t.dtype.itemsize == 2 for t in tensors)
+        result = self.function(*([t.float() for t in tensors] if half else tensors))
+        batch = torch.broadcast_shapes(*[t.shape[:-1] for t in tensors])
+        shape = (*batch, result.shape[-1] if result.dim() else 1)
+        if result.shape != shape:
+            result = result.expand(shape).clone()
+        if result.dtype != dtype:
+            result = result.to(dtype)
+        for t in tensors:
+            if result is t:
+                return result.clone()
+        return result
+
+    def is_as(self, tensor, upstream):
+        return tensor.dim() == upstream.dim() and tensor.shape[:-1] == upstream.shape[:-1]
 
 
 class Rule(torch.autograd.Function):
@@ -119,18 +156,12 @@ class Rule(torch.autograd.Function):
         # silently be zero. So it is on again, for primals without this level's tangent.
         with forward_ad._set_fwd_grad_enabled(True):
             tensors = [forward_ad.unpack_dual(t, level=0).primal for t in ctx.saved_tensors]
-            wide = torch.promote_types(ctx.dtype, torch.float32)
-            total = None
-            for i, tangent in enumerate(tangents):
-                if tangent is not None:
-                    arguments = ctx.kernel.arguments(tensors, tangent)
-                    term = ctx.kernel.tangent(i).apply(wide, *arguments)
-                    total = term if total is None else total + term
-            return None if total is None else total.to(ctx.dtype)
+            return ctx.kernel.push(ctx.dtype, tensors, tangents)
 
     @staticmethod
     def vmap(_info, in_dims, kernel, dtype, *tensors):
-        """Every kernel is elementwise: the mapped dimension goes first, and the others line up."""
+        """Every kernel is elementwise, or has its rows last: the mapped dimension goes first, and the others
+        line up."""
         mapped = in_dims[2:]
         rank = max(t.dim() - (d is not None) for t, d in zip(tensors, mapped, strict=True))
         moved = []

@@ -28,11 +28,13 @@ Plan = Callable[[Program], Kernel]
 def call(
     plan: Plan,
     eager: Callable[..., Any],
+    of_rows: Callable[..., Any],
     program: Program,
     inputs: Sequence[Any],
     parameters: Mapping[str, Any],
 ) -> Any:
-    """The activation of tensors; `eager` is what calls it outside of such a graph."""
+    """The activation of tensors; `eager` is what calls it outside of such a graph, and `of_rows` one of
+    rows."""
     if torch.compiler.is_exporting():
         raise CallError(
             f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
@@ -41,6 +43,9 @@ def call(
     if program.tables:
         tensors = arguments.arguments(program, inputs, parameters)
         return apply_tables(table_key(eager, program.structure), *tensors)
+    if program.axis is not None:
+        text = row_key(of_rows, program, parameters.get("axis"))
+        return along_axis(text, *arguments.arguments(program, inputs, parameters))
     if len(inputs) == 1 and not program.parameters:
         x = inputs[0]
         if isinstance(x, Tensor) and is_taken(x.dtype, x.layout):
@@ -51,6 +56,7 @@ def call(
 is_taken = torch.compiler.assume_constant_result(arguments.is_taken)
 
 _kernels: dict[str, Kernel] = {}
+_of_rows: dict[str, Callable[..., Any]] = {}
 
 
 @torch.compiler.assume_constant_result
@@ -58,6 +64,20 @@ def key(plan: Plan, program: Program) -> str:
     text = f"{program.name} {id(program.structure)}"
     _kernels[text] = plan(program)
     return text
+
+
+@torch.compiler.assume_constant_result
+def row_key(of_rows: Callable[..., Any], program: Program, axis: int | None) -> str:
+    axis = program.axis if axis is None else axis
+    structure = program.structure
+    text = f"{program.name} {id(structure)} {axis}"
+    _of_rows[text] = lambda tensors: of_rows(structure, tensors, axis)
+    return text
+
+
+@torch.compiler.allow_in_graph
+def along_axis(text: str, *tensors: Any) -> Any:
+    return _of_rows[text](tensors)
 
 
 @torch.compiler.allow_in_graph

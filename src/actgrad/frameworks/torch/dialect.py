@@ -66,6 +66,42 @@ TABLE: dict[str, str] = {
     "host": "_host",
 }
 
+ROWS: dict[str, str] = {
+    "sum": "torch.sum({0}, -1, keepdim=True)",
+    "max": "torch.amax({0}, -1, keepdim=True)",
+    "prod": "torch.prod({0}, -1, keepdim=True)",
+    "cumsum": "torch.cumsum({0}, -1)",
+    "flip": "torch.flip({0}, (-1,))",
+    "order": "torch.argsort({0}, dim=-1, stable=True).to({like}.dtype)",
+    "take": "_take({0}, {1})",
+    "slice": "{0}[..., {part}]",
+    "place": "_place({0}, {n}, {start}, {stop}, {step})",
+    "concat": "_concat({all})",
+    "fill": "({0} * {like}.new_ones(({n},)))",
+    "length": "{like}.new_full((), {n})",
+    "position": "torch.arange({n}, dtype={like}.dtype, device={like}.device)",
+}
+_ROW_HELPERS = {
+    "_take": """
+def _take(x, order):
+    x, order = torch.atleast_1d(x), torch.atleast_1d(order)
+    batch = torch.broadcast_shapes(x.shape[:-1], order.shape[:-1])
+    x, order = (a.expand(*batch, a.shape[-1]) for a in (x, order))
+    return torch.gather(x, -1, order.long())
+""",
+    "_place": """
+def _place(x, size, start, stop, step):
+    x = torch.atleast_1d(x)
+    return torch.slice_scatter(x.new_zeros((*x.shape[:-1], size)), x, -1, start, stop, step)
+""",
+    "_concat": """
+def _concat(*parts):
+    parts = [torch.atleast_1d(part) for part in parts]
+    batch = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    return torch.cat([part.expand(*batch, part.shape[-1]) for part in parts], -1)
+""",
+}
+
 _IMPORTS, _RULE = (
     resources.files(__package__).joinpath("binding.py").read_text("utf-8").split("SMALL =")
 )
@@ -123,7 +159,8 @@ _EAGER = Dialect(
     TABLE,
     typed="{like}.new_full((), {0})",
     lacks=LACKS,
-    helpers={"np": "import numpy as np"},
+    helpers={"np": "import numpy as np"} | _ROW_HELPERS,
+    rows=ROWS,
     vector="torch.as_tensor({0}, dtype={like}.dtype, device={like}.device)",
     step="{0}.to({like}.dtype)",
     tables=_TABLES,

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from actgrad.codegen.emit import kernel
-from actgrad.errors import HostError, NoDerivativeError
+from actgrad.errors import CallError, HostError, NoDerivativeError
+from actgrad.frameworks import rows
 from actgrad.frameworks.torch.arguments import arguments
+from actgrad.frameworks.torch.binding import RowKernel
 from actgrad.frameworks.torch.dialect import DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch.operator import operator
 from actgrad.language.program import Program
@@ -23,9 +25,12 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
             f"{program.name!r} runs on the host (host=True), so it cannot be exported\n"
             f"  Rewrite it with operations that actgrad can read, and drop host=True."
         )
+    axis = parameters.get("axis")
     program = program.bound(frozenset(parameters))
     tensors = arguments(program, inputs, parameters)
     dtype = tensors[0].dtype
+    if program.axis is not None:
+        return _rows(program, tensors, axis)
     if torch.onnx.is_in_onnx_export():
         return _value(program, dtype, tensors)
     # torch.jit.trace checks what it recorded without gradients, so it records the same in both.
@@ -34,6 +39,25 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
         return _as_series(program, dtype, tensors)
     value = _value(program, dtype, tensors)
     return value if program.kind == "exact" else _untrainable(value, tensors)
+
+
+def _rows(program: Program, tensors: Sequence[Any], axis: int | None) -> Any:
+    """A function of rows, for inference alone."""
+    if torch.onnx.is_in_onnx_export() or torch.jit.is_tracing():
+        raise CallError(
+            f"{program.name!r} is a function of a row, which is not exported to ONNX, nor traced by "
+            f"torch.jit\n  Export it with torch.export, under `torch.no_grad()`."
+        )
+    if torch.is_grad_enabled():
+        raise NoDerivativeError(
+            f"{program.name!r} is a function of a row, whose derivative torch.export cannot keep\n"
+            f"  Export it for inference, under `torch.no_grad()`."
+        )
+
+    def rule(program: Program, tensors: Sequence[Any]) -> Any:
+        return RowKernel(kernel(program, DIALECT, operator)).value(tensors[0].dtype, tensors)
+
+    return _untrainable(rows.along_axis(program, tensors, torch, rule, axis), tensors)
 
 
 def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:

@@ -43,7 +43,8 @@ class ActivationModule(nn.Module):
     A trainable number has the shape (1,) (what FSDP can shard), an array its own shape. With
     `per_channel` there is one number per channel of the first input: the last dimension of a tensor of
     two dimensions or fewer, the second of one with more, as in `nn.PReLU`. The number of channels is
-    taken from the first call, or from a loaded state_dict.
+    taken from the first call, or from a loaded state_dict. Of a function of a row it is one number per
+    place in the row.
 
     A parameter that is `sampled(...)` is drawn for each element in training mode, and fixed in `eval()`.
 
@@ -121,6 +122,8 @@ class ActivationModule(nn.Module):
         if trainable.low is not None or trainable.high is not None:
             still = weight.detach()
             weight = still.clamp(trainable.low, trainable.high) + (weight - still)
+        if trainable.per_channel and self.program.axis is not None:
+            return weight  # a number for each place in the row
         if trainable.per_channel:
             return weight.reshape(weight.shape + (1,) * max(x.dim() - 2, 0))
         return weight.reshape(()) if isinstance(self._initial(name), (int, float)) else weight
@@ -128,7 +131,8 @@ class ActivationModule(nn.Module):
     def _materialize(self, name: str, weight: Any, x: torch.Tensor) -> None:
         if x.dim() == 0:
             raise CallError(f"{name!r} is trainable per channel, and the input has no dimension")
-        channels = x.shape[1 if x.dim() > 2 else -1]
+        axis = self.program.axis
+        channels = x.shape[axis if axis is not None else 1 if x.dim() > 2 else -1]
         dtype = x.dtype if x.dtype == torch.float64 else torch.float32
         with torch.no_grad():
             initial = torch.tensor(np.asarray(self._initial(name)).tolist(), dtype=dtype)

@@ -14,9 +14,10 @@ from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 
 from actgrad.codegen.emit import kernel
 from actgrad.codegen.size import expanded
+from actgrad.frameworks import rows
 from actgrad.frameworks.torch import export, fused, tables
 from actgrad.frameworks.torch.arguments import arguments
-from actgrad.frameworks.torch.binding import Kernel, Rule
+from actgrad.frameworks.torch.binding import Kernel, RowKernel, Rule
 from actgrad.frameworks.torch.dialect import DIALECT
 from actgrad.frameworks.torch.operator import opaque, operator
 from actgrad.language.program import Program
@@ -27,7 +28,7 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     if is_dynamo_compiling():
         from actgrad.frameworks.torch import compiled
 
-        return compiled.call(plan, call, program, inputs, parameters)
+        return compiled.call(plan, call, of_rows, program, inputs, parameters)
     if program.tables:
         return tables.call(program, inputs, parameters, call)
     if torch.jit.is_tracing() or is_exporting():  # either of the two in torch.onnx
@@ -35,7 +36,16 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     if tracer := export.tracer(inputs):
         return _recorded(tracer, program, inputs, parameters)
     tensors = arguments(program, inputs, parameters)
+    if program.axis is not None:
+        return of_rows(program, tensors, parameters.get("axis"))
     return Rule.apply(plan(program), tensors[0].dtype, *tensors)
+
+
+def of_rows(program: Program, tensors: Sequence[Any], axis: int | None = None) -> Any:
+    def rule(program: Program, tensors: Sequence[Any]) -> Any:
+        return Rule.apply(plan(program), tensors[0].dtype, *tensors)
+
+    return rows.along_axis(program, tensors, torch, rule, axis)
 
 
 def _recorded(
@@ -50,12 +60,13 @@ def _recorded(
     return tracer.create_proxy("call_function", activation, tuple(inputs), dict(parameters))
 
 
-def plan(program: Program) -> Plan:
+def plan(program: Program) -> Plan | RowPlan:
     """The kernel of the program's structure; it goes with the programs that have this structure."""
-    found: Plan | None = program.kept.get("torch")
+    found: Plan | RowPlan | None = program.kept.get("torch")
     if found is None:
         structure = program.structure
-        found = structure.kept.get("torch") or structure.kept.setdefault("torch", Plan(structure))
+        kind = Plan if program.axis is None else RowPlan
+        found = structure.kept.get("torch") or structure.kept.setdefault("torch", kind(structure))
         program.kept["torch"] = found
     return found
 
@@ -67,18 +78,18 @@ class Plan(Kernel):
         super().__init__(kernel(program, DIALECT, operator), len(program.inputs))
         self.program = program
         self.fused = fused.Fused(program)
-        self.made: dict[int, Plan] = {}
+        self.made: dict[int, Any] = {}
 
     def apply(self, dtype: Any, *tensors: Any) -> Any:
         return Rule.apply(self, dtype, *tensors)
 
-    def gradient(self, index: int) -> Plan:
+    def gradient(self, index: int) -> Any:
         found = self.made.get(index)
         if found is None:
             found = self.made[index] = plan(self.program.vjp(self.program.arguments[index]))
         return found
 
-    def tangent(self, index: int) -> Plan:
+    def tangent(self, index: int) -> Any:
         self.program.partial(self.program.arguments[index])  # refuses what has no forward mode
         return self.gradient(index)
 
@@ -106,6 +117,36 @@ class Plan(Kernel):
             return compiled.backward(compiled.key(plan, self.program), needed, upstream, *tensors)
         if is_compiling() and not torch.is_grad_enabled() and upstream.device.type == "cpu":
             tensors = [_tied(t, upstream) for t in tensors]
+        return super().backward(needed, upstream, tensors)
+
+
+class RowPlan(RowKernel):
+    """The kernel of a structure that is a function of rows."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(kernel(program, DIALECT, operator), len(program.inputs))
+        self.program = program
+
+    def apply(self, dtype: Any, *tensors: Any) -> Any:
+        return Rule.apply(self, dtype, *tensors)
+
+    def gradient(self, index: int) -> Any:
+        return plan(self.program.vjp(self.program.arguments[index]))
+
+    def push(self, dtype: Any, tensors: Sequence[Any], tangents: Sequence[Any]) -> Any:
+        pairs = zip(self.program.arguments, tangents, strict=True)
+        moving = {name: tangent for name, tangent in pairs if tangent is not None}
+        if not moving:
+            return None
+        pushed = plan(self.program.push(tuple(moving)))
+        wide = torch.promote_types(dtype, torch.float32)
+        return pushed.apply(wide, *tensors, *moving.values()).to(dtype)
+
+    def backward(self, needed: Sequence[bool], upstream: Any, tensors: Sequence[Any]) -> Any:
+        if is_dynamo_compiling():  # compiled autograd
+            from actgrad.frameworks.torch import compiled
+
+            return compiled.backward(compiled.key(plan, self.program), needed, upstream, *tensors)
         return super().backward(needed, upstream, tensors)
 
 

@@ -1,0 +1,194 @@
+"""Derivatives of a function of a row: an adjoint backward, a tangent forward, of any order.
+
+Between two operations on a row everything is elementwise, and `derive` gives its slopes; each operation on
+a row is linear in what comes through it, by the rules of its line in `rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
+
+from actgrad.language.derive import chain, derive, differentiated
+from actgrad.language.expression import Expr, as_row, carried, const, is_const, lift, make, walk
+from actgrad.language.length import ONE, Length
+from actgrad.language.ops import OPS
+from actgrad.language.rewrite import rewrite
+from actgrad.language.rows import ROWS
+
+_ZERO = const(0.0)
+
+
+def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
+    """The gradient by the variable `by`, from the gradient by `root`, as long as `by` is."""
+    found: dict[Expr, list[Expr]] = {}
+
+    def flow(into: Expr, g: Expr) -> None:
+        for leaf in _leaves(into):
+            if leaf not in moving:
+                continue
+            slope = derive(into, leaf)
+            part = _product(slope, g)
+            if leaf.width is None and into.width is not None:
+                part = make("sum", as_row(part, into.width))
+            if not is_const(part, 0.0):
+                found.setdefault(leaf, []).append(part)
+
+    order = _through(root)
+    moving = _moved_by(order, {by})
+    flow(root, upstream)
+    for node in reversed(order):
+        if node.op == "var" or node not in found:
+            continue
+        g = _total(found.pop(node))
+        for arg, pulled in _pulled(node, g):
+            flow(arg, pulled)
+    return as_row(rewrite(_total(found.get(by, [])))[0], by.width)
+
+
+def tangent(root: Expr, along: Mapping[Expr, Expr]) -> Expr:
+    """The derivative of `root` along the directions, by variable, as long as `root` is."""
+    known: dict[Expr, Expr] = dict(along)
+
+    def of(node: Expr) -> Expr:
+        parts = []
+        for leaf in _leaves(node):
+            if leaf in known:
+                parts.append(_product(derive(node, leaf), known[leaf]))
+        return _total(parts)
+
+    for node in _through(root):
+        if node.op == "var":
+            continue
+        pushed = _pushed(node, [of(arg) for arg in node.args])
+        if not is_const(pushed, 0.0):
+            known[node] = pushed
+    return as_row(rewrite(of(root))[0], root.width)
+
+
+def _product(slope: Expr, other: Expr) -> Expr:
+    """slope * other, where one that is zero because its branch was not taken makes it zero."""
+    if slope.op == "select":
+        condition, yes, no = slope.args
+        yes, no = _product(yes, other), _product(no, other)
+        return yes if yes is no else make("select", condition, yes, no)
+    product = chain(slope, other)
+    if not slope.forked or is_const(product):
+        return product
+    return make("select", make("eq", slope, _ZERO), make("given", _ZERO, slope, other), product)
+
+
+def _leaves(root: Expr) -> list[Expr]:
+    """The variables and the operations on rows of which it is an elementwise function."""
+    nodes = walk(root, into=differentiated)
+    return [node for node in nodes if node.op == "var" or node.op in ROWS]
+
+
+def _arguments(node: Expr) -> tuple[Expr, ...]:
+    """Those through which a derivative passes."""
+    if node.op not in ROWS:
+        return differentiated(node)
+    return () if node.op == "order" else node.args[:1] if node.op == "take" else node.args
+
+
+def _through(root: Expr) -> list[Expr]:
+    """The variables and the operations on rows, those that others are made of first."""
+    nodes = walk(root, into=_arguments)
+    return [node for node in nodes if node.op == "var" or node.op in ROWS]
+
+
+def _moved_by(order: list[Expr], variables: set[Expr]) -> set[Expr]:
+    moved = set(variables)
+    for node in order:
+        if any(leaf in moved for arg in _arguments(node) for leaf in _leaves(arg)):
+            moved.add(node)
+    return moved
+
+
+def _total(parts: list[Expr]) -> Expr:
+    total = _ZERO
+    for part in parts:
+        if not is_const(part, 0.0):
+            total = part if total is _ZERO else make("add", total, part)
+    return total
+
+
+def _pulled(node: Expr, g: Expr) -> list[tuple[Expr, Expr]]:
+    if node.op == "concat":
+        pulled, start = [], Length(0)
+        row = as_row(g, node.width)
+        for arg in node.args:
+            size = arg.width or ONE
+            pulled.append((arg, make("slice", row, value=(start, 1, size))))
+            start = start + size
+        return pulled
+    if not _arguments(node):
+        return []
+    return [(node.args[0], _rule(node.op, "adjoint")(node, g))]
+
+
+def _pushed(node: Expr, tangents: list[Expr]) -> Expr:
+    moving = tangents[: len(_arguments(node))]
+    if all(is_const(t, 0.0) for t in moving):
+        return _ZERO
+    if node.op == "concat":
+        parts = [as_row(t, a.width) for t, a in zip(tangents, node.args, strict=True)]
+        return make("concat", *parts)
+    return _rule(node.op, "tangent")(node, tangents[0])
+
+
+@cache
+def _rule(op: str, which: str) -> Callable[[Expr, Expr], Expr]:
+    """A rule's text as a function of the node, and of the adjoint of its result or the tangent of its
+    argument."""
+    row = ROWS[op]
+    names = row.arguments.split()
+    text = getattr(row, which)
+    code = compile(text, f"<the {which} of {op}>", "eval")
+
+    def rule(node: Expr, other: Expr) -> Expr:
+        width = node.width if which == "adjoint" else node.args[0].width
+        row_of_it = as_row(other, width)
+        known: dict[str, Any] = dict(zip(names, node.args, strict=True))
+        known |= {"y": node, "g": row_of_it, "t": row_of_it, **_words(node)}
+        return lift(eval(code, known))
+
+    return rule
+
+
+def _words(node: Expr) -> dict[str, Any]:
+    def operation(op: str, *args: Any) -> Expr:
+        return make(op, *map(lift, args))
+
+    words: dict[str, Any] = {name: partial(operation, name) for name in (*OPS, *ROWS)}
+    words |= {"share": _share, "others": _others}
+    words["total"] = lambda g: g if g.width is None else make("sum", g)
+    words["same"] = lambda t: make(node.op, t, value=node.value)
+    if node.op == "slice":
+        start, step, _ = carried(node)
+        total = node.args[0].width
+        words["placed"] = lambda g: make("place", g, value=(start, step, total))
+    if node.op == "place":
+        start, step, _ = carried(node)
+        size = node.args[0].width or ONE
+        words["sliced"] = lambda g: make("slice", g, value=(start, step, size))
+    return words
+
+
+def _share(x: Expr, y: Expr) -> Expr:
+    """Of the largest each has an equal share, the others none."""
+    step = make("select", make("eq", x, y), const(1.0), _ZERO)
+    count = make("sum", step)
+    return step / make("select", make("eq", count, _ZERO), const(1.0), count)
+
+
+def _others(x: Expr) -> Expr:
+    """For each number of the row the product of the others. In a row with a zero its own derivative is
+    nan, as no quotient gives it."""
+    is_zero = make("eq", x, _ZERO)
+    zeros = make("sum", as_row(make("select", is_zero, const(1.0), _ZERO), x.width))
+    rest = make("prod", as_row(make("select", is_zero, const(1.0), x), x.width))
+    only = make("and", is_zero, make("eq", zeros, const(1.0)))
+    at_zero = make("given", make("select", only, rest, _ZERO), x, const(float("nan")))
+    return make("select", make("eq", zeros, _ZERO), rest / x, at_zero)

@@ -1,0 +1,134 @@
+"""`OfRows`: what a program has to say if it is a function of a row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from actgrad.errors import CallError, NoDerivativeError
+from actgrad.language import adjoint
+from actgrad.language.expression import Expr, as_row, substitute, var, walk
+from actgrad.language.length import MOST, Length, N
+from actgrad.language.rows import misfit
+
+
+def reverse_only(name: str) -> NoDerivativeError:
+    return NoDerivativeError(
+        f"{name!r} was given a `gradient=` rule, which defines reverse mode only: "
+        f"it has no derivative, no forward mode and no formula to show.\n"
+        f"  Give `derivative=` or `surrogate=` to have them."
+    )
+
+
+class OfRows:
+    """A base class of `Program`, whose `axis` is None where it is elementwise."""
+
+    if TYPE_CHECKING:
+        name: str
+        parameters: tuple[tuple[str, Any], ...]
+        value: Expr
+        axis: int | None
+        rows: tuple[tuple[str, Length], ...]
+
+        @property
+        def reverse_only(self) -> tuple[str, ...]: ...
+        @property
+        def expressions(self) -> tuple[Expr, ...]: ...
+        @property
+        def kept(self) -> dict[Any, Any]: ...
+
+    def variable(self, name: str) -> Expr:
+        return var(name, dict(self.rows).get(name))
+
+    @property
+    def squeezes(self) -> bool:
+        """Whether it makes one number of a row, so that the axis goes."""
+        return self.axis is not None and self.value.width is None and self.value.op != "fill"
+
+    def check_elementwise(self, what: str) -> None:
+        """Raises `CallError` for a function of a row, which does not have this."""
+        if self.axis is not None:
+            raise CallError(
+                f"{self.name!r} is a function of a row (axis={self.axis}), and {what} is of a function of "
+                f"one number"
+            )
+
+    def misfit(self, n: int) -> str | None:
+        """Why it cannot take rows of length n; None if it can."""
+        if n not in self.kept.setdefault("misfits", {}):
+            found = misfit(walk(*self.expressions), n) if n else "they are empty"
+            self.kept["misfits"][n] = found
+        found = self.kept["misfits"][n]
+        return None if found is None else str(found)
+
+    @cached_property
+    def takes_any_length(self) -> bool:
+        return self.axis is None or not any(map(self.misfit, range(1, MOST)))
+
+    def check_length(self, n: int) -> None:
+        """Raises `CallError` where it cannot take rows of length n."""
+        problem = None if n and self.takes_any_length else self.misfit(n)
+        if problem is None:
+            return
+        some = [str(m) for m in range(1, MOST) if self.misfit(m) is None][:4]
+        raise CallError(
+            f"{self.name!r} got rows of length {n}: {problem}\n"
+            f"  It takes rows of the lengths {', '.join(some)}{', ...' * (len(some) == 4)}."
+        )
+
+    def with_rows(self, names: frozenset[str]) -> Self:
+        """The same with these parameters as rows: a number for each place in the input's rows."""
+        if names <= dict(self.rows).keys():
+            return self
+        found = self.kept.setdefault("rows", {})
+        if names not in found:
+            wide = {name: var(name, N) for name in names}
+            widths = [self.value.width, *(self.variable(name).width for name in self.reverse_only)]
+            new = [substitute(root, wide) for root in self.expressions]
+            value, *gradient = map(as_row, new, widths)
+            if value.width != self.value.width:
+                raise CallError(
+                    f"{self.name!r} makes one number of a row, and would make more with "
+                    f"{', '.join(map(repr, sorted(names)))} for each place in it"
+                )
+            found[names] = replace(  # type: ignore[type-var]
+                self,
+                value=value,
+                gradient=tuple(gradient),
+                rows=(*self.rows, *((name, N) for name in sorted(names))),
+            )
+        program: Self = found[names]
+        return program
+
+    def push(self, moving: tuple[str, ...]) -> Self:
+        """The derivative along a direction, as a program of the arguments and of the directions in which
+        these move. Of rows; an elementwise one has `partial`."""
+        if set(moving) & set(self.reverse_only):
+            raise reverse_only(self.name)
+        if moving not in self.kept.setdefault("push", {}):
+            self.kept["push"][moving] = _push(self, moving)
+        program: Self = self.kept["push"][moving]
+        return program
+
+
+def _push(program: Any, moving: tuple[str, ...]) -> Any:
+    names = {name: f"along_{name}" for name in moving}
+    while set(names.values()) & set(program.arguments):
+        names = {name: f"{along}_" for name, along in names.items()}
+    along = {program.variable(n): var(d, program.variable(n).width) for n, d in names.items()}
+    return replace(
+        program,
+        name=f"{program.name}_tangent",
+        inputs=(*program.arguments, *names.values()),
+        parameters=(),
+        fixed=(),
+        vectors=(),
+        value=adjoint.tangent(program.value, along),
+        kind="exact",
+        gradient=(),
+        rows=(
+            *program.rows,
+            *((str(d.value), d.width) for d in along.values() if d.width is not None),
+        ),
+    )

@@ -1,0 +1,269 @@
+"""Functions of a row in NumPy: values on each row, gradients against finite differences, files, errors."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actgrad import activation, from_json
+from actgrad.errors import (
+    CallError,
+    DefinitionError,
+    ImpureError,
+    MixingError,
+    NoDerivativeError,
+    ProgramError,
+    TraceError,
+    ZeroDerivativeWarning,
+)
+from tests.rows.functions import FUNCTIONS, SIZE, by_row, gradients, rows
+
+NAMES = list(FUNCTIONS)
+
+
+def made(name: str, **options: Any) -> Any:
+    return activation(FUNCTIONS[name], axis=-1, **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_value_is_that_of_each_row(name: str) -> None:
+    inputs = rows(name, 2, 3)
+    f, expected = made(name), by_row(name, inputs)
+    np.testing.assert_allclose(f(*inputs), expected, rtol=1e-12, atol=1e-14)
+    moved = [np.moveaxis(x, -1, 1) for x in inputs]
+    result = f(*moved, axis=1)
+    if expected.ndim == 3:
+        result = np.moveaxis(result, 1, -1)
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_and_tangent_are_those_of_finite_differences(name: str) -> None:
+    inputs = rows(name, 4)
+    program = made(name).program
+    expected = by_row(name, inputs)
+    upstream = np.random.default_rng(1).normal(size=expected.shape)
+    above = upstream[..., None] if program.squeezes else upstream
+    along = [np.random.default_rng(2 + i).normal(size=x.shape) for i, x in enumerate(inputs)]
+    pushed = program.push(program.inputs).evaluate(
+        *inputs, *(np.float64(v) for _, v in program.parameters), *along
+    )
+    total = 0.0
+    for x, direction, input_name, slope in zip(
+        inputs, along, program.inputs, gradients(name, inputs, upstream), strict=True
+    ):
+        found = np.broadcast_to(program.vjp(input_name).evaluate(*inputs, above), x.shape)
+        np.testing.assert_allclose(found, slope, rtol=2e-5, atol=2e-7)
+        total = total + (found * direction).sum(-1)
+    np.testing.assert_allclose((pushed * above).sum(-1), total, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_holds_all_of_it(name: str) -> None:
+    f = made(name)
+    text = f.to_json()
+    assert json.loads(text)["actgrad"] == 2
+    assert from_json(text) == f
+    assert pickle.loads(pickle.dumps(f)) == f
+
+
+def test_of_equal_maxima_each_has_an_equal_share() -> None:
+    top = activation(lambda x: np.max(x), axis=-1, name="top").program
+    row = np.array([1.0, 3.0, 3.0, 0.0, 3.0])
+    np.testing.assert_allclose(top.vjp("x").evaluate(row, np.ones(1)), [0, 1 / 3, 1 / 3, 0, 1 / 3])
+
+
+def test_what_a_branch_not_taken_makes_infinite_is_no_nan() -> None:
+    def root_of_the_positive(x):
+        return np.sum(np.sqrt(np.where(x > 0, x, 0.0)))
+
+    def only_where_positive(x):
+        return np.sum(np.sqrt(x)) if np.min(x) > 0 else x * 2.0
+
+    row = np.array([0.0, -1.0, 4.0, 0.0])
+    first = activation(root_of_the_positive, axis=-1).program
+    np.testing.assert_allclose(first.vjp("x").evaluate(row, np.ones(1)), [0, 0, 0.25, 0])
+
+    def chosen(x):
+        return np.sum(np.sqrt(x)) * np.ones_like(x) if np.min(x) > 0 else x * 2.0
+
+    program = activation(chosen, axis=-1).program
+    gradient = program.vjp("x")
+    np.testing.assert_allclose(gradient.evaluate(row, np.ones(4)), [2, 2, 2, 2])
+    second = gradient.vjp("x").evaluate(row, np.ones(4), np.ones(4))
+    np.testing.assert_array_equal(np.broadcast_to(second, (4,)), np.zeros(4))
+    pushed = program.push(("x",)).evaluate(row, np.ones(4))
+    np.testing.assert_allclose(pushed, [2, 2, 2, 2])
+    with pytest.raises(TraceError, match="different lengths"):
+        activation(only_where_positive, axis=-1)
+
+
+def test_a_product_with_zeros_has_its_gradient() -> None:
+    product = activation(lambda x: np.prod(x), axis=-1, name="product").program
+    for row, slope in (
+        ([2.0, 0.0, 3.0], [0.0, 6.0, 0.0]),
+        ([2.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+        ([2.0, 4.0, 3.0], [12.0, 6.0, 8.0]),
+    ):
+        np.testing.assert_allclose(product.vjp("x").evaluate(np.array(row), np.ones(1)), slope)
+
+
+def test_a_surrogate_is_differentiated_in_its_place() -> None:
+    softmax = made("softmax")
+
+    def hardmax(x):
+        return np.where(np.arange(len(x)) == np.argmax(x), 1.0, 0.0)
+
+    f = activation(hardmax, axis=-1, surrogate=softmax)
+    (x,) = rows("softmax", 3)
+    upstream = np.random.default_rng(0).normal(size=x.shape)
+    assert (f(x) == by_row("softmax", [x]).round()).all() or f(x).sum() == 3
+    own, other = (g.program.vjp("x").evaluate(x, upstream, temperature=1.3) for g in (f, softmax))
+    np.testing.assert_allclose(own, other)
+    with pytest.warns(ZeroDerivativeWarning):
+        activation(hardmax, axis=-1)
+
+
+def test_a_gradient_rule_is_one_of_rows() -> None:
+    f = activation(
+        lambda x: x / np.sum(np.abs(x)),
+        axis=-1,
+        name="share",
+        gradient=lambda x, upstream: upstream - np.mean(upstream),
+    )
+    upstream = np.array([[1.0, 2.0, 6.0]])
+    found = f.program.vjp("x").evaluate(np.ones((1, 3)), upstream)
+    np.testing.assert_allclose(found, [[-2.0, -1.0, 3.0]])
+    with pytest.raises(NoDerivativeError, match="reverse mode only"):
+        f.program.push(("x",))
+    assert from_json(f.to_json()) == f
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dtype_is_kept_and_halves_are_summed_in_float32(dtype: Any) -> None:
+    total = activation(lambda x: np.sum(x), axis=-1, name="total")
+    x = np.full((2, 5000), 0.1, dtype)
+    result = total(x)
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result.astype(float), x.astype(float).sum(-1), rtol=2e-3)
+
+
+def test_several_inputs_broadcast_and_a_number_stands_for_a_row() -> None:
+    f = made("weighted")
+    (x, weights) = rows("weighted", 5)
+    np.testing.assert_allclose(
+        f(x, weights[0]), by_row("weighted", [x, np.broadcast_to(weights[0], x.shape)])
+    )
+    number = np.full((5, 1), 0.3)
+    np.testing.assert_allclose(
+        f(x, number), by_row("weighted", [x, np.broadcast_to(number, x.shape)])
+    )
+
+
+def test_a_parameter_may_have_a_number_for_each_place() -> None:
+    f = made("rms_norm")
+    (x,) = rows("rms_norm", 4)
+    gain = np.arange(1.0, SIZE + 1)
+    np.testing.assert_allclose(f(x, gain=gain), f(x, gain=1.0) * gain)
+    with pytest.raises(CallError, match="one for each place"):
+        f(x, gain=np.ones(SIZE - 1))
+    with pytest.raises(CallError, match="one number"):
+        f(gain=gain)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f: f(np.ones((2, 5))), "rows of length 5"),
+        (lambda f: f(np.ones((2, 0))), "rows of length 0"),
+        (lambda f: f(np.float64(3.0)), "no dimension"),
+        (lambda f: f(np.ones((2, 6)), axis=2), "axis 2"),
+        (lambda f: f(axis=1.5), "whole number"),
+        (lambda f: f.propagation(), "one number"),
+        (lambda f: f.standardised(), "one number"),
+        (lambda f: f.scaled(), "one number"),
+        (lambda f: f.polynomial(3), "one number"),
+        (lambda f: f.table((0.1, 0), (0.1, 0)), "one number"),
+        (lambda f: made("unit")(np.ones((2, 6)), beta=1.0), "no parameter"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(call: Any, message: str) -> None:
+    with pytest.raises(CallError, match=message):
+        call(made("glu"))
+
+
+def test_an_elementwise_activation_has_no_axis() -> None:
+    with pytest.raises(CallError, match="no axis"):
+        activation(activation(lambda x: x * 2, name="double"), axis=-1)
+    with pytest.raises(MixingError, match="axis=-1"):
+        activation(lambda x: x / np.sum(x), name="share")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: np.sum(x, axis=1) * x, "only axis is -1"),
+        (lambda x: [v * 2 for v in x], "one number after another"),
+        (lambda x: x if x > 0 else -x, "an `if` on a whole row"),
+        (lambda x: x[: len(x) // 2] + x, "rows of the lengths"),
+        (lambda x: x.reshape(2, -1)[0], "another shape"),
+        (lambda x: x[None, :], "another shape|another"),
+        (lambda x: np.median(x) * x, "median"),
+        (lambda x: x[np.argmax(x) :], "bounds depend on its numbers"),
+        (lambda x: np.sum(x[x > 0]) * x, "places where a condition holds"),
+        (lambda x: np.stack([x, x]), "matrix"),
+        (lambda x, k=(1.0, 2.0): x * 2, "is an array"),
+        (lambda x, axis=0: x * 2, "says where the rows lie"),
+        (lambda x: np.linalg.norm(x, ord=3) * x, "order 3"),
+        (lambda x: np.sum(x, dtype=np.float16) * x, "dtype"),
+    ],
+)
+def test_what_is_no_function_of_a_row_is_refused(function: Any, message: str) -> None:
+    with pytest.raises((TraceError, DefinitionError), match=message):
+        activation(function, axis=-1, name="f")
+
+
+def test_the_witness_runs_the_function_itself() -> None:
+    def looks_at_the_kind(x):
+        return x * 2 if type(x).__name__ == "ndarray" else x * 3
+
+    with pytest.raises(ImpureError, match="cannot be read"):
+        activation(looks_at_the_kind, axis=-1)
+
+    def fails_on_a_row(x):
+        return x * 2 if type(x).__name__ != "ndarray" else np.sqrt("no")
+
+    with pytest.raises(TraceError, match="it raises"):
+        activation(fails_on_a_row, axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data.pop("axis"), "unknown operation|length|no input"),
+        (lambda data: data.update(axis="last"), "whole number"),
+        (lambda data: data.update(actgrad=1), "unknown keys"),
+        (lambda data: data["nodes"].__setitem__(0, ["var", "x", [2, 0]]), "as long as"),
+        (lambda data: data["nodes"].__setitem__(0, ["var", "x"]), "row|length"),
+        (lambda data: data["nodes"].__setitem__(0, ["var", "x", [1, 0, [1, 1, 0, 0]]]), "part"),
+        (lambda data: data["nodes"].__setitem__(0, ["position", [[10**9, 0]]]), "million"),
+    ],
+)
+def test_a_damaged_file_is_refused(change: Any, message: str) -> None:
+    data = json.loads(made("softmax").to_json())
+    assert data["nodes"][0] == ["var", "x", [1, 0]]
+    change(data)
+    with pytest.raises(ProgramError, match=message):
+        from_json(json.dumps(data))
+
+
+def test_nothing_warns_while_it_is_made() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("softmax", "glu", "unit", "sparsemax"):
+            made(name)
