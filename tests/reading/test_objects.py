@@ -123,6 +123,28 @@ def test_a_layer_is_its_call(layer, parameters):
     np.testing.assert_allclose(made(X.astype("float32")), value, rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: keras.layers.LeakyReLU(0.3)(x) + 1,
+        lambda x: keras.activations.get("leaky_relu")(x, negative_slope=0.3) + 1,
+    ],
+    ids=["layer", "activation by name"],
+)
+def test_what_keras_makes_while_the_function_is_read(function):
+    made = activation(function)
+    value = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(X.astype("float32"))))
+    np.testing.assert_allclose(made(X.astype("float32")), value, rtol=2e-6, atol=1e-6)
+
+
+def test_a_derivative_that_a_library_takes_inside_is_refused_with_a_cure_that_works():
+    with pytest.raises(TraceError, match=r"make `d = activation\(g\).derivative` before"):
+        activation(lambda x: torch.func.grad(torch.tanh)(x))
+    d = activation(torch.tanh).derivative
+    made = activation(lambda x: 2 * d(x))
+    np.testing.assert_allclose(made(X), 2 * (1 - np.tanh(X) ** 2), rtol=1e-12)
+
+
 def test_a_layer_with_one_number_for_each_feature():
     layer = keras.layers.PReLU()
     layer.build((None, 3))
@@ -168,7 +190,7 @@ def test_numba():
 
 def library_objects():
     stats = pytest.importorskip("scipy.stats")
-    return [stats.norm(0, 1).cdf, lambda x: stats.norm.cdf(x)]
+    return [stats.skewnorm(2.0).cdf, lambda x: stats.skewnorm.cdf(x, 2.0)]
 
 
 @pytest.mark.parametrize("index", range(2))

@@ -52,6 +52,12 @@ def method_of(value: Any) -> str | None:
     return _KINDS[kind] if kind else None
 
 
+def is_layer(kind: type) -> bool:
+    """Whether it is a Keras layer's class, whose own call takes tensors alone."""
+    layer = public("keras.layers.Layer")
+    return layer is not None and issubclass(kind, layer)
+
+
 def is_weight(value: Any) -> bool:
     """Whether it is a number that a framework trains."""
     if isinstance(value, type):

@@ -44,6 +44,13 @@ def user_error(error: Exception, copy: Any) -> TraceError:
         way_out = (
             f"Collect the values in a list, and make the array of it: `np.array(values)`. {HOST}"
         )
+    elif "'Symbol'" in str(error) or "actgrad.reading" in str(error):
+        said = f"it gives its input to code that takes nothing but {library or 'its library'}'s own arrays"
+        way_out = (
+            "Compose it of operations that are read: docs/language.md lists them. For a derivative that is "
+            "taken inside (`jax.grad(g)(x)`), make `d = activation(g).derivative` before, and call `d(x)`. "
+            f"{HOST}"
+        )
     elif library:
         said = f"the code of {library} that it calls raised {type(error).__name__}: {error}"
         way_out = f"Compose it of operations that are read: docs/language.md lists them. {HOST}"

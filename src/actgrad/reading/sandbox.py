@@ -167,7 +167,10 @@ class Environment:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if not names.stands_in(args, kwargs):
-                return function(*args, **kwargs)
+                made = function(*args, **kwargs)
+                # `keras.activations.get("silu")` is called with symbols; `jax.grad(g)` cannot be.
+                plain = isinstance(made, types.FunctionType) and not hasattr(made, "__wrapped__")
+                return self.copy(made) if plain else made
             if not copies:
                 copies.append(self._copied(function))
             try:
@@ -277,6 +280,8 @@ class Environment:
             return known
         if kind in _CLOCKS:
             return Clock(kind)
+        if objects.is_layer(kind):
+            return lambda *args, **kwargs: self.copy(kind(*args, **kwargs))
         if (
             is_library(kind)
             or type(kind) not in (type, abc.ABCMeta)
