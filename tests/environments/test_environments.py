@@ -3,17 +3,14 @@ settings. Each is one process that runs `probe.py`."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.process import python
 from tests.sample import exhaustive_but
 
 PROBE = Path(__file__).with_name("probe.py")
-SOURCE = Path(__file__).parents[2] / "src"
 ALL = ("numpy", "torch", "jax", "tensorflow")
 
 
@@ -21,23 +18,7 @@ def probed(folder: Path, *frameworks: str, options: tuple[str, ...] = (), **vari
     """What the process printed: the hash of all that was generated."""
     for name in frameworks:
         pytest.importorskip(name.partition(":")[0])
-    done = subprocess.run(
-        [sys.executable, *options, str(PROBE), *frameworks],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(SOURCE),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "JAX_PLATFORMS": "cpu",
-            **variables,
-        },
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    last = done.stdout.splitlines()[-1]
+    last = python(*options, PROBE, *frameworks, folder=folder, **variables)[-1]
     assert last.startswith("generated ")
     return last
 

@@ -3,15 +3,13 @@ in processes that have actgrad and nothing of the user's."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.process import python
 from tests.sample import exhaustive_but
 
 pytest.importorskip("keras")
@@ -23,22 +21,7 @@ JOURNEYS = [("tensorflow", "torch"), ("torch", "jax"), ("jax", "tensorflow")]
 
 
 def run(what: str, folder: Path, backend: str) -> None:
-    source = HERE.parents[1] / "src"
-    done = subprocess.run(
-        [sys.executable, str(HERE / "keras_model.py"), what, str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(source),
-            "KERAS_BACKEND": backend,
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        },
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    python(HERE / "keras_model.py", what, folder, folder=folder, KERAS_BACKEND=backend)
 
 
 @pytest.fixture(scope="module", params=exhaustive_but(JOURNEYS[:1], JOURNEYS), ids="-".join)

@@ -6,10 +6,7 @@ import copy
 import io
 import math
 import multiprocessing
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +15,8 @@ import numpy as np
 import pytest
 
 from actgrad import activation
+from tests.process import python
 
-SOURCE = Path(__file__).parents[2] / "src"
 X = np.array([-1.7, -0.6, 0.3, 0.7, 1.1])
 
 
@@ -107,17 +104,8 @@ print([(g(x).tolist(), g.derivative(x).tolist()) for g in f])
 def test_in_a_fresh_process_without_the_users_source(tmp_path: Path) -> None:
     path = tmp_path / "f.pickle"
     path.write_bytes(pickle.dumps(([make() for make, _, _ in CASES.values()], X)))
-    done = subprocess.run(
-        [sys.executable, "-c", FRESH, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    for (_, value, slope), (got, by) in zip(CASES.values(), eval(done.stdout), strict=True):
+    (found,) = python("-c", FRESH, path, folder=tmp_path)
+    for (_, value, slope), (got, by) in zip(CASES.values(), eval(found), strict=True):
         np.testing.assert_allclose(got, [value(float(x)) for x in X], rtol=1e-15)
         np.testing.assert_allclose(by, [slope(float(x)) for x in X], rtol=1e-14)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation
+from tests.process import python
 from tests.sample import exhaustive_but
 from tests.tensors import tensor
 
@@ -145,17 +145,8 @@ def found(request: Any, tmp_path_factory: Any) -> Any:
         files.append(
             (str(path), {"a long one": "a_long_one", "lambda": "f_lambda"}.get(f.name, f.name))
         )
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, request.param, json.dumps(files), json.dumps(X)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    arguments = ("-c", ALONE, request.param, json.dumps(files), json.dumps(X))
+    return json.loads(python(*arguments, folder=folder, actgrad=False)[-1])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 
 import actgrad
 from actgrad import activation
+from tests.process import python
 
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
@@ -169,16 +168,8 @@ def opened(tmp_path_factory: Any, network: Any) -> Any:
     gradients = tape.gradient(loss, network.trainable_variables)
     data = {f"g{i}": g.numpy() for i, g in enumerate(gradients)}
     np.savez(folder / "keras.npz", x=x, t=t, y=network(x).numpy(), **data)
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", BLOCK + OPENED, str(folder), json.dumps(X.tolist())],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    numbers = json.dumps(X.tolist())
+    return json.loads(python("-I", "-c", BLOCK + OPENED, folder, numbers, folder=folder)[-1])
 
 
 # As in an environment without actgrad.

@@ -5,10 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,10 +16,10 @@ import pytest
 import actgrad
 from actgrad import activation
 from actgrad.errors import NoDerivativeError
+from tests.process import python
 
 torch = pytest.importorskip("torch")
 
-SOURCE = Path(__file__).parents[2] / "src"
 X = np.array([[-1.7, -0.6, -0.2], [0.3, 0.7, 1.1]])
 # Announcements of PyTorch about its own code.
 pytestmark = [
@@ -106,17 +103,8 @@ print(json.dumps({"value": y.tolist(), **found}))
 
 
 def opened(path: Path, kind: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-c", OPENED, str(path), kind, json.dumps(X.tolist())],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=path.parent,
-        env={**os.environ, "PYTHONPATH": "" if kind == "torch.export" else str(SOURCE)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    arguments = ("-c", OPENED, path, kind, json.dumps(X.tolist()))
+    return json.loads(python(*arguments, folder=path.parent, actgrad=kind != "torch.export")[-1])
 
 
 def check(found: Any, wanted: Any) -> None:
@@ -281,13 +269,4 @@ print("done")
 def test_onnx_of_a_keras_model_on_torch(tmp_path: Path) -> None:
     pytest.importorskip("keras")
     pytest.importorskip("onnxscript")
-    done = subprocess.run(
-        [sys.executable, "-c", KERAS],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "KERAS_BACKEND": "torch"},
-        check=False,
-    )
-    assert done.stdout.strip().endswith("done"), done.stderr[-3000:]
+    assert python("-c", KERAS, folder=tmp_path, KERAS_BACKEND="torch")[-1] == "done"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.process import python
+
 HERE = Path(__file__).parent / "version_0_1"
-SOURCE = Path(__file__).parents[2] / "src"
 # How many answers there are to compare with; fewer would mean that files were passed over.
 ANSWERS = {"numpy": 149, "torch": 182, "tensorflow": 31, "jax": 7}
 
@@ -30,21 +28,7 @@ def wanted(place: str) -> Any:
 
 def found(framework: str, folder: Path) -> Iterator[tuple[str, Any]]:
     path = folder / "found.npz"
-    done = subprocess.run(
-        [sys.executable, str(HERE / "read.py"), framework, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(SOURCE),
-            "KERAS_BACKEND": "tensorflow",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        },
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    python(HERE / "read.py", framework, path, folder=folder, KERAS_BACKEND="tensorflow")
     with np.load(path) as arrays:
         yield from arrays.items()
 

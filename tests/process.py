@@ -1,0 +1,31 @@
+"""Python in a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+def python(*arguments: object, folder: Path, actgrad: bool = True, **variables: str) -> list[str]:
+    """The lines that it prints. It runs in this folder, and knows actgrad or does not."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(SOURCE) if actgrad else "",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "JAX_PLATFORMS": "cpu",
+            **variables,
+        },
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()
