@@ -13,7 +13,9 @@ from types import ModuleType
 
 from actgrad.errors import InputError, MissingFrameworkError
 
-_NOISE = re.compile(rb"WARNING: All log messages before absl::|[IW]\d{4} \d\d:\d\d:")
+_NOISE = re.compile(
+    rb"WARNING: All log messages before absl::|[IW]\d{4} \d\d:\d\d:|fully_quantize: \d|INFO: Created Tensor"
+)
 
 
 @contextmanager
