@@ -54,6 +54,19 @@ def test_a_rule_beside_it_keeps_the_parameters() -> None:
         activation(lambda x: inner(x), surrogate=lambda x: inner(x))
 
 
+def test_a_weight_that_the_function_itself_takes_from_a_module_is_refused() -> None:
+    class Net(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.beta = torch.nn.Parameter(torch.tensor(1.0))
+            self.act = activation(lambda x: x * torch.sigmoid(self.beta * x))
+
+    with pytest.raises(
+        TraceError, match=r"uses the weight 'beta'.*\n.*\n.*\n.*trainable\(\.\.\.\)"
+    ):
+        Net()
+
+
 def test_a_keras_layer() -> None:
     keras = pytest.importorskip("keras")
     layer = keras.layers.PReLU()

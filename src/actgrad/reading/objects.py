@@ -140,7 +140,9 @@ class Object:
             return types.MethodType(environment.read(value.__func__), self)
         if is_weight(value):
             known = environment.weights.get((id(original), name))
-            return _captured(name, value, original) if known is None else known
+            if known is not None:
+                return known
+            _captured(name, value, original if environment.calls else None)
         if method_of(value):
             return Object(environment, value, path, values)
         return environment.copy(value)
@@ -154,6 +156,13 @@ class Object:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._environment.calls += 1
+        try:
+            return self._called(*args, **kwargs)
+        finally:
+            self._environment.calls -= 1
+
+    def _called(self, *args: Any, **kwargs: Any) -> Any:
         name = method_of(self._original)
         assert name is not None
         if _does_nothing(self._original):
@@ -221,7 +230,8 @@ def _refuse_channels(module: Any) -> None:
 
 
 class WeightError(TraceError):
-    """A function uses a weight: the attribute `name` of `owner`, or without one its own variable."""
+    """A function uses a weight: the attribute `name` of an `owner` that it calls, or without one a weight
+    that it captures itself."""
 
     owner: Any = None
     name: str = ""

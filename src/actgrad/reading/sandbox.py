@@ -56,6 +56,8 @@ class Environment:
         self.uses_frameworks = False
         self.weights: dict[tuple[int, str], Any] = {}
         """What stands in for a weight, by its owner and its name."""
+        self.calls = 0
+        """How many modules are being called, one within the other."""
 
     def _import(self, *args: Any, **kwargs: Any) -> Any:
         return self.copy(__import__(*args, **kwargs))
