@@ -33,7 +33,7 @@ ELSEWHERE = frozenset(
     )
 )
 """Meanings that are no function of numbers: test_casts.py, test_flow.py and the tests below have them."""
-OF_LISTS = frozenset({"largest", "smallest", "total", "product", "mean", "dot", "any_of", "all_of"})
+OF_LISTS = frozenset({"largest", "smallest", "total", "product", "mean", "dot"})
 COMPUTED = [
     row
     for row in ROWS

@@ -224,24 +224,16 @@ def _extreme(better: Callable[[Number, Number], Number], name: str) -> Callable[
 python_max, python_min = _extreme(greater, "max"), _extreme(less, "min")
 
 
-def any_of(values: Any) -> Number:
+def python_any(values: Iterable[Any]) -> Number:
     if isinstance(values, Symbol):
         mixes("any")
-    return reduce(logical_or, np.ravel(np.asarray(values, dtype=object)), False)
-
-
-def all_of(values: Any) -> Number:
-    if isinstance(values, Symbol):
-        mixes("all")
-    return reduce(logical_and, np.ravel(np.asarray(values, dtype=object)), True)
-
-
-def python_any(values: Iterable[Any]) -> Number:
-    return any_of(values if isinstance(values, Symbol) else list(values))
+    return reduce(logical_or, np.ravel(np.asarray(list(values), dtype=object)), False)
 
 
 def python_all(values: Iterable[Any]) -> Number:
-    return all_of(values if isinstance(values, Symbol) else list(values))
+    if isinstance(values, Symbol):
+        mixes("all")
+    return reduce(logical_and, np.ravel(np.asarray(list(values), dtype=object)), True)
 
 
 def clip(x: Number, low: Number = None, high: Number = None) -> Number:

@@ -196,7 +196,12 @@ def _entry(path: str, original: Any, text: str, signature: str | None, root: str
     bound = rows.over_row(path, short if text == "mixing" else text, bound)
     if path.endswith("_") and root == "torch":
         bound = in_place(bound, path)
-    return bound if text in _ALWAYS else _for_symbols(original, bound, root)
+    if text in _ALWAYS:
+        return bound
+    answer = _for_symbols(original, bound, root)
+    if isinstance(original, np.ufunc) and original.nin == 2:
+        answer.reduce = stacks.reduction(answer, f"{path}.reduce")  # type: ignore[attr-defined]
+    return answer
 
 
 def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:

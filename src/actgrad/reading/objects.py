@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.errors import DefinitionError, ImpureError, TraceError
-from actgrad.reading import custom, distributions
+from actgrad.reading import custom, distributions, many_digits
 from actgrad.reading.origins import public
 from actgrad.reading.refusal import HOST, refuse, user_line
 
@@ -267,7 +267,10 @@ def stand_in(environment: Any, value: Any, name: str | None = None) -> Any:
     if is_weight(value):
         shown = name or getattr(value, "name", None)
         _captured(shown if isinstance(shown, str) else "w", value)
-    return distributions.stand_in(environment, value) or custom.stand_in(environment, value)
+    found = distributions.stand_in(environment, value)
+    if found is None:
+        found = many_digits.stand_in(value)
+    return custom.stand_in(environment, value) if found is None else found
 
 
 # An object passed to `activation`.

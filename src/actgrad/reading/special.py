@@ -155,6 +155,22 @@ def _times_exp(x: Number, scaled: Number, limit: Number) -> Number:
     return where(equal(absolute(x), math.inf), limit, product)
 
 
+def iv(order: Any, x: Number) -> Number:
+    """The modified Bessel function of an order that is 0 or 1."""
+    return (i0, i1)[_first_order(order)](x)
+
+
+def ive(order: Any, x: Number) -> Number:
+    return (i0e, i1e)[_first_order(order)](x)
+
+
+def _first_order(order: Any) -> int:
+    n = _plain(order, "the order of `iv`")
+    if n > 1:
+        refuse("`iv` of an order above 1", "Use 0 or 1. " + HOST)
+    return n
+
+
 # What is smooth where its formula divides zero by zero.
 
 

@@ -16,7 +16,8 @@ SPECIAL: dict[str, str] = {
     "math": "gamma lgamma",
     "numpy": "i0",
     "scipy.special": f"""
-        {_GAMMAS} loggamma digamma psi=digamma erfcinv erfcx exprel cosm1 round=rint pseudo_huber(delta,x)
+        {_GAMMAS} loggamma digamma psi=digamma erfcinv erfcx exprel cosm1 iv(v,z) ive(v,z)
+        round=rint pseudo_huber(delta,x)
         factorial(x,exact=False)=factorial_of
     """,
     "torch": f"{_TORCH} lgamma mvlgamma(input,p)=multigammaln",

@@ -23,6 +23,7 @@ from actgrad.reading.meanings import (
     less,
     log,
     logical_and,
+    logical_or,
     maximum,
     maximum_half,
     minimum,
@@ -163,14 +164,15 @@ def row_of(values: Any, axis: Any, name: str, keepdims: bool = False) -> list[An
     return list(np.ravel(numbers))
 
 
-def _reduction(combine: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
+def reduction(combine: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
     def along(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
         return reduce(combine, row_of(values, axis, name, keepdims))
 
     return along
 
 
-row_sum, row_product = _reduction(add, "sum"), _reduction(multiply, "prod")
+row_sum, row_product = reduction(add, "sum"), reduction(multiply, "prod")
+row_any, row_all = reduction(logical_or, "any"), reduction(logical_and, "all")
 
 
 def _extreme(pair: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
@@ -273,5 +275,5 @@ def _of(x: Any, other: Any, axis: Any, pair: Any, along: Any, name: str) -> Any:
     return Extremes((along(x, axis), None))
 
 
-first_max, first_min = _reduction(maximum, "max"), _reduction(minimum, "min")
+first_max, first_min = reduction(maximum, "max"), reduction(minimum, "min")
 """Along an axis PyTorch's `max` gives the derivative to the first of two that are equal."""

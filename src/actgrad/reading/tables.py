@@ -39,7 +39,7 @@ bool_=as_bool float32=as_float float64=as_float double=as_float
 int32=as_int int64=as_int int_=as_int float16=narrow
 zeros ones full empty shape=shape_of ndim=rank_of size=size_of
 broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
-any=any_of all=all_of sum=total prod=product mean max=row_max min=row_min amax=row_max amin=row_min
+any=row_any all=row_all sum=total prod=product mean max=row_max min=row_min amax=row_max amin=row_min
 arange=mixing take_along_axis=mixing
 stack=stacked concatenate=concatenated
 dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing
@@ -182,7 +182,7 @@ sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh 
 xdivy=divide_zero xlog1py xlogy
 add_n=total accumulate_n=total polyval conj=identity imag=zeros_like real=identity angle
 argmax=mixing argmin=mixing count_nonzero=mixing cumprod=mixing cumsum=mixing l2_normalize=mixing
-reduce_all=all_of reduce_any=any_of reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
+reduce_all=row_all reduce_any=row_any reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
 reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_std=mixing
 reduce_sum=total reduce_variance=mixing softmax top_k=mixing
 """
@@ -203,7 +203,7 @@ compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
 
 argmax=mixing argmin=mixing argsort=mixing concat=concatenated cumsum=mixing einsum=mixing gather=take
-matmul=mixing norm=mixing reduce_all=all_of reduce_any=any_of
+matmul=mixing norm=mixing reduce_all=row_all reduce_any=row_any
 reduce_logsumexp=logsumexp reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
 reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=stacked tensordot=mixing
 transpose=mixing unstack=mixing range=mixing one_hot=mixing
@@ -282,7 +282,7 @@ saturate_cast=cast is_tensor=true zeros ones full conjugate=identity imag=zeros_
 empty_like fmax fmin logaddexp2=logaddexp2_keras nonzero
 vectorized_map=mapped map=mapped vectorize=applied
 cond=tf_cond fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop
-all=all_of any=any_of amax=row_max amin=row_min argmax=mixing argmin=mixing argsort=mixing average=mixing
+all=row_all any=row_any amax=row_max amin=row_min argmax=mixing argmin=mixing argsort=mixing average=mixing
 concatenate=concatenated cumprod=mixing cumsum=mixing dot=mixing einsum=mixing glu=mixing log_softmax
 logsumexp matmul=mixing max=row_max mean median=mixing min=row_min norm=mixing normalize=mixing
 prod=product quantile=mixing roll=mixing take digitize searchsorted softmax sort=mixing split=mixing
