@@ -54,6 +54,7 @@ def test_scipy_stats(law, method):
 def test_frozen_laws_standard_ones_and_laws_of_parameters():
     stats = pytest.importorskip("scipy.stats")
     frozen = stats.norm(0.5, scale=2.0)
+    assert activation(frozen.cdf)(0.7) == pytest.approx(frozen.cdf(0.7), rel=1e-14)
     assert define(lambda x: frozen.cdf(x)).evaluate(0.7) == pytest.approx(
         frozen.cdf(0.7), rel=1e-14
     )

@@ -224,7 +224,7 @@ select sign sin sinc sinh sqrt square subtract tan tanh true_divide=divide
 where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied conj=identity
 conjugate=identity imag=zeros_like isreal=true iscomplexobj=false isrealobj=true
 result_type take zeros ones full empty shape=shape_of ndim=rank_of size=size_of broadcast_to=expand
-expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same any=any_of all=all_of sum=total
+expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same any=row_any all=row_all sum=total
 prod=product mean max=row_max min=row_min amax=row_max amin=row_min stack=stacked concatenate=concatenated
 dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing argmax=mixing
 argmin=mixing argsort=mixing average=mixing count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing
