@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
+from torch import Tensor
 
 from actgrad.codegen.emit import kernel
 from actgrad.codegen.size import expanded, operations
+from actgrad.common.types import Fields
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.patience import saying
 from actgrad.frameworks.torch.dialect import COMPILED_DIALECT
@@ -41,7 +42,7 @@ is compiled. Inductor would inline them: eight steps of Newton's square root in 
 EXPANDED = 500
 """And in a graph of torch.compile, whose options are not ours, it is one operator from here on."""
 
-Loop = Callable[..., Any]
+Loop = Callable[..., None]
 
 _compiling = threading.Lock()
 _off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
@@ -55,10 +56,10 @@ class Fused:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.loops: dict[Any, Loop | None] = {}
+        self.loops: dict[Hashable, Loop | None] = {}
         self.fits = not program.on_host
 
-    def __call__(self, dtype: Any, tensors: Sequence[Any]) -> Any:
+    def __call__(self, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor | None:
         """The value, or None where it has to run unfused."""
         like = next(t for t in tensors if t.dim())
         if _off or not self.fits or not _is_plain(like, tensors):
@@ -77,7 +78,9 @@ class Fused:
             loop(*(_rows(t, t.numel() - row, 1, row) for t in (out, *tensors)))
         return out
 
-    def _compiled(self, key: Any, device: Any, dtype: Any, tensors: Sequence[Any]) -> Loop | None:
+    def _compiled(
+        self, key: Hashable, device: torch.device, dtype: torch.dtype, tensors: Sequence[Tensor]
+    ) -> Loop | None:
         """None if it cannot be had, or another thread is compiling: this one does not wait."""
         global _off, _works
         size = operations(self.program.value)
@@ -115,7 +118,7 @@ def _warn(text: str) -> None:
         warnings.warn(text, UnfusedWarning, stacklevel=2)
 
 
-def _is_plain(like: Any, tensors: Sequence[Any]) -> bool:
+def _is_plain(like: Tensor, tensors: Sequence[Tensor]) -> bool:
     """Whether memory holds the numbers, and nobody watches the operations."""
     if like.device.type not in ROWS or torch.compiler.is_compiling():
         return False
@@ -130,7 +133,7 @@ def _is_plain(like: Any, tensors: Sequence[Any]) -> bool:
     return within and _is_dense(like)
 
 
-def _has_memory(tensor: Any) -> bool:
+def _has_memory(tensor: Tensor) -> bool:
     """Not a zero without memory, nor one of `is_grads_batched`, which has no pointer to ask for."""
     try:
         return bool(tensor.data_ptr())
@@ -138,7 +141,7 @@ def _has_memory(tensor: Any) -> bool:
         return False
 
 
-def _is_dense(x: Any) -> bool:
+def _is_dense(x: Tensor) -> bool:
     if x.is_contiguous():
         return True
     expected = 1
@@ -149,7 +152,7 @@ def _is_dense(x: Any) -> bool:
     return True
 
 
-def _in_order_of(like: Any, tensor: Any) -> Any:
+def _in_order_of(like: Tensor, tensor: Tensor) -> Tensor:
     """The tensor, copied into the memory order of another if it has its own, or is expanded."""
     if tensor is like or not tensor.dim() or tensor.stride() == like.stride():
         return tensor
@@ -158,13 +161,15 @@ def _in_order_of(like: Any, tensor: Any) -> Any:
     return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
 
 
-def _rows(tensor: Any, start: int, rows: int, row: int) -> Any:
+def _rows(tensor: Tensor, start: int, rows: int, row: int) -> Tensor:
     if not tensor.dim():
         return tensor
     return tensor.as_strided((rows, row), (row, 1), tensor.storage_offset() + start)
 
 
-def _compile(program: Program, device: Any, dtype: Any, tensors: Sequence[Any]) -> Loop:
+def _compile(
+    program: Program, device: torch.device, dtype: torch.dtype, tensors: Sequence[Tensor]
+) -> Loop:
     """A loop of (out, *tensors), in rows, that writes the value to `out`."""
     row = ROWS[device.type]
     names = [f"a{i}" for i in range(len(tensors))]
@@ -177,9 +182,9 @@ def _compile(program: Program, device: Any, dtype: Any, tensors: Sequence[Any]) 
         f"    if out.shape[1] == {row}:\n"
         f"        out.copy_(value({', '.join(wide)}))\n"
     )
-    namespace: dict[str, Any] = {"value": kernel(program, COMPILED_DIALECT, operator)}
+    namespace: Fields = {"value": kernel(program, COMPILED_DIALECT, operator)}
     exec(compile(text, f"<actgrad loop of {program.name}>", "exec"), namespace)
-    options: dict[str, Any] = {
+    options: Fields = {
         "guard_filter_fn": lambda guards: [False] * len(guards),
         "cpp.dynamic_threads": True,  # as many as torch.set_num_threads says when it runs
         "size_asserts": False,

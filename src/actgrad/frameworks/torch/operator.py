@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-_functions: dict[int, Callable[..., Any]] = {}
+_functions: dict[int, Callable[..., torch.Tensor]] = {}
 """By identity; kept, as a compiled graph holds only the number."""
 
 
-def operator(function: Callable[..., float]) -> Callable[..., Any]:
+def operator(function: Callable[..., float]) -> Callable[..., torch.Tensor]:
     """A Python function of numbers, called on the host CPU."""
 
     def on_host(*tensors: torch.Tensor) -> torch.Tensor:
@@ -25,7 +25,7 @@ def operator(function: Callable[..., float]) -> Callable[..., Any]:
     return opaque(on_host)
 
 
-def opaque(function: Callable[..., Any]) -> Callable[..., Any]:
+def opaque(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """An elementwise function of tensors, whose result has the dtype of the first."""
     key = id(function)
     _functions[key] = function
