@@ -253,6 +253,7 @@ for name in ("surrogate", "whole"):
 """
 
 
+@pytest.mark.exhaustive  # test_vector_parameters.py has one in make test
 def test_it_is_there_in_a_fresh_process(tmp_path: Path) -> None:
     for framework in ("torch", "tensorflow", "jax"):
         pytest.importorskip(framework)

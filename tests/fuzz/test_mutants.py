@@ -27,7 +27,7 @@ from actgrad.language.program import Program
 from tests.fuzz import mutants
 
 ROOT = Path(__file__).parents[2]
-FILES = int(os.environ.get("ACTGRAD_FUZZ", "300"))
+FILES = int(os.environ.get("ACTGRAD_FUZZ", "150"))
 SEED = random.randrange(10**9) if "ACTGRAD_FUZZ" in os.environ else 0
 
 

@@ -78,6 +78,7 @@ def test_json(here: Path, training: Path) -> None:
     assert "Loss by epoch" in (here / "a.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.exhaustive
 def test_a_short_training_is_made_for_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_room, "SHORT", replace(training_room.SHORT, epochs=1, seeds=1))
     ended = CliRunner().invoke(app, ["report", "mine.py:leaky", "--no-bench", "--train"])
