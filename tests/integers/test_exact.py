@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from actgrad import activations
+from actgrad import Activation, activations
+from actgrad.errors import CallError
 from actgrad.integers.decimals import FUNCTIONS, context
 from actgrad.integers.exact import DECISIONS, bounded
+from actgrad.language.expression import make, var
 from actgrad.language.ops import OPS
+from actgrad.language.program import Program
+from actgrad.study.targets import TABLE_LACKS
 from tests.integers import oracle
 
 NAMES = {
@@ -79,8 +83,14 @@ def test_zeros_and_infinities_are_ieee(op: str) -> None:
                 assert np.signbit(found) == np.signbit(wanted), (op, args)
 
 
-def test_every_operation_has_an_exact_form() -> None:
-    assert OPS.keys() - FUNCTIONS.keys() - DECISIONS == {"select", "mod", "given"}
+def test_every_operation_has_an_exact_form_or_is_refused() -> None:
+    elementwise = {"select", "mod", "given"}
+    assert OPS.keys() - FUNCTIONS.keys() - DECISIONS - elementwise == TABLE_LACKS
+    for name in sorted(TABLE_LACKS):
+        f = Activation(Program(name, ("x",), (), make(name, var("x"))))
+        with pytest.raises(CallError, match=f"uses {name}, which is not computed in decimals"):
+            f.table((1.0, 0), (1.0, 0))
+        assert name in f.supports()["table"].reason("value")
 
 
 @pytest.mark.parametrize("name", oracle.FUNCTIONS)

@@ -145,6 +145,10 @@ def test_what_does_not_make_sense_is_refused(change: dict[str, Any], said: str) 
 def test_a_table_has_one_input_and_takes_parameters() -> None:
     with pytest.raises(CallError, match="one input"):
         activation(lambda a, b: a * b, name="product").table((1.0, 0), (1.0, 0))
+    softmax = activation(lambda x: np.exp(x) / np.sum(np.exp(x)), axis=-1, name="softmax")
+    with pytest.raises(CallError, match="function of a row"):
+        softmax.table((1.0, 0), (1.0, 0))
+    assert "a row has several" in softmax.supports()["table"].reason("value")
     leaky = activations.leaky_relu.table((1.0, 0), (1.0, 0), slope=0.25)
     assert [leaky[-100], leaky[7]] == [-25, 7]
     assert leaky == activations.leaky_relu(slope=0.25).table((1.0, 0), (1.0, 0))

@@ -54,8 +54,8 @@ def check(program: Program) -> None:
     unknown = sorted({node.op for node in walk(plain(program.value))} - known)
     if unknown:
         raise CallError(
-            f"{program.name!r} uses {', '.join(unknown)}, which no integer table holds: a table gives "
-            f"one output for one input, exactly rounded"
+            f"{program.name!r} uses {', '.join(unknown)}, which is not computed in decimals, so its table "
+            f"could not be exactly rounded\n  Say host=True: then its float64 value counts as exact."
         )
 
 

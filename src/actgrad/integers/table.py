@@ -221,6 +221,11 @@ class Table:
 
 
 def _one_input(program: Program) -> Program:
+    if program.axis is not None:
+        raise CallError(
+            f"{program.name!r} is a function of a row (axis={program.axis}), and a table has one number for "
+            f"each input"
+        )
     if len(program.inputs) != 1:
         names = ", ".join(program.inputs)
         raise CallError(
