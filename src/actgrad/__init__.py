@@ -1,7 +1,7 @@
 """Activation functions in plain Python, with any derivative, native in every framework."""
 
 from actgrad.activation import Activation, activation, from_json, load
-from actgrad.catalogue import activations, learnable, surrogates
+from actgrad.catalogue import activations, learnable, rows, surrogates
 from actgrad.frameworks.sampled import sampled
 from actgrad.frameworks.trainable import trainable
 from actgrad.models.swap import override, replace
@@ -22,6 +22,7 @@ __all__ = [
     "load",
     "override",
     "replace",
+    "rows",
     "sampled",
     "surrogates",
     "trainable",

@@ -341,6 +341,10 @@ def activation(
     - `gradient`: the whole gradient: `(inputs..., upstream, parameters...) -> gradient(s)`.
     - none: the exact derivative, at a kink that of the branch that Python takes.
 
+    With `axis` it is a function of a row, the numbers along that axis, such as a softmax: written for one
+    row of any length, in a library's functions. Its result is a row too, or one number. A `surrogate` is then
+    a function of the row that is differentiated in its place; see docs/rows.md.
+
     Values are those of the Python function for every finite input, rounded to the tensor's dtype;
     where Python raises, IEEE's inf or nan. `host=True` runs a function that cannot be read as a
     callback on the host CPU, with the same promises on value, gradient, dtype and shape.
@@ -357,6 +361,10 @@ def activation(
     >>> step = activation(lambda x: 1.0 if x >= 0 else 0.0, name="step", surrogate=triangle)
     >>> step(0.5), step.derivative(0.5), step.exact_derivative(0.5)
     (1.0, 0.5, 0.0)
+    >>> import numpy as np
+    >>> share = activation(lambda x: x / np.sum(x), axis=-1, name="share")
+    >>> share(np.array([[1.0, 3.0], [2.0, 2.0]])).tolist()
+    [[0.25, 0.75], [0.5, 0.5]]
     >>> spike = activation(
     ...     lambda v, threshold=1.0: 1.0 if v >= threshold else 0.0,
     ...     surrogate=lambda v, threshold: {

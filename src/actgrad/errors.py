@@ -29,8 +29,8 @@ class UnboundedError(TraceError):
 class MixingError(TraceError):
     """The function takes several elements of its input at once, as a sum or a maximum does.
 
-    An elementwise activation computes each element from that element alone. Take the other numbers as
-    inputs or parameters of their own.
+    An elementwise activation computes each element from that element alone. Make it a function of the
+    row, `activation(..., axis=-1)`; or take the other numbers as inputs or parameters of their own.
     """
 
 

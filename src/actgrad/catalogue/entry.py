@@ -28,6 +28,8 @@ class Entry:
     """The derivative, where it is not the slope."""
     noise: dict[str, Sampled] = field(default_factory=dict)
     """What to draw for which parameter."""
+    axis: int | None = None
+    """Where the rows lie, of a function of a row."""
 
     @property
     def name(self) -> str:
@@ -39,11 +41,15 @@ class Entry:
 
     @cached_property
     def activation(self) -> Activation:
-        return activation(self.function, surrogate=self.rule)
+        return activation(self.function, surrogate=self.rule, axis=self.axis)
 
 
 class Catalogue(dict[str, Entry]):
-    """Entries by name, in the order in which they are written."""
+    """Entries by name, in the order in which they are written; all of numbers, or all of rows."""
+
+    def __init__(self, axis: int | None = None) -> None:
+        super().__init__()
+        self._axis = axis
 
     def add(
         self,
@@ -59,7 +65,7 @@ class Catalogue(dict[str, Entry]):
 
         def collect(function: Function) -> Activation:
             self[function.__name__] = Entry(
-                function, source, kinks or {}, builtins, rule, noise or {}
+                function, source, kinks or {}, builtins, rule, noise or {}, self._axis
             )
             return cast(Activation, function)
 

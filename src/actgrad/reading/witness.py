@@ -299,8 +299,8 @@ def _refuse_mixing(original: Original, found: str) -> NoReturn:
     raise MixingError(
         f"{original.own.name!r} cannot be read: this mixes the elements of a row: {found}\n"
         f"{definition(original.function)}\n"
-        f"  An activation is a function of one number. Make what it needs of the other elements an input "
-        f"of its own, `def f(x, total): ...`, and call it with that: `f(x, x.sum(-1, keepdims=True))`."
+        f"  Make it a function of the row: `activation(..., axis=-1)`. Or make what it needs of the other "
+        f"elements an input of its own, `def f(x, total): ...`."
     )
 
 

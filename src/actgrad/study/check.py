@@ -25,7 +25,7 @@ from actgrad.study.line import Line, is_exact
 
 Verdict = Literal["exact", "exact except at kinks", "surrogate (declared)", "WRONG"]
 
-_VERDICTS: tuple[Verdict, ...] = ("exact", "exact except at kinks", "surrogate (declared)", "WRONG")
+VERDICTS: tuple[Verdict, ...] = ("exact", "exact except at kinks", "surrogate (declared)", "WRONG")
 _OTHERS = (0.4, -1.3, 2.1, 0.0)
 
 
@@ -148,9 +148,9 @@ def check(
         for name in numbers
         if name in program.differentiable
     )
-    verdict = max((item.verdict for item in inputs + parameters), key=_VERDICTS.index)
+    verdict = max((item.verdict for item in inputs + parameters), key=VERDICTS.index)
     if program.kind == "surrogate":
-        verdict = max(verdict, "surrogate (declared)", key=_VERDICTS.index)
+        verdict = max(verdict, "surrogate (declared)", key=VERDICTS.index)
     oracle = "the Python function" if own else "its formula"
     settings = tuple((n, v) for n, v in program.settings.items() if isinstance(v, float))
     return Check(program.name, verdict, inputs, oracle, parameters, settings)
