@@ -108,8 +108,9 @@ def selu(x: Number) -> Number:
 
 
 def selu_tf(x: Number) -> Number:
+    """TensorFlow's, which has the slope of the right side where exp(x) rounds to 1."""
     negative_side = multiply(_SELU_SCALE * _SELU_ALPHA, expm1(x))
-    return where(less(x, 0), negative_side, multiply(_SELU_SCALE, x))
+    return where(less(add(x, 1.0), 1.0), negative_side, multiply(_SELU_SCALE, x))
 
 
 def gelu(x: Number, approximate: bool | str = False) -> Number:
