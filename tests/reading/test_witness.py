@@ -6,6 +6,7 @@ Faults are planted in what library functions mean, one at a time, and each must 
 from __future__ import annotations
 
 import random
+import statistics
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -186,6 +187,25 @@ def test_the_function_gets_its_own_copy_and_must_not_write_into_it() -> None:
         define(doubled)
     with pytest.raises(ImpureError, match="writes into its input"):
         witness.check(doubled, *_reading_of(lambda x: 2.0 * x))
+
+
+def test_plain_numbers_are_compared_beside_arrays() -> None:
+    def by_type(x):
+        return np.tanh(x) if hasattr(x, "shape") else np.sin(x)
+
+    with pytest.raises(ImpureError, match="Python returns"):
+        define(by_type)
+
+
+def test_a_rule_that_draws_is_named_and_the_generator_is_as_before() -> None:
+    before = random.getstate()
+
+    def noisy_rule(x):
+        return 2.0 * x + 0.0 * statistics.NormalDist().samples(1)[0]
+
+    with pytest.raises(ImpureError, match=r"'noisy_rule'.*draws"):
+        define(lambda x: x * x, noisy_rule, "surrogate")
+    assert random.getstate() == before
 
 
 def _reading_of(function: Callable[..., Any]) -> tuple[Any, ...]:
