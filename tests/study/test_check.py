@@ -539,3 +539,13 @@ def test_parameters_of_the_catalogue(name):
     found = f.check()
     assert found.parameters
     assert all(item.verdict != "WRONG" for item in found.parameters)
+
+
+def test_a_derivative_outside_of_both_slopes_is_told() -> None:
+    doubled = activation(lambda x: max(x, 0) - max(-x, 0), name="doubled").check()
+    assert doubled.verdict == "exact except at kinks"
+    assert doubled.inputs[0].outside == (0.0,)
+    assert "at 0 lies outside of the slopes from the left and the right" in str(doubled)
+    relu = activation(lambda x: max(x, 0), name="relu").check()
+    assert relu.inputs[0].outside == ()
+    assert "outside" not in str(relu)

@@ -15,7 +15,8 @@ from actgrad.common.text import finite_json
 from actgrad.common.types import Function
 from actgrad.errors import CallError
 from actgrad.language.arrays import Array
-from actgrad.language.expression import walk
+from actgrad.language.derive import derive
+from actgrad.language.expression import evaluate, walk
 from actgrad.language.program import Program
 from actgrad.reading import claims
 from actgrad.reading.signature import MAX_ENTRIES, like
@@ -64,6 +65,8 @@ class InputCheck:
     """Whether it is zero at every point."""
     linear: bool
     """Whether a `gradient=` rule is linear in the upstream gradient. True for any other rule."""
+    outside: tuple[float, ...] = ()
+    """The kinks at which the derivative lies outside of the slopes from the left and from the right."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +282,23 @@ def _summary(program: Program, by: str, lines: Sequence[Line]) -> InputCheck:
         tuple(float(x) for line in lines for x in line.x[line.lost]),
         all(line.zero for line in lines),
         linear,
+        _outside(program, by, np.array(kinks)),
     )
+
+
+def _outside(program: Program, by: str, kinks: Array) -> tuple[float, ...]:
+    """The kinks at which terms that tie add up to more than either slope, as `relu(x) - relu(-x)` at 0."""
+    if program.on_host or program.gradient or program.inputs != (by,) or not len(kinks):
+        return ()
+    slope, step = derive(program.value, by), 1e-6 * np.maximum(1, np.abs(kinks))
+    with np.errstate(all="ignore"):
+        at, left, right = (
+            np.broadcast_to(evaluate(slope, {**dict(program.parameters), by: x}), kinks.shape)
+            for x in (kinks, kinks - step, kinks + step)
+        )
+        slack = 1e-3 * (1 + np.abs(left) + np.abs(right))
+        beyond = (at < np.minimum(left, right) - slack) | (at > np.maximum(left, right) + slack)
+    return tuple(float(x) for x in kinks[beyond])
 
 
 def _clusters(x: Array, apart: float = 0.02) -> list[float]:
@@ -304,6 +323,11 @@ def _spread(places: list[Place], most: int = 8, apart: float = 0.3) -> tuple[Pla
 def _report(item: InputCheck, is_parameter: bool) -> Iterator[str]:
     if item.kinks:
         yield f"kink{'s' * (len(item.kinks) > 1)} at {_listed(item.kinks)}"
+    if item.outside:
+        yield (
+            f"the derivative at {_listed(item.outside)} lies outside of the slopes from the left and the "
+            f"right: terms that tie there add up"
+        )
     if item.jumps:
         yield (
             f"jump{'s' * (len(item.jumps) > 1)} of the function at {_listed(item.jumps)}, "
