@@ -77,6 +77,10 @@ def _made(per: int, plus: int, parts: Iterable[tuple[int, int, int, int]]) -> Le
         if over % by:
             key = over % by, add % by, by
             kept[key] = kept.get(key, 0) + times
+    both = min(max(kept.get((1, add, 2), 0), 0) for add in (0, 1))
+    if both:  # n // 2 + (n + 1) // 2 is n
+        per += both
+        kept |= {(1, add, 2): kept[1, add, 2] - both for add in (0, 1)}
     ordered = sorted((times, *key) for key, times in kept.items() if times)
     return Length(per, plus, tuple(ordered))
 
