@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from actgrad.reading.arrays import copied
-from actgrad.reading.reader import reader
-from actgrad.reading.refusal import COPY_FIRST, depends_on, mixes, refuse
+from actgrad.reading.reader import mixes, reader
+from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
 from actgrad.reading.symbol import Symbol, apply, made, number, truth, whole
 from actgrad.reading.tokens import Shape, Token, is_token
 

@@ -39,7 +39,8 @@ from actgrad.reading.meanings import (
     subtract,
     where,
 )
-from actgrad.reading.refusal import HOST, mixes, refuse
+from actgrad.reading.reader import mixes
+from actgrad.reading.refusal import HOST, refuse
 from actgrad.reading.symbol import Symbol, apply, given, is_symbolic, number
 
 COMPENSATED_SUM: bool = sys.version_info >= (3, 12)

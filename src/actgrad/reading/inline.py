@@ -11,8 +11,8 @@ from actgrad.language.length import ONE, N
 from actgrad.language.program import Program
 from actgrad.reading.lookups import entry_at
 from actgrad.reading.outputs import length_of
-from actgrad.reading.reader import reader
-from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.reader import mixes, reader
+from actgrad.reading.refusal import refuse
 from actgrad.reading.sizes import kept
 from actgrad.reading.symbol import Symbol, made, number
 

@@ -28,8 +28,8 @@ from actgrad.reading.meanings import (
     subtract,
     where,
 )
-from actgrad.reading.reader import reader
-from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.reader import mixes, reader
+from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, is_symbolic, made, number
 from actgrad.reading.tokens import Token
 

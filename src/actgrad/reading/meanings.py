@@ -16,7 +16,8 @@ import numpy as np
 
 from actgrad.language.ops import OPS
 from actgrad.reading.arrays import Positions
-from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.reader import mixes
+from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import (
     Symbol,
     apply,

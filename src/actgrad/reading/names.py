@@ -32,8 +32,8 @@ from actgrad.reading import (
     stacks,
 )
 from actgrad.reading.binding import bind, in_place
-from actgrad.reading.reader import unknown
-from actgrad.reading.refusal import draws_random, mixes
+from actgrad.reading.reader import mixes, unknown
+from actgrad.reading.refusal import draws_random
 from actgrad.reading.symbol import Symbol, is_symbolic
 from actgrad.reading.tables import METHODS, NAMES
 from actgrad.reading.tokens import is_token

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
-from actgrad.errors import ImpureError, TraceError
+from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.expression import Expr, const, make, walk
 from actgrad.language.program import is_lookup
 from actgrad.reading.mixing import COMPLEX, DRAW, MIXING, MIXING_MODULES
-from actgrad.reading.refusal import HOST, draws_random, makes_complex, mixes, user_line
+from actgrad.reading.refusal import HOST, draws_random, makes_complex, refuse, user_line
 
 
 class Reader(Protocol):
@@ -82,6 +82,23 @@ def table_method(name: str) -> Callable[..., Any]:
 
 def known(function: Any, name: str) -> Callable[..., Any]:
     return reader().meaning(function) or unknown(name)
+
+
+def mixes(name: str) -> NoReturn:
+    """Refuse an operation that takes several elements of its input at once."""
+    current: Reader | None = getattr(_active, "reader", None)
+    if current is not None and current.rows:
+        refuse(
+            f"`{name}` is not among the operations on a row that actgrad can read",
+            "Compose it of sums, extremes, sorts, slices and concatenations: docs/rows.md lists them.",
+        )
+    refuse(
+        f"`{name}` mixes the elements of a row, and an elementwise activation computes each element "
+        f"from that element alone",
+        "Make it a function of the row: `activation(..., axis=-1)`. Or take the other numbers as inputs or "
+        "parameters of their own, as in `def f(x, total): ...`.",
+        MixingError,
+    )
 
 
 def unknown(name: str, cause: BaseException | None = None) -> NoReturn:

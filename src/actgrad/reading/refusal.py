@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from actgrad.errors import ImpureError, MixingError, TraceError
+from actgrad.errors import ImpureError, TraceError
 
 HOST = "Or run it unread, on the host CPU, with `activation(..., host=True)`."
 COPY_FIRST = (
@@ -19,17 +19,6 @@ COPY_FIRST = (
 
 def refuse(problem: str, way_out: str, kind: type[TraceError] = TraceError) -> NoReturn:
     raise kind(f"{problem}\n{user_line()}\n  {way_out}")
-
-
-def mixes(name: str) -> NoReturn:
-    """Refuse an operation that takes several elements of its input at once."""
-    refuse(
-        f"`{name}` mixes the elements of a row, and an elementwise activation computes each element "
-        f"from that element alone",
-        "Make it a function of the row: `activation(..., axis=-1)`. Or take the other numbers as inputs or "
-        "parameters of their own, as in `def f(x, total): ...`.",
-        MixingError,
-    )
 
 
 def draws_random(name: str) -> NoReturn:

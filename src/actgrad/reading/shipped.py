@@ -33,7 +33,8 @@ from actgrad.reading.meanings import (
     tanh,
     where,
 )
-from actgrad.reading.refusal import mixes, refuse
+from actgrad.reading.reader import mixes
+from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply
 
 Number = Any

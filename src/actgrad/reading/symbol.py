@@ -20,13 +20,20 @@ from actgrad.language.length import ONE, Length
 from actgrad.language.rewrite import build
 from actgrad.reading.forms import one_row, refuse_forms
 from actgrad.reading.plain import plain_number
-from actgrad.reading.reader import detached, is_detached, known, reader, table_method, unknown
+from actgrad.reading.reader import (
+    detached,
+    is_detached,
+    known,
+    mixes,
+    reader,
+    table_method,
+    unknown,
+)
 from actgrad.reading.refusal import (
     COPY_FIRST,
     HOST,
     calls_from_user,
     makes_complex,
-    mixes,
     refuse,
 )
 from actgrad.reading.tables import METHOD_NAMES
