@@ -568,16 +568,16 @@ def test_half_types_compute_in_float32():
 
 
 @pytest.mark.parametrize(
-    "tensor",
-    [[1, 2], [1 + 1j], [True], ["a"]],
+    ("tensor", "way_out"),
+    [([1, 2], "tf.cast"), ([1 + 1j], "tf.complex"), ([True], "tf.cast"), (["a"], "tf.cast")],
     ids=["integer", "complex", "boolean", "text"],
 )
 @pytest.mark.parametrize("around", ["eager", "tf.function"])
-def test_other_dtypes_are_refused(case, tensor, around):
+def test_other_dtypes_are_refused(case, tensor, way_out, around):
     x = tf.constant(tensor)
     with pytest.raises(DtypeError, match=rf"{case.activation.name}.*{x.dtype.name}") as caught:
         AROUND[around](case)(x)
-    assert "tf.cast" in str(caught.value)
+    assert way_out in str(caught.value)
 
 
 def _dtypes(graph):

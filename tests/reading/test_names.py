@@ -118,6 +118,8 @@ CALLS = {
     "pseudo_huber": "f(y, x)",
     "t_pdf": "f(x, 3.5)",
     "t_logpdf": "f(x, 3.5)",
+    "iv": "f(1, x)",
+    "ive": "f(1, x)",
 }
 BY_NAME = {
     "builtins.any": "f([x > 1, y > 1])",

@@ -29,13 +29,7 @@ from actgrad.reading.reader import (
     table_method,
     unknown,
 )
-from actgrad.reading.refusal import (
-    COPY_FIRST,
-    HOST,
-    calls_from_user,
-    makes_complex,
-    refuse,
-)
+from actgrad.reading.refusal import COPY_FIRST, HOST, calls_from_user, makes_complex, refuse
 from actgrad.reading.tables import METHOD_NAMES
 from actgrad.reading.tokens import Shape, Token
 
@@ -150,10 +144,9 @@ class Symbol:
     def __iter__(self) -> Iterator[Any]:
         self.refuse_sequence()
 
-    def __len__(self) -> int:
-        self.refuse_sequence()
+    __reversed__ = __iter__
 
-    def __reversed__(self) -> Iterator[Any]:
+    def __len__(self) -> int:
         self.refuse_sequence()
 
     def refuse_sequence(self) -> NoReturn:
@@ -165,7 +158,7 @@ class Symbol:
             )
         refuse(
             "the function treats its input as a sequence",
-            "An activation is a function of one number: take the others as inputs of their own.",
+            "Make it one of the row: `activation(..., axis=-1)`; or take the others as further inputs.",
         )
 
     def __getitem__(self, key: Any) -> Any:
