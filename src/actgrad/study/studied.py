@@ -201,9 +201,10 @@ class Studied:
 
         >>> from actgrad import activation
         >>> table = activation(lambda x: x * x, name="square").supports()
-        >>> table["torch"]["derivative"], table["onnx"]["derivative"]
+        >>> onnx = table["onnx"]
+        >>> onnx["value"], onnx["derivative"]
         (True, False)
-        >>> table["onnx"].reason("derivative")
+        >>> onnx.reason("derivative")
         'it is a format for inference: it holds the value only'
         """
         from actgrad.study.targets import supports
