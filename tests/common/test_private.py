@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actgrad.common.private import PRIVATE
+from actgrad.common.private import HABITS, PRIVATE
 
 PACKAGE = Path(__file__).parents[2] / "src" / "actgrad"
 ALLOWED = 5
@@ -48,7 +48,7 @@ def doubled(x):
     return 2 * x
 
 
-MODULES = [private for private in PRIVATE if not private.name.startswith("torch.jit.")]
+MODULES = [private for private in (*PRIVATE, *HABITS) if not private.name.startswith("torch.jit.")]
 
 
 @pytest.mark.parametrize("private", MODULES, ids=lambda private: private.name)

@@ -500,7 +500,7 @@ def test_drawing_refused_leaves_the_generators_alone():
         (index, "Compare instead (`if`, `np.select`)"),
         (fills_an_array, "Collect the values in a list"),
         (unknown_numpy, "host=True"),
-        (iterates, "An activation is a function of one number"),
+        (iterates, "Make it one of the row: `activation(..., axis=-1)`"),
     ],
 )
 def test_the_way_out_fits(function, way_out):

@@ -42,15 +42,19 @@ PRIVATE = (
         "a function is refused.",
     ),
     Private(
-        "tensorflow.vectorized_map",
-        "tensorflow 2.21",
-        "Public, but not the name scope `loop_body` in which it and the jacobians trace what they rebuild "
-        "operation by operation. They drop custom gradients silently; the derivatives are data flow there.",
-    ),
-    Private(
         "tensorflow.lite.tools.flatbuffer_utils.read_model_from_bytearray",
         "tensorflow 2.16 to 2.21",
         "It opens a converted TFLite model as objects, with the schema's names in it. The converter has no "
         "operation for an int8 table: it quantises the parts of an activation, each with its own rounding.",
     ),
 )
+
+HABITS = (
+    Private(
+        "tensorflow.vectorized_map",
+        "tensorflow 2.21",
+        "Public, but not the name scope `loop_body` in which it and the jacobians trace what they rebuild "
+        "operation by operation. They drop custom gradients silently; the derivatives are data flow there.",
+    ),
+)
+"""What public functions do that no documentation promises."""
