@@ -46,7 +46,7 @@ def _is_any(value: Any, paths: Any) -> str | None:
 
 def method_of(value: Any) -> str | None:
     """The name of the method that is the function of this object, if it is one that is read so."""
-    if isinstance(value, type):
+    if isinstance(value, (type, types.FunctionType)):
         return None
     kind = _is_any(value, _KINDS)
     return _KINDS[kind] if kind else None
@@ -60,7 +60,7 @@ def is_layer(kind: type) -> bool:
 
 def is_weight(value: Any) -> bool:
     """Whether it is a number that a framework trains."""
-    if isinstance(value, type):
+    if isinstance(value, (type, types.FunctionType)):
         return False
     return _is_any(value, _WEIGHTS) is not None or _learns(value)
 
