@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, evaluate
 from actgrad.language.rewrite import as_written
 from actgrad.reading.function import read
 from actgrad.reading.native import Array, Library, NotTaken, Run
 from actgrad.reading.paths import Reading
+from actgrad.reading.refusal import definition
 from actgrad.reading.signature import Signature, is_number
 
 # Irregular numbers, on no kink that a person would write: here slopes are compared too.
@@ -106,3 +108,19 @@ def attempt(
         except NotTaken:
             continue
     return None
+
+
+def refuse_what_fails(
+    original: Original, library: Library, columns: Sequence[Array], how_long: str, one: str
+) -> None:
+    """Refuse a function that raises on its own library's arrays, of whatever shape and dtype."""
+    try:
+        library.run(original.call, columns)
+    except NotTaken as error:
+        raised = error.__cause__
+        reason = str(raised).strip().split("\n")[0][:200]
+        raise TraceError(
+            f"{original.own.name!r} cannot be read: called with {library.tensor}{how_long} it raises "
+            f"{type(raised).__name__}: {reason}\n"
+            f"{definition(original.function)}\n  Make it run on {one} first."
+        ) from None

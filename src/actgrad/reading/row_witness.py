@@ -12,7 +12,7 @@ from actgrad.language.expression import LENGTH, Expr, evaluate, walk
 from actgrad.language.rows import misfit
 from actgrad.reading import native
 from actgrad.reading.native import Array, Library, Run
-from actgrad.reading.original import IRREGULAR, Original
+from actgrad.reading.original import IRREGULAR, Original, refuse_what_fails
 from actgrad.reading.outputs import length_of
 from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import COPY_FIRST, definition
@@ -46,7 +46,9 @@ def check(
     for library in libraries:
         if _answers(original, library, lengths):
             return
-    _refuse_what_fails(original, libraries[0], lengths[0])
+    n = lengths[0]
+    columns = _columns(original, IRREGULAR, n, np.float32)
+    refuse_what_fails(original, libraries[0], columns, f" of {n} numbers", "one row")
 
 
 def _answers(original: Original, library: Library, lengths: Sequence[int]) -> bool:
@@ -131,17 +133,3 @@ def _compare(
                 f"{where}\n  It does something that is not a computation with its row: rounding to a "
                 f"narrower dtype, looking at dtypes, asking for a mode, or keeping a state."
             )
-
-
-def _refuse_what_fails(original: Original, library: Library, n: int) -> None:
-    """Refuse a function that raises on rows of its own library."""
-    try:
-        library.run(original.call, _columns(original, IRREGULAR, n, np.float32))
-    except native.NotTaken as error:
-        raised = error.__cause__
-        reason = str(raised).strip().split("\n")[0][:200]
-        raise TraceError(
-            f"{original.own.name!r} cannot be read: called with {library.tensor} of {n} numbers it raises "
-            f"{type(raised).__name__}: {reason}\n"
-            f"{definition(original.function)}\n  Make it run on one row first."
-        ) from None

@@ -20,7 +20,14 @@ from actgrad.language.derive import derive
 from actgrad.language.expression import plain, walk
 from actgrad.reading import custom, native, row_witness
 from actgrad.reading.native import Array, Library, Run
-from actgrad.reading.original import IRREGULAR, SPECIAL, Original, attempt, points
+from actgrad.reading.original import (
+    IRREGULAR,
+    SPECIAL,
+    Original,
+    attempt,
+    points,
+    refuse_what_fails,
+)
 from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import COPY_FIRST, HOST, definition, place
 from actgrad.reading.rounding import differences, tolerance
@@ -101,21 +108,8 @@ def _check_in_libraries(original: Original, mentioned: native.Mentions, slopes: 
     if mentioned.libraries:
         answered |= _numbers(original, narrow=bool(tensors), few=answered)
         if libraries and not answered and mentioned.plain:
-            _refuse_what_fails(original, libraries[0])
-
-
-def _refuse_what_fails(original: Original, library: Library) -> None:
-    """Refuse a function that raises on its own library's arrays, whatever their shape and dtype."""
-    try:
-        library.run(original.call, points(len(original.inputs)))
-    except native.NotTaken as error:
-        raised = error.__cause__
-        reason = str(raised).strip().split("\n")[0][:200]
-        raise TraceError(
-            f"{original.own.name!r} cannot be read: called with {library.tensor} it raises "
-            f"{type(raised).__name__}: {reason}\n"
-            f"{definition(original.function)}\n  Make it run on one of them first."
-        ) from None
+            columns = points(len(original.inputs))
+            refuse_what_fails(original, libraries[0], columns, "", "one of them")
 
 
 _STEPS = {"given", "round", "floor", "ceil", "trunc", "floordiv"}

@@ -42,13 +42,11 @@ class Kernel:
 
     def value(self, dtype, tensors):
         """In this dtype and the shape of all tensors; half types compute in float32 inside."""
-        shape, same, half = tensors[0].shape, True, False
+        half = False
         for t in tensors:
             half = half or t.dtype.itemsize == 2
-            same = same and t.shape == shape
         result = self.function(*([t.float() for t in tensors] if half else tensors))
-        if not same:
-            shape = torch.broadcast_shapes(*[t.shape for t in tensors])
+        shape = self.shape(tensors, result)
         if result.shape != shape:
             result = result.expand(shape).clone()
         if result.dtype != dtype:
@@ -57,6 +55,14 @@ class Kernel:
             if result is t:
                 return result.clone()
         return result
+
+    def shape(self, tensors, result):
+        """The shape of the value, of which `result` may lack what no tensor in it has."""
+        shape = tensors[0].shape
+        for t in tensors:
+            if t.shape != shape:
+                return torch.broadcast_shapes(*[t.shape for t in tensors])
+        return shape
 
     def arguments(self, tensors, above):
         return (*tensors[: self.inputs], above, *tensors[self.inputs :])
@@ -109,19 +115,9 @@ class RowKernel(Kernel):
     """A function of rows, which lie along the last axis; what is one number for a row has there the size 1,
     or is a tensor without dimensions."""
 
-    def value(self, dtype, tensors):
-        half = any(t.dtype.itemsize == 2 for t in tensors)
-        result = self.function(*([t.float() for t in tensors] if half else tensors))
+    def shape(self, tensors, result):
         batch = torch.broadcast_shapes(*[t.shape[:-1] for t in tensors])
-        shape = (*batch, result.shape[-1] if result.dim() else 1)
-        if result.shape != shape:
-            result = result.expand(shape).clone()
-        if result.dtype != dtype:
-            result = result.to(dtype)
-        for t in tensors:
-            if result is t:
-                return result.clone()
-        return result
+        return (*batch, result.shape[-1] if result.dim() else 1)
 
     def is_as(self, tensor, upstream):
         return tensor.dim() == upstream.dim() and tensor.shape[:-1] == upstream.shape[:-1]
