@@ -49,7 +49,7 @@ frameworks = pytest.mark.parametrize("framework", [n for n in ROOMS if n != "num
 
 
 def table_of(f: Any) -> str:
-    return str(f.program.tables[0])
+    return str(next(iter(f.program.lengths)))
 
 
 def numbers_of(f: Any) -> Any:
@@ -227,6 +227,27 @@ def test_second_order_and_forward_mode_in_jax() -> None:
     np.testing.assert_allclose(moved, 2 * np.asarray(t)[places], rtol=1e-6)
 
 
+@pytest.mark.parametrize("n", [2, 32, 33], ids="{} entries".format)
+def test_short_tables_are_compared_and_long_ones_gathered_in_jax(n: int) -> None:
+    jax = pytest.importorskip("jax")
+    f = activation(lambda x, t=tuple(range(1, n + 1)): x * t[int(min(max(x, 0), n - 1))], name="f")
+    x = np.float32([-5.0, 0.0, 0.5, 1.0, 1.75, 30.5, 31.0, 32.0, 90.0, math.nan])
+    places = np.clip(np.nan_to_num(x), 0, n - 1).astype(int)
+    tables = np.random.default_rng(0).normal(size=(n, 3)).astype("float32")  # one for each channel
+    value, back = jax.vjp(
+        lambda t: f(jax.numpy.asarray(x)[:, None], t=t), jax.numpy.asarray(tables)
+    )
+    np.testing.assert_array_equal(value, x[:, None] * tables[places])
+    upstream = np.arange(30, dtype="float32").reshape(10, 3)
+    upstream[-1] = 0.0
+    expected = np.zeros_like(tables)
+    np.add.at(expected, places[:-1], (np.nan_to_num(x)[:, None] * upstream)[:-1])
+    (found,) = back(jax.numpy.asarray(upstream))
+    np.testing.assert_allclose(found[1:], expected[1:], rtol=1e-6)
+    gathers = str(jax.make_jaxpr(lambda t: f(jax.numpy.asarray(x), t=t))(jax.numpy.zeros(n)))
+    assert ("gather" in gathers) == (n > 32)
+
+
 def test_a_forward_accumulator_in_tensorflow() -> None:
     tf = pytest.importorskip("tensorflow")
     f = activation(of_numpy)
@@ -366,8 +387,42 @@ def test_rules() -> None:
     assert f.derivative(1.5) == 7.0 * 2.0
     by_entry = [partial(1.5) for partial in f.partial("t")]
     assert by_entry == [0.0, 0.0, 1.5 * 1.5, 0.0]  # what the rule does not name keeps its own
-    with pytest.raises(DefinitionError, match="names 't', which is read at a computed index"):
-        activation(stairs, surrogate=lambda x: {"t": [0.0, 0.0, 0.0, 0.0]})
+
+
+TENTS = {
+    "surrogate": lambda x, t: {"t": [max(0, 1 - abs(x - i)) * t[i] for i in range(4)]},
+    "gradient": lambda x, upstream, t: {
+        "t": [upstream * max(0, 1 - abs(x - i)) * t[i] for i in range(4)]
+    },
+    "reads": lambda x, t: {
+        "x": t[int(min(max(x + 1, 0), 3))] * 1.5,
+        "t": [max(0, 1 - abs(x - i)) * t[int(min(max(i + 0 * x, 0), 3))] for i in range(4)],
+    },
+}
+
+
+@frameworks
+@pytest.mark.parametrize("rule", TENTS)
+def test_a_rule_that_names_a_table(rule: str, framework: str) -> None:
+    """It has a derivative for each entry, which is not the exact one here."""
+    pytest.importorskip(framework)
+    kind: Any = {"gradient" if rule == "gradient" else "surrogate": TENTS[rule]}
+    f = activation(stairs, **kind)
+    table, i = numbers_of(f), np.arange(4)[:, None, None]
+    by_table = (np.maximum(0, 1 - abs(X - i)) * table[:, None, None]).sum(axis=(1, 2))
+    value, _, by_x = values(stairs, table, 0.8), None, table[np.clip(X + 1, 0, 3).astype(int)]
+    for each in (f, from_json(f.to_json())):
+        found = gradients(each(scale=0.8), framework, "float32", "eager")
+        np.testing.assert_allclose(found[0], value, rtol=1e-5)
+        np.testing.assert_allclose(found[1], by_table, rtol=1e-5)
+        np.testing.assert_allclose(found[3], by_x * (1.5 if rule == "reads" else 0.8), rtol=1e-5)
+
+
+def test_a_rule_that_freezes_a_table() -> None:
+    f = activation(stairs, surrogate={"t": 0.0})
+    assert [partial(1.5) for partial in f.partial("t")] == [0.0] * 4
+    with pytest.raises(DefinitionError, match="for 't' gives 3 numbers"):
+        activation(stairs, surrogate={"t": lambda x: [0.0, x, 1.0]})
 
 
 def test_a_rule_that_reads_at_an_index_makes_the_table() -> None:

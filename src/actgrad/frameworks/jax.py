@@ -24,7 +24,7 @@ from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, UnfusedWarning
 from actgrad.frameworks import jax_rows, rows
 from actgrad.frameworks.dtypes import way_out
-from actgrad.frameworks.jax_dialect import DIALECT, WHOLE_GRADIENT, lookup
+from actgrad.frameworks.jax_dialect import DIALECT, WHOLE_GRADIENT
 from actgrad.frameworks.lookups import call_with_tables
 from actgrad.frameworks.parameters import native_values
 from actgrad.language.program import Program
@@ -86,6 +86,8 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
 def _with_tables(program: Program) -> Callable[..., Any]:
     """A program that reads tables. What it read is not kept for the backward pass, but read again."""
     import jax
+
+    from actgrad.frameworks.jax_gather import lookup
 
     def run(inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
         return call_with_tables(program, inputs, parameters, call, _still, lookup)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
+from importlib import resources
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
@@ -53,7 +53,7 @@ TABLE: dict[str, str] = {
     "or": "({0} | {1})",
     "not": "jnp.logical_not({0})",
     "select": "jnp.where({0}, {1}, {2})",
-    "gather": "jnp.take({0}, {1}.astype(jnp.int32), mode='clip')",
+    "gather": "_entries({0}, {1})",
     "given": "{0}",
     "host": "_host",
 }
@@ -119,23 +119,17 @@ _VALUE = """def _rule(*arguments):
 LACKS: dict[str, lower.Rule] = {**without("i0e"), **lower.XLA, "add": lower.plus_zero}
 
 
-def lookup(table, index, nan):  # type: ignore[no-untyped-def]
-    """The entries of a table, whose further dimensions broadcast with the index."""
-    import jax.numpy as jnp
-
-    table = jnp.asarray(table, index.dtype)
-    at = index.astype(jnp.int32)
-    if table.ndim > 1:
-        size = table[0].size
-        at = jnp.clip(at, 0, len(table) - 1) * size + jnp.arange(size).reshape(table.shape[1:])
-    found = table.ravel().at[at].get(mode="clip")
-    return jnp.where(jnp.isnan(index), jnp.nan, found) if nan else found
-
+_READ, _, _LOOKUP = (
+    resources.files(__package__)
+    .joinpath("jax_gather.py")
+    .read_text("utf-8")
+    .partition("import jax.numpy as jnp\n")[2]
+    .strip()
+    .rpartition("\n\n\n")
+)
 
 _TABLES = (
-    inspect.getsource(lookup)
-    .replace("  # type: ignore[no-untyped-def]", "")
-    .replace("    import jax.numpy as jnp\n\n", "")
+    _LOOKUP
     + '''
 
 def {name}({signature}):
@@ -154,7 +148,7 @@ _FLOAT32 = Dialect(
     TABLE,
     typed="jnp.array({0}, {like}.dtype)",
     lacks=LACKS,
-    helpers={"np": "import numpy as np"} | _ROW_HELPERS,
+    helpers={"np": "import numpy as np", "_entries": _READ} | _ROW_HELPERS,
     rows=ROWS,
     vector="jnp.asarray({0}, {like}.dtype)",
     passes=(lower.exact_quotients, lower.share_exponentials),

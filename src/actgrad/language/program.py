@@ -8,7 +8,7 @@ or one per input and parameter where the rule names a parameter.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -101,6 +101,21 @@ class Lookup:
 def is_lookup(node: Expr) -> bool:
     """Whether it reads a table that is a parameter."""
     return node.op == "gather" and node.args[0].op == "var"
+
+
+def compared(roots: Sequence[Expr], entries: Mapping[str, tuple[str, ...]]) -> list[Expr]:
+    """The expressions with what they read of these tables chosen among the entries by comparisons."""
+
+    def chosen(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if not (is_lookup(node) and node.args[0].value in entries):
+            return rebuild(node, args)
+        *others, last = map(var, entries[str(node.args[0].value)])
+        index, found = args[1], last
+        for i, entry in reversed(list(enumerate(others))):
+            found = make("select", make("lt", index, const(i + 1.0)), entry, found)
+        return make("select", make("eq", index, index), found, const(math.nan))
+
+    return transform(roots, chosen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,19 +243,8 @@ class Program(OfRows, metaclass=_MadeOnce):
         """The program with its tables as vectors, each entry chosen by a comparison: to study, as its
         size grows with the tables.
         """
-        names = {t: tuple(f"{t}_{i}" for i in range(n)) for t, n in self.lengths.items()}
-        entries = {t: names[t] for t in self.tables}
-
-        def chosen(node: Expr, args: tuple[Expr, ...]) -> Expr:
-            if not is_lookup(node):
-                return rebuild(node, args)
-            *others, last = map(var, entries[str(node.args[0].value)])
-            index, found = args[1], last
-            for i, entry in reversed(list(enumerate(others))):
-                found = make("select", make("lt", index, const(i + 1.0)), entry, found)
-            return make("select", make("eq", index, index), found, const(math.nan))
-
-        roots = transform(self.expressions, chosen)
+        entries = {t: tuple(f"{t}_{i}" for i in range(self.lengths[t])) for t in self.tables}
+        roots = compared(self.expressions, entries)
         parameters: list[tuple[str, Value]] = []
         for name, value in self.parameters:
             if name in entries:

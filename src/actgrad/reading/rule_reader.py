@@ -19,7 +19,7 @@ from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, as_row, const, make, substitute, var
 from actgrad.language.length import Length
-from actgrad.language.program import Kind, Program, Value
+from actgrad.language.program import Kind, Program, Value, compared
 from actgrad.reading import randomness, witness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.refusal import definition
@@ -75,11 +75,32 @@ def with_rule(
 ) -> Program:
     """The program with a rule for its derivative; what the rule does not name keeps its exact one.
 
-    `pinned` are the parameters that are read as plain values, `shared` those of the function.
+    `pinned` are the parameters that are read as plain values, `shared` those of the function. A table that
+    the rule names is one parameter for each entry: the rule has a derivative for each.
     """
+    try:
+        return _with_rule(program, rule, kind, host, pinned, shared)
+    except _NamesTable:
+        apart = frozenset(program.tables)
+        return _with_rule(program.unrolled, rule, kind, host, pinned, shared, apart)
+
+
+class _NamesTable(Exception):
+    """The rule names a parameter that the function reads at a computed index."""
+
+
+def _with_rule(
+    program: Program,
+    rule: Rule,
+    kind: Kind,
+    host: bool,
+    pinned: frozenset[str],
+    shared: Mapping[str, Any],
+    apart: frozenset[str] = frozenset(),
+) -> Program:
     parameters = dict(program.parameters)
     inputs = (*program.inputs, program.upstream) if kind == "gradient" else program.inputs
-    reader = _RuleReader(program, parameters, inputs, host, pinned, shared)
+    reader = _RuleReader(program, parameters, inputs, host, pinned, shared, apart)
     stand_in = reader.stand_in(rule, kind) if program.axis is not None else None
     declared = reader.read(rule) if stand_in is None else {}
     fixed = program.fixed + tuple(reader.fixed.items())
@@ -154,6 +175,8 @@ class _RuleReader:
     host: bool
     pinned: frozenset[str]
     shared: Mapping[str, Any]
+    apart: frozenset[str]
+    """The tables of the function whose entries are parameters here."""
     fixed: dict[str, Any] = field(default_factory=dict)
     """The rule's own parameters that are part of its expression."""
 
@@ -240,7 +263,7 @@ class _RuleReader:
 
     def _for(self, name: str, rule: Rule) -> dict[str, Expr]:
         """The rule for one input or parameter; of a vector by entry, as `name[i]`."""
-        self._refuse_table(name, rule)
+        self._expect_no_table(name)
         expressions = self._one(rule)
         size = len(self.vectors.get(name, ("",)))
         if isinstance(expressions, list) and is_number(rule):
@@ -260,7 +283,7 @@ class _RuleReader:
         """That every name is one that has a derivative."""
         known = [*self.program.inputs, *self._names]
         for name in found:
-            self._refuse_table(name.partition("[")[0], rule)
+            self._expect_no_table(name.partition("[")[0])
         found = self._by_entry(found, rule)
         if not found:
             raise DefinitionError(
@@ -286,13 +309,9 @@ class _RuleReader:
             )
         return found
 
-    def _refuse_table(self, name: str, rule: Rule) -> None:
+    def _expect_no_table(self, name: str) -> None:
         if name in self.program.tables:
-            raise DefinitionError(
-                f"the rule of {self.program.name!r} names {name!r}, which is read at a computed index, "
-                f"so the derivative by its entries is the exact one{_at(rule)}\n"
-                f"  Leave it out of the rule."
-            )
+            raise _NamesTable
 
     def _by_entry(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
         """With the names of entries in the place of `name[i]`."""
@@ -355,7 +374,8 @@ class _RuleReader:
                 reading = read(rule, own, self.inputs, self.pinned, self.vectors, False, tables)
                 if reading.fixed - self.pinned:
                     raise Pinned(reading.fixed)
-                conflict = reading.tables & self.program.lengths.keys() - set(self.program.tables)
+                known_whole = {*self.program.tables, *self.apart}
+                conflict = reading.tables & self.program.lengths.keys() - known_whole
                 if conflict:
                     raise Tabled(conflict)
                 witness.check(rule, own, self.inputs, self.pinned, self.vectors, reading)
@@ -364,14 +384,15 @@ class _RuleReader:
                 raise
             witness.check_elementwise(rule, own, self.pinned)
             return [on_host(rule, own, self.inputs)]
-        for name in reading.tables - tables:  # the rule's own
+        for name in reading.tables - tables - self.apart:  # the rule's own
             for entry in self.vectors.pop(name, ()):
                 del self.parameters[entry]
             self.parameters[name] = own.parameters[name]
             self.tables.append(name)
+        outputs = compared(reading.outputs, {name: self.vectors[name] for name in self.apart})
         if isinstance(reading.form, tuple):
-            return dict(zip(reading.form, reading.outputs, strict=True))
-        return list(reading.outputs)
+            return dict(zip(reading.form, outputs, strict=True))
+        return outputs
 
     def _signature(self, rule: Callable[..., Any]) -> Signature:
         """Arguments named like parameters of the function are those, with the function's defaults."""

@@ -1,0 +1,33 @@
+"""How JAX reads a table. `f.source("jax")` prints this code where there is one."""
+
+import jax
+import jax.numpy as jnp
+
+
+def _gathered(table, index):
+    at = index.astype(jnp.int32)
+    if table.ndim > 1:
+        size = table[0].size
+        at = jnp.clip(at, 0, len(table) - 1) * size + jnp.arange(size).reshape(table.shape[1:])
+    return table.ravel().at[at].get(mode="clip")
+
+
+@jax.custom_jvp
+def _entries(table, index):
+    """The entries of a table, whose further dimensions broadcast with the index."""
+    if not 1 < len(table) <= 32:
+        return _gathered(table, index)
+    found = table[-1]  # on a CPU, 21 comparisons take XLA 0.4 of the time of a gather
+    for i in reversed(range(len(table) - 1)):
+        found = jnp.where(index < i + 1, table[i], found)
+    return found
+
+
+@_entries.defjvp
+def _entries_tangent(arguments, tangents):
+    return _entries(*arguments), _gathered(tangents[0], arguments[1])
+
+
+def lookup(table, index, nan):
+    found = _entries(jnp.asarray(table, index.dtype), index)
+    return jnp.where(jnp.isnan(index), jnp.nan, found) if nan else found
