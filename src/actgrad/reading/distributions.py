@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from actgrad.reading.formulas import logit, normal_cdf, square
+from actgrad.reading.formulas import is_nan, log_ndtr, log_sigmoid, normal_cdf, square
 from actgrad.reading.meanings import (
     Number,
     absolute,
@@ -26,13 +26,15 @@ from actgrad.reading.meanings import (
     erfc,
     exp,
     expm1,
-    is_nan,
     less,
     less_equal,
+    lgamma,
     log,
     log1p,
     logical_and,
+    logit,
     multiply,
+    ndtri,
     negative,
     sigmoid,
     subtract,
@@ -41,8 +43,6 @@ from actgrad.reading.meanings import (
 )
 from actgrad.reading.reader import unknown
 from actgrad.reading.refusal import refuse
-from actgrad.reading.shipped import log_sigmoid
-from actgrad.reading.special import lgamma, log_ndtr, ndtri
 from actgrad.reading.symbol import is_symbolic
 
 Law = dict[str, Callable[..., Number]]

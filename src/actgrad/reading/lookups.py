@@ -15,16 +15,16 @@ import numpy as np
 from actgrad.language.expression import Expr, const, is_const, vector
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build
-from actgrad.reading.formulas import polyval
+from actgrad.reading.formulas import is_nan
 from actgrad.reading.meanings import (
     add,
     divide,
     equal,
-    is_nan,
     less,
     less_equal,
     logical_or,
     multiply,
+    polyval,
     subtract,
     where,
 )

@@ -1,13 +1,13 @@
 """The meanings that libraries share, written once, over numbers and symbols.
 
-Each is a composition of the vocabulary's operations; `tables` says who calls it what, and `binding`
-calls it with the library's own arguments. At a tie (`maximum(a, b)` where a equals b) a plain name
-takes the first argument; `_half` splits the derivative, as PyTorch and JAX do.
+`tables` says who calls them what, and `binding` calls them with the library's own arguments. Here are those
+that look at their arguments; what is a formula and no more stands in `formulas`.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any
@@ -18,16 +18,11 @@ from actgrad.language.ops import OPS
 from actgrad.reading.arrays import Positions
 from actgrad.reading.reader import mixes
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import (
-    Symbol,
-    apply,
-    detached,
-    made,
-    number,
-    truth,
-)
+from actgrad.reading.symbol import Symbol, apply, detached, given, is_symbolic, made, number, truth
 
 Number = Any
+COMPENSATED_SUM: bool = sys.version_info >= (3, 12)
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
 def _operation(op: str) -> Callable[..., Number]:
@@ -49,6 +44,9 @@ sinh, cosh, tanh, asinh, acosh, atanh = map(
     _operation, ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
 )
 sigmoid, erf, erfc = map(_operation, ("sigmoid", "erf", "erfc"))
+gamma, lgamma, digamma, trigamma = map(_operation, ("gamma", "lgamma", "digamma", "trigamma"))
+erfinv, ndtri, erfcx, i0e, i1e = map(_operation, ("erfinv", "ndtri", "erfcx", "i0e", "i1e"))
+copysign = _operation("copysign")
 less, less_equal, equal = map(_operation, ("lt", "le", "eq"))
 logical_and, logical_or, logical_not = map(_operation, ("and", "or", "not"))
 
@@ -63,30 +61,6 @@ def subtract(x: Number, y: Number, alpha: Number = 1) -> Number:
 
 def scaled(y: Number, alpha: Number) -> Number:
     return y if isinstance(alpha, (int, float)) and alpha == 1 else multiply(alpha, y)
-
-
-def reversed_subtract(x: Number, y: Number, alpha: Number = 1) -> Number:
-    return subtract(y, x, alpha)
-
-
-def copysign(x: Number, y: Number) -> Number:
-    return apply("copysign", x, y)
-
-
-def greater(x: Number, y: Number) -> Number:
-    return apply("lt", y, x)
-
-
-def greater_equal(x: Number, y: Number) -> Number:
-    return apply("le", y, x)
-
-
-def not_equal(x: Number, y: Number) -> Number:
-    return apply("not", apply("eq", x, y))
-
-
-def logical_xor(x: Number, y: Number) -> Number:
-    return not_equal(number(truth(x)), number(truth(y)))
 
 
 def bitwise_and(x: Number, y: Number) -> Number:
@@ -107,10 +81,6 @@ def bitwise_not(x: Number) -> Number:
 
 def log(x: Number, base: Number = math.e) -> Number:
     return apply("log", x) if base is math.e else apply("log", x) / apply("log", base)
-
-
-def identity(x: Number) -> Number:
-    return x
 
 
 def stop_gradient(x: Number) -> Number:
@@ -153,58 +123,6 @@ def piecewise(
     return result
 
 
-def maximum(x: Number, y: Number) -> Number:
-    """The larger; nan if either is."""
-    return where(less(x, y), y, where(is_nan(y), y, x))
-
-
-def maximum_tnp(x: Number, y: Number) -> Number:
-    """TensorFlow's NumPy: `relu`, with the derivative 0 at 0, where the second is the number 0."""
-    if isinstance(y, (int, float)) and y == 0:
-        return where(less_equal(x, 0.0), 0.0, x)
-    return maximum(x, y)
-
-
-def minimum(x: Number, y: Number) -> Number:
-    return where(less(y, x), y, where(is_nan(y), y, x))
-
-
-def _tie_halved(x: Number, y: Number, otherwise: Number) -> Number:
-    return where(equal(x, y), add(multiply(0.5, x), multiply(0.5, y)), otherwise)
-
-
-def maximum_half(x: Number, y: Number) -> Number:
-    """The larger; at a tie each has half of the derivative."""
-    return _tie_halved(x, y, maximum(x, y))
-
-
-def minimum_half(x: Number, y: Number) -> Number:
-    return _tie_halved(x, y, minimum(x, y))
-
-
-def fmax(x: Number, y: Number) -> Number:
-    """The larger, and the other one where one is nan."""
-    return where(is_nan(x), y, where(less(x, y), y, x))
-
-
-def fmax_jax(x: Number, y: Number) -> Number:
-    """JAX's, which takes the second of two that are equal."""
-    return fmax(y, x)
-
-
-def fmin_jax(x: Number, y: Number) -> Number:
-    return fmin(y, x)
-
-
-def copysign_torch(x: Number, y: Number) -> Number:
-    """PyTorch's, with the derivative 0 at 0."""
-    return where(equal(x, 0), copysign(0.0, y), copysign(x, y))
-
-
-def fmin(x: Number, y: Number) -> Number:
-    return where(is_nan(x), y, where(less(y, x), y, x))
-
-
 def _extreme(better: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
     def choose(*values: Any, key: Any = None, default: Any = None) -> Number:
         if len(values) == 1 and isinstance(values[0], Symbol):
@@ -222,7 +140,8 @@ def _extreme(better: Callable[[Number, Number], Number], name: str) -> Callable[
     return choose
 
 
-python_max, python_min = _extreme(greater, "max"), _extreme(less, "min")
+python_max = _extreme(lambda x, y: less(y, x), "max")
+python_min = _extreme(less, "min")
 
 
 def python_any(values: Iterable[Any]) -> Number:
@@ -244,79 +163,67 @@ def clip(x: Number, low: Number = None, high: Number = None) -> Number:
     return x if high is None else where(less(high, x), high, x)
 
 
-def clip_open(x: Number, low: Number, high: Number) -> Number:
-    """Between two bounds, with the derivative 0 at each of them."""
-    return where(less_equal(x, low), low, where(less_equal(high, x), high, x))
+def python_sum(values: Any, start: Number = 0) -> Number:
+    """Python's `sum`, which since 3.12 adds up what its roundings lose."""
+    if isinstance(values, Symbol):
+        mixes("sum")
+    row = [start, *values]
+    if not is_symbolic(row) or not COMPENSATED_SUM:
+        return sum(row[1:], start)
+    high: Number = 0.0
+    low: Number = 0.0
+    for value in row:
+        together = add(high, value)
+        lost = where(
+            less(absolute(high), absolute(value)),
+            add(subtract(value, together), high),
+            add(subtract(high, together), value),
+        )
+        high, low = together, add(low, lost)
+    compensated = add(high, where(less(absolute(low), math.inf), low, 0.0))
+    symbols = [value for value in row if isinstance(value, Symbol)]
+    return given(compensated, *(part for value in symbols for part in (number(value), 1.0)))
 
 
-def clip_half(x: Number, low: Number = None, high: Number = None) -> Number:
-    """Between two bounds, with half of the derivative at each of them."""
-    if low is not None:
-        x = maximum_half(x, low)
-    return x if high is None else minimum_half(x, high)
+def dot(x: Any, y: Any) -> Number:
+    if isinstance(x, Symbol) or isinstance(y, Symbol):
+        mixes("dot")
+    return np.dot(np.asarray(x, dtype=object), np.asarray(y, dtype=object))
 
 
-def lax_clamp(low: Number, x: Number, high: Number) -> Number:
-    return clip_open(x, low, high)
+def polyval(coefficients: Sequence[Number], x: Number) -> Number:
+    """Highest power first, by Horner's rule."""
+    return reduce(lambda value, c: value * x + c, coefficients, 0.0)
 
 
-def sign(x: Number) -> Number:
-    return where(less(0, x), 1, where(less(x, 0), -1, where(is_nan(x), x, 0)))
-
-
-def heaviside(x: Number, at_zero: Number) -> Number:
-    return where(less(x, 0), 0, where(equal(x, 0), at_zero, where(is_nan(x), x, 1)))
-
-
-def is_nan(x: Number) -> Number:
-    return not_equal(x, x)
-
-
-def is_inf(x: Number) -> Number:
-    return equal(absolute(x), math.inf)
-
-
-def is_posinf(x: Number) -> Number:
-    return equal(x, math.inf)
-
-
-def is_neginf(x: Number) -> Number:
-    return equal(x, -math.inf)
-
-
-def is_finite(x: Number) -> Number:
-    return less(absolute(x), math.inf)
-
-
-def is_close(a: Number, b: Number, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> Number:
-    difference = absolute(subtract(a, b))
-    relative = multiply(rel_tol, python_max(absolute(a), absolute(b)))
-    return logical_or(equal(a, b), less_equal(difference, python_max(relative, abs_tol)))
-
-
-def array_is_close(
-    x: Number, y: Number, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+def nan_to_num(
+    x: Number, nan: Number = 0.0, posinf: Number = None, neginf: Number = None
 ) -> Number:
-    difference = absolute(subtract(x, y))
-    close = logical_or(
-        equal(x, y),
-        logical_and(is_finite(y), less_equal(difference, add(atol, multiply(rtol, absolute(y))))),
-    )
-    return logical_or(close, logical_and(is_nan(x), is_nan(y))) if equal_nan else close
+    """Numbers in the place of nan and of the infinities; without them the largest of float64."""
+    largest = float(np.finfo(np.float64).max)
+    high, low = (largest if posinf is None else posinf), (-largest if neginf is None else neginf)
+    found = where(equal(x, math.inf), high, where(equal(x, -math.inf), low, x))
+    return where(equal(x, x), found, 0.0 if nan is None else nan)
 
 
-def signbit(x: Number) -> Number:
-    return less(copysign(1, x), 0)
+def norm(*values: Number) -> Number:
+    """`math.hypot` of any number of coordinates."""
+    return reduce(hypot, values) if len(values) > 1 else absolute(*values)
 
 
-def absolute_jax(x: Number) -> Number:
-    """JAX's, with the derivative of the right side at 0."""
-    return where(less(x, 0), negative(x), add(x, 0.0))
+def distance(x: Sequence[Number], y: Sequence[Number]) -> Number:
+    return norm(*(subtract(a, b) for a, b in zip(x, y, strict=True)))
 
 
-def clip_below(x: Number, low: Number) -> Number:
-    return clip(x, low)
+def sum_product(x: Iterable[Number], y: Iterable[Number]) -> Number:
+    return reduce(add, (multiply(a, b) for a, b in zip(x, y, strict=True)), 0)
 
 
-def clip_above(x: Number, high: Number) -> Number:
-    return clip(x, None, high)
+def logit(x: Number, eps: Number = None) -> Number:
+    x = x if eps is None else clip(x, eps, subtract(1, eps))
+    return subtract(log(x), log1p(negative(x)))
+
+
+def each(reduction: str, name: str, loss: Number) -> Number:
+    """The loss of each element, which is not reduced."""
+    return loss if reduction == "none" else mixes(f"{name}(reduction={reduction!r})")

@@ -10,7 +10,7 @@ from typing import Any
 
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
-from actgrad.reading import formulas
+from actgrad.reading.formulas import maximum, rsqrt
 from actgrad.reading.meanings import (
     absolute,
     add,
@@ -19,7 +19,6 @@ from actgrad.reading.meanings import (
     exp,
     less,
     log,
-    maximum,
     multiply,
     negative,
     sqrt,
@@ -255,12 +254,12 @@ def spread_of(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
 
 def l2_normalised(x: Any, axis: Any = -1, epsilon: float = 1e-12) -> Number:
     along(axis, "l2_normalize")
-    return multiply(x, formulas.rsqrt(maximum(total(multiply(x, x)), epsilon)))
+    return multiply(x, rsqrt(maximum(total(multiply(x, x)), epsilon)))
 
 
 def standardised(x: Any, axis: Any = -1, epsilon: float = 1e-5) -> Number:
     along(axis, "standardize")
-    return multiply(subtract(x, mean(x)), formulas.rsqrt(add(variance(x), epsilon)))
+    return multiply(subtract(x, mean(x)), rsqrt(add(variance(x), epsilon)))
 
 
 def normalised(x: Any, p: Any = 2, axis: Any = 1, eps: float = 1e-12) -> Number:

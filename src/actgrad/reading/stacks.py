@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from actgrad.reading.formulas import square
+from actgrad.reading.formulas import maximum, maximum_half, minimum, minimum_half, square
 from actgrad.reading.meanings import (
     absolute,
     add,
@@ -24,10 +24,6 @@ from actgrad.reading.meanings import (
     log,
     logical_and,
     logical_or,
-    maximum,
-    maximum_half,
-    minimum,
-    minimum_half,
     multiply,
     negative,
     sqrt,
