@@ -17,7 +17,7 @@ import pytest
 
 from actgrad import activation
 from actgrad.errors import ActgradError, ActgradWarning, ImpureError, MixingError, TraceError
-from actgrad.reading import meanings, names, native, original, shipped, witness
+from actgrad.reading import meanings, names, native, original, randomness, shipped, witness
 from actgrad.reading.define import define
 
 np_ = {"np": np}
@@ -206,6 +206,21 @@ def test_a_rule_that_draws_is_named_and_the_generator_is_as_before() -> None:
     with pytest.raises(ImpureError, match=r"'noisy_rule'.*draws"):
         define(lambda x: x * x, noisy_rule, "surrogate")
     assert random.getstate() == before
+
+
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64, np.random.Philox])
+def test_a_draw_from_numpy_is_seen_and_taken_back(kind: Any) -> None:
+    own = np.random.get_bit_generator()
+    np.random.set_bit_generator(kind(0))
+    try:
+        with randomness.refused("f", abs):
+            pass
+        before = np.random.get_state(legacy=False)
+        with pytest.raises(ImpureError, match="draws"), randomness.refused("f", abs):
+            np.random.random()
+        np.testing.assert_equal(np.random.get_state(legacy=False), before)
+    finally:
+        np.random.set_bit_generator(own)
 
 
 def _reading_of(function: Callable[..., Any]) -> tuple[Any, ...]:

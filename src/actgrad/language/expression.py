@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -31,7 +30,7 @@ class Expr:
     """A node: an operation on other nodes, `const` with a number or truth value, `var` with a name, or
     `vector` with a tuple of numbers."""
 
-    __slots__ = ("__weakref__", "args", "boolean", "forked", "op", "value", "width")
+    __slots__ = ("__weakref__", "args", "boolean", "forked", "op", "simple", "value", "width")
     op: str
     args: tuple[Expr, ...]
     value: Payload
@@ -39,6 +38,8 @@ class Expr:
     """A truth value rather than a number."""
     forked: bool
     """Whether a select stands anywhere in it."""
+    simple: bool
+    """Whether it is known that no rule of `rewrite` changes it."""
     width: Width
     """The length of the row that it is; None for one number."""
 
@@ -102,7 +103,8 @@ def _intern(
     if node is None:
         node = Expr.__new__(Expr)
         node.op, node.args, node.value, node.boolean, node.width = op, args, value, boolean, width
-        node.forked = op == "select" or any(arg.forked for arg in args)
+        node.forked = op == "select" or True in [arg.forked for arg in args]
+        node.simple = not args
         with _one_at_a_time:
             node = _nodes.setdefault(key, node)
     return node
@@ -165,7 +167,9 @@ def lift(value: Operand) -> Expr:
 
 def is_const(node: Expr, value: float | None = None) -> bool:
     """Whether the node is a number (this one: then 0.0 is not -0.0)."""
-    return node.op == "const" and not node.boolean and (value is None or node is const(value))
+    if node.op != "const" or node.boolean:
+        return False
+    return value is None or _bits(node.value) == _bits(value)
 
 
 def all_arguments(node: Expr) -> tuple[Expr, ...]:
@@ -174,33 +178,30 @@ def all_arguments(node: Expr) -> tuple[Expr, ...]:
 
 def walk(*roots: Expr, into: Callable[[Expr], tuple[Expr, ...]] = all_arguments) -> list[Expr]:
     """Every node once, arguments before the nodes that use them; `into` says which arguments count."""
-    seen: set[Expr] = set()
-    order: list[Expr] = []
-    stack: list[tuple[Expr, Iterator[Expr]]] = []
-    for root in roots:
-        if root in seen:
-            continue
-        seen.add(root)
-        stack.append((root, iter(into(root))))
-        while stack:
-            node, rest = stack[-1]
-            for arg in rest:
-                if arg not in seen:
-                    seen.add(arg)
-                    stack.append((arg, iter(into(arg))))
-                    break
-            else:
-                order.append(node)
-                stack.pop()
-    return order
+    order: dict[Expr, None] = {}
+    stack = [*reversed(roots)]
+    while stack:
+        node = stack[-1]
+        if node not in order:
+            rest = [arg for arg in into(node) if arg not in order]
+            if rest:
+                stack += reversed(rest)
+                continue
+            order[node] = None
+        stack.pop()
+    return list(order)
 
 
-def transform(roots: Iterable[Expr], visit: Callable[[Expr, tuple[Expr, ...]], Expr]) -> list[Expr]:
+def transform(
+    roots: Iterable[Expr],
+    visit: Callable[[Expr, tuple[Expr, ...]], Expr],
+    into: Callable[[Expr], tuple[Expr, ...]] = all_arguments,
+) -> list[Expr]:
     """Rebuild bottom-up: `visit(node, new_args)` answers what stands in for each node."""
     roots = list(roots)
     new: dict[Expr, Expr] = {}
-    for node in walk(*roots):
-        new[node] = visit(node, tuple(new[arg] for arg in node.args))
+    for node in walk(*roots, into=into):
+        new[node] = visit(node, tuple([new[arg] for arg in into(node)]))
     return [new[root] for root in roots]
 
 
@@ -227,9 +228,11 @@ def substitute(root: Expr, values: Mapping[str, Expr]) -> Expr:
 
 def plain(root: Expr) -> Expr:
     """The expression without declared derivatives: what it computes, and no more."""
-    return transform(
-        [root], lambda node, args: args[0] if node.op == "given" else rebuild(node, args)
-    )[0]
+
+    def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        return args[0] if node.op == "given" else rebuild(node, args)
+
+    return transform([root], visit, _of_value)[0]
 
 
 def variables(*roots: Expr) -> set[str]:
@@ -254,18 +257,14 @@ def evaluate_all(
     """
     roots = list(roots)
     nodes = walk(*roots, into=_of_value)
-    uses = Counter(
-        roots
-    )  # a value is forgotten after its last use: there may be many, each an array
-    for node in nodes:
-        uses.update(_of_value(node))
+    # A value is forgotten after its last use: there may be many, each an array.
+    last = {arg: node for node in nodes for arg in _of_value(node)} | dict.fromkeys(roots)
     results: dict[Expr, Any] = {}
     with np.errstate(all="ignore"):
         for node in nodes:
             args = [results[arg] for arg in _of_value(node)]
-            for arg in _of_value(node):
-                uses[arg] -= 1
-                if not uses[arg]:
+            for arg in set(_of_value(node)):
+                if last[arg] is node:
                     del results[arg]
             if node.op == "const":
                 results[node] = node.value if node.boolean else np.float64(node.value)  # type: ignore[arg-type]

@@ -21,7 +21,14 @@ Rule = Callable[..., Expr | None]
 
 
 def rewrite(*roots: Expr) -> list[Expr]:
-    return transform(roots, lambda node, args: build(node.op, *args, like=node))
+    def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        return node if node.simple else build(node.op, *args, like=node)
+
+    return transform(roots, visit, _to_simplify)
+
+
+def _to_simplify(node: Expr) -> tuple[Expr, ...]:
+    return () if node.simple else node.args
 
 
 _mode = threading.local()
@@ -41,16 +48,19 @@ def as_written() -> Iterator[None]:
 def build(op: str, *args: Expr, like: Expr | None = None) -> Expr:
     """`make`, simplified. `like` is the node being rebuilt."""
     if like is not None and (not args or op in ROWS):
-        return rebuild(like, args)
-    if op not in {"given", "host"} and all(arg.op == "const" for arg in args):
+        made = rebuild(like, args)
+    elif op not in {"given", "host"} and {arg.op for arg in args} <= {"const"}:
         return _fold(op, args)
-    rule = _RULES.get(op)
-    if rule is not None and op in _ARITHMETIC and getattr(_mode, "as_written", False):
-        rule = None
-    found = rule(*args) if rule else None
-    if found is not None:
-        return found
-    return make(op, *args, value=like.value if like is not None else None)
+    else:
+        rule = _RULES.get(op)
+        if op in _ARITHMETIC and getattr(_mode, "as_written", False):
+            return make(op, *args)
+        found = rule(*args) if rule else None
+        if found is not None:
+            return found
+        made = make(op, *args, value=like.value if like is not None else None)
+    made.simple = False not in [arg.simple for arg in made.args]
+    return made
 
 
 def _fold(op: str, args: tuple[Expr, ...]) -> Expr:

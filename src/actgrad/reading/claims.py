@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, const, evaluate, is_const, plain, walk
+from actgrad.language.expression import Expr, const, evaluate_all, is_const, plain, walk
 from actgrad.language.program import Program
+from actgrad.reading.original import each
 
 # Irregular, so that no point falls on a kink that a person would write.
 _steps = np.arange(1, 49)
@@ -27,13 +28,15 @@ def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
     return [np.roll(POINTS, 17 * i) for i in range(inputs)]
 
 
-def _values(program: Program, root: Expr, points: Sequence[Any]) -> np.ndarray[Any, Any]:
+def _values(
+    program: Program, roots: Sequence[Expr], points: Sequence[Any]
+) -> list[np.ndarray[Any, Any]]:
     arguments: dict[str, Any] = dict(zip(program.inputs, points, strict=True))
     for name, value in program.parameters:
         array = np.asarray(value, dtype=np.float64)
         whole = array.ndim == 0 or name in program.tables
         arguments[name] = array if whole else array.flat[0]
-    return np.broadcast_to(evaluate(root, arguments), np.shape(points[0]))
+    return [each(value, points) for value in evaluate_all(roots, arguments)]
 
 
 def mismatches(
@@ -43,7 +46,7 @@ def mismatches(
     points = grid(len(program.inputs))
     found = []
     for claimed, true in zip(derivatives, exact, strict=True):
-        a, b = _values(program, plain(claimed), points), _values(program, true, points)
+        a, b = _values(program, [plain(claimed), true], points)
         with np.errstate(all="ignore"):
             wrong = np.abs(a - b) > 1e-4 * (np.abs(a) + np.abs(b)) + 1e-7
         wrong |= np.isfinite(b) & ~np.isfinite(a)
@@ -59,7 +62,7 @@ def is_zero(program: Program, derivatives: list[Expr]) -> bool:
     """Whether all derivatives vanish, also near the function's own numbers and near another input."""
     derivatives = [plain(d) for d in derivatives if d is not const(0.0)]
     for points in (_anywhere, _where_it_may_not_vanish):
-        if any(np.any(_values(program, d, points(program))) for d in derivatives):
+        if any(np.any(_values(program, [d], points(program))[0]) for d in derivatives):
             return False
     return True
 
@@ -99,7 +102,7 @@ def not_finite(program: Program, derivatives: list[Expr]) -> float | None:
     """A point at which a derivative is not finite."""
     points = grid(len(program.inputs))
     for derivative in derivatives:
-        bad = ~np.isfinite(_values(program, plain(derivative), points))
+        bad = ~np.isfinite(_values(program, [plain(derivative)], points)[0])
         if bad.any():
             return float(points[0][np.flatnonzero(bad)[0]])
     return None

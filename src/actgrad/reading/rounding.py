@@ -11,7 +11,7 @@ import numpy as np
 
 from actgrad.language.expression import Expr
 from actgrad.reading.native import Array, Library, Run
-from actgrad.reading.original import Original, attempt
+from actgrad.reading.original import Original, attempt, each
 
 _EDGE = 10.0
 """Beyond it a library's own formula may overflow."""
@@ -28,11 +28,11 @@ def differences(
     original: Original, library: Library, columns: Sequence[Array], run: Run, k: int
 ) -> list[int]:
     """The places at which the k-th output is not what was read."""
-    theirs = np.broadcast_to(run.outputs[k], columns[0].shape).ravel()
+    theirs = each(run.outputs[k], columns)
     relative, absolute = tolerance(run, columns)
 
     def unlike(root: Expr) -> Array:
-        ours = np.broadcast_to(original.evaluate(root, columns), columns[0].shape).ravel()
+        ours = each(original.evaluate(root, columns), columns)
         with np.errstate(all="ignore"):
             close = np.abs(ours - theirs) <= absolute + relative * np.abs(theirs)
         finite = np.isfinite(theirs)
@@ -67,19 +67,19 @@ class _Rounding:
     @cached_property
     def spread(self) -> Array:
         """How far the function's own answer moves when its input moves by a few digits."""
-        own = np.broadcast_to(self.run.outputs[self.k], self.columns[0].shape)
+        own = each(self.run.outputs[self.k], self.columns)
         moved = []
         for turns in (-3, -1, 1, 3):
             columns = [(c * (1 + turns * self.digit)).astype(c.dtype) for c in self.columns]
             run = attempt(self.original, self.library, columns)
             if run is not None:
                 with np.errstate(invalid="ignore"):
-                    moved.append(np.abs(run.outputs[self.k] - own))
-        return np.max(moved, axis=0).ravel() if moved else np.zeros(own.size)
+                    moved.append(np.abs(each(run.outputs[self.k], columns) - own))
+        return np.max(moved, axis=0) if moved else np.zeros(own.size)
 
     def explains(self, i: int) -> bool:
         row = [column.ravel()[i] for column in self.columns]
-        own = np.broadcast_to(self.run.outputs[self.k], self.columns[0].shape).ravel()[i]
+        own = each(self.run.outputs[self.k], self.columns)[i]
         root = self.original.literal.outputs[self.k]
         # A spread as large as this is a jump, at which every library but Python's own must agree.
         jump = self.library.name != "python" and self.spread[i] > 1e-4 * max(1.0, abs(own))

@@ -352,12 +352,12 @@ def apply(op: str, *args: Any) -> Any:
 
     With arrays (of coefficients, say) among the arguments, an array of the results.
     """
-    args = tuple(arg if isinstance(arg, Symbol) else _alone(arg) for arg in args)
-    if any(getattr(arg, "ndim", 0) for arg in args if not isinstance(arg, Symbol)):
-        return table_method("over_arrays")(op, args)
+    if False in [isinstance(arg, (Symbol, float, int)) for arg in args]:
+        args = tuple(arg if isinstance(arg, Symbol) else _alone(arg) for arg in args)
+        if any(getattr(arg, "ndim", 0) for arg in args if not isinstance(arg, Symbol)):
+            return table_method("over_arrays")(op, args)
     if op == "select":
-        condition, yes, no = args
-        symbols = [truth(condition), number(yes), number(no)]
+        symbols = [truth(args[0]), *map(number, args[1:])]
     else:
         symbols = [(truth if op in _LOGICAL else number)(arg) for arg in args]
     result = build(op, *(symbol.expr for symbol in symbols))
