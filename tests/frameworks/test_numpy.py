@@ -223,6 +223,20 @@ def test_a_dead_branch_gives_no_nan():
         assert np.isfinite(derived(x)).all()
 
 
+@pytest.mark.parametrize("shapes", [((4096,), (4096,)), ((64, 1), (64,)), ((4096,), ())])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "g"])
+def test_a_choice_among_many_numbers_keeps_every_bit(dtype, shapes):
+    special = np.array(
+        [np.inf, -np.inf, np.nan, -np.nan, -0.0, 0.0, np.finfo(dtype).tiny / 4, -1], dtype
+    )
+    x, y = (np.resize(np.roll(special, i), shape) for i, shape in enumerate(shapes))
+    smaller = activation(lambda x, y: x if x < y else y, name="smaller")(x, y)
+    assert smaller.dtype == x.dtype
+    assert smaller.astype("f8").tobytes() == np.where(x < y, x, y).astype("f8").tobytes()
+    step = activation(lambda x: 1.0 if x > 0 else 0.0, surrogate=lambda x: 1.0, name="step")(x)
+    np.testing.assert_array_equal(step, np.where(x > 0, 1, 0).astype(dtype), strict=True)
+
+
 def test_where_python_raises_ieee_answers():
     f = activation(lambda x: 1 / x, name="f")
     np.testing.assert_array_equal(f(np.array([0.0, -0.0])), [math.inf, -math.inf])
