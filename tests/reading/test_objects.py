@@ -202,3 +202,94 @@ def test_what_a_library_keeps_to_itself_is_refused_with_its_name(index):
     assert "cdf" in text
     assert "host=True" in text
     assert "has no attribute" not in text
+
+
+class Listed(nn.Module):
+    """Weights in lists and dicts, and modules in them."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.ParameterList([nn.Parameter(torch.tensor(v)) for v in (0.2, 0.3)])
+        self.b = nn.ParameterDict({"slope": nn.Parameter(torch.tensor([1.5]))})
+        self.gates = nn.ModuleDict({"one": nn.PReLU(), "two": nn.Hardtanh(-1, 2)})
+        self.which = "two"
+
+    def forward(self, x):
+        y = sum(a * x**i for i, a in enumerate(self.a)) + self.a[-1]
+        for name, gate in self.gates.items():
+            y = y + gate(x) * len(name)
+        return y * self.b["slope"][0] + self.gates[self.which](x)
+
+
+def test_weights_in_lists_and_dicts_are_parameters():
+    module = Listed()
+    made = from_json(activation(module).to_json())
+    assert {n: pytest.approx(v) for n, v in made.parameters.items()} == {
+        "a_0": 0.2, "a_1": 0.3, "slope": 1.5, "weight": 0.25, "min_val": -1.0, "max_val": 2.0,
+    }  # fmt: skip
+    np.testing.assert_allclose(made(X), module.double()(torch.tensor(X)).detach(), rtol=1e-6)
+    called = activation(lambda x: module(x) * 2)
+    assert sorted(called.parameters) == ["slope", "w_0", "w_1", "weight"]
+    np.testing.assert_allclose(called(X), 2 * made(X), rtol=1e-6)
+
+
+class Images(nn.Module):
+    """A weight that is laid out for a batch of images."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((1, 1, 1, 1), 0.3))
+        self.shift = nn.Parameter(torch.tensor([0.5]))
+
+    def forward(self, x):
+        return x * self.scale + self.shift[0] * self.shift.data[0] * self.shift.item()
+
+
+def test_a_weight_of_one_number_is_that_number():
+    module = Images()
+    made = activation(module).module(shift=trainable(0.5)).double()
+    x = torch.tensor(X).reshape(1, 1, 1, -1)
+    module.double()
+    for each in (made, module):
+        each(x).sum().backward()
+    np.testing.assert_allclose(made(x).detach(), module(x).detach(), rtol=1e-6)
+    np.testing.assert_allclose(made.shift.grad.item(), module.shift.grad.item(), rtol=1e-6)
+
+
+class BranchesOnWeight(nn.Module):
+    def __init__(self, alpha=0.5):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.tensor(alpha, dtype=torch.float64))
+
+    def forward(self, x):
+        if self.alpha == 0.0:
+            return x
+        if self.alpha < 0.0:
+            return -torch.log(1 - self.alpha * (x + self.alpha)) / self.alpha
+        if self.alpha > 0.0:
+            return (torch.exp(self.alpha * x) - 1) / self.alpha + self.alpha
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.0, -0.5])
+def test_a_path_for_nan_alone_needs_no_return(alpha):
+    made = activation(BranchesOnWeight())
+    x = np.abs(X)
+    own = BranchesOnWeight(alpha)(torch.tensor(x)).detach()
+    np.testing.assert_allclose(made(x, alpha=alpha), own, rtol=1e-12)
+
+
+def test_a_missing_return_is_refused_at_the_user_s_line():
+    class Missing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.alpha = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x):
+            if self.alpha > 0.0:
+                return x
+
+    for function in (Missing(), Missing().forward):
+        with pytest.raises(TraceError, match="a `return` missing") as caught:
+            activation(function)
+        assert "test_objects.py" in str(caught.value)
+        assert "objects.py" not in str(caught.value).replace("test_objects.py", "")

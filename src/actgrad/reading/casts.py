@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.reading.arrays import copied
+from actgrad.reading.meanings import stop_gradient
 from actgrad.reading.reader import mixes, reader
 from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
 from actgrad.reading.symbol import Symbol, apply, made, number, truth, whole
@@ -128,10 +129,8 @@ def to(x: Symbol, *args: Any, dtype: Any = None, device: Any = None, other: Any 
     return cast(x, dtype)
 
 
-def torch_type(x: Symbol, dtype: Any = None) -> Number:
-    if dtype is None:
-        depends_on("dtype")
-    return cast(x, dtype)
+def torch_type(x: Symbol, dtype: Any = None) -> Any:
+    return x.dtype if dtype is None else cast(x, dtype)
 
 
 def reduce_precision(x: Number, exponent_bits: int, mantissa_bits: int) -> Number:
@@ -174,6 +173,17 @@ def constant(value: Any, dtype: Any = None) -> Any:
     return value
 
 
+def tensor(value: Any, dtype: Any = None) -> Any:
+    """PyTorch's `torch.tensor(x)` and `Variable(x)`: new numbers, outside of autograd."""
+    return stop_gradient(constant(value, dtype))
+
+
+def new(x: Symbol, data: Any) -> Any:
+    if isinstance(data, (int, Token)):
+        refuse("`x.new` with a shape makes a tensor of no numbers", "Use `torch.zeros_like(x)`.")
+    return constant(data)
+
+
 def as_array(value: Any, dtype: Any = None) -> Any:
     """The same array where it is one."""
     return cast(value, dtype) if isinstance(value, Symbol) else constant(value, dtype)
@@ -191,7 +201,7 @@ def any_symbol(values: Any) -> bool:
 
 def _filled(like: Any, value: Number, dtype: Any) -> Symbol:
     form = like.form if isinstance(like, (Symbol, Token)) else None
-    if isinstance(like, (tuple, list)):
+    if isinstance(like, (tuple, list)) and any(size != 1 for size in like):
         form = ("filled", repr(like))
     filled = cast(value, dtype)
     filled = filled if isinstance(filled, Symbol) else number(filled)
@@ -240,8 +250,16 @@ def new_ones(x: Symbol, size: Any, dtype: Any = None) -> Number:
     return _filled(size if is_token(size) else x, 1.0, dtype)
 
 
+def new_full(x: Symbol, size: Any, value: Number, dtype: Any = None) -> Number:
+    return _filled(size, value, dtype)
+
+
+def new_empty(x: Symbol, size: Any, dtype: Any = None) -> Number:
+    return _filled(size, math.nan, dtype)
+
+
 def new_tensor(x: Symbol, data: Any, dtype: Any = None) -> Number:
-    return constant(data, dtype)
+    return tensor(data, dtype)
 
 
 def byte(x: Number) -> Number:
@@ -269,6 +287,10 @@ def size_of(x: Any, dim: Any = None) -> Any:
 
 def rank_of(x: Any) -> Any:
     return x.ndim if isinstance(x, Symbol) else np.ndim(x)
+
+
+def element_count(x: Symbol) -> Any:
+    return Token("number of elements", x.form)
 
 
 def same(x: Number, *_: Any) -> Number:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from actgrad.language.expression import Expr, walk
+import math
+
+from actgrad.language.expression import Expr, const, walk
+from actgrad.language.rewrite import build
 from actgrad.reading.bounds import Bounds, Trail
 
 
@@ -57,6 +60,19 @@ class Facts:
         if x.op == "const":
             return y, False, (float(x.value), 1 if strict else 0)  # type: ignore[arg-type]
         return None
+
+    def only_nan(self) -> bool:
+        """Whether the answers leave nothing but nan: `x < 0` and `x >= 0` were both denied, say."""
+        for subject in {subject for subject, _ in (*self.cuts, *self.denied)}:
+            left = [self.denied.get((subject, True)), self.cuts.get((subject, False))]
+            right = [self.denied.get((subject, False)), self.cuts.get((subject, True))]
+            low = max(filter(None, left), default=(-math.inf, 0))
+            high = min(filter(None, right), default=(math.inf, 1))
+            point = build("eq", subject, const(low[0]))
+            one_number = low[0] == high[0] and self.answers.get(point) is False
+            if low >= high or one_number:
+                return True
+        return False
 
     def known(self, condition: Expr) -> bool | None:
         if condition in self.answers:

@@ -100,6 +100,9 @@ def _constant_tensor() -> Any:
                 return self
             return super().to(*args, **kwargs)
 
+        def cuda(self, *_: Any, **__: Any) -> Any:
+            return self
+
         type_as = to
 
     return ConstantTensor

@@ -13,12 +13,11 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-import numpy as np
-
 from actgrad.errors import DefinitionError, ImpureError, TraceError
 from actgrad.reading import custom, distributions, many_digits
 from actgrad.reading.origins import public
 from actgrad.reading.refusal import HOST, refuse, user_line
+from actgrad.reading.weights import in_place_of, is_any, is_weight, number_of
 
 _KINDS = {
     "torch.nn.Module": "forward",
@@ -28,27 +27,12 @@ _KINDS = {
 }
 """The classes of objects that are read, and the method that is their function."""
 
-_WEIGHTS = (
-    "torch.nn.Parameter",
-    "tensorflow.Variable",
-    "keras.Variable",
-    "flax.nnx.Variable",
-)
-
-
-def _is_any(value: Any, paths: Any) -> str | None:
-    for path in paths:
-        kind = public(path)
-        if isinstance(kind, type) and isinstance(value, kind):
-            return str(path)
-    return None
-
 
 def method_of(value: Any) -> str | None:
     """The name of the method that is the function of this object, if it is one that is read so."""
     if isinstance(value, (type, types.FunctionType)):
         return None
-    kind = _is_any(value, _KINDS)
+    kind = is_any(value, _KINDS)
     return _KINDS[kind] if kind else None
 
 
@@ -56,50 +40,6 @@ def is_layer(kind: type) -> bool:
     """Whether it is a Keras layer's class, whose own call takes tensors alone."""
     layer = public("keras.layers.Layer")
     return layer is not None and issubclass(kind, layer)
-
-
-def is_weight(value: Any) -> bool:
-    """Whether it is a number that a framework trains."""
-    if isinstance(value, (type, types.FunctionType)):
-        return False
-    return _is_any(value, _WEIGHTS) is not None or _learns(value)
-
-
-def _learns(value: Any) -> bool:
-    """Whether it is a PyTorch tensor through which a gradient would flow to a weight."""
-    tensor = public("torch.Tensor")
-    return tensor is not None and isinstance(value, tensor) and bool(value.requires_grad)
-
-
-def _array(value: Any) -> np.ndarray[Any, Any] | None:
-    """The numbers of a weight, a constant tensor, or a plain number."""
-    if isinstance(value, (bool, str, bytes, complex)) or value is None:
-        return None
-    if isinstance(value, (int, float, np.generic, np.ndarray)):
-        return np.asarray(value)
-    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
-        return None
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().double()
-    elif type(value).__module__.startswith("flax"):
-        value = value[...]
-    elif hasattr(value, "value") and not callable(value.value):
-        value = value.value
-    try:
-        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
-    except Exception:  # a tensor of another library that has no numbers now (a placeholder)
-        return None
-    return array if array.dtype.kind in "iuf" or "float" in str(array.dtype) else None
-
-
-def _number(value: Any) -> Any:
-    """A parameter's value: a float, or an array of several."""
-    if type(value) is int:
-        return value
-    array = _array(value)
-    if array is None or not array.size:
-        return None
-    return float(array.reshape(-1)[0]) if array.size == 1 else array.astype(np.float64)
 
 
 class Object:
@@ -118,7 +58,7 @@ class Object:
         path = f"{self._path}.{name}" if self._path else name
         values: dict[str, Any] | None = self._values
         if values is not None and path in values:
-            return values[path]
+            return in_place_of(getattr(original, name), values[path])
         static = inspect.getattr_static(type(original), name, None)
         if (
             isinstance(static, property)
@@ -141,7 +81,7 @@ class Object:
         if is_weight(value):
             known = environment.weights.get((id(original), name))
             if known is not None:
-                return known
+                return in_place_of(value, known)
             _captured(name, value, original if environment.calls else None)
         if method_of(value):
             return Object(environment, value, path, values)
@@ -175,19 +115,24 @@ class Object:
             return self._environment.read(function)(self, *args, **kwargs)
         return getattr(self, name)(*args, **kwargs)
 
-    def _items(self) -> Iterator[Any]:
-        for i, item in enumerate(self._original):
-            if method_of(item):
-                path = f"{self._path}.{i}" if self._path else str(i)
-                yield Object(self._environment, item, path, self._values)
-            else:
-                yield self._environment.copy(item)
+    def _items(self) -> list[Any]:
+        """What is in a list of modules or weights, whose names are their numbers."""
+        return [getattr(self, str(i)) for i in range(len(self._original))]
 
     def __iter__(self) -> Iterator[Any]:
-        return self._items()
+        return iter(self._original if hasattr(self._original, "keys") else self._items())
 
     def __getitem__(self, key: Any) -> Any:
-        return list(self._items())[key]
+        return getattr(self, key) if isinstance(key, str) else self._items()[key]
+
+    def keys(self) -> Any:
+        return self._original.keys()
+
+    def values(self) -> list[Any]:
+        return [self[key] for key in self.keys()]
+
+    def items(self) -> list[Any]:
+        return [(key, self[key]) for key in self.keys()]
 
     def __len__(self) -> int:
         return len(self._original)
@@ -215,7 +160,7 @@ def _does_nothing(module: Any) -> bool:
         "FeatureAlphaDropout",
     )
     return (
-        _is_any(module, [f"torch.nn.{name}" for name in names]) is not None and not module.training
+        is_any(module, [f"torch.nn.{name}" for name in names]) is not None and not module.training
     )
 
 
@@ -243,7 +188,7 @@ def _captured(name: str, value: Any, owner: Any = None) -> NoReturn:
         f"{type(value).__name__}), whose value would be read once, and never learnt\n{user_line()}\n"
         f"  Make it a parameter, `def f(x, {_identifier(name)}=...)`, and learn it with "
         f"`.module({_identifier(name)}=trainable(...))` or `.layer(...)`; or pass the whole module to "
-        f"`activation`, whose weights become parameters."
+        f"`activation`, whose weights, also those in an `nn.ParameterList`, become parameters."
     )
     error.owner, error.name = owner, name
     raise error
@@ -318,7 +263,13 @@ class Adapter:
             return Object(environment, self.original, "", values)(*args, **kwargs)
 
         call.__name__ = self.__name__
+        call.__dict__["defined_by"] = self.defined_by
         return call
+
+    @property
+    def defined_by(self) -> Any:
+        """The code that a message shows."""
+        return getattr(self.original, self.method)
 
 
 class WithWeights(Adapter):
@@ -333,11 +284,12 @@ class WithWeights(Adapter):
         self.__name__ = getattr(self.original, "__name__", type(self.original).__name__)
         self.__doc__ = self.original.__doc__
         taken = signature.parameters
-        numbered = (f"{name}_{i}" for i in range(2, len(taken) + 3))
-        parameter = next(n for n in (name, *numbered) if n not in taken)
+        base = name if name.isidentifier() else f"w_{name}"
+        numbered = (f"{base}_{i}" for i in range(2, len(taken) + 3))
+        parameter = next(n for n in (base, *numbered) if n not in taken)
         self.weights = {**(earlier.weights if earlier else {}), parameter: (owner, name)}
         self.paths = dict.fromkeys(self.weights, name)
-        value = _number(getattr(owner, name))
+        value = number_of(getattr(owner, name))
         own = [
             *taken.values(),
             inspect.Parameter(parameter, inspect.Parameter.KEYWORD_ONLY, default=value),
@@ -353,19 +305,24 @@ class WithWeights(Adapter):
             return function(*args, **kwargs)
 
         call.__name__ = self.__name__
+        call.__dict__["defined_by"] = self.original
         return call
+
+    @property
+    def defined_by(self) -> Any:
+        return self.original
 
 
 def with_weight(function: Any, error: WeightError) -> WithWeights | None:
     """The function with one more of its modules' weights as a parameter, if it can be one."""
-    if error.owner is None or not error.name.isidentifier():
+    if error.owner is None:
         return None
     known = function.weights.values() if isinstance(function, WithWeights) else ()
     if isinstance(function, Adapter) and not known:
         return None
     if any(owner is error.owner and name == error.name for owner, name in known):
         return None  # it is the rule that uses it
-    if _number(getattr(error.owner, error.name)) is None:
+    if number_of(getattr(error.owner, error.name)) is None:
         return None
     return WithWeights(function, inspect.signature(function), error.owner, error.name)
 
@@ -385,13 +342,13 @@ def _numbers(original: Any, path: str) -> Iterator[tuple[str, Any]]:
         if method_of(value):
             yield from _numbers(value, at)
             continue
-        found = _number(value)
+        found = number_of(value)
         if found is not None:
             yield at, found
 
 
 def _members(original: Any) -> Iterator[tuple[str, Any]]:
-    kind = _is_any(original, _KINDS)
+    kind = is_any(original, _KINDS)
     own = dict(vars(original)) if hasattr(original, "__dict__") else {}
     if kind == "torch.nn.Module":
         yield from original.named_parameters(recurse=False)
@@ -402,7 +359,8 @@ def _members(original: Any) -> Iterator[tuple[str, Any]]:
 
 def _named(numbers: dict[str, Any]) -> dict[str, str]:
     """A parameter's name for each path: that of the attribute, where it is the only one."""
-    last = [path.rpartition(".")[2] for path in numbers]
+    # The weights of a list have numbers for names: `self.a[0]` is `a_0`.
+    last = ["_".join(path.split(".")[-2 if path[-1].isdigit() else -1 :]) for path in numbers]
     names: dict[str, str] = {}
     for path, name in zip(numbers, last, strict=True):
         if not name.isidentifier():

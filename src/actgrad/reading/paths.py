@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
-from actgrad.language.expression import Expr, as_row, const, make, var, walk
+from actgrad.language.expression import Expr, as_row, const, make, var, variables, walk
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading.facts import Facts
@@ -23,8 +23,8 @@ from actgrad.reading.objects import WeightError
 from actgrad.reading.outputs import Form, described, length_of, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
 from actgrad.reading.reader import reading
-from actgrad.reading.refusal import HOST, definition, name_of
-from actgrad.reading.run import BOUND_IT, MAX_OPERATIONS, NeedsPlain, NeedsTables, Run
+from actgrad.reading.refusal import HOST, WRITE_ONE_FOR_EACH, definition, name_of
+from actgrad.reading.run import BOUND_IT, MAX_OPERATIONS, NeedsPlain, NeedsTables, Questions, Run
 from actgrad.reading.sandbox import Environment
 from actgrad.reading.symbol import Symbol
 from actgrad.reading.wrappers import unwrap
@@ -153,9 +153,10 @@ def _explore(
     facts = Facts()
     form: Form | None = None
     first: tuple[Path, tuple[Expr, ...] | None] | None = None
+    questions: Questions = {}
     rows = any(isinstance(arg, Expr) and arg.width is not None for arg in arguments.values())
     while True:
-        run = Run(prefix, parameters, entries, budget, facts, paths, rows)
+        run = Run(prefix, parameters, entries, budget, facts, paths, rows, questions)
         outputs, returned = _run(copy, call, arguments, run)
         _refuse_changes(environment, copy)
         if len(run.path) < len(prefix):
@@ -166,7 +167,9 @@ def _explore(
             )
         paths += 1
         if first is None:
-            again = Run(list(run.path), parameters, entries, budget, facts, rows=rows)
+            again = Run(
+                list(run.path), parameters, entries, budget, facts, rows=rows, questions=questions
+            )
             repeated, _ = _run(copy, call, arguments, again)
             _refuse_changes(environment, copy)
             first = run.path, repeated
@@ -190,6 +193,10 @@ def _explore(
             condition, _ = path.pop()
             no = done.pop()[0]
             yes = done.pop()[0]
+            if condition in questions and None in (yes, no):
+                # Shapes that it does not take are no part of what it computes.
+                done.append([yes or no])  # type: ignore[list-item]
+                continue
             done.append([_join(condition, yes, no, copy)])  # type: ignore[list-item]
         if not path:
             break
@@ -202,6 +209,12 @@ def _explore(
             f"{name_of(copy)!r} raises an exception on every path\n{definition(copy)}\n"
             f"  An activation must answer the numbers that it is given. {HOST}"
         )
+    for asked, (what, line) in questions.items():
+        if not variables(asked).isdisjoint(variables(*result)):
+            raise TraceError(
+                f"{name_of(copy)!r} cannot be read: the function depends on the {what} of its input\n{line}\n"
+                f"  {WRITE_ONE_FOR_EACH.format(what)}"
+            )
     return list(result), form or "number"
 
 
@@ -261,6 +274,8 @@ def _run(
     with reading(run), np.errstate(all="ignore"):  # of the NumPy calls in it
         try:
             result = call(copy, values)
+            if result is None and run.facts.only_nan():
+                return None, "number"  # as `if x < 0: ...` and `if x >= 0: ...` leave it
             return outputs_of(result, copy)
         except ActgradError as error:
             error.args = (f"{name_of(copy)!r} cannot be read: {error}",)

@@ -12,6 +12,7 @@ from actgrad.reading.impure import IMPURE_BUILTINS, impure
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, is_symbolic, of_row
+from actgrad.reading.tokens import Shape, Token
 
 
 def _symbolic_range(*bounds: Any) -> Iterator[Any] | range:
@@ -51,6 +52,8 @@ def _symbolic_pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
 
 
 def _symbolic_len(values: Any) -> Any:
+    if isinstance(values, Shape):
+        return Token("number of dimensions", values.form)
     return row_numbers.length_of(values)
 
 

@@ -40,13 +40,15 @@ def makes_complex(what: str) -> NoReturn:
     )
 
 
+WRITE_ONE_FOR_EACH = (
+    "Write one activation for each case, and choose outside of it; or take what follows from the {} as a "
+    "parameter."
+)
+
+
 def depends_on(what: str) -> NoReturn:
     """Refuse a function that asks for its input's shape, dtype or device."""
-    refuse(
-        f"the function depends on the {what} of its input",
-        f"Write one activation for each case, and choose outside of it; or take what follows from the "
-        f"{what} as a parameter.",
-    )
+    refuse(f"the function depends on the {what} of its input", WRITE_ONE_FOR_EACH.format(what))
 
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -94,6 +96,7 @@ def name_of(function: Any) -> str:
 
 
 def definition(function: Any) -> str:
+    function = getattr(function, "defined_by", function)
     while isinstance(function, functools.partial):
         function = function.func
     call = getattr(type(function), "__call__", None)  # noqa: B004

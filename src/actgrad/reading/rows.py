@@ -14,7 +14,8 @@ from actgrad.reading import row_parts as parts
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.sizes import Size
-from actgrad.reading.symbol import of_row
+from actgrad.reading.symbol import Symbol, of_row
+from actgrad.reading.totals import Total
 
 Meaning = Callable[..., Any]
 
@@ -111,6 +112,12 @@ def over_row(path: str, key: str, otherwise: Meaning) -> Meaning:
     def call(*args: Any, **kwargs: Any) -> Any:
         rows = [*args, *kwargs.values()]
         if not (any(map(_has_row, rows)) or (always and reader().rows)):
+            if key in {"sum", "total"} and len(rows) == 1 and reader().in_rule:
+                (terms,) = rows
+                if isinstance(terms, Total):
+                    return terms
+                if isinstance(terms, Symbol) and terms.form is not None:
+                    return Total.of(terms)
             return otherwise(*args, **kwargs)
         if key.startswith("python_") and len(args) > 1 and key != "python_sum":
             return otherwise(*args, **kwargs)

@@ -15,9 +15,10 @@ from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, as_row, const, is_const, substitute, var, variables
 from actgrad.language.length import ONE
 from actgrad.reading.linear import is_linear, measures_linear
-from actgrad.reading.reader import reader, reading
+from actgrad.reading.reader import mixes, reader, reading
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, given, number, of_row
+from actgrad.reading.totals import Total
 
 Parts = tuple[Any, list[Any], Callable[..., Any], Sequence[int]]
 """The outputs of a function, its inputs, the function of its gradients, and the outputs that have none."""
@@ -31,6 +32,8 @@ class NonlinearRuleError(TraceError):
 
 class _Without:
     """The reader at work, for code that must not decide on the upstream gradient."""
+
+    in_rule = True
 
     def __init__(self, outer: Any, name: str) -> None:
         self._outer, self._name = outer, name
@@ -73,10 +76,12 @@ def _nonlinear(what: str) -> NoReturn:
     )
 
 
-def _coefficient(result: Any, name: str) -> Any:
-    """The local derivative in a rule's result, which is the symbol `name` times it."""
+def _coefficient(result: Any, name: str, by: Symbol) -> Any:
+    """The local derivative in a rule's result by a symbol, which is the symbol `name` times it."""
     if result is None:
         return 0.0
+    if isinstance(result, Total):
+        result = mixes("sum") if by.form is not None else result.terms
     symbol = number(result)
     root = symbol.expr
     if is_const(root, 0.0) or is_const(root, -0.0):
@@ -135,7 +140,7 @@ def declared(
             gradients[i] = Symbol(_of_form(upstream, shape), shape.form, shape.mask)
             results = results_of(name, backward(*gradients), len(inputs))
             slopes = [
-                _coefficient(result, upstream) if _differentiable(x) else None
+                _coefficient(result, upstream, x) if _differentiable(x) else None
                 for x, result in zip(inputs, results, strict=True)
             ]
         pairs = [
@@ -395,7 +400,7 @@ class CustomJvp(_Custom):
                 ]
                 tangents[i] = Symbol(_of_form(name, x), x.form, x.mask)
                 _, tangent = rule(*fixed, tuple(inputs), tuple(tangents))
-                pairs += [x, _coefficient(tangent, name)]
+                pairs += [x, _coefficient(tangent, name, x)]
         return given(output, *pairs) if pairs else output
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actgrad.errors import ImpureError, UnboundedError
-from actgrad.language.expression import Expr, const, variables
+from actgrad.language.expression import Expr, const, var, variables
 from actgrad.language.rewrite import build
 from actgrad.reading import names
 from actgrad.reading.bounds import is_whole
 from actgrad.reading.facts import Facts
-from actgrad.reading.refusal import HOST, refuse
+from actgrad.reading.refusal import HOST, depends_on, refuse, user_line
 
 MAX_PATHS = 4096
 MAX_DECISIONS = 2500
@@ -19,6 +19,8 @@ MAX_PARAMETER_DECISIONS = 50
 """After this many decisions on parameters alone, the loop that asks is one over a plain number."""
 MAX_ENTRY_DECISIONS = 3
 """So too of the entries of a vector: then it is a list of options, such as a mask."""
+MAX_QUESTIONS = 16
+"""So many times a path may ask for the input's shape or dtype."""
 MAX_OPERATIONS = 500_000
 MAX_CHOICES = 64
 """As many values an index may have that is no index of a constant table."""
@@ -27,6 +29,11 @@ BOUND_IT = (
     "Bound the loop, as in `for _ in range(20):` with a `break`, or write independent choices as "
     "values (`max`, `min`, `np.where`), which cost no path. " + HOST
 )
+
+
+_QUESTION = "whether the input's "
+Questions = dict[Expr, tuple[str, str]]
+"""What was asked for of the input, and the line where."""
 
 
 class NeedsPlain(BaseException):
@@ -46,6 +53,8 @@ class NeedsTables(BaseException):
 class Run:
     """One run of the function: answers decisions from a list, then True, and notes them."""
 
+    in_rule = False
+
     def __init__(
         self,
         prefix: list[tuple[Expr, bool]],
@@ -55,8 +64,10 @@ class Run:
         facts: Facts,
         paths: int = 0,
         rows: bool = False,
+        questions: Questions | None = None,
     ) -> None:
         self.rows = rows
+        self.questions = {} if questions is None else questions
         self.prefix = prefix
         self.paths = paths
         self.path: list[tuple[Expr, bool]] = []
@@ -143,6 +154,16 @@ class Run:
         self.path.append((condition, True))
         self.facts.learn(condition, True)
         return True
+
+    def ask(self, what: str, question: str) -> bool:
+        """Whether this holds of the input's shape, dtype or device, of which the result must not depend."""
+        self.count()
+        asked = build("eq", var(f"{_QUESTION}{what} {question}"), const(1.0))
+        if asked not in self.questions:
+            self.questions[asked] = what, user_line()
+        if sum(condition in self.questions for condition, _ in self.path) >= MAX_QUESTIONS:
+            depends_on(what)
+        return self.decide(asked)
 
     def _pin_parameters(self, condition: Expr) -> None:
         """Many decisions on parameters alone are a loop over a plain number."""

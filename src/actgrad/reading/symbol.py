@@ -31,7 +31,7 @@ from actgrad.reading.reader import (
 )
 from actgrad.reading.refusal import COPY_FIRST, HOST, calls_from_user, makes_complex, refuse
 from actgrad.reading.tables import METHOD_NAMES
-from actgrad.reading.tokens import Shape, Token
+from actgrad.reading.tokens import TOKENS, Shape, Token
 
 Form = tuple[Any, ...]
 
@@ -81,14 +81,6 @@ class Symbol:
         return 1 if isinstance(self.form, Length) else Token("number of dimensions", self.form)
 
     rank = ndim
-
-    @property
-    def dtype(self) -> Token:
-        return Token("dtype")
-
-    @property
-    def device(self) -> Token:
-        return Token("device")
 
     @property
     def real(self) -> Symbol:
@@ -268,6 +260,8 @@ class Symbol:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in TOKENS:
+            return Token(TOKENS[name])
         found = reader().method(name)
         if found is None:
             near = did_you_mean(name, METHOD_NAMES)

@@ -79,9 +79,8 @@ broadcast_to=expand result_type promote_types=result_type vmap=applied func.vmap
 dropout(input,p,training) float_power(input,exponent,*,out=None)=power
 fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
 abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
-sqrt_(input)=sqrt
-addcdiv(input,tensor1,tensor2,*,value=1,out=None) addcmul(input,tensor1,tensor2,*,value=1,out=None)
-arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
+sqrt_(input)=sqrt addcdiv(input,tensor1,tensor2,*,value=1,out=None)
+addcmul(input,tensor1,tensor2,*,value=1,out=None) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
 arctan2=atan2 arctanh=atanh as_tensor(data,dtype=None,device=None)=as_array
 asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil
 celu(input,alpha=1.0) clamp(input,min=None,max=None,*,out=None)=clip
@@ -113,7 +112,8 @@ searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,sorte
 bucketize(input,boundaries,*,out_int32=False,right=False,out=None)
 sub(input,other,*,alpha=1,out=None)=subtract
 subtract(input,other,*,alpha=1,out=None) tan tanh
-tensor(data,*,dtype=None,device=None,requires_grad=False,pin_memory=False)=constant
+tensor(data,*,dtype=None,device=None,requires_grad=False,pin_memory=False)=tensor
+autograd.Variable(data,requires_grad=False,volatile=False)=tensor from_numpy(data)=as_array
 threshold(input,threshold,value) true_divide=divide trunc unsqueeze(input,dim)
 where(condition,input=None,other=None,*,out=None) xlogy
 zeros_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
@@ -432,16 +432,18 @@ to(*args,dtype=None,device=None,other=None,non_blocking=False,copy=False,memory_
 true_divide=divide trunc type(dtype=None,non_blocking=False)=torch_type type_as unsqueeze(dim)
 view(*shape)=reshape view_as=reshape where(condition,other)=method_where xlogy
 zero_=cleared fill_=filled_with copy_=filled_with
+numel=element_count nelement=element_count
 new_zeros(size,*,dtype=None,device=None,requires_grad=False)=new_zeros
 new_ones(size,*,dtype=None,device=None,requires_grad=False)=new_ones
-new_tensor(data,*,dtype=None,device=None,requires_grad=False)=new_tensor
+new_tensor(data,*,dtype=None,device=None,requires_grad=False)=new_tensor new(data)
+new_full(size,fill_value,*,dtype=None,device=None,requires_grad=False)=new_full
+new_empty(size,*,dtype=None,device=None,requires_grad=False)=new_empty
 bernoulli=random bernoulli_=random exponential_=random normal_=random uniform_=random random_=random
 all=mixing any=mixing amax=mixing amin=mixing argmax=mixing argmin=mixing argsort=mixing chunk=mixing
 cumprod=mixing cumsum=mixing flip=mixing gather=mixing logsumexp=mixing log_softmax=mixing matmul=mixing
 mean=mixing median=mixing mm=mixing norm=mixing permute=mixing prod=mixing ptp=mixing repeat=mixing
 roll=mixing softmax=mixing sort=mixing split=mixing std=mixing sum=mixing swapaxes=mixing t=mixing
-tolist=mixing topk=mixing transpose=mixing unbind=mixing unique=mixing var=mixing
-"""
+tolist=mixing topk=mixing transpose=mixing unbind=mixing unique=mixing var=mixing"""
 
 METHOD_NAMES = [
     entry.partition("(")[0].partition("=")[0] for entry in METHODS.split() if "row." not in entry

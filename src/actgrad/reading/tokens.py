@@ -1,14 +1,25 @@
 """What a symbolic number answers when it is asked for its shape, dtype or device.
 
-A token may be passed on (`torch.zeros(x.shape)`, `y.to(x.dtype)`). Any question about it is refused:
-an activation computes the same whatever the shape, the dtype and the device.
+A token may be passed on (`torch.zeros(x.shape)`, `y.to(x.dtype)`), and compared: `if x.dim() == 4:` is
+read both ways, which must give the same, as an activation computes the same whatever the shape, the dtype
+and the device. Anything else is refused.
 """
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from actgrad.reading.reader import reader
 from actgrad.reading.refusal import depends_on
+
+TOKENS = {
+    "dtype": "dtype",
+    "device": "device",
+    "is_cuda": "device",
+    "requires_grad": "requires_grad",
+    "is_leaf": "requires_grad",
+}
+"""Attributes that tell nothing of the numbers."""
 
 
 class Token:
@@ -27,10 +38,32 @@ class Token:
     def _ask(self, *_: Any) -> NoReturn:
         depends_on(self.what)
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _ask  # type: ignore[assignment]
+    def _compare(self, sign: str, other: Any) -> bool:
+        at = f" after {self.form}" if self.form else ""
+        return reader().ask(self.what, f"{sign} {other!r}{at}")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self._compare("==", other)
+
+    def __lt__(self, other: Any) -> bool:
+        return self._compare("<", other)
+
+    def __le__(self, other: Any) -> bool:
+        return self._compare("<=", other)
+
+    def __gt__(self, other: Any) -> bool:
+        return not self <= other
+
+    def __ge__(self, other: Any) -> bool:
+        return not self < other
+
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __rmod__ = _ask
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __pow__ = __rpow__ = _ask
-    __bool__ = __len__ = __iter__ = __hash__ = __int__ = __float__ = __contains__ = _ask  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        return self._compare("is", True)
+
+    __len__ = __iter__ = __hash__ = __int__ = __float__ = __contains__ = _ask  # type: ignore[assignment]
 
     def __index__(self) -> int:
         depends_on(self.what)
@@ -40,6 +73,8 @@ class Token:
             raise AttributeError(name)
         if self.what == "dtype" and name in {"is_floating", "is_floating_point"}:
             return True
+        if self.what == "device" and name in {"type", "index"}:
+            return Token(f"device's {name}")
         depends_on(self.what)
 
 

@@ -131,6 +131,9 @@ def _arrays(original: Original, library: Library, slopes: bool) -> bool:
         for dtype in (np.float64, np.float32) if library.name != "numpy" else (np.float64,):
             columns = [c.astype(dtype).reshape(shape) for c in points(len(original.inputs))]
             run = attempt(original, library, columns, slopes)
+            fewer = run is not None and any(part.ndim > len(shape) for part in run.outputs)
+            if fewer and shape is not _SHAPES[-1]:
+                continue  # a weight of shape (1, 1, 1, 1) waits for a batch of images
             if run is not None:
                 _compare(original, library, columns, run)
                 return True

@@ -1,0 +1,132 @@
+"""Questions about the input's shape, dtype and device: read where every answer gives the same numbers."""
+
+import numpy as np
+import pytest
+
+from actgrad import activation, from_json
+from actgrad.errors import ActgradWarning, TraceError
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+pytestmark = pytest.mark.filterwarnings(f"ignore::{ActgradWarning.__module__}.ActgradWarning")
+
+X = np.concatenate([np.linspace(-3.1, 3, 40), [0.0, 0.5, -0.5, 1.0]])
+
+
+def scale_by_rank(x):
+    scale = torch.tensor([0.5])
+    if len(x.shape) == 4:
+        scale = scale.view(-1, 1, 1, 1)
+    elif len(x.shape) == 2:
+        scale = scale.view(-1, 1)
+    else:
+        scale = scale.view(-1)
+    return x + (torch.round(x / scale) * scale - x).detach()
+
+
+def checked_rank(x):
+    if x.dim() not in (1, 2, 4):
+        raise ValueError("batches of vectors or images")
+    return F.relu(x) * 2
+
+
+def asserted_rank(x):
+    if not (x.ndim >= 1 and x.size(0) > 0):  # pytest rewrites an assert
+        raise AssertionError("a batch")
+    return torch.tanh(x)
+
+
+def narrow_dtypes(x):
+    if x.dtype in (torch.float16, torch.bfloat16):
+        return F.silu(x.float()).type(x.dtype)
+    return F.silu(x)
+
+
+def on_its_device(x):
+    floor = torch.zeros(1)
+    if x.is_cuda:
+        floor = floor.cuda()
+    if x.device.type == "cuda":
+        floor = floor.cuda()
+    return torch.where(x > floor, x, 0.1 * x)
+
+
+def in_its_type(x):
+    return torch.gt(x, 0.5).type(x.type()) * x
+
+
+def where_learnt(x):
+    if x.requires_grad:
+        return torch.sin(x)
+    return x.sin()
+
+
+READ = [
+    scale_by_rank,
+    checked_rank,
+    asserted_rank,
+    narrow_dtypes,
+    on_its_device,
+    in_its_type,
+    where_learnt,
+]
+
+
+@pytest.mark.parametrize("function", READ, ids=lambda f: f.__name__)
+def test_a_question_whose_answers_agree_is_read(function):
+    made = from_json(activation(function).to_json())
+    x = torch.tensor(X, requires_grad=True)
+    value = function(x * 1)
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    np.testing.assert_allclose(made(X), value.detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(made.derivative(X), slope.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def widened(x):
+    while x.dim() < 4:
+        x = x.unsqueeze(-1)
+    return x
+
+
+def count(x):
+    return x / np.sqrt(x.numel())
+
+
+REFUSED = {
+    "another value": (lambda x: x * 2 if x.dim() == 3 else x * 3, "number of dimensions"),
+    "another slope": (lambda x: x if x.dim() == 3 else x.detach(), "number of dimensions"),
+    "another value by dtype": (lambda x: x + (1e-3 if x.dtype == torch.float16 else 1e-6), "dtype"),
+    "another value by device": (lambda x: x + (1 if x.device.type == "cuda" else 2), "device's type"),
+    "another value on a GPU": (lambda x: 2 * x if x.is_cuda else x, "device of its input"),
+    "another value in training": (lambda x: x if x.requires_grad else 2 * x, "requires_grad"),
+    "a loop over dimensions": (widened, "number of dimensions"),
+    "the number of elements": (count, "number of elements"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_question_whose_answers_differ_is_refused(name):
+    function, match = REFUSED[name]
+    with pytest.raises(TraceError, match=match) as caught:
+        activation(function)
+    assert "test_shapes.py" in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
+def test_new_tensors_of_old_code():
+    for function in (
+        lambda x: torch.max(x, x.new_full((1,), 0.3)),
+        lambda x: torch.max(x, torch.full((1,), 0.3, device=x.device).type(x.type())),
+        lambda x: x.new(x) * 2,
+        lambda x: x + (torch.round(torch.autograd.Variable(x.data)) - x).detach(),
+        lambda x: x * torch.autograd.Variable(x),
+        lambda x: x + torch.tensor(x),
+        lambda x: x * x.new_tensor(x),
+        lambda x: torch.from_numpy(np.array([2.0])) * x,
+    ):
+        made = activation(function)
+        x = torch.tensor(X, requires_grad=True)
+        value = function(x * 1)
+        (slope,) = torch.autograd.grad(value.sum(), x)
+        np.testing.assert_allclose(made(X), value.detach().numpy(), rtol=1e-6)
+        np.testing.assert_allclose(made.derivative(X), slope.numpy(), rtol=1e-6)
