@@ -20,6 +20,7 @@ from actgrad.reading import (
     distributions,
     flow,
     formulas,
+    gradients,
     lookups,
     meanings,
     quantizers,
@@ -46,7 +47,7 @@ _HOME = {"tensorflow.keras.backend": "keras"}
 ROOTS = frozenset(path.partition(".")[0] for path in NAMES)
 _PLAIN = frozenset({"builtins", "math", "numpy", "scipy"})
 _ALWAYS = frozenset(
-    [*vars(flow), "stop_gradient", "dropout", "dropout_tf", "rrelu", "finfo"],
+    [*vars(flow), *gradients.MEANINGS, "stop_gradient", "dropout", "dropout_tf", "rrelu", "finfo"],
 )
 """Meanings that stand in for a library's function whatever it is called with."""
 
@@ -147,7 +148,7 @@ def _parse(text: str) -> dict[str, tuple[str | None, str]]:
 
 _MEANINGS = (
     meanings, formulas, roundings, shipped, special, distributions, quantizers, stacks,
-    lookups, casts, flow, arrays, row_parts, row_numbers,
+    lookups, casts, flow, arrays, gradients, row_parts, row_numbers,
 )  # fmt: skip
 
 

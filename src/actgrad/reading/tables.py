@@ -76,6 +76,8 @@ TORCH = (
 abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None) angle conj=identity real=identity
 resolve_conj=identity resolve_neg=identity conj_physical=identity isreal=true finfo
 broadcast_to=expand result_type promote_types=result_type vmap=applied func.vmap=applied
+func.grad=gradient_of func.grad_and_value=gradient_and_value_of
+autograd.grad(outputs,inputs,grad_outputs=None,retain_graph=None,create_graph=False,allow_unused=None)=torch_gradient
 dropout(input,p,training) float_power(input,exponent,*,out=None)=power
 fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
 abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
@@ -86,8 +88,7 @@ asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil
 celu(input,alpha=1.0) clamp(input,min=None,max=None,*,out=None)=clip
 clamp_max(input,max,*,out=None)=clip_above clamp_min(input,min,*,out=None)=clip_below
 clip(input,min=None,max=None,*,out=None) clone(input,*,memory_format=None)=copied copysign=copysign_torch cos
-cosh
-deg2rad=radians detach=stop_gradient
+cosh deg2rad=radians detach=stop_gradient
 div(input,other,*,rounding_mode=None,out=None)=python_divide
 divide(input,other,*,rounding_mode=None,out=None)=python_divide
 empty_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
@@ -350,7 +351,7 @@ cumsum=mixing cumprod=mixing cummax=mixing dot=mixing reduce=mixing sort=mixing 
 """
 
 JAX = """
-jit=applied checkpoint=applied remat=applied vmap=applied named_call=applied block_until_ready=identity
+grad=gradient_of value_and_grad=value_and_gradient_of jit=applied checkpoint=applied remat=applied vmap=applied named_call=applied block_until_ready=identity
 device_put=same dtypes.result_type=result_type dtypes.finfo=finfo dtypes.issubdtype=issubdtype
 """
 
