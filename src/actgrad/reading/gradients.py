@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, const, substitute, var, walk
+from actgrad.language.expression import Expr, substitute, var, walk
 from actgrad.reading.meanings import multiply, stop_gradient
 from actgrad.reading.reader import reader, reading
 from actgrad.reading.refusal import refuse

@@ -48,7 +48,7 @@ def user_error(error: Exception, copy: Any) -> TraceError:
         said = f"it gives its input to code that takes nothing but {library or 'its library'}'s own arrays"
         way_out = (
             "Compose it of operations that are read: docs/language.md lists them. For a derivative that is "
-            "taken inside (`jax.grad(g)(x)`), make `d = activation(g).derivative` before, and call `d(x)`. "
+            "taken inside (`jax.jacrev(g)(x)`), make `d = activation(g).derivative` before, and call `d(x)`. "
             f"{HOST}"
         )
     elif library:

@@ -170,7 +170,7 @@ class Environment:
         def call(*args: Any, **kwargs: Any) -> Any:
             if not names.stands_in(args, kwargs):
                 made = function(*args, **kwargs)
-                # `keras.activations.get("silu")` is called with symbols; `jax.grad(g)` cannot be.
+                # `keras.activations.get("silu")` is called with symbols; `jax.jacrev(g)` cannot be.
                 plain = isinstance(made, types.FunctionType) and not hasattr(made, "__wrapped__")
                 return self.copy(made) if plain else made
             if not copies:

@@ -55,7 +55,6 @@ NUMPY = (
     + """
 maximum minimum clip copyto putmask place longdouble=as_float
 ascontiguousarray=as_array asanyarray=as_array fix=trunc
-
 linalg.norm=row_norm vectorize=applied
 """
 )
@@ -77,13 +76,13 @@ abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None) angle conj=
 resolve_conj=identity resolve_neg=identity conj_physical=identity isreal=true finfo
 broadcast_to=expand result_type promote_types=result_type vmap=applied func.vmap=applied
 func.grad=gradient_of func.grad_and_value=gradient_and_value_of
-autograd.grad(outputs,inputs,grad_outputs=None,retain_graph=None,create_graph=False,allow_unused=None)=torch_gradient
+autograd.grad(outputs,inputs,grad_outputs=None,retain_graph=None,create_graph=False)=torch_gradient
 dropout(input,p,training) float_power(input,exponent,*,out=None)=power
 fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
 abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
 sqrt_(input)=sqrt addcdiv(input,tensor1,tensor2,*,value=1,out=None)
-addcmul(input,tensor1,tensor2,*,value=1,out=None) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
-arctan2=atan2 arctanh=atanh as_tensor(data,dtype=None,device=None)=as_array
+addcmul(input,tensor1,tensor2,*,value=1,out=None) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh
+arctan=atan arctan2=atan2 arctanh=atanh as_tensor(data,dtype=None,device=None)=as_array
 asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil
 celu(input,alpha=1.0) clamp(input,min=None,max=None,*,out=None)=clip
 clamp_max(input,max,*,out=None)=clip_above clamp_min(input,min,*,out=None)=clip_below
@@ -351,8 +350,9 @@ cumsum=mixing cumprod=mixing cummax=mixing dot=mixing reduce=mixing sort=mixing 
 """
 
 JAX = """
-grad=gradient_of value_and_grad=value_and_gradient_of jit=applied checkpoint=applied remat=applied vmap=applied named_call=applied block_until_ready=identity
-device_put=same dtypes.result_type=result_type dtypes.finfo=finfo dtypes.issubdtype=issubdtype
+grad=gradient_of value_and_grad=value_and_gradient_of jit=applied checkpoint=applied remat=applied
+vmap=applied named_call=applied block_until_ready=identity device_put=same
+dtypes.result_type=result_type dtypes.finfo=finfo dtypes.issubdtype=issubdtype
 """
 
 JAX_RANDOM = """
