@@ -8,8 +8,7 @@ from actgrad.reading.special_tables import SPECIAL, SPECIAL_METHODS
 
 BUILTINS = """
 abs=absolute max=python_max min=python_min any=python_any all=python_all round=python_round
-sum=python_sum
-"""
+sum=python_sum"""
 
 MATH = """
 acos acosh asin asinh atan atan2 atanh cbrt ceil=whole_ceil copysign cos cosh degrees erf erfc exp exp2 expm1
