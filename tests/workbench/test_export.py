@@ -194,6 +194,20 @@ def test_refused(case: str, functions: Path, tmp_path: Path, monkeypatch: Any) -
     assert sorted(p.name for p in tmp_path.iterdir()) == ["functions.py"]
 
 
+@pytest.mark.exhaustive
+def test_a_keras_model_with_a_named_input_to_tflite(tmp_path: Path, monkeypatch: Any) -> None:
+    """The converter's own way with Keras models raised a TypeError there (TensorFlow 2.21, Keras 3.15)."""
+    needed("tflite")
+    keras = pytest.importorskip("keras")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    given = keras.Input((3,), name="given")
+    keras.Model({"given": given}, keras.layers.Dense(2, activation=step)(given)).save(
+        tmp_path / "m.keras"
+    )
+    done = room.export(step, "tflite", tmp_path / "m.tflite", model=tmp_path / "m.keras")
+    assert done.value < 1e-5
+
+
 def test_nothing_is_overwritten(functions: Path, tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     path.write_text("mine")

@@ -27,19 +27,19 @@ def context(digits: int = DIGITS) -> decimal.Context:
     )  # fmt: skip
 
 
-def _ieee(op: str, *args: Decimal) -> Decimal:
+def ieee(op: str, *args: Decimal) -> Decimal:
     with np.errstate(all="ignore"):
         return Decimal(float(OPS[op].numpy(*(np.float64(float(x)) for x in args))))
 
 
-def _guarded(function: Function) -> Function:
+def guarded(function: Function) -> Function:
     """With guard digits for the size of the arguments; infinities and nan are NumPy's."""
     op = function.__name__.strip("_")
 
     @wraps(function)
     def compute(*args: Decimal) -> Decimal:
         if not all(x.is_finite() for x in args):
-            return _ieee(op, *args)
+            return ieee(op, *args)
         guard = max(min(abs(x.adjusted()), _MOST) if x else 0 for x in args)
         with decimal.localcontext(context(DIGITS + 30 + guard)):
             return function(*args)
@@ -47,7 +47,7 @@ def _guarded(function: Function) -> Function:
     return compute
 
 
-def _odd(function: Function) -> Function:
+def odd(function: Function) -> Function:
     """f(-x) = -f(x), and f of a zero is that zero."""
 
     @wraps(function)
@@ -59,7 +59,7 @@ def _odd(function: Function) -> Function:
     return compute
 
 
-def _series(term: Decimal, ratio: Callable[[int], Decimal]) -> Decimal:
+def series(term: Decimal, ratio: Callable[[int], Decimal]) -> Decimal:
     """The sum of terms, each the one before times ratio(n), until they no longer count."""
     total, n = term, 0
     while True:
@@ -82,7 +82,7 @@ def pi() -> Decimal:
 
 def _arctan_series(x: Decimal) -> Decimal:
     square = x * x
-    return _series(x, lambda n: -square * (2 * n - 1) / (2 * n + 1))
+    return series(x, lambda n: -square * (2 * n - 1) / (2 * n + 1))
 
 
 # Arithmetic.
@@ -90,7 +90,7 @@ def _arctan_series(x: Decimal) -> Decimal:
 
 def _pow(x: Decimal, y: Decimal) -> Decimal:
     if not (x.is_finite() and y.is_finite() and x and y):
-        return _ieee("pow", x, y)
+        return ieee("pow", x, y)
     return x**y
 
 
@@ -98,13 +98,13 @@ def _copysign(x: Decimal, y: Decimal) -> Decimal:
     return x.copy_sign(y)
 
 
-@_guarded
+@guarded
 def _hypot(x: Decimal, y: Decimal) -> Decimal:
     return (x * x + y * y).sqrt()
 
 
-@_guarded
-@_odd
+@guarded
+@odd
 def _cbrt(x: Decimal) -> Decimal:
     root = (x.ln() / 3).exp()
     return root - (root - x / (root * root)) / 3
@@ -113,71 +113,71 @@ def _cbrt(x: Decimal) -> Decimal:
 # Exponentials and logarithms.
 
 
-@_guarded
+@guarded
 def _exp2(x: Decimal) -> Decimal:
     return Decimal(2) ** x
 
 
-@_guarded
+@guarded
 def _expm1(x: Decimal) -> Decimal:
     return x if x.adjusted() < -_MOST else x.exp() - 1 if x else x
 
 
-@_guarded
+@guarded
 def _log2(x: Decimal) -> Decimal:
     whole = Decimal(math.frexp(float(x))[1] - 1) if x > 0 else x
     return whole if x > 0 and Decimal(2) ** whole == x else x.ln() / Decimal(2).ln()
 
 
-@_guarded
+@guarded
 def _log1p(x: Decimal) -> Decimal:
     return x if not x or x.adjusted() < -_MOST else (1 + x).ln()
 
 
-@_guarded
+@guarded
 def _sigmoid(x: Decimal) -> Decimal:
     return 1 / (1 + (-x).exp())
 
 
 def _softplus(x: Decimal) -> Decimal:
     if not x.is_finite():
-        return _ieee("softplus", x)
+        return ieee("softplus", x)
     return max(x, Decimal(0)) + _log1p((-abs(x)).exp())
 
 
 # Circular functions.
 
 
-@_guarded
+@guarded
 def _sin(x: Decimal) -> Decimal:
-    return _sine(x, 0) if x else x
+    return sine(x, 0) if x else x
 
 
-@_guarded
+@guarded
 def _cos(x: Decimal) -> Decimal:
-    return _sine(x, 1)
+    return sine(x, 1)
 
 
-@_guarded
+@guarded
 def _tan(x: Decimal) -> Decimal:
-    return _sine(x, 0) / _sine(x, 1) if x else x
+    return sine(x, 0) / sine(x, 1) if x else x
 
 
-def _sine(x: Decimal, quarters: int) -> Decimal:
+def sine(x: Decimal, quarters: int) -> Decimal:
     """sin(x + quarters * pi / 2)."""
     half = pi() / 2
     turns = (x / half).to_integral_value()
     rest, quarter = x - turns * half, int((turns + quarters) % 4) % 4
     square = rest * rest
     if quarter % 2:
-        value = _series(Decimal(1), lambda n: -square / ((2 * n - 1) * 2 * n))
+        value = series(Decimal(1), lambda n: -square / ((2 * n - 1) * 2 * n))
     else:
-        value = _series(rest, lambda n: -square / (2 * n * (2 * n + 1)))
+        value = series(rest, lambda n: -square / (2 * n * (2 * n + 1)))
     return -value if quarter >= 2 else value
 
 
-@_guarded
-@_odd
+@guarded
+@odd
 def _atan(x: Decimal) -> Decimal:
     if x > 1:
         return pi() / 2 - _atan(1 / x)
@@ -186,7 +186,7 @@ def _atan(x: Decimal) -> Decimal:
     return 8 * _arctan_series(x)
 
 
-@_guarded
+@guarded
 def _atan2(y: Decimal, x: Decimal) -> Decimal:
     if not y:
         return (pi() if x.is_signed() else Decimal(0)).copy_sign(y)
@@ -196,13 +196,13 @@ def _atan2(y: Decimal, x: Decimal) -> Decimal:
     return (pi() - angle if x < 0 else angle).copy_sign(y)
 
 
-@_guarded
-@_odd
+@guarded
+@odd
 def _asin(x: Decimal) -> Decimal:
     return _atan2(x, ((1 - x) * (1 + x)).sqrt())
 
 
-@_guarded
+@guarded
 def _acos(x: Decimal) -> Decimal:
     return _atan2(((1 - x) * (1 + x)).sqrt(), x)
 
@@ -210,19 +210,19 @@ def _acos(x: Decimal) -> Decimal:
 # Hyperbolic functions.
 
 
-@_guarded
-@_odd
+@guarded
+@odd
 def _sinh(x: Decimal) -> Decimal:
     return x if x.adjusted() < -_MOST else (x.exp() - (-x).exp()) / 2
 
 
-@_guarded
+@guarded
 def _cosh(x: Decimal) -> Decimal:
     return (x.exp() + (-x).exp()) / 2
 
 
-@_guarded
-@_odd
+@guarded
+@odd
 def _tanh(x: Decimal) -> Decimal:
     if x.adjusted() < -_MOST:
         return x
@@ -230,19 +230,19 @@ def _tanh(x: Decimal) -> Decimal:
     return (1 - less) / (1 + less)
 
 
-@_guarded
-@_odd
+@guarded
+@odd
 def _asinh(x: Decimal) -> Decimal:
     return x if x.adjusted() < -_MOST else (x + (x * x + 1).sqrt()).ln()
 
 
-@_guarded
+@guarded
 def _acosh(x: Decimal) -> Decimal:
     return (x + ((x - 1) * (x + 1)).sqrt()).ln()
 
 
-@_guarded
-@_odd
+@guarded
+@odd
 def _atanh(x: Decimal) -> Decimal:
     return x if x.adjusted() < -_MOST else ((1 + x) / (1 - x)).ln() / 2
 
@@ -250,32 +250,37 @@ def _atanh(x: Decimal) -> Decimal:
 # The error function.
 
 
-@_guarded
-@_odd
+@guarded
+@odd
 def _erf(x: Decimal) -> Decimal:
     return 1 - _erfc(x) if x > 3 else _erf_series(x)
 
 
-@_guarded
+@guarded
 def _erfc(x: Decimal) -> Decimal:
     if x < 0:
         return 2 - _erfc(-x)
     if x > 25:
-        scale = -1 / (2 * x * x)
-        total, term, n = Decimal(1), Decimal(1), 0
-        while abs(term) > Decimal(10) ** -DIGITS:
-            n += 1
-            term = term * (2 * n - 1) * scale
-            total += term
-        return (-x * x).exp() / (x * pi().sqrt()) * total
+        return (-x * x).exp() * erfcx_far(x)
     with decimal.localcontext() as wide:
         wide.prec += int(x * x / 2) + 5  # erfc(x) is about 10 ** (-0.43 x²)
         return 1 - _erf_series(x)
 
 
+def erfcx_far(x: Decimal) -> Decimal:
+    """exp(x²) erfc(x), of x > 25."""
+    scale = -1 / (2 * x * x)
+    total, term, n = Decimal(1), Decimal(1), 0
+    while abs(term) > Decimal(10) ** -DIGITS:
+        n += 1
+        term = term * (2 * n - 1) * scale
+        total += term
+    return total / (x * pi().sqrt())
+
+
 def _erf_series(x: Decimal) -> Decimal:
     square = 2 * x * x
-    total = _series(x, lambda n: square / (2 * n + 1))
+    total = series(x, lambda n: square / (2 * n + 1))
     return 2 / pi().sqrt() * (-x * x).exp() * total
 
 

@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from actgrad.errors import CallError
-from actgrad.integers.decimals import FUNCTIONS, context
+from actgrad.integers.decimals import context
+from actgrad.integers.special import FUNCTIONS, SPECIAL
 from actgrad.language.expression import Expr, evaluate_all, plain, walk
 from actgrad.language.ops import OPS
-from actgrad.language.program import Program
 
 Array = npt.NDArray[np.float64]
 
 _ULPS = 4.0
 """How far NumPy's float64 functions may be off, in units of the last place."""
+_SPECIAL_ULPS = 64.0
+"""How far the special functions of the language may be off, in units of the last place of 1 or more."""
 _CHUNK = 1 << 22  # numbers held at once
 DECISIONS = frozenset(
     [
@@ -46,17 +47,6 @@ DECISIONS = frozenset(
     ]
 )
 """What Python decides in float64. The value of a host function counts as exact."""
-
-
-def check(program: Program) -> None:
-    """Raises `CallError` if an operation has no exact form here."""
-    known = FUNCTIONS.keys() | DECISIONS | {"select", "mod"}
-    unknown = sorted({node.op for node in walk(plain(program.value))} - known)
-    if unknown:
-        raise CallError(
-            f"{program.name!r} uses {', '.join(unknown)}, which is not computed in decimals, so its table "
-            f"could not be exactly rounded\n  Say host=True: then its float64 value counts as exact."
-        )
 
 
 def bounded(root: Expr, name: str, x: Array) -> tuple[Array, Array]:
@@ -103,7 +93,10 @@ def _bound(node: Expr, value: Any, args: list[Any], bounds: list[Any]) -> Any:
         return bounds[0] + np.abs(np.floor_divide(*args)) * bounds[1] + _ULPS * np.spacing(value)
     if node.op in DECISIONS:
         return 0.0
-    total = _ULPS * np.spacing(np.abs(value))
+    size = np.abs(value)
+    total = _ULPS * np.spacing(size)
+    if node.op in SPECIAL:
+        total = _SPECIAL_ULPS * np.spacing(np.maximum(size, 1.0))
     for i, bound in enumerate(bounds):
         if np.any(bound):
             for step in (-bound, bound):

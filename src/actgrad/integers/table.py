@@ -13,7 +13,7 @@ import numpy.typing as npt
 from actgrad.common.files import write_text
 from actgrad.errors import CallError
 from actgrad.integers import text
-from actgrad.integers.exact import Array, bounded, check, decimals
+from actgrad.integers.exact import Array, bounded, decimals
 from actgrad.integers.scheme import Codes, Format, near_tie, nearest
 from actgrad.language.program import Program
 
@@ -239,5 +239,4 @@ def _one_input(program: Program) -> Program:
             f"{program.name!r} has arrays for {names}, and a table is of one function\n"
             f"  Make one table for each number: f.table(..., {program.parameters[0][0]}=0.5)."
         )
-    check(program)
     return program

@@ -139,9 +139,6 @@ TARGETS = (
 
 # Operations for which the target has none of its own.
 TFLITE_LACKS = frozenset(("tan", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc"))
-TABLE_LACKS = frozenset(
-    ("gamma", "lgamma", "digamma", "trigamma", "erfinv", "erfcx", "ndtri", "i0e", "i1e")
-)
 ONNX_FLOAT64_LACKS = frozenset(
     ("tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "erf", "erfc")
 )
@@ -245,10 +242,6 @@ def _reasons(program: Program, target: Target) -> tuple[tuple[str, str], ...]:
         found["value"] = "a table has one input"
     if program.axis is not None:
         found |= _of_rows(target.name)
-    if target.name == "table":
-        lacking = sorted({n.op for n in walk(plain(program.value))} & TABLE_LACKS)
-        if lacking:
-            found["value"] = f"{', '.join(lacking)} cannot be exactly rounded yet"
     if target.name == "tflite":
         lacking = sorted({n.op for n in walk(plain(program.value))} & TFLITE_LACKS)
         if lacking:

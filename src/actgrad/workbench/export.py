@@ -273,15 +273,22 @@ def _of_model(model: Any, target: str) -> tuple[list[Any], Fields]:
 
 def _write_model(model: Any, target: str, path: Path, inputs: list[Any]) -> None:
     if target == "tflite":
-        import tensorflow as tf
-
-        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        path.write_bytes(tflite_converter(model, path).convert())
     elif target == "saved_model":
         model.export(str(path), verbose=False)
     else:
         import onnxscript  # noqa: F401
 
         model.export(str(path), format="onnx", verbose=False)
+
+
+def tflite_converter(model: Any, path: Path) -> Any:
+    """The converter of a Keras model, whose SavedModel is written beside `path`."""
+    import tensorflow as tf
+
+    saved = str(path.with_name("saved_model"))  # from_keras_model fails where an input has a name
+    model.export(saved, verbose=False)
+    return tf.lite.TFLiteConverter.from_saved_model(saved)
 
 
 # Is it the same?

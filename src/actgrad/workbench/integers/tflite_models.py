@@ -17,6 +17,7 @@ import numpy as np
 from actgrad.activation import Activation
 from actgrad.errors import ExportError
 from actgrad.integers.table import Table
+from actgrad.workbench.export import tflite_converter
 
 Array = np.ndarray[Any, Any]
 
@@ -44,15 +45,13 @@ def write_model(f: Activation, model: Any, data: Array, path: Path) -> int:
     """Write a Keras model in int8, and return how many lookups it has."""
     import tensorflow as tf
 
-    saved = path.with_name("saved_model")
     with _steps(f, model) as steps:
         for i in range(0, len(data), 256):
             model(data[i : i + 256])
         for each in steps:
             each.recording = False
         places = len(steps)
-        model.export(str(saved), verbose=False)
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved))
+        converter = tflite_converter(model, path)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([data[i : i + 1]] for i in range(len(data)))
     count = _with_lookups(bytearray(converter.convert()), f, path)
