@@ -7,45 +7,117 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import sys
 import types
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from actgrad.reading.formulas import is_nan, log_ndtr, log_sigmoid, normal_cdf, square
+from actgrad.reading import formulas as table
+from actgrad.reading import meanings
 from actgrad.reading.meanings import (
     Number,
-    absolute,
     add,
-    atan2,
-    clip,
     divide,
     equal,
-    erf,
-    erfc,
-    exp,
-    expm1,
     less,
-    less_equal,
-    lgamma,
     log,
-    log1p,
-    logical_and,
-    logit,
     multiply,
-    ndtri,
     negative,
-    sigmoid,
     subtract,
-    tan,
     where,
 )
+from actgrad.reading.notation import formulas
 from actgrad.reading.reader import unknown
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import is_symbolic
 
 Law = dict[str, Callable[..., Number]]
+
+_FORMULAS = """
+norm_pdf(z) = exp(-0.5 * square(z)) / math.sqrt(2 * math.pi)
+norm_logpdf(z) = -0.5 * square(z) - 0.5 * math.log(2 * math.pi)
+norm_cdf(z) = normal_cdf(z)
+norm_logcdf(z) = log_ndtr(z)
+norm_ppf(q) = ndtri(q)
+logistic_pdf(z) = sigmoid(z) * sigmoid(-z)
+logistic_logpdf(z) = log_sigmoid(z) + log_sigmoid(-z)
+logistic_cdf(z) = sigmoid(z)
+logistic_logcdf(z) = log_sigmoid(z)
+logistic_ppf(q) = logit(q)
+cauchy_pdf(z) = 1 / math.pi / (1 + square(z))
+cauchy_logpdf(z) = -math.log(math.pi) - log1p(square(z))
+cauchy_cdf(z) = atan2(1.0, -z) / math.pi
+cauchy_logcdf(z) = log(atan2(1.0, -z) / math.pi)
+cauchy_ppf(q) =
+    -1 / tan(math.pi * q) if q < 0.25 else 1 / tan(math.pi * (1 - q)) if 0.75 < q
+    else tan(math.pi * (q - 0.5))
+cauchy_ppf_open(q) = tan(math.pi * (q - 0.5))
+laplace_pdf(z) = 0.5 * exp(-abs(z))
+laplace_logpdf(z) = -math.log(2) - abs(z)
+laplace_cdf(z) = 1 - 0.5 * exp(-abs(z)) if 0 < z else 0.5 * exp(-abs(z))
+laplace_logcdf(z) = log1p(-0.5 * exp(-abs(z))) if 0 < z else z - math.log(2)
+laplace_ppf(q) = -log(2 * (1 - q)) if 0.5 < q else log(2 * q)
+t_pdf(z, df) = exp(t_logpdf(z, df))
+t_logpdf(z, df) =
+    lgamma(0.5 * (df + 1)) - lgamma(0.5 * df) - 0.5 * log(math.pi * df)
+    - 0.5 * (df + 1) * log1p(square(z) / df)
+uniform_pdf(z) = in_unit(z, 1, 0)
+uniform_logpdf(z) = in_unit(z, 0, -math.inf)
+uniform_cdf(z) = clip(z, 0, 1)
+uniform_sf(z) = 1 - clip(z, 0, 1)
+uniform_logcdf(z) = log(clip(z, 0, 1))
+uniform_logsf(z) = log1p(-clip(z, 0, 1))
+uniform_ppf(q) = q
+uniform_isf(q) = 1 - q
+expon_pdf(z) = 0 if z < 0 else exp(-z)
+expon_logpdf(z) = -math.inf if z < 0 else -z
+expon_cdf(z) = 0 if z < 0 else -expm1(-z)
+expon_sf(z) = 1 if z < 0 else exp(-z)
+expon_logcdf(z) = -math.inf if z < 0 else log(-expm1(-z))
+expon_logsf(z) = 0 if z < 0 else -z
+expon_ppf(q) = -log1p(-q)
+expon_isf(q) = -log(q)
+halfnorm_pdf(z) = 0 if z < 0 else 2 * norm_pdf(z)
+halfnorm_logpdf(z) = -math.inf if z < 0 else norm_logpdf(z) + math.log(2)
+halfnorm_cdf(z) = 0 if z < 0 else erf(math.sqrt(0.5) * z)
+halfnorm_sf(z) = 1 if z < 0 else erfc(math.sqrt(0.5) * z)
+halfnorm_ppf(q) = -ndtri(0.5 * (1 - q))
+halfnorm_isf(q) = -ndtri(0.5 * q)
+gumbel_r_pdf(z) = exp(-z - exp(-z))
+gumbel_r_logpdf(z) = -z - exp(-z)
+gumbel_r_cdf(z) = exp(-exp(-z))
+gumbel_r_logcdf(z) = -exp(-z)
+gumbel_r_sf(z) = -expm1(-exp(-z))
+gumbel_r_logsf(z) = log(-expm1(-exp(-z)))
+gumbel_r_ppf(q) = -log(-log(q))
+gumbel_l_pdf(z) = gumbel_r_pdf(-z)
+gumbel_l_logpdf(z) = gumbel_r_logpdf(-z)
+gumbel_l_cdf(z) = gumbel_r_sf(-z)
+gumbel_l_logcdf(z) = gumbel_r_logsf(-z)
+gumbel_l_sf(z) = gumbel_r_cdf(-z)
+gumbel_l_logsf(z) = gumbel_r_logcdf(-z)
+gumbel_l_ppf(q) = log(-log1p(-q))
+# PyTorch's formulas take numbers outside of the support too, which it refuses to compute unless asked.
+expon_torch_logpdf(z) = -z
+expon_torch_cdf(z) = -expm1(-z)
+expon_torch_ppf_open(q) = expon_ppf(q)
+halfnorm_torch_logpdf(z) = halfnorm_logpdf(z)
+halfnorm_torch_cdf(z) = erf(math.sqrt(0.5) * z)
+halfnorm_torch_ppf_open(q) = halfnorm_ppf(q)
+uniform_torch_logpdf(z) = 0 if 0 <= z and z < 1 else -math.inf
+uniform_torch_cdf(z) = uniform_cdf(z)
+uniform_torch_ppf_open(q) = uniform_ppf(q)
+# A value between 0 and 1, and nan where z is.
+in_unit(z, value, outside) = value if 0 <= z and z <= 1 else z if is_nan(z) else outside
+"""
+_FOUND = formulas(_FORMULAS, {**vars(meanings), **vars(table)}, __file__)
+in_unit = _FOUND.pop("in_unit")
+LAWS: dict[str, Law] = {}
+for _name, _formula in _FOUND.items():
+    _law, _method = re.fullmatch(r"(.+?)_(ppf_open|[a-z]+)", _name).groups()  # type: ignore[union-attr]
+    LAWS.setdefault(_law, {})[_method] = _formula
 
 
 def _symmetric(law: Law) -> Law:
@@ -57,143 +129,8 @@ def _symmetric(law: Law) -> Law:
     return law
 
 
-def _t_logpdf(z: Number, df: Number) -> Number:
-    half = multiply(0.5, add(df, 1))
-    constant = subtract(lgamma(half), lgamma(multiply(0.5, df)))
-    constant = subtract(constant, multiply(0.5, log(multiply(math.pi, df))))
-    return subtract(constant, multiply(half, log1p(divide(square(z), df))))
-
-
-def _cauchy_ppf(q: Number) -> Number:
-    left = divide(-1, tan(multiply(math.pi, q)))
-    right = divide(1, tan(multiply(math.pi, subtract(1, q))))
-    middle = tan(multiply(math.pi, subtract(q, 0.5)))
-    return where(less(q, 0.25), left, where(less(0.75, q), right, middle))
-
-
-def _laplace_cdf(z: Number) -> Number:
-    tail = multiply(0.5, exp(negative(absolute(z))))
-    return where(less(0, z), subtract(1, tail), tail)
-
-
-def _laplace_logcdf(z: Number) -> Number:
-    tail = multiply(-0.5, exp(negative(absolute(z))))
-    return where(less(0, z), log1p(tail), subtract(z, math.log(2)))
-
-
-def _laplace_ppf(q: Number) -> Number:
-    right = negative(log(multiply(2, subtract(1, q))))
-    return where(less(0.5, q), right, log(multiply(2, q)))
-
-
-def _within(z: Number, value: Number, outside: Number) -> Number:
-    """A value for z from 0 on."""
-    return where(less(z, 0), outside, value)
-
-
-def _in_unit(z: Number, value: Number, outside: Number) -> Number:
-    inside = logical_and(less_equal(0, z), less_equal(z, 1))
-    return where(inside, value, where(is_nan(z), z, outside))
-
-
-_LOG_ROOT = 0.5 * math.log(2 * math.pi)
-LAWS: dict[str, Law] = {
-    "norm": _symmetric({
-        "pdf": lambda z: divide(exp(multiply(-0.5, square(z))), math.sqrt(2 * math.pi)),
-        "logpdf": lambda z: subtract(multiply(-0.5, square(z)), _LOG_ROOT),
-        "cdf": normal_cdf,
-        "logcdf": log_ndtr,
-        "ppf": ndtri,
-    }),
-    "logistic": _symmetric({
-        "pdf": lambda z: multiply(sigmoid(z), sigmoid(negative(z))),
-        "logpdf": lambda z: add(log_sigmoid(z), log_sigmoid(negative(z))),
-        "cdf": sigmoid,
-        "logcdf": log_sigmoid,
-        "ppf": logit,
-    }),
-    "cauchy": _symmetric({
-        "pdf": lambda z: divide(1 / math.pi, add(1, square(z))),
-        "logpdf": lambda z: subtract(-math.log(math.pi), log1p(square(z))),
-        "cdf": lambda z: divide(atan2(1.0, negative(z)), math.pi),
-        "logcdf": lambda z: log(divide(atan2(1.0, negative(z)), math.pi)),
-        "ppf": _cauchy_ppf,
-    }),
-    "laplace": _symmetric({
-        "pdf": lambda z: multiply(0.5, exp(negative(absolute(z)))),
-        "logpdf": lambda z: subtract(-math.log(2), absolute(z)),
-        "cdf": _laplace_cdf,
-        "logcdf": _laplace_logcdf,
-        "ppf": _laplace_ppf,
-    }),
-    "t": {
-        "pdf": lambda z, df: exp(_t_logpdf(z, df)),
-        "logpdf": _t_logpdf,
-    },
-    "uniform": {
-        "pdf": lambda z: _in_unit(z, 1, 0),
-        "logpdf": lambda z: _in_unit(z, 0, -math.inf),
-        "cdf": lambda z: clip(z, 0, 1),
-        "sf": lambda z: subtract(1, clip(z, 0, 1)),
-        "logcdf": lambda z: log(clip(z, 0, 1)),
-        "logsf": lambda z: log1p(negative(clip(z, 0, 1))),
-        "ppf": lambda q: q,
-        "isf": lambda q: subtract(1, q),
-    },
-    "expon": {
-        "pdf": lambda z: _within(z, exp(negative(z)), 0),
-        "logpdf": lambda z: _within(z, negative(z), -math.inf),
-        "cdf": lambda z: _within(z, negative(expm1(negative(z))), 0),
-        "sf": lambda z: _within(z, exp(negative(z)), 1),
-        "logcdf": lambda z: _within(z, log(negative(expm1(negative(z)))), -math.inf),
-        "logsf": lambda z: _within(z, negative(z), 0),
-        "ppf": lambda q: negative(log1p(negative(q))),
-        "isf": lambda q: negative(log(q)),
-    },
-    "halfnorm": {
-        "pdf": lambda z: _within(z, multiply(2, LAWS["norm"]["pdf"](z)), 0),
-        "logpdf": lambda z: _within(z, add(LAWS["norm"]["logpdf"](z), math.log(2)), -math.inf),
-        "cdf": lambda z: _within(z, erf(multiply(math.sqrt(0.5), z)), 0),
-        "sf": lambda z: _within(z, erfc(multiply(math.sqrt(0.5), z)), 1),
-        "ppf": lambda q: negative(ndtri(multiply(0.5, subtract(1, q)))),
-        "isf": lambda q: negative(ndtri(multiply(0.5, q))),
-    },
-    "gumbel_r": {
-        "pdf": lambda z: exp(subtract(negative(z), exp(negative(z)))),
-        "logpdf": lambda z: subtract(negative(z), exp(negative(z))),
-        "cdf": lambda z: exp(negative(exp(negative(z)))),
-        "logcdf": lambda z: negative(exp(negative(z))),
-        "sf": lambda z: negative(expm1(negative(exp(negative(z))))),
-        "logsf": lambda z: log(negative(expm1(negative(exp(negative(z)))))),
-        "ppf": lambda q: negative(log(negative(log(q)))),
-    },
-}  # fmt: skip
-LAWS["gumbel_l"] = {
-    "pdf": lambda z: LAWS["gumbel_r"]["pdf"](negative(z)),
-    "logpdf": lambda z: LAWS["gumbel_r"]["logpdf"](negative(z)),
-    "cdf": lambda z: LAWS["gumbel_r"]["sf"](negative(z)),
-    "logcdf": lambda z: LAWS["gumbel_r"]["logsf"](negative(z)),
-    "sf": lambda z: LAWS["gumbel_r"]["cdf"](negative(z)),
-    "logsf": lambda z: LAWS["gumbel_r"]["logcdf"](negative(z)),
-    "ppf": lambda q: log(negative(log1p(negative(q)))),
-}
-# PyTorch's formulas take numbers outside of the support too, which it refuses to compute unless asked.
-LAWS["expon_torch"] = {
-    "logpdf": negative,
-    "cdf": lambda z: negative(expm1(negative(z))),
-    "ppf_open": LAWS["expon"]["ppf"],
-}
-LAWS["halfnorm_torch"] = {
-    "logpdf": LAWS["halfnorm"]["logpdf"],
-    "cdf": lambda z: erf(multiply(math.sqrt(0.5), z)),
-    "ppf_open": LAWS["halfnorm"]["ppf"],
-}
-LAWS["uniform_torch"] = {
-    "logpdf": lambda z: where(logical_and(less_equal(0, z), less(z, 1)), 0, -math.inf),
-    "cdf": LAWS["uniform"]["cdf"],
-    "ppf_open": LAWS["uniform"]["ppf"],
-}
-LAWS["cauchy"]["ppf_open"] = lambda q: tan(multiply(math.pi, subtract(q, 0.5)))
+for _law in ("norm", "logistic", "cauchy", "laplace"):
+    _symmetric(LAWS[_law])
 _SUPPORTS = {"uniform": (0.0, 1.0), "expon": (0.0, math.inf), "halfnorm": (0.0, math.inf)}
 
 
@@ -206,7 +143,7 @@ def evaluate(
         ends = _SUPPORTS.get(law, (-math.inf, math.inf))
         low, high = ends if method == "ppf" else ends[::-1]
         at_end = where(equal(x, 0), low, where(equal(x, 1), high, function(x, *shapes)))
-        value = _in_unit(x, at_end, math.nan)
+        value = in_unit(x, at_end, math.nan)
         return add(multiply(value, scale), loc)
     if method.endswith("_open"):
         return add(multiply(function(x), scale), loc)
