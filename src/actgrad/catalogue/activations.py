@@ -13,26 +13,11 @@ True
 
 import math
 
-from actgrad.activation import Activation
 from actgrad.catalogue import formulas
-from actgrad.catalogue.entry import Catalogue
+from actgrad.catalogue.entry import Catalogue, served
 
 ENTRIES = Catalogue()
 _add = ENTRIES.add
-
-
-# To a type checker each name below is the `Activation` that `__getattr__` answers with; so `_add` says,
-# and so the functions need no annotations: they are of plain numbers.
-
-
-def __getattr__(name: str) -> Activation:
-    if name in ENTRIES:
-        return ENTRIES[name].activation
-    raise AttributeError(f"the catalogue has no activation {name!r}; it has {', '.join(ENTRIES)}")
-
-
-def __dir__() -> list[str]:
-    return ["ENTRIES", *ENTRIES]
 
 
 # Piecewise linear.
@@ -435,6 +420,4 @@ def sinc(x):
     return 1 if x == 0 else math.sin(x) / x
 
 
-# From here on `__getattr__` answers for the names, with activations.
-for _name in ENTRIES:
-    del globals()[_name]
+__getattr__, __dir__ = served(ENTRIES, "the catalogue has no activation", globals())

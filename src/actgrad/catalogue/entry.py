@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from typing import Any, Protocol, cast
 
 from actgrad.activation import Activation, activation
 from actgrad.frameworks.sampled import Sampled
@@ -14,6 +14,13 @@ Function = Callable[..., float]
 """Of plain numbers."""
 Rule = Callable[..., float | dict[str, float]]
 """A surrogate derivative, or those by inputs and parameters."""
+
+
+class Kept(Protocol):
+    """What a catalogue has for a name."""
+
+    @property
+    def activation(self) -> Activation: ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,22 @@ class Entry:
     @cached_property
     def activation(self) -> Activation:
         return activation(self.function, surrogate=self.rule, axis=self.axis)
+
+
+def served(
+    entries: Mapping[str, Kept], what: str, module: dict[str, Any]
+) -> tuple[Callable[[str], Activation], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a module of entries, which answer with activations for the names of
+    the functions. These go from the module; to a type checker each is the activation."""
+    for name in entries:
+        del module[name]
+
+    def get(name: str) -> Activation:
+        if name in entries:
+            return entries[name].activation
+        raise AttributeError(f"{what} {name!r}; it has {', '.join(entries)}")
+
+    return get, lambda: ["ENTRIES", *entries]
 
 
 class Catalogue(dict[str, Entry]):

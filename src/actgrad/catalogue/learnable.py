@@ -11,27 +11,12 @@ entries with noise what to draw: `rrelu.module(**ENTRIES["rrelu"].noise)`.
 
 import math
 
-from actgrad.activation import Activation
 from actgrad.catalogue import formulas
-from actgrad.catalogue.entry import Catalogue
+from actgrad.catalogue.entry import Catalogue, served
 from actgrad.frameworks.sampled import sampled
 
 ENTRIES = Catalogue()
 _add = ENTRIES.add
-
-
-# As in `activations`: to a type checker each name is the `Activation` that `__getattr__` answers with, and
-# the functions of plain numbers need no annotations.
-
-
-def __getattr__(name: str) -> Activation:
-    if name in ENTRIES:
-        return ENTRIES[name].activation
-    raise AttributeError(f"the catalogue has no activation {name!r}; it has {', '.join(ENTRIES)}")
-
-
-def __dir__() -> list[str]:
-    return ["ENTRIES", *ENTRIES]
 
 
 # Smooth functions: the exact gradient by every parameter.
@@ -215,6 +200,4 @@ def binary_concrete(x, temperature=1.0, noise=0.0):
     return formulas.sigmoid((x + noise) / temperature)
 
 
-# From here on `__getattr__` answers for the names, with activations.
-for _name in ENTRIES:
-    del globals()[_name]
+__getattr__, __dir__ = served(ENTRIES, "the catalogue has no activation", globals())

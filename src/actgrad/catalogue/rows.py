@@ -13,21 +13,10 @@ array([[0.6, 0.4, 0. ]])
 
 import numpy as np
 
-from actgrad.activation import Activation
-from actgrad.catalogue.entry import Catalogue
+from actgrad.catalogue.entry import Catalogue, served
 
 ENTRIES = Catalogue(axis=-1)
 _add = ENTRIES.add
-
-
-def __getattr__(name: str) -> Activation:
-    if name in ENTRIES:
-        return ENTRIES[name].activation
-    raise AttributeError(f"the catalogue of rows has no {name!r}; it has {', '.join(ENTRIES)}")
-
-
-def __dir__() -> list[str]:
-    return ["ENTRIES", *ENTRIES]
 
 
 def _sigmoid(x):
@@ -210,5 +199,4 @@ def l2_normalise(x, eps=1e-12):
     return x / np.sqrt(np.where(square > eps * eps, square, eps * eps))
 
 
-for _name in ENTRIES:
-    del globals()[_name]
+__getattr__, __dir__ = served(ENTRIES, "the catalogue of rows has no", globals())

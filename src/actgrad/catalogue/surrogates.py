@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import cast
 
 from actgrad.activation import Activation, activation
-from actgrad.catalogue.entry import Function
+from actgrad.catalogue.entry import Function, served
 
 
 def heaviside(x, at_zero=1.0):
@@ -85,16 +85,6 @@ def _of(
         return cast(Activation, derivative)
 
     return collect
-
-
-def __getattr__(name: str) -> Activation:
-    if name in ENTRIES:
-        return ENTRIES[name].activation
-    raise AttributeError(f"the catalogue has no surrogate {name!r}; it has {', '.join(ENTRIES)}")
-
-
-def __dir__() -> list[str]:
-    return ["ENTRIES", *ENTRIES]
 
 
 def _sigmoid(x):
@@ -410,6 +400,4 @@ def dorefa(x):
     return 1.0 if 0 <= x <= 1 else 0.0
 
 
-# From here on `__getattr__` answers for the names, with activations.
-for _name in ENTRIES:
-    del globals()[_name]
+__getattr__, __dir__ = served(ENTRIES, "the catalogue has no surrogate", globals())
