@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from actgrad.activation import Activation, activation
+from actgrad.common.types import Fields
 from actgrad.frameworks.sampled import Sampled
 
 Function = Callable[..., float]
@@ -52,7 +53,7 @@ class Entry:
 
 
 def served(
-    entries: Mapping[str, Kept], what: str, module: dict[str, Any]
+    entries: Mapping[str, Kept], what: str, module: Fields
 ) -> tuple[Callable[[str], Activation], Callable[[], list[str]]]:
     """The `__getattr__` and `__dir__` of a module of entries, which answer with activations for the names of
     the functions. These go from the module; to a type checker each is the activation."""

@@ -16,11 +16,11 @@ import weakref
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.kept import kept
 from actgrad.codegen.lower import lower
+from actgrad.common.types import Fields, Function
 from actgrad.language.expression import Expr, carried, is_const, walk
 from actgrad.language.length import ONE, Length, N
 from actgrad.language.program import Program
@@ -261,11 +261,11 @@ def helpers_text(text: str, dialect: Dialect) -> str:
     return "\n\n\n".join(used)
 
 
-Host = Callable[[Callable[..., Any]], Callable[..., Any]]
+Host = Callable[[Function], Function]
 
 
 @kept
-def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]:
+def kernel(program: Program, dialect: Dialect, host: Host) -> Function:
     """The program's value as a function of the framework's tensors, compiled from its text.
 
     `host` makes the framework's callback out of a Python function that could not be read.
@@ -277,13 +277,13 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Callable[..., Any]
     )
     filename = f"<actgrad {dialect.framework} {program.name} {next(_numbers)}>"
     linecache.cache[filename] = (len(whole), None, whole.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {
+    namespace: Fields = {
         host_name(node): host(node.value)  # type: ignore[arg-type]
         for node in walk(program.value)
         if node.op == "host"
     }
     exec(compile(whole, filename, "exec"), namespace)
-    function: Callable[..., Any] = namespace[name]
+    function: Function = namespace[name]
     weakref.finalize(function, linecache.cache.pop, filename, None)
     return function
 

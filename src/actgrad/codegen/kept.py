@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+from actgrad.common.types import Function
 from actgrad.language.program import Program
 
-Make = TypeVar("Make", bound=Callable[..., Any])
+Make = TypeVar("Make", bound=Function)
 
 
 def kept(make: Make) -> Make:
     """A cache whose entries lie in the program, the first argument. The others must be hashable."""
 
     @wraps(make)
-    def of(program: Program, *others: Any) -> Any:
+    def of(program: Program, *others: object) -> Any:
         key = (make, *others)
         if key not in program.kept:
             program.kept.setdefault(key, make(program, *others))

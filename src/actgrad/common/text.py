@@ -41,7 +41,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return f"{shown:.{digits}f} %".replace("-", "−")
 
 
-def finite_json(value: Any, *, null: bool = False) -> Any:
+def finite_json(value: object, *, null: bool = False) -> Any:
     """The same lists, dicts and values with every nan and infinity as a text, or as `null`.
 
     JSON has no such numbers. Tuples become lists.

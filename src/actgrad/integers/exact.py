@@ -62,9 +62,9 @@ def bounded(root: Expr, name: str, x: Array) -> tuple[Array, Array]:
 
 def _values(root: Expr, name: str, x: Array) -> dict[Expr, Any]:
     """The float64 value of every node."""
-    values: dict[Expr, Any] = {}
+    values: dict[Expr, object] = {}
 
-    def keep(node: Expr, value: Any) -> Any:
+    def keep(node: Expr, value: object) -> object:
         values[node] = value
         return value
 
@@ -125,7 +125,7 @@ def decimals(root: Expr, name: str, x: Array) -> Iterator[Decimal]:
             yield found[root]
 
 
-def _decimal(node: Expr, found: dict[Expr, Any], values: dict[Expr, Any], i: int) -> Any:
+def _decimal(node: Expr, found: dict[Expr, Any], values: dict[Expr, Any], i: int) -> object:
     if node.op == "select":
         condition, yes, no = node.args
         return found[yes] if values[condition][i] else found[no]

@@ -129,7 +129,7 @@ def near_tie(value: Codes, bound: Codes, scale: float, farthest: int) -> npt.NDA
         return np.asarray(~((apart > doubt) | beyond))
 
 
-def ranges(data: Any, percentile: float) -> tuple[float, float]:
+def ranges(data: object, percentile: float) -> tuple[float, float]:
     """The ends of data, or those of its middle `percentile` per cent."""
     numbers = np.asarray(data, np.float64)
     if not numbers.size or not np.isfinite(numbers).all():

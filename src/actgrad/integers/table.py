@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +55,7 @@ class Table:
     the highest; `table[code]` is one of them. `input` and `output` are pairs (scale, zero point).
     """
 
-    def __init__(self, program: Program, input: Any, output: Any, format: Format) -> None:
+    def __init__(self, program: Program, input: object, output: object, format: Format) -> None:
         self.program = _one_input(program)
         self.format = format
         self.input = format.affine("input", input)
@@ -92,17 +92,17 @@ class Table:
             steps[i], values[i] = rounded, float(value)
         return steps.astype(np.int64), values
 
-    def real(self, codes: Any) -> Array:
+    def real(self, codes: object) -> Array:
         """The real numbers that input codes stand for."""
         offset = np.asarray(codes, np.float64) - self.input.zero_point
         return np.asarray(offset * self.input.scale)
 
-    def dequantised(self, codes: Any) -> Array:
+    def dequantised(self, codes: object) -> Array:
         """The real numbers that output codes stand for."""
         offset = np.asarray(codes, np.float64) - self.output.zero_point
         return np.asarray(offset * self.output.scale)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Codes:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Codes:
         codes = self._codes if dtype is None else self._codes.astype(dtype)
         return codes.copy() if copy else codes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from actgrad.errors import CallError
 from actgrad.integers.quantised import quantised
@@ -23,7 +23,7 @@ class Tabled(Studied):
         signed: bool = True,
         rounding: Rounding = "even",
         narrow: bool = False,
-        **parameters: Any,
+        **parameters: object,
     ) -> Table:
         """The output code for every input code, of an activation of one input.
 
@@ -55,12 +55,12 @@ class Tabled(Studied):
         high: float | None = None,
         bits: int = 8,
         *,
-        data: Any = None,
+        data: object = None,
         percentile: float = 100.0,
         signed: bool = True,
         rounding: Rounding = "even",
         narrow: bool = False,
-        **parameters: Any,
+        **parameters: object,
     ) -> Table:
         """The table whose input codes span a range, and whose output codes span the function on it.
 
@@ -93,7 +93,7 @@ class Tabled(Studied):
         signed: bool = True,
         rounding: Rounding = "even",
         narrow: bool = False,
-        **parameters: Any,
+        **parameters: object,
     ) -> Self:
         """The activation that an integer device computes, for quantisation-aware training.
 

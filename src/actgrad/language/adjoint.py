@@ -150,18 +150,18 @@ def _rule(op: str, which: str) -> Callable[[Expr, Expr], Expr]:
     def rule(node: Expr, other: Expr) -> Expr:
         width = node.width if which == "adjoint" else node.args[0].width
         row_of_it = as_row(other, width)
-        known: dict[str, Any] = dict(zip(names, node.args, strict=True))
+        known: dict[str, object] = dict(zip(names, node.args, strict=True))
         known |= {"y": node, "g": row_of_it, "t": row_of_it, **_words(node)}
         return lift(eval(code, known))
 
     return rule
 
 
-def _words(node: Expr) -> dict[str, Any]:
+def _words(node: Expr) -> dict[str, object]:
     def operation(op: str, *args: Any) -> Expr:
         return make(op, *map(lift, args))
 
-    words: dict[str, Any] = {name: partial(operation, name) for name in (*OPS, *ROWS)}
+    words: dict[str, object] = {name: partial(operation, name) for name in (*OPS, *ROWS)}
     words |= {"share": _share, "others": _others}
     words["total"] = lambda g: g if g.width is None else make("sum", g)
     words["same"] = lambda t: make(node.op, t, value=node.value)

@@ -20,7 +20,7 @@ from actgrad.language.length import Length
 from actgrad.language.ops import OPS
 from actgrad.language.rows import ROWS, WHOLE, Width, carried_at
 
-Payload = float | bool | str | tuple[Any, ...] | Length | Callable[..., Any] | None
+Payload = float | bool | str | tuple[object, ...] | Length | Callable[..., object] | None
 
 LENGTH = ""
 """Where `evaluate` finds the length of the rows, among the values by name."""
@@ -86,13 +86,13 @@ class Expr:
 
 Operand = Expr | float | int | bool
 
-_nodes: WeakValueDictionary[Any, Expr] = WeakValueDictionary()
+_nodes: WeakValueDictionary[object, Expr] = WeakValueDictionary()
 _one_at_a_time = Lock()
 _bits = struct.Struct("<d").pack
 
 
 def _intern(
-    key: Any,
+    key: object,
     op: str,
     args: tuple[Expr, ...],
     value: Payload,
@@ -240,7 +240,7 @@ def variables(*roots: Expr) -> set[str]:
 
 
 def evaluate(
-    root: Expr, values: Mapping[str, Any], after: Callable[[Expr, Any], Any] | None = None
+    root: Expr, values: Mapping[str, object], after: Callable[[Expr, object], object] | None = None
 ) -> Any:
     """The value in NumPy float64: the oracle of generated code, and the folder of constants."""
     return evaluate_all([root], values, after)[0]
@@ -249,8 +249,8 @@ def evaluate(
 def evaluate_all(
     roots: Iterable[Expr],
     values: Mapping[str, Any],
-    after: Callable[[Expr, Any], Any] | None = None,
-) -> list[Any]:
+    after: Callable[[Expr, object], object] | None = None,
+) -> list[object]:
     """The values of several expressions, with what they share computed once.
 
     `after(node, value)` may put another value in the place of each operation's.
@@ -259,7 +259,7 @@ def evaluate_all(
     nodes = walk(*roots, into=_of_value)
     # A value is forgotten after its last use: there may be many, each an array.
     last = {arg: node for node in nodes for arg in _of_value(node)} | dict.fromkeys(roots)
-    results: dict[Expr, Any] = {}
+    results: dict[Expr, object] = {}
     with np.errstate(all="ignore"):
         for node in nodes:
             args = [results[arg] for arg in _of_value(node)]

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from actgrad.common.locks import Lock
+from actgrad.common.types import Fields
 from actgrad.errors import NoDerivativeError
 from actgrad.language import adjoint
 from actgrad.language.derive import derive
@@ -50,7 +51,7 @@ Value = float | tuple[Any, ...]
 class _MadeOnce(type):
     """Programs with the same content are the same object, as expressions are."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, *args: object, **kwargs: object) -> Any:
         made = super().__call__(*args, **kwargs)
         # By their texts 0.0 and -0.0 are two, and every nan is one.
         numbers = repr((made.parameters, made.fixed))
@@ -82,7 +83,7 @@ class _MadeOnce(type):
             return program
 
 
-_programs: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+_programs: WeakValueDictionary[object, Any] = WeakValueDictionary()
 _one_at_a_time = Lock()
 
 
@@ -154,7 +155,7 @@ class Program(OfRows, metaclass=_MadeOnce):
                 settings.setdefault(vector, tuple(values[entry] for entry in entries[vector]))
         return settings
 
-    def spread(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def spread(self, parameters: Mapping[str, Any]) -> Fields:
         """Values of parameters by name, each vector's as its entries'."""
         vectors, spread = dict(self.vectors), {}
         for name, value in parameters.items():
@@ -371,7 +372,7 @@ class Program(OfRows, metaclass=_MadeOnce):
 def _kept(make: Callable[..., Program]) -> Callable[..., Program]:
     """Made once for each program, which keeps it: so it goes when the program goes."""
 
-    def of(program: Program, argument: Any) -> Program:
+    def of(program: Program, argument: object) -> Program:
         key = (make.__name__, argument)
         if key not in program.kept:
             program.kept[key] = make(program, argument)

@@ -13,14 +13,14 @@ _CARRIED = {"slice": 3, "place": 3, "fill": 1, "length": 1, "position": 1}
 """How many numbers an operation carries."""
 
 
-def written(value: Any) -> list[Any]:
+def written(value: object) -> list[Any]:
     if value is None:
         return []
     parts = value if isinstance(value, tuple) else (value,)
     return [[part.written if isinstance(part, Length) else part for part in parts]]
 
 
-def carried(op: str, args: list[Any]) -> tuple[Any, list[Any]]:
+def carried(op: str, args: list[object]) -> tuple[object, list[object]]:
     """What an operation carries, and its arguments."""
     size = _CARRIED.get(op)
     if size is None:

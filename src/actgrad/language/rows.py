@@ -31,11 +31,11 @@ class RowOp:
     adjoint: str = "0"
 
 
-def _one(widths: Sequence[Width], _: Any) -> Width:
+def _one(widths: Sequence[Width], _: object) -> Width:
     return None
 
 
-def _first(widths: Sequence[Width], _: Any) -> Width:
+def _first(widths: Sequence[Width], _: object) -> Width:
     return widths[0]
 
 
@@ -44,7 +44,7 @@ def _carried(widths: Sequence[Width], carried: Any) -> Width:
     return None if length == ONE else length
 
 
-def _joined(widths: Sequence[Width], _: Any) -> Width:
+def _joined(widths: Sequence[Width], _: object) -> Width:
     total = Length(0)
     for width in widths:
         total = total + (width or ONE)
@@ -141,7 +141,7 @@ def misfit(nodes: Sequence[Any], n: int) -> str | None:
     return None
 
 
-def carried_at(carried: Any, n: int) -> tuple[int, ...]:
+def carried_at(carried: object, n: int) -> tuple[int, ...]:
     """What an operation carries, for rows of length n."""
     if carried is None:
         return ()

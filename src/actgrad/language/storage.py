@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.common.text import finite_json
+from actgrad.common.types import Fields
 from actgrad.errors import HostError, ProgramError
 from actgrad.language import row_storage
 from actgrad.language.decomposed import DECOMPOSITIONS
@@ -83,7 +84,7 @@ def _version(program: Program) -> int:
 _SINCE_2 = {"vector", "gather", *DECOMPOSITIONS}
 
 
-def _row(node: Expr, index: dict[Expr, int]) -> list[Any]:
+def _row(node: Expr, index: dict[Expr, int]) -> list[object]:
     if node.op in ROWS:
         return [node.op, *row_storage.written(node.value), *(index[arg] for arg in node.args)]
     if node.op == "var" and node.width is not None:
@@ -93,7 +94,7 @@ def _row(node: Expr, index: dict[Expr, int]) -> list[Any]:
     return [node.op, *(index[arg] for arg in node.args)]
 
 
-def _encode_plain(value: Any) -> Any:
+def _encode_plain(value: object) -> object:
     """A fixed value may be a text too, so a number that is not finite says that it is a number."""
     encoded = finite_json(value)
     return {"number": encoded} if encoded is not value else value
@@ -201,9 +202,9 @@ class _Loader:
         if all(map(program.misfit, range(1, MOST))):
             self.fail('"nodes"', f"no row of up to {MOST - 1} numbers fits")
 
-    def _parse(self, text: str | bytes) -> Any:
-        def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-            found: dict[str, Any] = {}
+    def _parse(self, text: str | bytes) -> object:
+        def pairs(items: list[tuple[str, object]]) -> Fields:
+            found: Fields = {}
             for key, item in items:
                 if key in found:
                     self.fail(_brief(key), "the key is there twice")
@@ -231,7 +232,7 @@ class _Loader:
         except RecursionError:
             self.fail("top level", "nested too deeply")
 
-    def _check_head(self, data: dict[str, Any]) -> None:
+    def _check_head(self, data: Fields) -> None:
         version = data.get("actgrad")
         if type(version) is not int or version < 1:
             self.fail('"actgrad"', f"expected the version of the format, and got {_brief(version)}")
@@ -253,7 +254,7 @@ class _Loader:
         if data["kind"] not in ("exact", "derivative", "surrogate", "gradient"):
             self.fail('"kind"', f"unknown kind {_brief(data['kind'])}")
 
-    def _names(self, names: Any) -> tuple[str, ...]:
+    def _names(self, names: object) -> tuple[str, ...]:
         if not isinstance(names, list) or len(names) > 100:
             self.fail('"inputs"', "expected a short list of names")
         return tuple(self._name('"inputs"', name) for name in names)
@@ -267,7 +268,7 @@ class _Loader:
         return str(name)
 
     def _values(
-        self, key: str, values: Any, read: Callable[[str, Any], Any]
+        self, key: str, values: object, read: Callable[[str, object], object]
     ) -> tuple[tuple[str, Any], ...]:
         if not isinstance(values, dict) or len(values) > 1000:
             self.fail(f'"{key}"', "expected an object of names and values")
@@ -277,7 +278,7 @@ class _Loader:
         )
 
     def _vectors(
-        self, vectors: Any, parameters: dict[str, Any], names: list[str]
+        self, vectors: object, parameters: dict[str, object], names: list[str]
     ) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Names of vectors, which nothing else has, and of their entries, which are parameters."""
         if not isinstance(vectors, dict):
@@ -295,7 +296,7 @@ class _Loader:
                 taken.add(entry)
         return tuple((name, tuple(entries)) for name, entries in vectors.items())
 
-    def _tables(self, names: Any, parameters: dict[str, Any]) -> tuple[str, ...]:
+    def _tables(self, names: object, parameters: dict[str, object]) -> tuple[str, ...]:
         if not isinstance(names, list):
             self.fail('"tables"', "expected a list of names")
         for name in names:
@@ -309,7 +310,7 @@ class _Loader:
     def _is_vector(self, node: Expr) -> bool:
         return node.op == "vector" or (node.op == "var" and node.value in self.tables)
 
-    def _parameter(self, where: str, value: Any) -> Value:
+    def _parameter(self, where: str, value: object) -> Value:
         """A number, or an array: nested lists of one length at each level, with at least one number."""
         found = self._number(where, value)
         try:
@@ -328,7 +329,7 @@ class _Loader:
             shown = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             self.fail('"parameters"', f"their shapes do not broadcast: {shown[:200]}")
 
-    def _number(self, where: str, value: Any, depth: int = 0) -> Value:
+    def _number(self, where: str, value: object, depth: int = 0) -> Value:
         if isinstance(value, list):
             if depth > 8:
                 self.fail(where, "nested too deeply")
@@ -342,19 +343,19 @@ class _Loader:
             self.fail(where, "a number beyond the range of float64")
         return number
 
-    def _element(self, where: str, value: Any) -> float:
+    def _element(self, where: str, value: object) -> float:
         if isinstance(value, list):
             self.fail(where, f"expected a number, and got {_brief(value)}")
         return float(self._number(where, value))  # type: ignore[arg-type]
 
-    def _plain(self, where: str, value: Any) -> float | bool | str | None:
+    def _plain(self, where: str, value: object) -> float | bool | str | None:
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         if isinstance(value, dict) and set(value) == {"number"}:
             return self._number(where, value["number"])  # type: ignore[return-value]
         self.fail(where, f"expected a plain value, and got {_brief(value)}")
 
-    def _nodes(self, rows: Any, names: set[str]) -> list[Expr]:
+    def _nodes(self, rows: object, names: set[str]) -> list[Expr]:
         if not isinstance(rows, list) or not 0 < len(rows) <= MAX_NODES:
             self.fail('"nodes"', f"expected a list of 1 to {MAX_NODES:,} nodes")
         nodes: list[Expr] = []
@@ -362,7 +363,7 @@ class _Loader:
             nodes.append(self._node(f'"nodes"[{i}]', row, nodes, names))
         return nodes
 
-    def _node(self, where: str, row: Any, nodes: list[Expr], names: set[str]) -> Expr:
+    def _node(self, where: str, row: object, nodes: list[Expr], names: set[str]) -> Expr:
         if not isinstance(row, list) or not row or not isinstance(row[0], str):
             self.fail(where, f"expected [operation, arguments...], and got {_brief(row)}")
         op, args = row[0], row[1:]
@@ -400,7 +401,7 @@ class _Loader:
                 self.fail(where, f"argument {i} of {op} must be a {kind}")
         return make(op, *parts)
 
-    def _row(self, where: str, op: str, args: list[Any], nodes: list[Expr]) -> Expr:
+    def _row(self, where: str, op: str, args: list[object], nodes: list[Expr]) -> Expr:
         """An operation on a row, with what it carries before its arguments."""
         try:
             carried, args = row_storage.carried(op, args)
@@ -414,12 +415,12 @@ class _Loader:
         except ValueError as error:
             self.fail(where, f"{_brief(args[1])}: {error}")
 
-    def _reference(self, where: str, at: Any, nodes: list[Expr]) -> Expr:
+    def _reference(self, where: str, at: object, nodes: list[Expr]) -> Expr:
         if type(at) is not int or not 0 <= at < len(nodes):
             self.fail(where, f"{_brief(at)} is not the number of an earlier node")
         return nodes[at]
 
 
-def _brief(value: Any) -> str:
+def _brief(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

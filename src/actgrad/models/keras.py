@@ -58,7 +58,7 @@ def _layer(layer: keras.Layer) -> Place:
     if all(float(options[n] or 0) == float(plain[n] or 0) for n in plain) and plain:
         return Place(layer.name, own, layer, original, original, _becomes(layer))
 
-    def function(x: Any) -> Any:
+    def function(x: object) -> Any:
         return original(x, **options)
 
     shown = ", ".join(f"{name}={value}" for name, value in options.items())
@@ -108,11 +108,11 @@ def name_of(name: str) -> str:
         return name
 
 
-def functional_name(old: Any) -> None:
+def functional_name(old: object) -> None:
     """Calls of a function within a Keras model are out of reach."""
 
 
-def accept(new: object) -> Any:
+def accept(new: object) -> object:
     """What a layer takes as its activation."""
     if isinstance(new, (keras.Layer, type)):
         raise OverrideError(
@@ -145,7 +145,7 @@ def other(model: keras.Model) -> list[str]:
     return [f"{layer.name} ({type(layer).__name__})" for layer in layers]
 
 
-def _spelt(operation: Any) -> str:
+def _spelt(operation: object) -> str:
     return type(operation).__name__.lower()
 
 

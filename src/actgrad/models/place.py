@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from actgrad.common.types import Fields, Function
 
@@ -20,7 +19,7 @@ class Place:
     """The activation's name there."""
     owner: object
     """The layer or the module that holds it, or that it is."""
-    held: Any
+    held: object
     """The activation: an Activation, or the framework's own function or layer."""
     function: Function
     """What to read where only the derivative is swapped."""

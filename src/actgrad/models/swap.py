@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from actgrad.activation import Activation, activation
 from actgrad.common.text import did_you_mean
@@ -15,20 +15,21 @@ from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError, DefinitionError, OverrideError, UnreachedWarning
 from actgrad.models.place import Place
 
+Model = TypeVar("Model")
 Old = Any
 """A name, a function, an Activation, a type of layer, or a layer."""
 
 
 @contextmanager
 def override(
-    model: Any,
+    model: Model,
     old: Old,
-    new: Any = None,
+    new: object = None,
     *,
-    derivative: Any = None,
-    surrogate: Any = None,
-    gradient: Any = None,
-) -> Iterator[Any]:
+    derivative: object = None,
+    surrogate: object = None,
+    gradient: object = None,
+) -> Iterator[Model]:
     """While the scope lasts, `model` has `new` wherever it had `old`; then all is as it was before.
 
     `model` is a Keras model or a PyTorch module. `old` is a name (`"relu"`), a function
@@ -77,7 +78,7 @@ def override(
                 _not_found(list(room.places(model)), old, name, [], room.other(model))
 
 
-def replace(model: Any, swaps: Mapping[Old, Any]) -> Any:
+def replace(model: Model, swaps: Mapping[Old, object]) -> Model:
     """Put `new` wherever `model` has `old`, for each `{old: new}`, for good. Returns the model.
 
     The names and the errors are those of `override`. The swaps happen at once, so that two
@@ -85,7 +86,7 @@ def replace(model: Any, swaps: Mapping[Old, Any]) -> Any:
     the model is saved as it now is.
     """
     room = _room(model)
-    chosen: dict[tuple[int, str], tuple[Place, Any]] = {}
+    chosen: dict[tuple[int, str], tuple[Place, object]] = {}
     for old, new in swaps.items():
         value = room.accept(new)
         for place in _find(room, model, old):
@@ -98,15 +99,15 @@ def replace(model: Any, swaps: Mapping[Old, Any]) -> Any:
     return model
 
 
-def _constant(value: Any) -> Callable[[Function], Any]:
+def _constant(value: object) -> Callable[[Function], object]:
     return lambda function: value
 
 
-def _with_rule(rule: Fields) -> Callable[[Function], Any]:
+def _with_rule(rule: Fields) -> Callable[[Function], object]:
     return lambda function: activation(function, **rule)
 
 
-def _room(model: Any) -> ModuleType:
+def _room(model: object) -> ModuleType:
     roots = [base.__module__.partition(".")[0] for base in type(model).__mro__]
     for name in ("keras", "torch"):  # a Keras layer on PyTorch is a PyTorch module too
         if name in roots:
@@ -116,7 +117,7 @@ def _room(model: Any) -> ModuleType:
     )
 
 
-def _find(room: ModuleType, model: Any, old: Old) -> list[Place]:
+def _find(room: ModuleType, model: object, old: Old) -> list[Place]:
     there = list(room.places(model))
     found = [place for place in there if _matches(room, place, old)]
     name = room.name_of(old) if isinstance(old, str) else getattr(old, "__name__", "").lower()

@@ -136,7 +136,7 @@ def name_of(name: str) -> str:
     return name
 
 
-def functional_name(old: Any) -> str | None:
+def functional_name(old: object) -> str | None:
     """The name of a function whose calls `override` reaches."""
     names = {name for name, _ in _MODULES.values()}
     if isinstance(old, str):
@@ -144,7 +144,7 @@ def functional_name(old: Any) -> str | None:
     return next((name for name in names if not isinstance(old, type) and old in forms(name)), None)
 
 
-def accept(new: Any) -> Any:
+def accept(new: object) -> object:
     if isinstance(new, str):
         found = getattr(functional, new, None)
         if found is None:

@@ -46,19 +46,19 @@ def forms(name: str) -> dict[Any, tuple[Function, bool]]:
     return found
 
 
-def _alone(new: Any) -> Any:
+def _alone(new: Any) -> object:
     """A function whose own calls are out of reach: `lambda x: 2 * torch.relu(x)` may replace relu."""
     if isinstance(new, (Activation, torch.nn.Module)):
         return new
 
     @functools.wraps(new)
-    def function(*inputs: Any) -> Any:
+    def function(*inputs: object) -> Any:
         return _apart(new, *inputs)
 
     return function
 
 
-def _apart(function: Function, *args: Any, **kwargs: Any) -> Any:
+def _apart(function: Function, *args: object, **kwargs: object) -> Any:
     _running.reach.append(False)
     try:
         return function(*args, **kwargs)
@@ -69,11 +69,11 @@ def _apart(function: Function, *args: Any, **kwargs: Any) -> Any:
 class Calls(TorchFunctionMode):
     """Puts another function in the place of every form of one."""
 
-    def __init__(self, name: str, choose: Callable[[Function], Any]) -> None:
+    def __init__(self, name: str, choose: Callable[[Function], object]) -> None:
         super().__init__()
         self.forms = forms(name)
         self.choose = choose
-        self.chosen: dict[Any, Any] = {}
+        self.chosen: dict[object, object] = {}
         self.reached = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -95,7 +95,7 @@ class Calls(TorchFunctionMode):
             self.chosen[key] = self._made(plain, rest, dict(options))
         return self.chosen[key]
 
-    def _made(self, plain: Function, rest: tuple[Any, ...], options: Fields) -> Any:
+    def _made(self, plain: Function, rest: tuple[object, ...], options: Fields) -> object:
         if any(isinstance(value, torch.Tensor) for value in (*rest, *options.values())):
             raise OverrideError(
                 f"`{plain.__name__}` is called with a tensor as an option, which cannot be overridden\n"
@@ -104,7 +104,7 @@ class Calls(TorchFunctionMode):
         if not rest and not options:
             return self.choose(plain)
 
-        def function(x: Any) -> Any:
+        def function(x: object) -> Any:
             return plain(x, *rest, **options)
 
         function.__name__ = plain.__name__
@@ -124,7 +124,7 @@ def _in_reach() -> bool:
 
 @contextmanager
 def overridden(
-    model: Any, name: str, places: list[Place], choose: Callable[[Function], Any]
+    model: Any, name: str, places: list[Place], choose: Callable[[Function], object]
 ) -> Iterator[Calls]:
     """While the scope lasts, the places and the calls of `name` in the model have what `choose` gives."""
     calls = Calls(name, choose)
@@ -149,5 +149,5 @@ def _enter(within_reach: bool) -> Callable[..., None]:
     return lambda *_: _running.reach.append(within_reach)
 
 
-def _leave(*_: Any) -> None:
+def _leave(*_: object) -> None:
     _running.reach.pop()

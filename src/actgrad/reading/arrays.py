@@ -15,7 +15,7 @@ from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
 from actgrad.reading.symbol import Symbol, apply, number, refuse_forms, truth
 
 
-def get_item(x: Symbol, key: Any) -> Any:
+def get_item(x: Symbol, key: object) -> Any:
     if key is Ellipsis or key == () or (isinstance(key, slice) and key == slice(None)):
         return x
     mask = as_mask(key)
@@ -31,15 +31,15 @@ def get_item(x: Symbol, key: Any) -> Any:
     x.refuse_sequence()
 
 
-def _is_all(part: Any) -> bool:
+def _is_all(part: object) -> bool:
     return isinstance(part, slice) and part == slice(None)
 
 
-def _is_zero(part: Any) -> bool:
+def _is_zero(part: object) -> bool:
     return isinstance(part, int) and not isinstance(part, bool) and part == 0
 
 
-def set_item(x: Symbol, key: Any, value: Any) -> None:
+def set_item(x: Symbol, key: object, value: object) -> None:
     if key is Ellipsis or _is_all(key):
         x.assign(value)
         return
@@ -49,7 +49,7 @@ def set_item(x: Symbol, key: Any, value: Any) -> None:
     write(x, mask, value)
 
 
-def _positions(parts: tuple[Any, ...]) -> tuple[str, ...]:
+def _positions(parts: tuple[object, ...]) -> tuple[str, ...]:
     return tuple("None" if part is None else "..." if part is Ellipsis else ":" for part in parts)
 
 
@@ -61,13 +61,13 @@ class At:
     def __init__(self, target: Symbol, mask: Symbol | None = None) -> None:
         self._target, self._mask = target, mask
 
-    def __getitem__(self, key: Any) -> At:
+    def __getitem__(self, key: object) -> At:
         mask = as_mask(key)
         if mask is None:
             refuse("`x.at[...]` with indices writes to single places", COPY_FIRST)
         return At(self._target, mask)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         operations = {"set": None, "add": "add", "subtract": "sub", "multiply": "mul"}
         operations |= {"mul": "mul", "divide": "div", "power": "pow"}
         if name.startswith("__") or self._mask is None or name not in operations:
@@ -76,7 +76,7 @@ class At:
             unknown(f"x.at[mask].{name}")
         operation, mask, target = operations[name], self._mask, self._target
 
-        def update(value: Any) -> Symbol:
+        def update(value: object) -> Symbol:
             changed = copied(target)
             chosen = selected(changed, mask)
             write(changed, mask, value if operation is None else apply(operation, chosen, value))
@@ -85,7 +85,7 @@ class At:
         return update
 
 
-def as_mask(key: Any) -> Symbol | None:
+def as_mask(key: object) -> Symbol | None:
     """The condition in `y[x < 0]`, and in `y[np.where(x < 0)]`."""
     if isinstance(key, tuple) and len(key) == 1:
         key = key[0]
@@ -103,13 +103,13 @@ class Positions:
     def __init__(self, mask: Symbol) -> None:
         self.mask = mask
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         depends_on("positions of the elements")
 
 
-def selected(x: Any, mask: Symbol) -> Symbol:
+def selected(x: object, mask: Symbol) -> Symbol:
     """`x[mask]`: the elements for which the condition holds."""
     x = number(x) if not isinstance(x, Symbol) else x
     if x.form != mask.form or x.mask is not mask.mask:
@@ -121,7 +121,7 @@ def _both(mask: Expr | None, other: Expr) -> Expr:
     return other if mask is None else build("and", mask, other)
 
 
-def write(target: Symbol, mask: Symbol, value: Any) -> Symbol:
+def write(target: Symbol, mask: Symbol, value: object) -> Symbol:
     """`target[mask] = value`."""
     if not target.writable:
         target.assign(value)  # refuses
@@ -136,6 +136,6 @@ def write(target: Symbol, mask: Symbol, value: Any) -> Symbol:
     return target
 
 
-def copied(x: Any) -> Symbol:
+def copied(x: object) -> Symbol:
     """A copy that may be written to."""
     return Symbol(x.expr, x.form, x.mask) if isinstance(x, Symbol) else number(x)

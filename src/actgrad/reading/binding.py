@@ -12,11 +12,12 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+from actgrad.common.types import Fields
 from actgrad.reading.casts import cast
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, number
 
-Meaning = Callable[..., Any]
+Meaning = Callable[..., object]
 
 SPELLINGS = {
     "x": "input a x1 t arr features logits tensor operand variable object data value iterable self",
@@ -58,11 +59,11 @@ _HANDLED = frozenset({"out", "where", "dtype", "out_type", "out_dtype", "inplace
 _EMPTY = inspect.Parameter.empty
 
 
-def bind(path: str, original: Any, meant: Meaning, text: str | None = None) -> Meaning:
+def bind(path: str, original: object, meant: Meaning, text: str | None = None) -> Meaning:
     """The meaning under the library's own signature; `text` writes out one that Python cannot see."""
     mapped = _Mapping(path, _signature(path, original, meant, text), meant)
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         return mapped(args, kwargs)
 
     call.__name__ = path.rpartition(".")[2]
@@ -72,7 +73,7 @@ def bind(path: str, original: Any, meant: Meaning, text: str | None = None) -> M
 
 @cache
 def _parsed(text: str) -> inspect.Signature:
-    namespace: dict[str, Any] = {}
+    namespace: Fields = {}
     exec(f"def f({text}): pass", namespace)
     return inspect.signature(namespace["f"])
 
@@ -137,7 +138,7 @@ class _Mapping:
                 position = max(position, [p.name for p in accepted].index(target) + 1)
         return paired
 
-    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, args: tuple[object, ...], kwargs: Fields) -> object:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -146,9 +147,9 @@ class _Mapping:
                 f"It takes `{self.signature}`.",
             )
         given = dict(bound.arguments)
-        several: tuple[Any, ...] = ()
-        arguments: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
+        several: tuple[object, ...] = ()
+        arguments: dict[str, object] = {}
+        rest: dict[str, object] = {}
         for parameter in self.signature.parameters.values():
             name = parameter.name
             if parameter.kind is parameter.VAR_POSITIONAL:
@@ -168,7 +169,7 @@ class _Mapping:
         first = [arguments.pop(name) for name in self.positional if name in arguments]
         return self._finish(self.meant(*first, *several, **arguments), options, given)
 
-    def _options(self, rest: dict[str, Any]) -> dict[str, Any]:
+    def _options(self, rest: dict[str, object]) -> dict[str, object]:
         """The arguments that are no part of the meaning; each is harmless, handled, or refused."""
         options = {}
         for name, value in rest.items():
@@ -191,7 +192,7 @@ class _Mapping:
             )
         return options
 
-    def _finish(self, result: Any, options: dict[str, Any], given: dict[str, Any]) -> Any:
+    def _finish(self, result: object, options: Fields, given: dict[str, object]) -> object:
         for name in ("dtype", "out_type", "out_dtype"):
             if name in options:
                 result = _each(result, partial(_cast_to, options[name]))
@@ -213,22 +214,22 @@ class _Mapping:
         return result
 
 
-def refuse_out(path: str) -> Any:
+def refuse_out(path: str) -> object:
     refuse(f"`{path}` writes into an array given as out=", "Take what it returns instead.")
 
 
-def _cast_to(dtype: Any, value: Any) -> Any:
+def _cast_to(dtype: object, value: object) -> object:
     return cast(value, dtype)
 
 
-def _each(result: Any, function: Callable[[Any], Any]) -> Any:
+def _each(result: object, function: Callable[[object], object]) -> object:
     return tuple(map(function, result)) if isinstance(result, tuple) else function(result)
 
 
 def in_place(meant: Meaning, name: str) -> Meaning:
     """The meaning of a tensor's method `name`, which ends in an underscore: it writes its result."""
 
-    def call(x: Symbol, *args: Any, **kwargs: Any) -> Symbol:
+    def call(x: Symbol, *args: object, **kwargs: object) -> Symbol:
         return x.assign(number(meant(x, *args, **kwargs)))
 
     call.__name__ = name

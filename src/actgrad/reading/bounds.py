@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from actgrad.language.expression import Expr, walk
 
 Interval = tuple[float, float]
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
 EVERYTHING: Interval = (-math.inf, math.inf)
 
 _RANGES: dict[str, Interval] = {
@@ -31,12 +33,12 @@ class Trail:
     """Entries in tables that can be taken back, to any earlier mark."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._entries: list[tuple[dict[Any, Any], object, object]] = []
 
     def mark(self) -> int:
         return len(self._entries)
 
-    def set(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+    def set(self, table: dict[Key, Kept], key: Key, value: Kept) -> None:
         self._entries.append((table, key, table.get(key)))
         table[key] = value
 

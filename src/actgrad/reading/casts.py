@@ -24,7 +24,7 @@ _WIDE = {"float", "double", "float32", "float64", "floating", "longdouble", "ine
 _WHOLE = {"int", "long", "int32", "int64", "integer", "longlong", "intc", "int_", "intp"}
 
 
-def dtype_name(dtype: Any) -> str:
+def dtype_name(dtype: object) -> str:
     """A dtype of any library in one word: float32, int64, bool."""
     if isinstance(dtype, np.dtype):
         return dtype.name
@@ -44,7 +44,7 @@ def dtype_name(dtype: Any) -> str:
     return shorts.get(text, text)
 
 
-def cast(x: Number, dtype: Any = None) -> Number:
+def cast(x: Number, dtype: object = None) -> Number:
     """The number in another dtype."""
     if dtype is None or (isinstance(dtype, Token) and dtype.what == "dtype"):
         return number(x)
@@ -70,11 +70,11 @@ def cast(x: Number, dtype: Any = None) -> Number:
     )
 
 
-def _is_truth(x: Any) -> bool:
+def _is_truth(x: object) -> bool:
     return isinstance(x, (bool, np.bool_)) or (isinstance(x, Symbol) and x.expr.boolean)
 
 
-def _fits(x: Any, kind: str) -> bool:
+def _fits(x: object, kind: str) -> bool:
     """Whether a number lies within a narrow integer format, as after a clip: there nothing wraps."""
     limits = np.iinfo(kind) if kind in _NARROW else None
     if limits is None or not isinstance(x, Symbol):
@@ -116,7 +116,9 @@ def as_bool(x: Number = False) -> Number:
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "meta", "gpu", "tpu")
 
 
-def to(x: Symbol, *args: Any, dtype: Any = None, device: Any = None, other: Any = None) -> Number:
+def to(
+    x: Symbol, *args: object, dtype: object = None, device: object = None, other: object = None
+) -> Number:
     """PyTorch's `x.to(...)`: a dtype, a device, or another tensor's."""
     for value in args:
         if isinstance(value, (bool, int, Symbol, Token)):
@@ -129,7 +131,7 @@ def to(x: Symbol, *args: Any, dtype: Any = None, device: Any = None, other: Any 
     return cast(x, dtype)
 
 
-def torch_type(x: Symbol, dtype: Any = None) -> Any:
+def torch_type(x: Symbol, dtype: object = None) -> Any:
     return x.dtype if dtype is None else cast(x, dtype)
 
 
@@ -143,28 +145,28 @@ def reduce_precision(x: Number, exponent_bits: int, mantissa_bits: int) -> Numbe
     return number(x)
 
 
-def result_type(*_: Any) -> Token:
+def result_type(*_: object) -> Token:
     """The dtype of a result that is made of the input."""
     return Token("dtype")
 
 
-def issubdtype(dtype: Any, kind: Any) -> bool:
+def issubdtype(dtype: object, kind: object) -> bool:
     """Of an input's dtype: it is a floating one."""
     return dtype_name(kind) in {"floating", "inexact", "number", "generic"}
 
 
-def finfo(dtype: Any) -> Any:
+def finfo(dtype: object) -> Any:
     """The limits of a dtype that has a name; those of the input's are refused."""
     if is_token(dtype) or isinstance(dtype, Symbol):
         depends_on("dtype")
     return np.finfo(dtype_name(dtype))
 
 
-def type_as(x: Number, other: Any) -> Number:
+def type_as(x: Number, other: object) -> Number:
     return number(x) if isinstance(other, Symbol) else cast(x, getattr(other, "dtype", None))
 
 
-def constant(value: Any, dtype: Any = None) -> Any:
+def constant(value: object, dtype: object = None) -> Any:
     """An array made of numbers, some of which may be symbolic."""
     if isinstance(value, Symbol):
         return cast(copied(value), dtype)
@@ -184,7 +186,7 @@ def new(x: Symbol, data: Any) -> Any:
     return constant(data)
 
 
-def as_array(value: Any, dtype: Any = None) -> Any:
+def as_array(value: object, dtype: object = None) -> Any:
     """The same array where it is one."""
     return cast(value, dtype) if isinstance(value, Symbol) else constant(value, dtype)
 
@@ -199,7 +201,7 @@ def any_symbol(values: Any) -> bool:
 # Arrays of one number.
 
 
-def _filled(like: Any, value: Number, dtype: Any) -> Symbol:
+def _filled(like: object, value: Number, dtype: object) -> Symbol:
     form = like.form if isinstance(like, (Symbol, Token)) else None
     if isinstance(like, (tuple, list)) and any(size != 1 for size in like):
         form = ("filled", repr(like))
@@ -209,44 +211,44 @@ def _filled(like: Any, value: Number, dtype: Any) -> Symbol:
     return Symbol(filled.expr, form, mask)
 
 
-def zeros_like(x: Any, dtype: Any = None) -> Number:
+def zeros_like(x: object, dtype: object = None) -> Number:
     return _filled(x, 0.0, dtype)
 
 
-def ones_like(x: Any, dtype: Any = None) -> Number:
+def ones_like(x: object, dtype: object = None) -> Number:
     return _filled(x, 1.0, dtype)
 
 
-def full_like(x: Any, value: Number, dtype: Any = None) -> Number:
+def full_like(x: object, value: Number, dtype: object = None) -> Number:
     return _filled(x, value, dtype)
 
 
-def empty_like(x: Any, dtype: Any = None) -> Number:
+def empty_like(x: object, dtype: object = None) -> Number:
     """Not written yet: nan, so that what stays unwritten shows."""
     return _filled(x, math.nan, dtype)
 
 
-def zeros(shape: Any, dtype: Any = None) -> Number:
+def zeros(shape: object, dtype: object = None) -> Number:
     return _filled(shape, 0.0, dtype)
 
 
-def ones(shape: Any, dtype: Any = None) -> Number:
+def ones(shape: object, dtype: object = None) -> Number:
     return _filled(shape, 1.0, dtype)
 
 
-def full(shape: Any, value: Number, dtype: Any = None) -> Number:
+def full(shape: object, value: Number, dtype: object = None) -> Number:
     return _filled(shape, value, dtype)
 
 
-def empty(shape: Any, dtype: Any = None) -> Number:
+def empty(shape: object, dtype: object = None) -> Number:
     return _filled(shape, math.nan, dtype)
 
 
-def new_zeros(x: Symbol, size: Any, dtype: Any = None) -> Number:
+def new_zeros(x: Symbol, size: object, dtype: object = None) -> Number:
     return _filled(size if is_token(size) else x, 0.0, dtype)
 
 
-def new_ones(x: Symbol, size: Any, dtype: Any = None) -> Number:
+def new_ones(x: Symbol, size: object, dtype: object = None) -> Number:
     return _filled(size if is_token(size) else x, 1.0, dtype)
 
 
@@ -258,7 +260,7 @@ def new_empty(x: Symbol, size: Any, dtype: Any = None) -> Number:
     return _filled(size, math.nan, dtype)
 
 
-def new_tensor(x: Symbol, data: Any, dtype: Any = None) -> Number:
+def new_tensor(x: Symbol, data: object, dtype: object = None) -> Number:
     return tensor(data, dtype)
 
 
@@ -281,7 +283,7 @@ def shape_of(x: Any) -> Any:
     return x.shape if isinstance(x, Symbol) else np.shape(x)
 
 
-def size_of(x: Any, dim: Any = None) -> Any:
+def size_of(x: Any, dim: object = None) -> Any:
     return Token("size") if isinstance(x, Symbol) else np.size(x)
 
 
@@ -293,12 +295,12 @@ def element_count(x: Symbol) -> Any:
     return Token("number of elements", x.form)
 
 
-def same(x: Number, *_: Any) -> Number:
+def same(x: Number, *_: object) -> Number:
     """The same elements at the same places, and the same memory."""
     return x
 
 
-def expand(x: Any, *shape: Any) -> Any:
+def expand(x: object, *shape: object) -> Any:
     """To a larger shape: the same where it is the input's own."""
     if not isinstance(x, Symbol):
         return x  # a constant, which broadcasts
@@ -310,7 +312,7 @@ def expand(x: Any, *shape: Any) -> Any:
     return x if x.form is None else x.viewed(("expand", repr(shape)))
 
 
-def reshape(x: Symbol, *shape: Any) -> Symbol:
+def reshape(x: Symbol, *shape: object) -> Symbol:
     """The same elements in the same order."""
     target = shape[0] if len(shape) == 1 else shape
     if isinstance(target, Symbol):  # view_as
@@ -332,7 +334,7 @@ def unsqueeze(x: Symbol, axis: int) -> Symbol:
     return x.viewed(("axis", axis))
 
 
-def squeeze(x: Symbol, axis: Any = None) -> Symbol:
+def squeeze(x: Symbol, axis: object = None) -> Symbol:
     if x.form and x.form[-1] == ("axis", axis):
         return Symbol(x.expr, x.form[:-1], x.mask, writable=False)
     return x.viewed(("squeeze", axis))
@@ -341,23 +343,23 @@ def squeeze(x: Symbol, axis: Any = None) -> Symbol:
 # Writing.
 
 
-def copyto(target: Any, value: Any, where: Any = True) -> None:
+def copyto(target: object, value: object, where: object = True) -> None:
     if where is True:
         _writable(target).assign(value)
         return
     putmask(target, where, value)
 
 
-def putmask(target: Any, mask: Any, value: Any) -> None:
+def putmask(target: object, mask: object, value: object) -> None:
     """An array gives the numbers of the same places, where `y[mask] = array` would give its first ones."""
     _writable(target)[mask] = value[mask] if isinstance(value, Symbol) else value
 
 
-def place(target: Any, mask: Any, value: Any) -> None:
+def place(target: object, mask: object, value: object) -> None:
     _writable(target)[mask] = value
 
 
-def _writable(target: Any) -> Symbol:
+def _writable(target: object) -> Symbol:
     if not isinstance(target, Symbol):
         refuse("the function writes its input into an array that it did not make of it", COPY_FIRST)
     return target
@@ -374,7 +376,7 @@ def index_put(x: Symbol, indices: Any, values: Any, accumulate: bool = False) ->
     return result
 
 
-def masked_select(x: Symbol, mask: Any) -> Symbol:
+def masked_select(x: Symbol, mask: object) -> object:
     return x[mask]
 
 

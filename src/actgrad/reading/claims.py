@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields
+from actgrad.language.arrays import Array
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, const, evaluate_all, is_const, plain, walk
 from actgrad.language.program import Program
@@ -23,15 +25,13 @@ POINTS = np.sort(np.concatenate([-_POSITIVE * 0.9713, _POSITIVE]))
 
 
 @cache
-def grid(inputs: int) -> list[np.ndarray[Any, Any]]:
+def grid(inputs: int) -> list[Array]:
     """Points for each input; the same points in another order for each further one."""
     return [np.roll(POINTS, 17 * i) for i in range(inputs)]
 
 
-def _values(
-    program: Program, roots: Sequence[Expr], points: Sequence[Any]
-) -> list[np.ndarray[Any, Any]]:
-    arguments: dict[str, Any] = dict(zip(program.inputs, points, strict=True))
+def _values(program: Program, roots: Sequence[Expr], points: Sequence[Any]) -> list[Array]:
+    arguments: Fields = dict(zip(program.inputs, points, strict=True))
     for name, value in program.parameters:
         array = np.asarray(value, dtype=np.float64)
         whole = array.ndim == 0 or name in program.tables
@@ -76,11 +76,11 @@ def is_zero_by(program: Program, name: str) -> bool:
     return is_zero(rules[0], [rule.value for rule in rules])
 
 
-def _anywhere(program: Program) -> list[np.ndarray[Any, Any]]:
+def _anywhere(program: Program) -> list[Array]:
     return grid(len(program.inputs))
 
 
-def _where_it_may_not_vanish(program: Program) -> list[np.ndarray[Any, Any]]:
+def _where_it_may_not_vanish(program: Program) -> list[Array]:
     """Points for each input: a narrow peak lies near a number in the function, or where inputs meet."""
     numbers = {node.value for node in walk(program.value) if is_const(node)}
     centres = [float(c) for c in numbers if isinstance(c, float) and np.isfinite(c)][:_MAX_CENTRES]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import types
 import typing
+from collections.abc import Callable
 from typing import Any
 
 from actgrad.reading.origins import public
+from actgrad.reading.reader import Environment
 from actgrad.reading.rules import (
     CustomJvp,
     CustomVjp,
@@ -24,7 +26,7 @@ _OWN_TO_TORCH = ("_backward_cls", "_compiled_autograd_backward_state")
 """What PyTorch's metaclass adds to a class."""
 
 
-def shadow(environment: Any, kind: Any) -> type:
+def shadow(environment: Environment, kind: Any) -> type:
     """A user's `torch.autograd.Function` again, on copies of its methods."""
     bases = tuple(
         Function if _is_torch_function_itself(base) else environment.copy(base)
@@ -36,21 +38,21 @@ def shadow(environment: Any, kind: Any) -> type:
         if name not in (*_OWN_TO_TORCH, "__dict__", "__weakref__")
     }
     copy = type(kind.__name__, bases, {})
-    environment._copies[id(kind)] = copy
+    environment.copies[id(kind)] = copy
     for name, item in body.items():
         if isinstance(item, staticmethod):
             item = staticmethod(plain_rule(item.__func__))
         if isinstance(item, (staticmethod, classmethod)) or not name.startswith("__"):
-            setattr(copy, name, environment._member(item))
+            setattr(copy, name, environment.member(item))
     copy.__module__ = kind.__module__
     return copy
 
 
-def _is_torch_function_itself(kind: Any) -> bool:
+def _is_torch_function_itself(kind: object) -> bool:
     return kind.__module__ == "torch.autograd.function"
 
 
-_DECORATORS: dict[str, Any] = {
+_DECORATORS: dict[str, object] = {
     "torch.autograd.Function": Function,
     "tensorflow.custom_gradient": with_gradient,
     "tensorflow.grad_pass_through": pass_through,
@@ -63,7 +65,7 @@ _DECORATORS: dict[str, Any] = {
 """What stands in for the libraries' own decorators."""
 
 
-def stand_in(environment: Any, value: Any) -> Any:
+def stand_in(environment: Environment, value: object) -> object:
     """What stands in for a function with a custom gradient, or for what makes one; or None."""
     kind = type(value)
     if not callable(value) or isinstance(value, types.ModuleType):
@@ -74,7 +76,7 @@ def stand_in(environment: Any, value: Any) -> Any:
     return made
 
 
-def _made(environment: Any, value: Any, home: str) -> Any:
+def _made(environment: Environment, value: Any, home: str) -> object:
     module = getattr(value, "__module__", None)
     if isinstance(module, str) and module.partition(".")[0] in {
         "torch",
@@ -103,13 +105,13 @@ def _made(environment: Any, value: Any, home: str) -> Any:
     return _jax(environment, value) if home.startswith("jax.") else None
 
 
-def _is_tensorflows(value: Any) -> bool:
+def _is_tensorflows(value: object) -> bool:
     """Whether `tf.custom_gradient`, or one of its relatives, has made it."""
     maker = public("tensorflow.custom_gradient")
     return maker is not None and type(value).__module__ == maker.__module__
 
 
-def _users_function(value: Any) -> Any:
+def _users_function(value: Any) -> object:
     """The user's function under `keras.ops.custom_gradient` or `jax.custom_gradient`, or None."""
     if type(value).__name__ == "custom_gradient" and type(value).__module__.startswith("keras."):
         return value.forward_fn if hasattr(value, "forward_fn") else value.fun
@@ -125,7 +127,7 @@ def _closure(function: Any, name: str) -> Any:
     return inspect.getclosurevars(function).nonlocals[name]
 
 
-def _tensorflow(environment: Any, value: Any) -> Any:
+def _tensorflow(environment: Environment, value: Any) -> object:
     """A function under `tf.custom_gradient`, or one of its relatives, which are written with it."""
     function = environment.copy(value.__wrapped__)
     if is_made_by("tensorflow.grad_pass_through", value):
@@ -133,21 +135,21 @@ def _tensorflow(environment: Any, value: Any) -> Any:
     return function if is_made_by("tensorflow.recompute_grad", value) else WithGradient(function)
 
 
-def _jax(environment: Any, value: Any) -> Any:
+def _jax(environment: Environment, value: object) -> object:
     jvp, vjp = public("jax.custom_jvp"), public("jax.custom_vjp")
     if not isinstance(value, (jvp, vjp)):
         return None
     copied: Any
     if isinstance(value, jvp):
         copied = CustomJvp(environment.copy(value.fun), value.nondiff_argnums)
-        environment._copies[id(value)] = copied
+        environment.copies[id(value)] = copied
         if "defjvps" in getattr(value.jvp, "__qualname__", ""):
             copied.defjvps(*(environment.copy(rule) for rule in _closure(value.jvp, "jvps")))
         elif value.jvp is not None:
             copied.defjvp(environment.copy(value.jvp), value.symbolic_zeros)
         return copied
     copied = CustomVjp(environment.copy(value.fun), value.nondiff_argnums)
-    environment._copies[id(value)] = copied
+    environment.copies[id(value)] = copied
     if value.fwd is not None:
         copied.defvjp(
             environment.copy(value.fwd), environment.copy(value.bwd), value.symbolic_zeros
@@ -155,7 +157,7 @@ def _jax(environment: Any, value: Any) -> Any:
     return copied
 
 
-def _is_users(function: Any) -> bool:
+def _is_users(function: object) -> bool:
     """Whether it is no function that JAX has written; nor is none."""
     return not str(getattr(function, "__module__", "")).startswith("jax.")
 
@@ -166,7 +168,9 @@ def _is_users(function: Any) -> bool:
 class Applied:
     """A function with a custom gradient, under the name and with the arguments of the user's own."""
 
-    def __init__(self, target: Any, call: Any, users: Any, skip: int = 0) -> None:
+    def __init__(
+        self, target: object, call: Callable[..., object], users: Any, skip: int = 0
+    ) -> None:
         self.target = target
         """What has a copy in the sandbox: a `torch.autograd.Function`, or the function."""
         self.original = call
@@ -179,13 +183,13 @@ class Applied:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.original(*args, **kwargs)
 
-    def copied(self, environment: Any) -> Any:
+    def copied(self, environment: Environment) -> Any:
         environment.uses_frameworks = True
-        copy: Any = environment.copy(self.target)
+        copy: object = environment.copy(self.target)
         function: Any = getattr(copy, "apply") if inspect.isclass(copy) else copy  # noqa: B009
         signature = self.__signature__
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             bound = signature.bind(*args, **kwargs)
             return function(*bound.args, **bound.kwargs)
 
@@ -205,16 +209,16 @@ class Half:
         upstream = inspect.Parameter("upstream", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self.__signature__ = inspect.Signature([*inputs, *[upstream] * gradient, *rest])
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: object) -> Any:
         return self.function(*args, **kwargs)
 
-    def copied(self, environment: Any) -> Any:
+    def copied(self, environment: Environment) -> Any:
         target = self.function.target if isinstance(self.function, Applied) else self.function
         run = environment.copy(target)._run
         outer = inspect.signature(self.function)
         inputs = [p.default is p.empty for p in outer.parameters.values()]
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             arguments = dict(self.__signature__.bind(*args, **kwargs).arguments)
             upstream = arguments.pop("upstream", None)
             bound = outer.bind(**arguments)
@@ -229,7 +233,7 @@ class Half:
         return call
 
 
-def halves(function: Any) -> tuple[Half, Half] | None:
+def halves(function: object) -> tuple[Half, Half] | None:
     """The value and the whole gradient of a function that is nothing but a custom gradient."""
     vjp = public("jax.custom_vjp")
     whole = isinstance(function, Applied) or (vjp is not None and isinstance(function, vjp))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Function
 from actgrad.errors import (
     DefinitionError,
     DerivativeMismatchWarning,
@@ -44,7 +43,7 @@ def check_not_rewritten(*functions: object) -> None:
 
 
 def define(
-    function: Callable[..., Any],
+    function: Function,
     rule: Rule = None,
     kind: Kind = "exact",
     name: str | None = None,
@@ -62,7 +61,7 @@ def define(
 
 
 def _read(
-    function: Callable[..., Any],
+    function: Function,
     rule: Rule,
     kind: Kind,
     name: str | None,
@@ -118,7 +117,7 @@ def _with_kind(program: Program) -> Program:
 
 
 def _read_function(
-    function: Callable[..., Any],
+    function: Function,
     own: Signature,
     pinned: frozenset[str],
     host: bool,
@@ -158,7 +157,7 @@ def _read_function(
     )
 
 
-def _refuse_several(function: Callable[..., Any], own: Signature, reading: Reading) -> None:
+def _refuse_several(function: Function, own: Signature, reading: Reading) -> None:
     """Refuse a function that returns anything but one number."""
     if isinstance(reading.form, tuple):
         raise TraceError(

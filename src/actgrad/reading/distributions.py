@@ -29,7 +29,7 @@ from actgrad.reading.meanings import (
     where,
 )
 from actgrad.reading.notation import formulas
-from actgrad.reading.reader import unknown
+from actgrad.reading.reader import Environment, unknown
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import is_symbolic
 
@@ -176,24 +176,27 @@ class Distribution:
     __actgrad_reads__ = True
 
     def __init__(
-        self, path: str, methods: Mapping[str, Callable[..., Any]], call: Any = None
+        self,
+        path: str,
+        methods: Mapping[str, Callable[..., object]],
+        call: Callable[..., object] | None = None,
     ) -> None:
         self._path, self._methods, self._call = path, methods, call
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         if name not in self._methods:
             unknown(f"{self._path}.{name}")
         return self._methods[name]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> object:
         if self._call is None:
             unknown(self._path)
         return self._call(*args, **kwargs)
 
 
-def stand_in(environment: Any, value: Any) -> Any:
+def stand_in(environment: Environment, value: object) -> object:
     """What stands in for a distribution, or for a method of one; None for anything else."""
     if isinstance(value, types.MethodType):
         owner = stand_in(environment, value.__self__)
@@ -208,7 +211,7 @@ def stand_in(environment: Any, value: Any) -> Any:
     return None
 
 
-def _scipy(environment: Any, value: Any) -> Distribution | None:
+def _scipy(environment: Environment, value: Any) -> Distribution | None:
     infrastructure = sys.modules["scipy.stats"]
     if isinstance(value, infrastructure.rv_continuous):
         return _of_scipy(value, (), {})
@@ -225,7 +228,7 @@ def _of_scipy(value: Any, args: Any, kwargs: Any) -> Distribution | None:
     shapes = ["df"] if law == "t" else []
     names = [*shapes, "loc", "scale"]
 
-    def method(name: str, x: Number, *args: Any, **kwargs: Any) -> Any:
+    def method(name: str, x: Number, *args: object, **kwargs: object) -> Any:
         if not is_symbolic((x, args, kwargs)):
             return getattr(value, name)(x, *args, **kwargs)
         if len(args) > len(names) or not set(kwargs) <= set(names):
@@ -234,7 +237,7 @@ def _of_scipy(value: Any, args: Any, kwargs: Any) -> Distribution | None:
         found = evaluate(law, name, x, *(settings.pop(s) for s in shapes), **settings)
         return where(less(0, settings["scale"]), found, math.nan)
 
-    def freeze(*args: Any, **kwargs: Any) -> Any:
+    def freeze(*args: object, **kwargs: object) -> object:
         return _of_scipy(value, args, kwargs)
 
     methods = {
@@ -261,7 +264,7 @@ _TORCH_METHODS = {"log_prob": ("logpdf",), "cdf": ("cdf",), "icdf": ("ppf_open",
 
 
 def _torch_class(kind: type) -> Callable[..., Distribution]:
-    def create(*args: Any, **kwargs: Any) -> Distribution:
+    def create(*args: object, **kwargs: object) -> Distribution:
         given = inspect.signature(kind).bind(*args, **kwargs)
         given.apply_defaults()
         given.arguments.pop("validate_args", None)
@@ -270,13 +273,13 @@ def _torch_class(kind: type) -> Callable[..., Distribution]:
     return create
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: Any) -> object:
     """A plain number becomes a tensor of PyTorch's default dtype."""
     plain = isinstance(value, (int, float))
     return sys.modules["torch"].tensor(float(value)).item() if plain else value
 
 
-def _torch(environment: Any, value: Any) -> Distribution:
+def _torch(environment: Environment, value: object) -> Distribution:
     names = ("loc", "scale", "low", "high", "rate", "df")
     numbers = {name: getattr(value, name) for name in names if hasattr(value, name)}
     for name, number in numbers.items():

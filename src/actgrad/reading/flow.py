@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from actgrad.common.types import Function
 from actgrad.reading.reader import reader, set_detached
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, truth
@@ -16,33 +17,33 @@ from actgrad.reading.symbol import Symbol, apply, truth
 Number = Any
 
 
-def _holds(condition: Any) -> bool:
+def _holds(condition: object) -> bool:
     return bool(truth(condition)) if isinstance(condition, Symbol) else bool(condition)
 
 
-def tf_cond(pred: Any, true_fn: Any = None, false_fn: Any = None) -> Any:
+def tf_cond(pred: object, true_fn: Any = None, false_fn: Any = None) -> object:
     """TensorFlow's and Keras's."""
     return true_fn() if _holds(pred) else false_fn()
 
 
-def lax_cond(pred: Any, true_fun: Any, false_fun: Any, *operands: Any) -> Any:
+def lax_cond(pred: Any, true_fun: Any, false_fun: Any, *operands: object) -> object:
     return (true_fun if _holds(pred) else false_fun)(*operands)
 
 
-def torch_cond(pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
+def torch_cond(pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> object:
     return (true_fn if _holds(pred) else false_fn)(*operands)
 
 
-def backend_switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
+def backend_switch(condition: object, then_expression: object, else_expression: object) -> object:
     """`keras.backend.switch`, whose branches are values or functions."""
 
-    def value(branch: Any) -> Any:
+    def value(branch: object) -> Any:
         return branch() if callable(branch) and not isinstance(branch, Symbol) else branch
 
     return value(then_expression) if _holds(condition) else value(else_expression)
 
 
-def tf_case(pred_fn_pairs: Any, default: Any = None) -> Any:
+def tf_case(pred_fn_pairs: Any, default: Any = None) -> object:
     pairs = pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs
     last = None
     for condition, function in pairs:
@@ -54,7 +55,7 @@ def tf_case(pred_fn_pairs: Any, default: Any = None) -> Any:
     return default()
 
 
-def tf_switch_case(branch_index: Any, branch_fns: Any, default: Any = None) -> Any:
+def tf_switch_case(branch_index: object, branch_fns: Any, default: Any = None) -> object:
     pairs = list(branch_fns.items() if isinstance(branch_fns, dict) else branch_fns)
     if not all(isinstance(pair, (tuple, list)) for pair in pairs):
         pairs = list(enumerate(pairs))
@@ -64,7 +65,7 @@ def tf_switch_case(branch_index: Any, branch_fns: Any, default: Any = None) -> A
     return (default or max(pairs, key=lambda pair: pair[0])[1])()
 
 
-def lax_switch(index: Any, branches: Sequence[Any], *operands: Any) -> Any:
+def lax_switch(index: Any, branches: Sequence[Any], *operands: Any) -> object:
     """JAX's and Keras's: an index beyond the ends is the nearest."""
     for i, branch in enumerate(branches[:-1]):
         if _holds(index <= i):
@@ -72,7 +73,7 @@ def lax_switch(index: Any, branches: Sequence[Any], *operands: Any) -> Any:
     return branches[-1](*operands)
 
 
-def select_n(which: Any, *cases: Any) -> Any:
+def select_n(which: object, *cases: object) -> object:
     if isinstance(which, Symbol) and which.expr.boolean:
         return apply("select", which, cases[1], cases[0])
     for i, case in enumerate(cases[:-1]):
@@ -81,7 +82,7 @@ def select_n(which: Any, *cases: Any) -> Any:
     return cases[-1]
 
 
-def fori_loop(lower: Any, upper: Any, body: Callable[..., Any], initial: Any) -> Any:
+def fori_loop(lower: object, upper: object, body: Callable[..., object], initial: object) -> object:
     value = initial
     for i in range(_count(lower), _count(upper)):
         value = body(i, value)
@@ -92,14 +93,16 @@ def _count(bound: Any) -> int:
     return reader().index(bound.expr) if isinstance(bound, Symbol) else int(bound)
 
 
-def lax_while_loop(condition: Any, body: Any, initial: Any) -> Any:
+def lax_while_loop(condition: Any, body: Any, initial: object) -> object:
     value = initial
     while _holds(condition(value)):
         value = body(value)
     return value
 
 
-def tf_while_loop(condition: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None) -> Any:
+def tf_while_loop(
+    condition: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None
+) -> object:
     """TensorFlow's and Keras's: the loop's variables are arguments of both functions."""
     many = isinstance(loop_vars, (tuple, list))
     values = tuple(loop_vars) if many else (loop_vars,)
@@ -112,12 +115,12 @@ def tf_while_loop(condition: Any, body: Any, loop_vars: Any, maximum_iterations:
 
 
 def scan(
-    f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False
-) -> Any:
+    f: Any, init: object, xs: Any = None, length: int | None = None, reverse: bool = False
+) -> object:
     """JAX's `lax.scan` over numbers that are given, or a count; what it collects is a list."""
     if isinstance(xs, (Symbol, dict)):
         refuse("`scan` over the input", "Scan over constants, or over a count (`length=`).")
-    items: list[Any] = [None] * int(length or 0)
+    items: list[object] = [None] * int(length or 0)
     if xs is not None:
         items = list(zip(*xs, strict=True) if isinstance(xs, tuple) else xs)
     carry, collected = init, []
@@ -128,12 +131,12 @@ def scan(
     return carry, (None if all(out is None for out in collected) else collected)
 
 
-def applied(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
+def applied(function: Function, *_: object, **__: object) -> Callable[..., object]:
     """`jax.jit(f)`, `jax.checkpoint(f)`: the function itself, which computes the same."""
     return function
 
 
-def mapped(function: Callable[..., Any], elements: Any, *_: Any, **__: Any) -> Any:
+def mapped(function: Function, elements: object, *_: object, **__: object) -> Any:
     """`vectorized_map(f, x)`, `jax.lax.map(f, x)`: f of each part of the input."""
     if not isinstance(elements, Symbol):
         refuse(
@@ -149,7 +152,7 @@ class Detached:
     __actgrad_reads__ = True
     mode = True
 
-    def __init__(self, mode: Any = None) -> None:
+    def __init__(self, mode: object = None) -> None:
         self._function = mode if callable(mode) else None
         self._before: list[bool] = []
         if isinstance(mode, bool):  # inference_mode(False)
@@ -166,13 +169,13 @@ class Detached:
         copy.mode = self.mode
         return copy
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: object) -> object:
         if self._function is not None:  # @torch.no_grad, without parentheses
             with self:
                 return self._function(*args, **kwargs)
         (function,) = args
 
-        def decorated(*args: Any, **kwargs: Any) -> Any:
+        def decorated(*args: Any, **kwargs: Any) -> object:
             with self.clone():
                 return function(*args, **kwargs)
 

@@ -7,9 +7,7 @@ the first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
+from actgrad.common.types import Function
 from actgrad.reading import meanings
 from actgrad.reading.notation import formulas
 
@@ -188,7 +186,7 @@ pseudo_huber(delta, x) =
 """
 
 
-def __getattr__(name: str) -> Callable[..., Any]:
+def __getattr__(name: str) -> Function:
     """To a type checker, the names of the formulas."""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, partial
-from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Function
 from actgrad.language.expression import Expr, make, var
 from actgrad.reading import native
 from actgrad.reading.paths import Reading, trace
@@ -17,7 +17,7 @@ from actgrad.reading.signature import Signature, is_number
 
 
 def read(
-    function: Callable[..., Any],
+    function: Function,
     own: Signature,
     inputs: tuple[str, ...],
     pinned: frozenset[str],
@@ -31,7 +31,7 @@ def read(
     that cannot be is read as one number, which an array of them may broadcast. `tables` are read whole.
     """
     variables = [var(name, own.rows.get(name)) for name in inputs]
-    arguments: dict[str, Any] = dict(zip(own.inputs, variables, strict=True))
+    arguments: dict[str, object] = dict(zip(own.inputs, variables, strict=True))
     for name, default in own.defaults.items():
         arguments[name] = var(name) if is_number(default) and name not in pinned else default
 
@@ -45,9 +45,7 @@ class HostFunction:
     """A Python function that stays one: called on the host, with plain numbers, or with tensors without
     dimensions if it is written for the tensors of a library."""
 
-    def __init__(
-        self, function: Callable[..., Any], positional: int, keywords: tuple[str, ...]
-    ) -> None:
+    def __init__(self, function: Function, positional: int, keywords: tuple[str, ...]) -> None:
         self.function, self.positional, self.keywords = function, positional, keywords
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._library = native.tensor_library(function)
@@ -69,7 +67,7 @@ class HostFunction:
 _host_function = cache(HostFunction)
 
 
-def on_host(function: Callable[..., Any], own: Signature, inputs: tuple[str, ...]) -> Expr:
+def on_host(function: Function, own: Signature, inputs: tuple[str, ...]) -> Expr:
     names = tuple(own.parameters)
     return make(
         "host", *map(var, (*inputs, *names)), value=_host_function(function, len(inputs), names)

@@ -6,10 +6,11 @@ are on that variable, which the argument replaces.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from actgrad.common.types import Function
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, substitute, var, walk
 from actgrad.reading.meanings import multiply, stop_gradient
@@ -62,7 +63,7 @@ def _variable(value: Expr) -> Iterator[str]:
         yield name
 
 
-def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
     """`jax.value_and_grad(g)`: the value, and the derivative by one argument."""
     if reader().rows or has_aux or type(argnums) is not int:
         refuse(
@@ -86,13 +87,13 @@ def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Ca
     return call
 
 
-def gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+def gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
     """`jax.grad(g)`, `torch.func.grad(g)`."""
     both = value_and_gradient_of(g, argnums, has_aux)
     return lambda *args, **kwargs: both(*args, **kwargs)[1]
 
 
-def gradient_and_value_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+def gradient_and_value_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
     """`torch.func.grad_and_value(g)`."""
     both = value_and_gradient_of(g, argnums, has_aux)
     return lambda *args, **kwargs: both(*args, **kwargs)[::-1]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from actgrad.common.types import Function
 from actgrad.errors import ImpureError
 from actgrad.reading import names
 from actgrad.reading.refusal import HOST, refuse
@@ -71,7 +71,7 @@ class Refusing:
             raise AttributeError(name)
         return impure(f"{self._path}.{name}")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         impure(self._path)()
 
     __enter__ = __iter__ = __getitem__ = __call__
@@ -82,7 +82,7 @@ class Clock:
 
     __actgrad_reads__ = True
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: type) -> None:
         self._kind = kind
 
     def __getattr__(self, name: str) -> Any:
@@ -95,14 +95,14 @@ class Clock:
         return self._kind(*args, **kwargs)
 
 
-def impure(name: str) -> Callable[..., Any]:
+def impure(name: str) -> Function:
     """Refuses a call of what acts on the world, or draws random numbers."""
     if name.rpartition(".")[2] not in {"save", "load", "print"} and (
         draws(name) or name.startswith(("random.", "secrets."))
     ):
         return names.drawing(name)
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         refuse(
             f"`{name}` does more than compute a number, and would act once, while the function is read, "
             f"and never again",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from actgrad.common.types import Fields
 from actgrad.errors import DefinitionError
 from actgrad.language.expression import as_row, substitute
 from actgrad.language.length import ONE, N
@@ -17,7 +17,7 @@ from actgrad.reading.sizes import kept
 from actgrad.reading.symbol import Symbol, made, number
 
 
-def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Symbol:
+def call(program: Program, inputs: tuple[object, ...], parameters: Mapping[str, object]) -> Symbol:
     """The activation of symbols, as the rooms of the frameworks answer for tensors."""
     if program.gradient:
         raise DefinitionError(
@@ -41,7 +41,7 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     return Symbol(value)
 
 
-def _of_row(program: Program, given: list[tuple[str, Any]], values: dict[str, Any]) -> Symbol:
+def _of_row(program: Program, given: list[tuple[str, object]], values: Fields) -> Symbol:
     if not reader().rows:
         mixes(program.name)
     for name, x in given:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from actgrad.reading import names
 from actgrad.reading.impure import IMPURE_MODULES, draws, impure
-from actgrad.reading.reader import unknown
-
-
-class Environment(Protocol):
-    """Makes the copies that a function sees; see `sandbox.py`."""
-
-    uses_frameworks: bool
-
-    def copy(self, value: Any) -> Any: ...
+from actgrad.reading.reader import Environment, unknown
 
 
 class Module:
@@ -36,7 +29,7 @@ class Module:
             return impure(f"{path}.{name}")
         return self._environment.copy(value)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         impure(f"{self._module.__name__}.{name} = ...")()
 
 
@@ -45,7 +38,7 @@ class Opaque:
 
     __actgrad_reads__ = True
 
-    def __init__(self, environment: Environment, value: Any) -> None:
+    def __init__(self, environment: Environment, value: Callable[..., object]) -> None:
         self._environment, self._value = environment, value
         self.__name__ = getattr(value, "__name__", None) or type(value).__name__
 

@@ -17,6 +17,7 @@ from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build
 from actgrad.reading.formulas import is_nan
 from actgrad.reading.meanings import (
+    Number,
     add,
     divide,
     equal,
@@ -33,7 +34,6 @@ from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, is_symbolic, made, number
 from actgrad.reading.tokens import Token
 
-Number = Any
 Compare = Callable[[Number, Number], Number]
 
 
@@ -73,7 +73,7 @@ def table(values: Any) -> Any:
     return values
 
 
-def constant_tensor(value: Any) -> Any:
+def constant_tensor(value: Any) -> object:
     """A constant tensor, so that it can be indexed by a symbol and take its dtype and device."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
@@ -84,16 +84,16 @@ def constant_tensor(value: Any) -> Any:
 
 
 @cache
-def _constant_tensor() -> Any:
+def _constant_tensor() -> object:
     torch: Any = sys.modules["torch"]
 
     class ConstantTensor(torch.Tensor):  # type: ignore[misc]
-        def __getitem__(self, key: Any) -> Any:
+        def __getitem__(self, key: object) -> object:
             if isinstance(key, Symbol):
                 return take(self.detach().cpu().numpy(), key)
             return super().__getitem__(key)
 
-        def to(self, *args: Any, **kwargs: Any) -> Any:
+        def to(self, *args: object, **kwargs: object) -> Any:
             args = tuple(arg for arg in args if not isinstance(arg, Token))
             kwargs = {n: arg for n, arg in kwargs.items() if not isinstance(arg, Token)}
             if any(isinstance(arg, Symbol) for arg in args) or not (args or kwargs):
@@ -108,7 +108,7 @@ def _constant_tensor() -> Any:
     return ConstantTensor
 
 
-def take(values: Any, index: Any, axis: Any = None) -> Any:
+def take(values: Any, index: Any, axis: Any = None) -> object:
     """`values[index]`; a negative index counts from the end, as in Python."""
     if isinstance(values, Symbol):
         mixes("take")
@@ -130,7 +130,7 @@ def take(values: Any, index: Any, axis: Any = None) -> Any:
     return where(outside, np.nan, found)
 
 
-def entry_at(numbers: Sequence[Any], index: Symbol) -> Number:
+def entry_at(numbers: Sequence[object], index: Symbol) -> Number:
     """The entry at an index that is truncated and clamped to the ends."""
     last = len(numbers) - 1.0
     whole = apply("trunc", index)
@@ -138,7 +138,7 @@ def entry_at(numbers: Sequence[Any], index: Symbol) -> Number:
     return _entry(list(numbers), at)
 
 
-def _entry(numbers: list[Any], at: Symbol) -> Number:
+def _entry(numbers: list[object], at: Symbol) -> Number:
     """One of several numbers that are computed of parameters: a lookup, where all are computed alike."""
     exprs = [number(each).expr for each in numbers]
     reader().whole_tables(exprs)
@@ -177,7 +177,7 @@ def _at(numbers: Any, index: Number) -> Number:
     return gather(numbers, index) if isinstance(index, Symbol) else float(numbers[int(index)])
 
 
-def take_from(index: Any, choices: Any) -> Any:
+def take_from(index: Any, choices: Any) -> object:
     """NumPy's `choose`."""
     return choose(index, list(choices)) if isinstance(index, Symbol) else np.choose(index, choices)
 
@@ -190,7 +190,7 @@ def choose(index: Number, choices: Sequence[Number]) -> Number:
     )
 
 
-def position(x: Number, knots: Any, right: bool = True) -> Number:
+def position(x: Number, knots: object, right: bool = True) -> Number:
     """How many sorted knots lie at or below x; with `right=False`, below it."""
     knots = np.asarray(knots, dtype=np.float64)
     if knots.ndim != 1 or not (np.diff(knots) >= 0).all():
@@ -209,42 +209,52 @@ def position(x: Number, knots: Any, right: bool = True) -> Number:
     return where(less(len(knots), found), len(knots), found)
 
 
-def digitize(x: Number, bins: Any, right: bool = False) -> Number:
+def digitize(x: Number, bins: object, right: bool = False) -> Number:
     """NumPy's, for bins that ascend."""
     return position(x, bins, not right)
 
 
-def searchsorted(knots: Any, x: Number, side: str = "left") -> Number:
+def searchsorted(knots: object, x: Number, side: str = "left") -> Number:
     return position(x, knots, side == "right")
 
 
 def searchsorted_torch(
-    knots: Any, x: Number, right: bool = False, side: str | None = None
+    knots: object, x: Number, right: bool = False, side: str | None = None
 ) -> Number:
     return position(x, knots, right or side == "right")
 
 
-def bucketize(x: Number, boundaries: Any, right: bool = False) -> Number:
+def bucketize(x: Number, boundaries: object, right: bool = False) -> Number:
     """PyTorch's."""
     return position(x, boundaries, right)
 
 
 def interp(
-    x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None, period: Any = None
+    x: Number,
+    xp: object,
+    fp: object,
+    left: Number = None,
+    right: Number = None,
+    period: object = None,
 ) -> Number:
     """Straight lines through the points (xp, fp), constant outside."""
     return _interpolated(x, xp, fp, left, right, period, less_equal)
 
 
 def interp_jax(
-    x: Number, xp: Any, fp: Any, left: Number = None, right: Number = None, period: Any = None
+    x: Number,
+    xp: object,
+    fp: object,
+    left: Number = None,
+    right: Number = None,
+    period: object = None,
 ) -> Number:
     """JAX's, with the slope of the last line at the last point."""
     return _interpolated(x, xp, fp, left, right, period, less)
 
 
 def _interpolated(
-    x: Number, xp: Any, fp: Any, left: Number, right: Number, period: Any, beyond: Compare
+    x: Number, xp: Any, fp: Any, left: Number, right: Number, period: object, beyond: Compare
 ) -> Number:
     """`beyond(last, x)`: whether x is behind the last point, where the slope is 0."""
     if period is not None:
@@ -331,7 +341,7 @@ def _evaluator(value: Any) -> Callable[[Number], Number] | None:
     return _pieces(value.c, value.x, bool(extrapolate))
 
 
-_SERIES: dict[type, Callable[[Number, Any], Number]] = {
+_SERIES: dict[type, Callable[..., Number]] = {
     np.polynomial.Polynomial: np.polynomial.polynomial.polyval,
     np.polynomial.Chebyshev: np.polynomial.chebyshev.chebval,
     np.polynomial.Legendre: np.polynomial.legendre.legval,

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from actgrad.reading.refusal import HOST, refuse
 
 
-def stand_in(value: Any) -> Any:
+def stand_in(value: Any) -> object:
     """What stands in for something of mpmath's: a number for a number. None for anything else."""
     kind = value if isinstance(value, type) else type(value)
     if isinstance(value, types.MethodType):
@@ -24,12 +24,12 @@ def stand_in(value: Any) -> Any:
 class _Refused:
     __actgrad_reads__ = True
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         return self
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
         refuse(
             "`mpmath` computes with more digits than a tensor has",
             "Use `math` or NumPy; of a formula of SymPy's, `sympy.lambdify(..., modules='numpy')`. "

@@ -102,13 +102,13 @@ def nonzero(condition: Number, as_tuple: bool = True) -> Number:
     return (Positions(truth(condition)),) if as_tuple else Positions(truth(condition))
 
 
-def select(conditions: Sequence[Any], values: Sequence[Any], default: Number = 0) -> Number:
+def select(conditions: Sequence[object], values: Sequence[object], default: Number = 0) -> Number:
     pairs = zip(reversed(conditions), reversed(values), strict=True)
     return reduce(lambda otherwise, pair: where(pair[0], pair[1], otherwise), pairs, default)
 
 
 def piecewise(
-    x: Number, conditions: Sequence[Any], values: Sequence[Any], *args: Any, **kw: Any
+    x: Number, conditions: Sequence[object], values: Sequence[object], *args: object, **kw: object
 ) -> Number:
     """NumPy's: the last condition that holds wins, and one value more is the default."""
     chosen = [value(x, *args, **kw) if callable(value) else value for value in values]
@@ -124,7 +124,7 @@ def piecewise(
 
 
 def _extreme(better: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
-    def choose(*values: Any, key: Any = None, default: Any = None) -> Number:
+    def choose(*values: Any, key: Any = None, default: object = None) -> Number:
         if len(values) == 1 and isinstance(values[0], Symbol):
             mixes(name)
         rest = iter(values[0] if len(values) == 1 else values)
@@ -144,13 +144,13 @@ python_max = _extreme(lambda x, y: less(y, x), "max")
 python_min = _extreme(less, "min")
 
 
-def python_any(values: Iterable[Any]) -> Number:
+def python_any(values: Iterable[object]) -> Number:
     if isinstance(values, Symbol):
         mixes("any")
     return reduce(logical_or, np.ravel(np.asarray(list(values), dtype=object)), False)
 
 
-def python_all(values: Iterable[Any]) -> Number:
+def python_all(values: Iterable[object]) -> Number:
     if isinstance(values, Symbol):
         mixes("all")
     return reduce(logical_and, np.ravel(np.asarray(list(values), dtype=object)), True)
@@ -185,7 +185,7 @@ def python_sum(values: Any, start: Number = 0) -> Number:
     return given(compensated, *(part for value in symbols for part in (number(value), 1.0)))
 
 
-def dot(x: Any, y: Any) -> Number:
+def dot(x: object, y: object) -> Number:
     if isinstance(x, Symbol) or isinstance(y, Symbol):
         mixes("dot")
     return np.dot(np.asarray(x, dtype=object), np.asarray(y, dtype=object))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields
 from actgrad.reading import (
     arrays,
     casts,
@@ -39,7 +40,7 @@ from actgrad.reading.symbol import Symbol, is_symbolic
 from actgrad.reading.tables import METHODS, NAMES
 from actgrad.reading.tokens import is_token
 
-Meaning = Callable[..., Any]
+Meaning = Callable[..., object]
 
 _HOME = {"tensorflow.keras.backend": "keras"}
 """The package in which the functions of a module are written, where its name does not say so."""
@@ -52,7 +53,7 @@ _ALWAYS = frozenset(
 """Meanings that stand in for a library's function whatever it is called with."""
 
 
-def meaning(function: Any) -> Meaning | None:
+def meaning(function: object) -> Meaning | None:
     """What a library's function means, if it is one that we know."""
     module = getattr(function, "__module__", None)
     root = module.partition(".")[0] if isinstance(module, str) else ""
@@ -63,7 +64,7 @@ def meaning(function: Any) -> Meaning | None:
     return None
 
 
-def takes_tensors(function: Any) -> bool:
+def takes_tensors(function: object) -> bool:
     """Whether this is a tensor library's function, which cannot be run on plain floats to compare."""
     return any(id(function) in _known(root) for root in ROOTS - _PLAIN if root in sys.modules)
 
@@ -167,7 +168,7 @@ def _named(text: str, path: str) -> Meaning:
 
 
 def _mixing(path: str) -> Meaning:
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         if any(isinstance(value, Symbol) for value in (*args, *kwargs.values())):
             mixes(path)
         unknown(path)
@@ -179,14 +180,14 @@ def _mixing(path: str) -> Meaning:
 def drawing(path: str) -> Meaning:
     """Refuses a call of what draws random numbers."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         draws_random(path)
 
     call.__name__ = path.rpartition(".")[2]
     return call
 
 
-def _entry(path: str, original: Any, text: str, signature: str | None, root: str) -> Meaning:
+def _entry(path: str, original: object, text: str, signature: str | None, root: str) -> Meaning:
     meant = _named(text, path)
     if text in {"random", "true", "false"}:
         return meant
@@ -210,7 +211,7 @@ def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:
     Python raises."""
 
     @wraps(meant, assigned=("__name__",), updated=())
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         if stands_in(args, kwargs) or not _runs(root):
             return meant(*args, **kwargs)
         try:
@@ -229,7 +230,7 @@ def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:
     return call
 
 
-def stands_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def stands_in(args: tuple[object, ...], kwargs: Fields) -> bool:
     """Whether a symbol is among these arguments, or what one told of its shape."""
     if is_symbolic(args) or is_symbolic(kwargs):
         return True
@@ -243,7 +244,7 @@ _OTHERS = (
 """Modules whose functions messages call by their public names, besides those of the table."""
 
 
-def public_name(function: Any) -> str:
+def public_name(function: object) -> str:
     """The name by which users know a library's function."""
     name = getattr(function, "__name__", None)
     if not isinstance(name, str):
@@ -268,7 +269,7 @@ class _Kind(type):
 
     real: type
 
-    def __instancecheck__(cls, value: Any) -> bool:
+    def __instancecheck__(cls, value: object) -> bool:
         if isinstance(value, Symbol):
             boolean = value.expr.boolean
             return cls.real is bool if boolean else cls.real is float
@@ -277,13 +278,13 @@ class _Kind(type):
     def __subclasscheck__(cls, other: type) -> bool:
         return issubclass(getattr(other, "real", other), cls.real)
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, *args: object, **kwargs: object) -> object:
         if any(isinstance(arg, Symbol) for arg in args):
             convert = {float: casts.as_float, int: casts.as_int, bool: casts.as_bool}
             return convert[cls.real](*args)
         return cls.real(*args, **kwargs)
 
-    def __getattr__(cls, name: str) -> Any:
+    def __getattr__(cls, name: str) -> object:
         return getattr(cls.real, name)
 
     def __eq__(cls, other: object) -> bool:

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from actgrad.language.arrays import Array
 from actgrad.reading.refusal import is_user_file
 
-Array = np.ndarray[Any, Any]
-Call = Callable[..., Any]
+Call = Callable[..., object]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _guarded(call: Call) -> Call:
     """The call, in which anything that the user's function raises is NotTaken; what is wrong in this file
     is not hidden by it."""
 
-    def guarded(*tensors: Any) -> Any:
+    def guarded(*tensors: object) -> object:
         try:
             return call(*tensors)
         except Exception as error:
@@ -83,11 +83,11 @@ class Mentions:
     of plain numbers and not one of arrays."""
 
 
-def mentions(function: Any) -> Mentions:
+def mentions(function: object) -> Mentions:
     """The libraries that a function is written with, tensor libraries first."""
     packages: dict[str, None] = {}
     plain, collects = True, False
-    queue: list[Any] = [function]
+    queue: list[object] = [function]
     seen: set[int] = set()
     while queue and len(seen) < _MAX_OBJECTS:
         value = queue.pop(0)
@@ -117,7 +117,7 @@ _CHANGES_SLOPES = {"grad", "gradient", "custom", "detach", "remat", "checkpoint"
 """Words in the names of what changes a derivative, such as `stop_gradient`."""
 
 
-def _root(value: Any) -> str:
+def _root(value: object) -> str:
     if isinstance(value, types.ModuleType):
         return value.__name__.partition(".")[0]
     if isinstance(value, types.FunctionType):
@@ -126,7 +126,7 @@ def _root(value: Any) -> str:
     return (module if isinstance(module, str) else type(value).__module__).partition(".")[0]
 
 
-def _is_own(value: Any) -> bool:
+def _is_own(value: object) -> bool:
     """A function as it was written, and not one that a decorator put in its place."""
     if isinstance(value, types.FunctionType):
         return _root(value) == (value.__module__ or "").partition(".")[0]
@@ -134,7 +134,7 @@ def _is_own(value: Any) -> bool:
     return isinstance(value, callable_kinds) or _root(value) in _PACKAGES
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _parts(value: object) -> Iterator[object]:
     """What a value refers to."""
     if isinstance(value, types.FunctionType):
         yield from value.__defaults__ or ()
@@ -202,7 +202,7 @@ def of_package(package: str) -> Library | None:
     return library(_backend(_PACKAGES[package]))
 
 
-def tensor_library(function: Any) -> Library | None:
+def tensor_library(function: object) -> Library | None:
     """The library whose tensors the function is written for, if it is one."""
     names = mentions(function).libraries
     return next((library(name) for name in names if name != "numpy"), None)
@@ -213,8 +213,8 @@ def imported() -> tuple[str, ...]:
 
 
 def _run(
-    result: Any,
-    numbers: Callable[[Any], Array],
+    result: object,
+    numbers: Callable[[object], Array],
     columns: Sequence[Array],
     changed: bool,
     slopes: Any = None,
@@ -234,7 +234,7 @@ def _run(
     )
 
 
-def _returned(result: Any) -> Sequence[Any]:
+def _returned(result: object) -> Sequence[Any]:
     """The numbers of a result: one, several, or those of a dict in the order of their names."""
     if isinstance(result, dict):
         result = [item for _, item in sorted(result.items(), key=lambda pair: str(pair[0]))]
@@ -313,7 +313,7 @@ class _Torch:
         return _run(result, numbers, columns, changed, found)
 
     @staticmethod
-    def _slopes(torch: Any, result: Any, leaves: Any) -> tuple[Array, ...] | None:
+    def _slopes(torch: Any, result: object, leaves: Any) -> tuple[Array, ...] | None:
         if not isinstance(result, torch.Tensor) or not result.requires_grad:
             return tuple(np.zeros(leaf.shape) for leaf in leaves)
         try:
@@ -372,7 +372,7 @@ class _Jax:
 
     @staticmethod
     def _slopes(jax: Any, call: Call, tensors: Any) -> tuple[Array, ...] | None:
-        def floating(*x: Any) -> Any:
+        def floating(*x: Any) -> object:
             return jax.numpy.broadcast_to(call(*x), x[0].shape).astype(x[0].dtype)
 
         try:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from actgrad.common.types import Fields, Function
 from actgrad.errors import DefinitionError, ImpureError, TraceError
 from actgrad.reading import custom, distributions, many_digits
 from actgrad.reading.origins import public
+from actgrad.reading.reader import Environment
 from actgrad.reading.refusal import HOST, refuse, user_line
 from actgrad.reading.weights import in_place_of, is_any, is_weight, number_of
 
@@ -28,7 +30,7 @@ _KINDS = {
 """The classes of objects that are read, and the method that is their function."""
 
 
-def method_of(value: Any) -> str | None:
+def method_of(value: object) -> str | None:
     """The name of the method that is the function of this object, if it is one that is read so."""
     if isinstance(value, (type, types.FunctionType)):
         return None
@@ -48,7 +50,7 @@ class Object:
     __actgrad_reads__ = True
 
     def __init__(
-        self, environment: Any, original: Any, path: str, values: dict[str, Any] | None
+        self, environment: Environment, original: object, path: str, values: Fields | None
     ) -> None:
         """`values`: what stands in for the numbers, by their path; None where they stay as they are."""
         vars(self).update(_environment=environment, _original=original, _path=path, _values=values)
@@ -56,7 +58,7 @@ class Object:
     def __getattr__(self, name: str) -> Any:
         original, environment = self._original, self._environment
         path = f"{self._path}.{name}" if self._path else name
-        values: dict[str, Any] | None = self._values
+        values: Fields | None = self._values
         if values is not None and path in values:
             return in_place_of(getattr(original, name), values[path])
         static = inspect.getattr_static(type(original), name, None)
@@ -87,7 +89,7 @@ class Object:
             return Object(environment, value, path, values)
         return environment.copy(value)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         refuse(
             f"{type(self._original).__name__!r} changes its attribute {name!r} when it is called, so it is "
             f"not a function of its arguments alone",
@@ -95,14 +97,14 @@ class Object:
             ImpureError,
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         self._environment.calls += 1
         try:
             return self._called(*args, **kwargs)
         finally:
             self._environment.calls -= 1
 
-    def _called(self, *args: Any, **kwargs: Any) -> Any:
+    def _called(self, *args: object, **kwargs: object) -> Any:
         name = method_of(self._original)
         assert name is not None
         if _does_nothing(self._original):
@@ -141,7 +143,7 @@ class Object:
         return bool(self._original)
 
 
-def is_weight_of(original: Any, name: str) -> bool:
+def is_weight_of(original: object, name: str) -> bool:
     """Whether an attribute is a weight, though its class has it as a property."""
     try:
         return is_weight(getattr(original, name))
@@ -164,7 +166,7 @@ def _does_nothing(module: Any) -> bool:
     )
 
 
-def _refuse_channels(module: Any) -> None:
+def _refuse_channels(module: object) -> None:
     prelu = public("torch.nn.PReLU")
     if isinstance(module, prelu) and module.weight.numel() > 1:
         refuse(
@@ -178,11 +180,11 @@ class WeightError(TraceError):
     """A function uses a weight: the attribute `name` of an `owner` that it calls, or without one a weight
     that it captures itself."""
 
-    owner: Any = None
+    owner: object = None
     name: str = ""
 
 
-def _captured(name: str, value: Any, owner: Any = None) -> NoReturn:
+def _captured(name: str, value: object, owner: object = None) -> NoReturn:
     error = WeightError(
         f"the function uses the weight {name!r} ({type(value).__module__.partition('.')[0]}."
         f"{type(value).__name__}), whose value would be read once, and never learnt\n{user_line()}\n"
@@ -198,7 +200,7 @@ def _identifier(name: str) -> str:
     return name if name.isidentifier() else "w"
 
 
-def stand_in(environment: Any, value: Any, name: str | None = None) -> Any:
+def stand_in(environment: Environment, value: object, name: str | None = None) -> Any:
     """What stands in for an object or a weight while a function is read, or None."""
     if isinstance(value, (Adapter, custom.Applied, custom.Half)):
         return value.copied(environment)
@@ -250,15 +252,15 @@ class Adapter:
             ]
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: object) -> Any:
         """The object itself, with the values that it has."""
         rest = {name: value for name, value in kwargs.items() if name not in self.paths}
         return self.original(*args, **rest)
 
-    def copied(self, environment: Any) -> Callable[..., Any]:
+    def copied(self, environment: Environment) -> Function:
         environment.uses_frameworks = True
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             values = {path: kwargs.pop(name) for name, path in self.paths.items() if name in kwargs}
             return Object(environment, self.original, "", values)(*args, **kwargs)
 
@@ -278,7 +280,9 @@ class WithWeights(Adapter):
     weights: dict[str, tuple[Any, str]]
     """The owner of each parameter, and its attribute there."""
 
-    def __init__(self, function: Any, signature: inspect.Signature, owner: Any, name: str) -> None:
+    def __init__(
+        self, function: object, signature: inspect.Signature, owner: object, name: str
+    ) -> None:
         earlier = function if isinstance(function, WithWeights) else None
         self.original = earlier.original if earlier else function
         self.__name__ = getattr(self.original, "__name__", type(self.original).__name__)
@@ -296,10 +300,10 @@ class WithWeights(Adapter):
         ]
         self.__signature__ = signature.replace(parameters=own)
 
-    def copied(self, environment: Any) -> Callable[..., Any]:
+    def copied(self, environment: Environment) -> Function:
         function = environment.copy(self.original)
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             for parameter, (owner, name) in self.weights.items():
                 environment.weights[id(owner), name] = kwargs.pop(parameter)
             return function(*args, **kwargs)
@@ -327,7 +331,7 @@ def with_weight(function: Any, error: WeightError) -> WithWeights | None:
     return WithWeights(function, inspect.signature(function), error.owner, error.name)
 
 
-def _bound(original: Any, method: str) -> Any:
+def _bound(original: object, method: str) -> Any:
     if method != "__call__":
         return getattr(original, method)
     function = inspect.getattr_static(type(original), method)
@@ -335,7 +339,7 @@ def _bound(original: Any, method: str) -> Any:
     return functools.partial(function, original)
 
 
-def _numbers(original: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _numbers(original: object, path: str) -> Iterator[tuple[str, Any]]:
     """The numbers of an object and of the objects in it, by their paths."""
     for name, value in _members(original):
         at = f"{path}.{name}" if path else name
@@ -357,7 +361,7 @@ def _members(original: Any) -> Iterator[tuple[str, Any]]:
     yield from own.items()
 
 
-def _named(numbers: dict[str, Any]) -> dict[str, str]:
+def _named(numbers: Fields) -> dict[str, str]:
     """A parameter's name for each path: that of the attribute, where it is the only one."""
     # The weights of a list have numbers for names: `self.a[0]` is `a_0`.
     last = ["_".join(path.split(".")[-2 if path[-1].isdigit() else -1 :]) for path in numbers]
@@ -390,7 +394,7 @@ def adapted(function: Any) -> Any:
     return custom.adapted(function)
 
 
-def used(parameters: Any, function: Any, mentioned: set[str]) -> tuple[Any, ...]:
+def used(parameters: Any, function: object, mentioned: set[str]) -> tuple[Any, ...]:
     """The parameters of an object that its function mentions."""
     if not isinstance(function, Adapter):
         return tuple(parameters)

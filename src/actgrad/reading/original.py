@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields, Function
 from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, evaluate
 from actgrad.language.rewrite import as_written
@@ -54,7 +55,7 @@ def each(values: Any, columns: Sequence[Array]) -> Array:
 class Original:
     """A function, its reading, and how it is called."""
 
-    function: Callable[..., Any]
+    function: Function
     own: Signature
     inputs: tuple[str, ...]
     pinned: frozenset[str]
@@ -63,7 +64,7 @@ class Original:
     reading: Reading
 
     @cached_property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> Fields:
         """The parameters' values: of an array that is read as one number, its first."""
         read = self.reading
         plain_ones = self.pinned | read.fixed | read.entries | read.tables
@@ -73,7 +74,7 @@ class Original:
         }
 
     @cached_property
-    def call(self) -> Callable[..., Any]:
+    def call(self) -> Function:
         """The function of its inputs alone, in order."""
         if not self.own.keywords:
             return partial(self.function, **self.values) if self.values else self.function
@@ -91,7 +92,10 @@ class Original:
             )
 
     def evaluate(
-        self, root: Expr, columns: Sequence[Any], after: Callable[[Expr, Any], Any] | None = None
+        self,
+        root: Expr,
+        columns: Sequence[object],
+        after: Callable[[Expr, object], object] | None = None,
     ) -> Array:
         arguments = dict(zip(self.inputs, columns, strict=True))
         numbers = {n: v for n, v in self.values.items() if is_number(v)}
@@ -101,7 +105,7 @@ class Original:
         return np.asarray(evaluate(root, numbers | arguments, after))
 
 
-def _first(value: Any) -> Any:
+def _first(value: Any) -> object:
     return value if np.ndim(value) == 0 else float(np.asarray(value).flat[0])
 
 

@@ -11,7 +11,7 @@ from actgrad.reading import names
 _TENSORS = frozenset({"torch", "tensorflow", "jax", "jaxlib"})
 
 
-def is_tensor(value: Any) -> bool:
+def is_tensor(value: object) -> bool:
     """Whether it is a constant array of a tensor library."""
     return root_of(type(value)) in _TENSORS and hasattr(value, "shape") and hasattr(value, "dtype")
 
@@ -21,7 +21,7 @@ def is_library(kind: type) -> bool:
     return root != "__main__" and (root in sys.stdlib_module_names or root in names.ROOTS)
 
 
-def root_of(value: Any) -> str:
+def root_of(value: object) -> str:
     """The top module in which a value is at home; a function where it was written, whatever it
     says that it wraps."""
     if isinstance(value, types.FunctionType):
@@ -32,7 +32,7 @@ def root_of(value: Any) -> str:
     return module.partition(".")[0]
 
 
-def path_of(value: Any) -> str:
+def path_of(value: object) -> str:
     module = getattr(value, "__module__", None)
     name = getattr(value, "__name__", None) or type(value).__name__
     return f"{module}.{name}" if module else name

@@ -24,7 +24,7 @@ def described(form: Form | None) -> str:
     return "several" if form == "tuple" else "one number"
 
 
-def _named_numbers(result: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+def _named_numbers(result: dict[object, object]) -> Iterator[tuple[str, object]]:
     """The numbers in a dict by name; of a sequence each one, as `name[i]`."""
     for name, item in result.items():
         if isinstance(item, (list, tuple)) or (isinstance(item, np.ndarray) and item.ndim == 1):
@@ -38,7 +38,7 @@ def length_of(root: Expr) -> Length | None:
     return ONE if root.op == "fill" and root.value == ONE else root.width
 
 
-def outputs_of(result: Any, copy: Any) -> tuple[tuple[Expr, ...], Form]:
+def outputs_of(result: object, copy: object) -> tuple[tuple[Expr, ...], Form]:
     form: Form = "number"
     parts: tuple[Any, ...] = (result,)
     if isinstance(result, dict):

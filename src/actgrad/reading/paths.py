@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Function
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.expression import Expr, as_row, const, make, var, variables, walk
 from actgrad.language.program import is_lookup
@@ -44,9 +45,9 @@ class Reading:
 
 
 def trace(
-    function: Callable[..., Any],
-    call: Callable[[Callable[..., Any], Mapping[str, Any]], Any],
-    arguments: Mapping[str, Any],
+    function: Function,
+    call: Callable[[Function, Mapping[str, object]], object],
+    arguments: Mapping[str, object],
     defaults: Mapping[str, Any],
     vectors: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     whole: bool = True,
@@ -124,7 +125,7 @@ def _computed(outputs: Sequence[Expr]) -> set[str]:
     return {str(node.args[0].value) for node in lookups if node.args[1].op != "const"}
 
 
-def _in_place_of(default: Any, entries: Sequence[Expr]) -> Any:
+def _in_place_of(default: object, entries: Sequence[Expr]) -> object:
     """Symbols for the entries, in a container of the same kind as the default."""
     symbols = list(map(Symbol, entries))
     if not isinstance(default, np.ndarray):
@@ -138,9 +139,9 @@ Path = list[tuple[Expr, bool]]
 
 
 def _explore(
-    copy: Callable[..., Any],
-    call: Callable[..., Any],
-    arguments: Mapping[str, Any],
+    copy: Function,
+    call: Function,
+    arguments: Mapping[str, object],
     environment: Environment,
     parameters: frozenset[str],
     entries: frozenset[str],
@@ -218,7 +219,7 @@ def _explore(
     return list(result), form or "number"
 
 
-def _refuse_changes(environment: Environment, copy: Any) -> None:
+def _refuse_changes(environment: Environment, copy: object) -> None:
     changed = environment.changed()
     if changed:
         raise ImpureError(
@@ -229,7 +230,7 @@ def _refuse_changes(environment: Environment, copy: Any) -> None:
 
 
 def _join(
-    condition: Expr, yes: tuple[Expr, ...] | None, no: tuple[Expr, ...] | None, copy: Any
+    condition: Expr, yes: tuple[Expr, ...] | None, no: tuple[Expr, ...] | None, copy: object
 ) -> tuple[Expr, ...] | None:
     """Select between two paths; one that raised gives nan."""
     nan: tuple[Expr, ...] = ()
@@ -256,15 +257,15 @@ def _join(
     return tuple(map(as_row, joined, lengths))
 
 
-def _form(arg: Expr, name: str, run: Run) -> Any:
+def _form(arg: Expr, name: str, run: Run) -> object:
     """A row's length; None for one number beside rows, and for a parameter."""
     return arg.width if run.rows else None if name in run.parameters else ()
 
 
 def _run(
-    copy: Callable[..., Any],
-    call: Callable[..., Any],
-    arguments: Mapping[str, Any],
+    copy: Function,
+    call: Function,
+    arguments: Mapping[str, object],
     run: Run,
 ) -> tuple[tuple[Expr, ...] | None, Form]:
     values = {

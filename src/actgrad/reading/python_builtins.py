@@ -15,7 +15,7 @@ from actgrad.reading.symbol import Symbol, is_symbolic, of_row
 from actgrad.reading.tokens import Shape, Token
 
 
-def _symbolic_range(*bounds: Any) -> Iterator[Any] | range:
+def _symbolic_range(*bounds: Any) -> Iterator[object] | range:
     """`range`, also up to a symbolic bound: one decision per turn."""
     if not is_symbolic(bounds):
         return range(*bounds)
@@ -28,19 +28,19 @@ def _symbolic_range(*bounds: Any) -> Iterator[Any] | range:
     return _count(start, stop, step)
 
 
-def _count(start: Any, stop: Any, step: int) -> Iterator[Any]:
+def _count(start: Any, stop: object, step: int) -> Iterator[object]:
     while (start < stop) if step > 0 else (start > stop):
         yield start
         start = start + step
 
 
-def _symbolic_type(*args: Any) -> Any:
+def _symbolic_type(*args: object) -> object:
     if len(args) == 1 and isinstance(args[0], Symbol):
         return names.KINDS[bool if args[0].expr.boolean else float]
     return type(*args)
 
 
-def _symbolic_pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
+def _symbolic_pow(base: Any, exponent: object, modulus: object = None) -> object:
     if modulus is not None:
         return pow(base, exponent, modulus)
     if isinstance(base, Symbol) or isinstance(exponent, Symbol):
@@ -51,25 +51,25 @@ def _symbolic_pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
         return meanings.power(base, exponent)
 
 
-def _symbolic_len(values: Any) -> Any:
+def _symbolic_len(values: object) -> object:
     if isinstance(values, Shape):
         return Token("number of dimensions", values.form)
     return row_numbers.length_of(values)
 
 
-def _symbolic_sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> Any:
+def _symbolic_sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> object:
     if of_row(values) and key is None:
         return row_numbers.ascending(values, descending=reverse)
     return sorted(values, key=key, reverse=reverse)
 
 
-def _symbolic_reversed(values: Any) -> Any:
+def _symbolic_reversed(values: Any) -> object:
     return row_numbers.flip(values) if of_row(values) else reversed(values)
 
 
 @functools.cache
-def symbolic_builtins() -> dict[str, Any]:
-    changed: dict[str, Any] = {
+def symbolic_builtins() -> dict[str, object]:
+    changed: dict[str, object] = {
         name: names.meaning(getattr(builtins, name))
         for name in ("abs", "max", "min", "any", "all", "round", "sum")
     }

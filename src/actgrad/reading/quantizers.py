@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from actgrad.reading.meanings import (
+    Number,
     add,
     clip,
     divide,
@@ -21,8 +20,6 @@ from actgrad.reading.meanings import (
 )
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, given, is_symbolic
-
-Number = Any
 
 
 def fake_quantize(

@@ -7,7 +7,6 @@ import dis
 import os
 import traceback
 import types
-from typing import Any
 
 from actgrad.common.text import did_you_mean
 from actgrad.errors import TraceError
@@ -27,7 +26,7 @@ def is_an_answer(error: Exception) -> bool:
     return dis.opname[instruction] == "RAISE_VARARGS"
 
 
-def user_error(error: Exception, copy: Any) -> TraceError:
+def user_error(error: Exception, copy: object) -> TraceError:
     said = f"it raised {type(error).__name__}: {error}"
     way_out = f"An activation must answer every number. {HOST}"
     library = _library_of(error)

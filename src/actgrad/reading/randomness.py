@@ -20,7 +20,7 @@ from actgrad.errors import ImpureError, TraceError
 from actgrad.reading.refusal import definition
 
 
-def _generators() -> list[tuple[str, Callable[[], Any], Callable[[Any], Any]]]:
+def _generators() -> list[tuple[str, Callable[[], object], Callable[[object], object]]]:
     """The global generators of the libraries at hand: name, state, and how to put one back."""
     found: list[tuple[str, Callable[[], Any], Callable[[Any], Any]]] = [
         ("random", random.getstate, random.setstate),
@@ -32,7 +32,7 @@ def _generators() -> list[tuple[str, Callable[[], Any], Callable[[Any], Any]]]:
     return found
 
 
-States = list[tuple[str, Callable[[], Any], Callable[[Any], Any], Any]]
+States = list[tuple[str, Callable[[], object], Callable[[object], object], object]]
 _definition = threading.local()
 
 
@@ -51,7 +51,7 @@ def watched() -> Iterator[States]:
 
 
 @contextmanager
-def refused(name: str, function: Any) -> Iterator[None]:
+def refused(name: str, function: object) -> Iterator[None]:
     """Refuse a function that draws, and leave every generator as it was."""
     with watched() as states:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
+from actgrad.common.types import Function
 from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.expression import Expr, const, make, walk
 from actgrad.language.program import is_lookup
@@ -27,8 +28,21 @@ class Reader(Protocol):
     def count(self) -> None: ...
     def range_of(self, value: Expr) -> tuple[float, float]: ...
     def whole_tables(self, values: Sequence[Expr]) -> None: ...
-    def method(self, name: str) -> Callable[..., Any] | None: ...
-    def meaning(self, function: Any) -> Callable[..., Any] | None: ...
+    def method(self, name: str) -> Function | None: ...
+    def meaning(self, function: object) -> Callable[..., object] | None: ...
+
+
+class Environment(Protocol):
+    """Makes the copies that a function sees while it is read: see `sandbox`."""
+
+    uses_frameworks: bool
+    copies: dict[int, object]
+    weights: dict[tuple[int, str], object]
+    calls: int
+
+    def copy(self, value: object, name: str | None = None) -> Any: ...
+    def read(self, function: object) -> Any: ...
+    def member(self, item: object) -> object: ...
 
 
 _active = threading.local()
@@ -76,14 +90,14 @@ def reader() -> Reader:
     return current
 
 
-def table_method(name: str) -> Callable[..., Any]:
+def table_method(name: str) -> Function:
     """A method that the reader's table has."""
     found = reader().method(name)
     assert found is not None, name
     return found
 
 
-def known(function: Any, name: str) -> Callable[..., Any]:
+def known(function: object, name: str) -> Function:
     return reader().meaning(function) or unknown(name)
 
 

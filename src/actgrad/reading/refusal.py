@@ -6,7 +6,7 @@ import functools
 import linecache
 import os
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from actgrad.errors import ImpureError, TraceError
 
@@ -91,11 +91,11 @@ def brief(value: object) -> str:
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
-def name_of(function: Any) -> str:
+def name_of(function: object) -> str:
     return getattr(function, "__name__", None) or name_of(getattr(function, "func", type(function)))
 
 
-def definition(function: Any) -> str:
+def definition(function: object) -> str:
     function = getattr(function, "defined_by", function)
     while isinstance(function, functools.partial):
         function = function.func

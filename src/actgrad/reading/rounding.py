@@ -97,13 +97,13 @@ _EXACT = {
 }
 
 
-def _otherwise(digit: float, trials: int = 32) -> Callable[[Expr, Any], Any]:
+def _otherwise(digit: float, trials: int = 32) -> Callable[[Expr, object], object]:
     """What libraries are free to answer: a function's last digit, the sign of the smaller of two zeros,
     and where `round(x, n)` goes between two decimals.
     """
     random = np.random.default_rng(0)
 
-    def answer(node: Expr, value: Any) -> Any:
+    def answer(node: Expr, value: Any) -> object:
         if (node.op in _EXACT and not _scales(node)) or node.boolean:
             return value
         noise = random.uniform(-1.0, 1.0, trials)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from actgrad.common.types import Fields
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
 from actgrad.reading.formulas import maximum, rsqrt
 from actgrad.reading.meanings import (
+    Number,
     absolute,
     add,
     divide,
@@ -30,10 +32,8 @@ from actgrad.reading.refusal import refuse
 from actgrad.reading.sizes import Size, kept
 from actgrad.reading.symbol import Symbol, number, of_row, truth
 
-Number = Any
 
-
-def row(op: str, x: Symbol, *others: Symbol, form: Any, value: Any = None) -> Symbol:
+def row(op: str, x: Symbol, *others: Symbol, form: object, value: Any = None) -> Symbol:
     """The operation on rows, and how long its result is."""
     parts = [as_row(part.expr, part.form) for part in (x, *others)]
     return kept(make(op, *parts, value=value), form)
@@ -51,7 +51,7 @@ def whole(x: Any, name: str) -> Symbol:
     return number(x)
 
 
-def along(axis: Any, name: str) -> None:
+def along(axis: object, name: str) -> None:
     axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
     if axis is not None and (isinstance(axis, bool) or axis not in (0, -1)):
         refuse(
@@ -61,7 +61,7 @@ def along(axis: Any, name: str) -> None:
         )
 
 
-def _reduced(op: str, x: Any, axis: Any, keepdims: bool, name: str) -> Symbol:
+def _reduced(op: str, x: object, axis: object, keepdims: bool, name: str) -> Symbol:
     along(axis, name)
     x = whole(x, name)
     if x.form == ONE:
@@ -69,31 +69,31 @@ def _reduced(op: str, x: Any, axis: Any, keepdims: bool, name: str) -> Symbol:
     return row(op, x, form=ONE if keepdims else None)
 
 
-def total(x: Any, axis: Any = None, keepdims: bool = False, start: Any = 0) -> Number:
+def total(x: object, axis: object = None, keepdims: bool = False, start: object = 0) -> Number:
     found = _reduced("sum", x, axis, keepdims, "sum")
     return found if isinstance(start, int) and start == 0 else add(found, start)
 
 
-def largest(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def largest(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return _reduced("max", x, axis, keepdims, "max")
 
 
-def smallest(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def smallest(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return negative(_reduced("max", negative(number(x)), axis, keepdims, "min"))
 
 
-def product(x: Any, axis: Any = None, keepdims: bool = False, start: Any = 1) -> Number:
+def product(x: object, axis: object = None, keepdims: bool = False, start: object = 1) -> Number:
     found = _reduced("prod", x, axis, keepdims, "prod")
     return found if isinstance(start, int) and start == 1 else multiply(found, start)
 
 
-def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def mean(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return divide(total(x, axis, keepdims), length_of(x))
 
 
 def variance(
-    x: Any,
-    axis: Any = None,
+    x: object,
+    axis: object = None,
     keepdims: bool = False,
     *,
     ddof: int = 0,
@@ -107,32 +107,32 @@ def variance(
 
 
 def deviation(
-    x: Any,
-    axis: Any = None,
+    x: object,
+    axis: object = None,
     keepdims: bool = False,
     *,
     ddof: int = 0,
     correction: int | None = None,
     unbiased: bool | None = None,
 ) -> Number:
-    how: dict[str, Any] = {"ddof": ddof, "correction": correction, "unbiased": unbiased}
+    how: Fields = {"ddof": ddof, "correction": correction, "unbiased": unbiased}
     return sqrt(variance(x, axis, keepdims, **how))
 
 
-def any_of(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def any_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return equal(largest(number(truth(x)), axis, keepdims), 1.0)
 
 
-def all_of(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def all_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return equal(smallest(number(truth(x)), axis, keepdims), 1.0)
 
 
-def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def count_nonzero(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return total(number(truth(x)), axis, keepdims)
 
 
 def norm(
-    x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, p: Any = None
+    x: object, ord: object = None, axis: object = None, keepdims: bool = False, p: object = None
 ) -> Number:
     """Of order 2, 1 or infinity; at a row of zeros its derivative is 0."""
     order = 2 if ord is None and p is None else ord if p is None else p
@@ -147,58 +147,58 @@ def norm(
     return where(equal(square, 0.0), 0.0, sqrt(square))
 
 
-def euclidean_norm(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def euclidean_norm(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return norm(x, 2, axis, keepdims)
 
 
-def dot(x: Any, y: Any) -> Number:
+def dot(x: object, y: object) -> Number:
     if of_row(x) and of_row(y):
         return total(multiply(x, y))
     refuse("a product with something that is no row", "Multiply two rows, or use a sum.")
 
 
-def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def logsumexp(x: object, axis: object = None, keepdims: bool = False) -> Number:
     top = stop_gradient(largest(x))  # it cancels
     top = where(less(absolute(top), float("inf")), top, 0.0)
     found = add(top, log(total(exp(subtract(x, top)), axis, keepdims)))
     return kept(number(found).expr, ONE) if keepdims else found
 
 
-def softmax(x: Any, axis: Any = -1) -> Number:
+def softmax(x: object, axis: object = -1) -> Number:
     along(axis, "softmax")
     powers = exp(subtract(x, stop_gradient(largest(x))))
     return divide(powers, total(powers))
 
 
-def log_softmax(x: Any, axis: Any = -1) -> Number:
+def log_softmax(x: object, axis: object = -1) -> Number:
     along(axis, "log_softmax")
     apart = subtract(x, stop_gradient(largest(x)))
     return subtract(apart, log(total(exp(apart))))
 
 
-def softmin(x: Any, axis: Any = -1) -> Number:
+def softmin(x: object, axis: object = -1) -> Number:
     return softmax(negative(x), axis)
 
 
-def cumsum(x: Any, axis: Any = None) -> Number:
+def cumsum(x: object, axis: object = None) -> Number:
     along(axis, "cumsum")
     x = whole(x, "cumsum")
     return row("cumsum", x, form=x.form)
 
 
-def flip(x: Any, axis: Any = None) -> Number:
+def flip(x: object, axis: object = None) -> Number:
     along(axis, "flip")
     x = whole(x, "flip")
     return row("flip", x, form=x.form)
 
 
 def argsort(
-    x: Any,
-    axis: Any = -1,
+    x: object,
+    axis: object = -1,
     *,
     descending: bool = False,
-    stable: Any = None,
-    kind: Any = None,
+    stable: object = None,
+    kind: object = None,
     direction: str = "ASCENDING",
 ) -> Number:
     """Where the sorted numbers stand; of equal ones the first one first."""
@@ -210,12 +210,12 @@ def argsort(
 
 
 def ascending(
-    x: Any,
-    axis: Any = -1,
+    x: object,
+    axis: object = -1,
     *,
     descending: bool = False,
-    stable: Any = None,
-    kind: Any = None,
+    stable: object = None,
+    kind: object = None,
     direction: str = "ASCENDING",
 ) -> Number:
     """Sorted numbers; of equal ones the first one first."""
@@ -225,14 +225,14 @@ def ascending(
     return flip(found) if descending or direction != "ASCENDING" else found
 
 
-def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def argmax(x: object, axis: object = None, keepdims: bool = False) -> Number:
     """The first place of the largest."""
     x = whole(x, "argmax")
     is_largest = equal(x, largest(x))
     return smallest(where(is_largest, position(x.form), length_of(x)), axis, keepdims)
 
 
-def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def argmin(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return argmax(negative(whole(x, "argmin")), axis, keepdims)
 
 
@@ -240,7 +240,7 @@ def position(length: Length) -> Symbol:
     return kept(make("position", value=length), length)
 
 
-def length_of(x: Any, axis: Any = None) -> Any:
+def length_of(x: Any, axis: object = None) -> Any:
     """`len(x)`, `x.shape[-1]`, `np.size(x)`."""
     if not of_row(x):
         return len(x)
@@ -248,20 +248,20 @@ def length_of(x: Any, axis: Any = None) -> Any:
     return Size.of(x.form)
 
 
-def spread_of(x: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def spread_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return subtract(largest(x, axis, keepdims), smallest(x, axis, keepdims))
 
 
-def l2_normalised(x: Any, axis: Any = -1, epsilon: float = 1e-12) -> Number:
+def l2_normalised(x: object, axis: object = -1, epsilon: float = 1e-12) -> Number:
     along(axis, "l2_normalize")
     return multiply(x, rsqrt(maximum(total(multiply(x, x)), epsilon)))
 
 
-def standardised(x: Any, axis: Any = -1, epsilon: float = 1e-5) -> Number:
+def standardised(x: object, axis: object = -1, epsilon: float = 1e-5) -> Number:
     along(axis, "standardize")
     return multiply(subtract(x, mean(x)), rsqrt(add(variance(x), epsilon)))
 
 
-def normalised(x: Any, p: Any = 2, axis: Any = 1, eps: float = 1e-12) -> Number:
+def normalised(x: object, p: object = 2, axis: object = 1, eps: float = 1e-12) -> Number:
     """PyTorch's `normalize`, whose axis is the second of a matrix if none is said."""
     return divide(x, maximum(norm(x, p, axis), eps))

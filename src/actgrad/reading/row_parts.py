@@ -9,7 +9,16 @@ from typing import Any, NoReturn
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
 from actgrad.reading import stacks
-from actgrad.reading.meanings import equal, less, multiply, negative, sigmoid, subtract, where
+from actgrad.reading.meanings import (
+    Number,
+    equal,
+    less,
+    multiply,
+    negative,
+    sigmoid,
+    subtract,
+    where,
+)
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.row_numbers import (
@@ -28,18 +37,16 @@ from actgrad.reading.row_numbers import (
 from actgrad.reading.sizes import Size, kept
 from actgrad.reading.symbol import Symbol, number, of_row
 
-Number = Any
 
-
-def shape_of(x: Any) -> Any:
+def shape_of(x: Any) -> object:
     return x.shape
 
 
-def rank_of(x: Any) -> int:
+def rank_of(x: object) -> int:
     return 1
 
 
-def part_of(x: Symbol, key: Any) -> Any:
+def part_of(x: Symbol, key: object) -> Any:
     """`x[1]`, `x[-1]`, `x[: n // 2]`, `x[::2]`, `x[::-1]`, `x[..., 0]`; `x[i]` with a place that was
     computed, and `x[mask]`, which only chooses where to write."""
     if isinstance(key, tuple) and len(key) == 2 and key[0] is Ellipsis:
@@ -76,13 +83,13 @@ def _reordered(x: Symbol, order: Symbol) -> Symbol:
     return row("take", x, order, form=x.form)
 
 
-def taken(x: Any, order: Any, axis: Any = -1) -> Number:
+def taken(x: Any, order: object, axis: object = -1) -> Number:
     """`np.take_along_axis(x, np.argsort(x), -1)`, and `np.take(x, 0)`."""
     along(axis, "take")
     return part_of(x, order)
 
 
-def gathered(x: Any, axis: Any, index: Any) -> Number:
+def gathered(x: object, axis: object, index: object) -> Number:
     """PyTorch's `x.gather(-1, order)`."""
     return taken(x, index, axis)
 
@@ -99,7 +106,7 @@ def _bound(value: Any, length: Length) -> Length:
     return length + bound if from_end else bound
 
 
-def _slice(x: Symbol, key: slice) -> Any:
+def _slice(x: Symbol, key: slice) -> object:
     step = 1 if key.step is None else key.step
     if not isinstance(step, int) or step == 0:
         refuse("a row in steps that are no whole number", "Use a step as in `x[::2]`.")
@@ -123,7 +130,7 @@ def _too_involved(text: str) -> NoReturn:
     refuse(f"a part of a row whose bounds are too involved: {text}", "Use simpler bounds.")
 
 
-def split(x: Any, parts: Any, axis: Any = -1, num: Any = None) -> list[Any]:
+def split(x: Any, parts: object, axis: object = -1, num: object = None) -> list[Any]:
     """Equal parts, or NumPy's list of places where the next part starts."""
     along(axis, "split")
     if isinstance(parts, Symbol) and not isinstance(parts, Size):
@@ -138,7 +145,7 @@ def split(x: Any, parts: Any, axis: Any = -1, num: Any = None) -> list[Any]:
     return [part_of(x, slice(Size.of(a), Size.of(b))) for a, b in pairwise(ends)]
 
 
-def split_by_size(x: Any, size: Any, axis: Any = 0) -> list[Any]:
+def split_by_size(x: Any, size: object, axis: object = 0) -> list[object]:
     """PyTorch's `split`: parts of a size, such as half of the length; or a list of sizes."""
     along(axis, "split")
     if isinstance(size, Size):
@@ -154,7 +161,7 @@ def split_by_size(x: Any, size: Any, axis: Any = 0) -> list[Any]:
     refuse("a split into parts of a fixed size", "Split by `len(x) // 2`, or into a list of sizes.")
 
 
-def concatenated(values: Sequence[Any], axis: Any = 0) -> Symbol:
+def concatenated(values: Sequence[object], axis: object = 0) -> Symbol:
     """Rows one after another; numbers are rows of length 1."""
     along(axis, "concatenate")
     parts = [number(value) for value in values]
@@ -170,7 +177,7 @@ def joined(parts: Sequence[Symbol]) -> Symbol:
     return kept(make("concat", *expressions), length) if len(rows) > 1 else rows[0]
 
 
-def stacked(values: Sequence[Any], axis: Any = 0) -> Symbol:
+def stacked(values: Sequence[object], axis: object = 0) -> Symbol:
     """A row of numbers."""
     along(axis, "stack")
     parts = [number(value) for value in values]
@@ -181,11 +188,11 @@ def stacked(values: Sequence[Any], axis: Any = 0) -> Symbol:
     return joined([Symbol(part.expr, ONE) for part in parts])
 
 
-def same(x: Any, *_: Any, **__: Any) -> Any:
+def same(x: object, *_: object, **__: object) -> Any:
     return x
 
 
-def reshaped(x: Any, *shape: Any) -> Any:
+def reshaped(x: Any, *shape: object) -> object:
     """`x.reshape(-1)`, and to the shape of a row of this length."""
     target = shape[0] if len(shape) == 1 else shape
     target = target if isinstance(target, (tuple, list)) else (target,)
@@ -198,12 +205,12 @@ def reshaped(x: Any, *shape: Any) -> Any:
     )
 
 
-def squeezed(x: Any, axis: Any = None) -> Any:
+def squeezed(x: Any, axis: object = None) -> object:
     along(axis, "squeeze")
     return Symbol(x.expr, None) if x.form == ONE else x
 
 
-def filled(shape: Any, value: Any = 0.0, *_: Any, **__: Any) -> Symbol:
+def filled(shape: object, value: object = 0.0, *_: object, **__: object) -> Symbol:
     """`np.full(len(x), value)`."""
     parts = shape if isinstance(shape, (tuple, list)) else (shape,)
     if len(parts) == 1 and isinstance(parts[0], Size):
@@ -213,7 +220,7 @@ def filled(shape: Any, value: Any = 0.0, *_: Any, **__: Any) -> Symbol:
     )
 
 
-def spread(x: Any, *shape: Any) -> Symbol:
+def spread(x: Any, *shape: object) -> Symbol:
     """`np.broadcast_to(number, x.shape)`."""
     target = shape[0] if len(shape) == 1 else shape
     if isinstance(target, Symbol) and not isinstance(target, Size):
@@ -221,23 +228,23 @@ def spread(x: Any, *shape: Any) -> Symbol:
     return x if of_row(x) and x.form != ONE else filled(target, x)
 
 
-def differences(x: Any, n: int = 1, axis: Any = -1) -> Number:
+def differences(x: Any, n: int = 1, axis: object = -1) -> Number:
     along(axis, "diff")
     if n != 1:
         refuse("differences of a higher order", "Take them one after another.")
     return subtract(part_of(x, slice(1, None)), part_of(x, slice(None, -1)))
 
 
-def glu(x: Any, axis: Any = -1) -> Number:
+def glu(x: object, axis: object = -1) -> Number:
     a, b = split(x, 2, axis)
     return multiply(a, sigmoid(b))
 
 
-def crelu(x: Any, axis: Any = -1) -> Number:
+def crelu(x: object, axis: object = -1) -> Number:
     return concatenated([where(less(0.0, y), y, 0.0) for y in (x, negative(x))], axis)
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Number:
+def arange(start: object, stop: object = None, step: object = 1, dtype: object = None) -> Number:
     """`np.arange(len(x))`."""
     start, stop = (0, start) if stop is None else (start, stop)
     if start == 0 and step == 1 and isinstance(stop, Size):
@@ -245,7 +252,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Nu
     refuse("`arange` with other bounds than a row's length", "Write `start + step * np.arange(n)`.")
 
 
-def one_hot(x: Any, n: Any, **_: Any) -> Number:
+def one_hot(x: object, n: object, **_: object) -> Number:
     """1 at the place, 0 elsewhere."""
     if isinstance(n, Size) and isinstance(x, Symbol) and not of_row(x):
         return where(equal(position(n.length), x), 1.0, 0.0)
@@ -263,7 +270,9 @@ class Pair(tuple[Any, ...]):
     indices = property(lambda self: self[1])
 
 
-def sorted_pair(x: Any, axis: Any = -1, descending: bool = False, *, stable: Any = None) -> Pair:
+def sorted_pair(
+    x: object, axis: object = -1, descending: bool = False, *, stable: object = None
+) -> Pair:
     return Pair(
         (
             ascending(x, axis, descending=descending),
@@ -272,7 +281,9 @@ def sorted_pair(x: Any, axis: Any = -1, descending: bool = False, *, stable: Any
     )
 
 
-def top_k(x: Any, k: Any, axis: Any = -1, largest: bool = True, sorted: bool = True) -> Pair:
+def top_k(
+    x: object, k: object, axis: object = -1, largest: bool = True, sorted: bool = True
+) -> Pair:
     """The largest numbers, the largest first, and where they stand."""
     along(axis, "top_k")
     ordered = ascending(x, descending=bool(largest))
@@ -284,29 +295,33 @@ class Extreme(Symbol):
     """What a tensor's method `x.max(-1)` returns: NumPy's number, or PyTorch's pair."""
 
     __slots__ = ("indices",)
-    indices: Any
+    indices: object
 
     @property
     def values(self) -> Symbol:
         return Symbol(self.expr, self.form)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Any) -> object:
         return (self.values, self.indices)[key]
 
     def __iter__(self) -> Any:
         return iter((self.values, self.indices))
 
 
-def largest_of(x: Any, other: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def largest_of(
+    x: object, other: object = None, axis: object = None, keepdims: bool = False
+) -> object:
     """PyTorch's `max`: of two tensors, or of a row."""
     return _largest_of(x, other, axis, keepdims, 1.0)
 
 
-def smallest_of(x: Any, other: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def smallest_of(
+    x: object, other: object = None, axis: object = None, keepdims: bool = False
+) -> object:
     return _largest_of(x, other, axis, keepdims, -1.0)
 
 
-def _largest_of(x: Any, other: Any, axis: Any, keepdims: bool, sign: float) -> Any:
+def _largest_of(x: Any, other: object, axis: object, keepdims: bool, sign: float) -> object:
     if isinstance(other, int) and not isinstance(other, bool):
         other, axis = None, other
     if other is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Function
 from actgrad.errors import ImpureError, TraceError
 from actgrad.language.expression import LENGTH, Expr, evaluate, walk
 from actgrad.language.rows import misfit
@@ -23,7 +24,7 @@ _TIED = [1.0, -2.0, 3.0, 1.0, 0.0, 3.0, -0.5, 2.0, 2.0, -2.0, 0.5, 1.5]
 
 
 def check(
-    function: Callable[..., Any],
+    function: Function,
     own: Signature,
     inputs: tuple[str, ...],
     pinned: frozenset[str],

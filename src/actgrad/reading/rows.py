@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from actgrad.common.types import Fields
 from actgrad.reading import row_numbers as numbers
 from actgrad.reading import row_parts as parts
 from actgrad.reading.reader import reader
@@ -17,7 +18,7 @@ from actgrad.reading.sizes import Size
 from actgrad.reading.symbol import Symbol, of_row
 from actgrad.reading.totals import Total
 
-Meaning = Callable[..., Any]
+Meaning = Callable[..., object]
 
 
 MEANINGS: dict[str, Meaning] = {
@@ -109,7 +110,7 @@ def over_row(path: str, key: str, otherwise: Meaning) -> Meaning:
         return otherwise
     always = key in {"stacked", "concatenated"}
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         rows = [*args, *kwargs.values()]
         if not (any(map(_has_row, rows)) or (always and reader().rows)):
             if key in {"sum", "total"} and len(rows) == 1 and reader().in_rule:
@@ -128,13 +129,13 @@ def over_row(path: str, key: str, otherwise: Meaning) -> Meaning:
     return call
 
 
-def _has_row(value: Any) -> bool:
+def _has_row(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return any(of_row(part) or isinstance(part, Size) for part in value)
     return of_row(value) or isinstance(value, Size)
 
 
-def _called(path: str, meant: Meaning, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _called(path: str, meant: Meaning, args: tuple[object, ...], kwargs: Fields) -> object:
     """Call a meaning with a library's arguments, by name where it has others; refuse what it has not."""
     if "numpy" in path and len(args) > 2 and meant is not numbers.norm:
         refuse(
@@ -142,7 +143,7 @@ def _called(path: str, meant: Meaning, args: tuple[Any, ...], kwargs: dict[str, 
             "Name them: `axis=-1, keepdims=True`.",
         )
     names = list(inspect.signature(meant).parameters)
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for name, value in kwargs.items():
         name = _RENAMED.get(name, name)
         if name in names:
@@ -160,6 +161,6 @@ def _called(path: str, meant: Meaning, args: tuple[Any, ...], kwargs: dict[str, 
     return meant(*bound.args, **bound.kwargs)
 
 
-def _is_wide(name: str, value: Any) -> bool:
+def _is_wide(name: str, value: object) -> bool:
     """A dtype that is not narrower than the input's."""
     return name == "dtype" and any(wide in str(value) for wide in ("float32", "float64", "dtype"))

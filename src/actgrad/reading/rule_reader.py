@@ -7,7 +7,7 @@ of inputs and parameters to these. A function may return one number, a tuple of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.common.text import did_you_mean
+from actgrad.common.types import Fields, Function
 from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, as_row, const, make, substitute, var
@@ -71,7 +72,7 @@ def with_rule(
     kind: Kind,
     host: bool = False,
     pinned: frozenset[str] = frozenset(),
-    shared: Mapping[str, Any] = MappingProxyType({}),
+    shared: Mapping[str, object] = MappingProxyType({}),
 ) -> Program:
     """The program with a rule for its derivative; what the rule does not name keeps its exact one.
 
@@ -95,7 +96,7 @@ def _with_rule(
     kind: Kind,
     host: bool,
     pinned: frozenset[str],
-    shared: Mapping[str, Any],
+    shared: Mapping[str, object],
     apart: frozenset[str] = frozenset(),
 ) -> Program:
     parameters = dict(program.parameters)
@@ -174,10 +175,10 @@ class _RuleReader:
     inputs: tuple[str, ...]
     host: bool
     pinned: frozenset[str]
-    shared: Mapping[str, Any]
+    shared: Mapping[str, object]
     apart: frozenset[str]
     """The tables of the function whose entries are parameters here."""
-    fixed: dict[str, Any] = field(default_factory=dict)
+    fixed: Fields = field(default_factory=dict)
     """The rule's own parameters that are part of its expression."""
 
     def __post_init__(self) -> None:
@@ -394,7 +395,7 @@ class _RuleReader:
             return dict(zip(reading.form, outputs, strict=True))
         return outputs
 
-    def _signature(self, rule: Callable[..., Any]) -> Signature:
+    def _signature(self, rule: Function) -> Signature:
         """Arguments named like parameters of the function are those, with the function's defaults."""
         own = signature(rule)
         values = {name: self.program.settings[name] for name in self.vectors}

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from actgrad.common.types import Fields
 from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, as_row, const, is_const, substitute, var, variables
 from actgrad.language.length import ONE
 from actgrad.reading.linear import is_linear, measures_linear
-from actgrad.reading.reader import mixes, reader, reading
+from actgrad.reading.reader import Reader, mixes, reader, reading
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, given, number, of_row
 from actgrad.reading.totals import Total
@@ -35,7 +36,7 @@ class _Without:
 
     in_rule = True
 
-    def __init__(self, outer: Any, name: str) -> None:
+    def __init__(self, outer: Reader, name: str) -> None:
         self._outer, self._name = outer, name
 
     def decide(self, condition: Expr) -> bool:
@@ -76,7 +77,7 @@ def _nonlinear(what: str) -> NoReturn:
     )
 
 
-def _coefficient(result: Any, name: str, by: Symbol) -> Any:
+def _coefficient(result: object, name: str, by: Symbol) -> Any:
     """The local derivative in a rule's result by a symbol, which is the symbol `name` times it."""
     if result is None:
         return 0.0
@@ -92,7 +93,7 @@ def _coefficient(result: Any, name: str, by: Symbol) -> Any:
     return Symbol(unit, symbol.form, symbol.mask)
 
 
-def _differentiable(value: Any) -> bool:
+def _differentiable(value: object) -> bool:
     return isinstance(value, Symbol) and not value.expr.boolean
 
 
@@ -101,7 +102,7 @@ def _like(symbol: Symbol) -> Symbol:
     return Symbol(symbol.expr, symbol.form, symbol.mask)
 
 
-def results_of(rule: str, found: Any, count: int) -> tuple[Any, ...]:
+def results_of(rule: str, found: object, count: int) -> tuple[Any, ...]:
     """What a rule returned, one for each argument."""
     results = tuple(found) if isinstance(found, (tuple, list)) else (found,)
     while len(results) > count and results[-1] is None:
@@ -158,30 +159,30 @@ class Context:
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
-        self.saved_tensors: tuple[Any, ...] = ()
-        self._fixed: tuple[Any, ...] = ()
+        self.saved_tensors: tuple[object, ...] = ()
+        self._fixed: tuple[object, ...] = ()
 
     @property
     def saved_variables(self) -> tuple[Any, ...]:
         return self.saved_tensors
 
-    def save_for_backward(self, *tensors: Any) -> None:
+    def save_for_backward(self, *tensors: object) -> None:
         self.saved_tensors = tensors
 
-    def save_for_forward(self, *tensors: Any) -> None:
+    def save_for_forward(self, *tensors: object) -> None:
         """For forward mode, which has no rule of its own here."""
 
-    def mark_non_differentiable(self, *outputs: Any) -> None:
+    def mark_non_differentiable(self, *outputs: object) -> None:
         self._fixed = outputs
 
-    def mark_dirty(self, *inputs: Any) -> None:
+    def mark_dirty(self, *inputs: object) -> None:
         """Says what the forward pass wrote into; that it did so is seen where it happens."""
 
     def set_materialize_grads(self, value: bool) -> None:
         """Of an output that is not used: it has no part in the result."""
 
 
-def plain_rule(function: Any) -> Any:
+def plain_rule(function: object) -> Any:
     """A static method inside of the decorators that PyTorch offers for one (`once_differentiable`,
     `torch.amp.custom_fwd`): they compute the same."""
     while True:
@@ -196,11 +197,11 @@ class Function:
     """Stands in for `torch.autograd.Function`, of which the user's class is derived."""
 
     @classmethod
-    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+    def apply(cls, *args: object, **kwargs: object) -> Any:
         return declared(cls.__name__, *cls._run(*args, **kwargs))
 
     @classmethod
-    def _run(cls, *args: Any, **kwargs: Any) -> Parts:
+    def _run(cls, *args: object, **kwargs: object) -> Parts:
         kind: Any = cls
         split = hasattr(kind, "setup_context")
         if split or kwargs:
@@ -220,7 +221,7 @@ class Function:
             i for i, part in enumerate(parts) if any(part is marked for marked in context._fixed)
         ]
 
-        def backward(*gradients: Any) -> Any:
+        def backward(*gradients: object) -> Any:
             rule = getattr(kind, "backward", None) or getattr(kind, "vjp", None)
             if rule is None:
                 refuse(
@@ -240,13 +241,13 @@ class WithGradient:
 
     __actgrad_reads__ = True
 
-    def __init__(self, function: Any, by_name: bool = False) -> None:
+    def __init__(self, function: Callable[..., object], by_name: bool = False) -> None:
         self.function = function
         self.by_name = by_name
         """Whether the gradient is called with the inputs, and `upstream=`: Keras does so on PyTorch."""
         self.__name__ = getattr(function, "__name__", "function")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         return declared(self.__name__, *self._run(*args, **kwargs))
 
     def _run(self, *args: Any, **kwargs: Any) -> Parts:
@@ -264,20 +265,20 @@ class WithGradient:
             )
         value, gradient = returned
 
-        def backward(*upstream: Any) -> Any:
+        def backward(*upstream: object) -> Any:
             return gradient(*args, upstream=upstream[0]) if self.by_name else gradient(*upstream)
 
         return value, before, backward, ()
 
 
-def with_gradient(f: Any = None) -> Any:
+def with_gradient(f: Callable[..., object] | None = None) -> Any:
     return WithGradient if f is None else WithGradient(f)
 
 
 def pass_through(f: Any) -> Any:
     """`tf.grad_pass_through(f)`: the value of f, the derivative of the identity."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         return declared("grad_pass_through", f(*args, **kwargs), args, lambda *upstream: upstream)
 
     return call
@@ -297,7 +298,7 @@ class _Custom:
         self._busy = False
         """Whether its rule is being read: where that uses the function itself, it is for the value."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: object) -> Any:
         if self._busy:
             return self.fun(*args, **kwargs)
         self._busy = True
@@ -306,11 +307,11 @@ class _Custom:
         finally:
             self._busy = False
 
-    def _declared(self, *args: Any, **kwargs: Any) -> Any:
+    def _declared(self, *args: object, **kwargs: object) -> Any:
         raise NotImplementedError
 
     def _arguments(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, args: tuple[Any, ...], kwargs: Fields
     ) -> tuple[list[Any], list[Any], list[Any]]:
         """All arguments, those with a derivative, and those without."""
         bound = inspect.signature(self.fun).bind(*args, **kwargs)
@@ -323,7 +324,7 @@ class _Custom:
         ]
         return every, inputs, [every[i] for i in self.fixed]
 
-    def _rule(self, rule: Any) -> Any:
+    def _rule(self, rule: object) -> Any:
         if rule is None:
             refuse(
                 f"{self.__name__!r} has no rule for its derivative yet",
@@ -338,12 +339,12 @@ class CustomVjp(_Custom):
     fwd: Any = None
     bwd: Any = None
 
-    def defvjp(self, fwd: Any, bwd: Any, symbolic_zeros: bool = False, **_: Any) -> None:
+    def defvjp(self, fwd: object, bwd: object, symbolic_zeros: bool = False, **_: object) -> None:
         self.fwd, self.bwd = fwd, bwd
         if symbolic_zeros:
             _symbolic_zeros()
 
-    def _declared(self, *args: Any, **kwargs: Any) -> Any:
+    def _declared(self, *args: object, **kwargs: object) -> Any:
         return declared(self.__name__, *self._run(*args, **kwargs))
 
     def _run(self, *args: Any, **kwargs: Any) -> Parts:
@@ -352,7 +353,7 @@ class CustomVjp(_Custom):
         _, residuals = self._rule(self.fwd)(*every)
         rule = self._rule(self.bwd)
 
-        def backward(*upstream: Any) -> Any:
+        def backward(*upstream: object) -> Any:
             several = isinstance(outputs, (tuple, list))
             return rule(*fixed, residuals, upstream if several else upstream[0])
 
@@ -364,7 +365,7 @@ class CustomJvp(_Custom):
 
     jvp: Any = None
 
-    def defjvp(self, jvp: Any, symbolic_zeros: bool = False) -> Any:
+    def defjvp(self, jvp: object, symbolic_zeros: bool = False) -> Any:
         self.jvp = jvp
         if symbolic_zeros:
             _symbolic_zeros()
@@ -373,7 +374,7 @@ class CustomJvp(_Custom):
     def defjvps(self, *jvps: Any) -> None:
         def jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
             output = self.fun(*primals)
-            total: Any = 0.0
+            total: object = 0.0
             for tangent, rule in zip(tangents, jvps, strict=True):
                 total = total if rule is None else total + rule(tangent, output, *primals)
             return output, total
@@ -389,7 +390,7 @@ class CustomJvp(_Custom):
                 "Make a function of each.",
             )
         rule = self._rule(self.jvp)
-        pairs: list[Any] = []
+        pairs: list[object] = []
         for i, x in enumerate(inputs):
             if not _differentiable(x):
                 continue

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from actgrad.common.types import Function
 from actgrad.errors import ImpureError, UnboundedError
 from actgrad.language.expression import Expr, const, var, variables
 from actgrad.language.rewrite import build
@@ -86,10 +86,10 @@ class Run:
                 UnboundedError,
             )
 
-    def method(self, name: str) -> Callable[..., Any] | None:
+    def method(self, name: str) -> Function | None:
         return names.method(name)
 
-    def meaning(self, function: Any) -> Callable[..., Any] | None:
+    def meaning(self, function: object) -> Callable[..., object] | None:
         return names.meaning(function)
 
     def range_of(self, value: Expr) -> tuple[float, float]:

@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields
 from actgrad.errors import ImpureError, MixingError, UnboundedError
+from actgrad.language.arrays import Array
 from actgrad.reading import flow, lookups, names, objects, torch_distributions
 from actgrad.reading.impure import IMPURE_MODULES, IMPURE_OBJECTS, Clock, Refusing, draws, impure
 from actgrad.reading.library_code import Module, Opaque
@@ -47,40 +49,40 @@ class Environment:
     """Copies of whatever the function can reach, each made once, and what they looked like."""
 
     def __init__(self) -> None:
-        self._copies: dict[int, Any] = {}
-        self._originals: list[Any] = []
+        self.copies: dict[int, Any] = {}
+        self._originals: list[object] = []
         self._names: dict[int, str | None] = {}
-        self._globals: dict[int, dict[str, Any]] = {}
+        self._globals: dict[int, dict[str, object]] = {}
         self._checks: list[Callable[[], str | None]] = []
         self._builtins = symbolic_builtins() | {"__import__": self._import}
         self.uses_frameworks = False
-        self.weights: dict[tuple[int, str], Any] = {}
+        self.weights: dict[tuple[int, str], object] = {}
         """What stands in for a weight, by its owner and its name."""
         self.calls = 0
         """How many modules are being called, one within the other."""
 
-    def _import(self, *args: Any, **kwargs: Any) -> Any:
+    def _import(self, *args: Any, **kwargs: Any) -> object:
         return self.copy(__import__(*args, **kwargs))
 
     def changed(self) -> str | None:
         """What the last run changed that outlives it, put back as it was where that is simple."""
         return next(filter(None, [check() for check in self._checks]), None)
 
-    def copy(self, value: Any, name: str | None = None) -> Any:
+    def copy(self, value: object, name: str | None = None) -> Any:
         """What stands in for a value (that messages call by this name) while the function is read."""
         if value is None or isinstance(
             value, (int, float, complex, str, bytes, Symbol, np.generic)
         ):
             return value
-        if id(value) not in self._copies:
+        if id(value) not in self.copies:
             self._originals.append(value)
             self._names[id(value)] = name
             # A placeholder ends the recursion where something refers to itself.
-            self._copies[id(value)] = value
-            self._copies[id(value)] = self._make(value)
-        return self._copies[id(value)]
+            self.copies[id(value)] = value
+            self.copies[id(value)] = self._make(value)
+        return self.copies[id(value)]
 
-    def _called(self, value: Any) -> str:
+    def _called(self, value: object) -> str:
         name = self._names.get(id(value))
         kind = type(value).__name__
         return f"the {kind} {name!r}" if name else f"a {kind} that it refers to"
@@ -92,7 +94,7 @@ class Environment:
             return self._copied(function)
         return self.copy(function)
 
-    def _make(self, value: Any) -> Any:
+    def _make(self, value: object) -> object:
         if not callable(value) or names.meaning(value) is None:
             stand_in = objects.stand_in(self, value, self._names.get(id(value)))
             if stand_in is None:
@@ -159,7 +161,7 @@ class Environment:
             return function
         return self._copied(function)
 
-    def _followed(self, function: types.FunctionType) -> Any:
+    def _followed(self, function: types.FunctionType) -> object:
         """A library's function that has no meaning of its own: its Python code is read like a user's,
         and what stops the reading is told as a refusal of this function."""
         path = names.public_name(function)
@@ -167,7 +169,7 @@ class Environment:
             return impure(path)
         copies: list[Any] = []
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             if not names.stands_in(args, kwargs):
                 made = function(*args, **kwargs)
                 # `keras.activations.get("silu")` is called with symbols; `jax.jacrev(g)` cannot be.
@@ -191,7 +193,7 @@ class Environment:
             function.__code__, self._namespace(function), function.__name__, None, cells or None
         )
         copy.__qualname__, copy.__module__ = function.__qualname__, function.__module__
-        self._copies[id(function)] = copy
+        self.copies[id(function)] = copy
         self._fill(copy.__globals__, function)
         copy.__dict__.update(self.copy(dict(vars(function))))
         attributes = dict(vars(copy))
@@ -230,7 +232,7 @@ class Environment:
 
         self._checks.append(changed)
 
-    def _namespace(self, function: types.FunctionType) -> dict[str, Any]:
+    def _namespace(self, function: types.FunctionType) -> dict[str, object]:
         original = function.__globals__
         if id(original) not in self._globals:
             self._originals.append(original)
@@ -240,7 +242,7 @@ class Environment:
             namespace[SNAPSHOT] = {}
         return self._globals[id(original)]
 
-    def _fill(self, namespace: dict[str, Any], function: types.FunctionType) -> None:
+    def _fill(self, namespace: Fields, function: types.FunctionType) -> None:
         """Put in copies of the names that the function mentions."""
         original = function.__globals__
         snapshot = namespace[SNAPSHOT]
@@ -252,13 +254,13 @@ class Environment:
 
     # Things that functions hold.
 
-    def _container(self, value: Any) -> Any:
+    def _container(self, value: Any) -> object:
         if isinstance(value, (set, bytearray)):
             copy = value.copy()
             self._checks.append(lambda: None if copy == value else self._called(value))
             return copy
         copy = type(lookups.table(value))()
-        self._copies[id(value)] = copy
+        self.copies[id(value)] = copy
         if isinstance(value, list):
             copy.extend(map(self.copy, value))
             before: Any = list(copy)
@@ -268,7 +270,7 @@ class Environment:
         self._checks.append(lambda: None if same_items(copy, before) else self._called(value))
         return copy
 
-    def _array(self, value: np.ndarray[Any, Any]) -> Any:
+    def _array(self, value: Array) -> object:
         view = value.view(lookups.Table) if value.ndim == 1 else value.view()
         view.flags.writeable = False
         return view
@@ -298,17 +300,17 @@ class Environment:
             and not isinstance(item, types.MemberDescriptorType)
         }
         shadow = type(kind)(kind.__name__, bases, body)
-        self._copies[id(kind)] = shadow
+        self.copies[id(kind)] = shadow
         for name, item in body.items():
             if not name.startswith("__") or isinstance(item, _METHODS):
-                setattr(shadow, name, self._member(item))
+                setattr(shadow, name, self.member(item))
         before = own_names(shadow)
         self._checks.append(
             lambda: None if same_items(own_names(shadow), before) else f"the class {kind.__name__}"
         )
         return shadow
 
-    def _member(self, item: Any) -> Any:
+    def member(self, item: Any) -> Any:
         if isinstance(item, (staticmethod, classmethod)):
             return type(item)(self.copy(item.__func__))
         if isinstance(item, property):
@@ -322,7 +324,7 @@ class Environment:
         binds = isinstance(copy, types.FunctionType) and not isinstance(item, types.FunctionType)
         return staticmethod(copy) if binds else copy
 
-    def _instance(self, value: Any) -> Any:
+    def _instance(self, value: Any) -> object:
         """A user's object: a copy whose methods are read too, and whose attributes are watched."""
         kind = type(value)
         interpolant = lookups.stand_in(value)
@@ -344,14 +346,14 @@ class Environment:
             copy = base.__new__(shadow)
         except TypeError:
             return value
-        self._copies[id(value)] = copy
+        self.copies[id(value)] = copy
         if base is not object:
             _FILLED[base](copy, value)
         for name, item in attributes_of(value).items():
             object.__setattr__(copy, name, self.copy(item))
         return self._watched(copy, value)
 
-    def _watched(self, copy: Any, value: Any) -> Any:
+    def _watched(self, copy: object, value: object) -> object:
         name = self._called(value)
         parts = [attributes_of] + [contents_of] * isinstance(value, Iterable)
         before = [part(copy) for part in parts]
@@ -364,7 +366,7 @@ class Environment:
         )
         return copy
 
-    def _builtin_method(self, method: Any, owner: Any) -> Any:
+    def _builtin_method(self, method: Any, owner: object) -> object:
         """A method of a C object that was taken off it, as in `from random import random`."""
         if type(owner).__module__ == "pybind11_builtins":
             return self._opaque(method)
@@ -373,7 +375,7 @@ class Environment:
         own = None if copy is owner else getattr(copy, method.__name__, None)
         return self._opaque(method) if own is None else own
 
-    def _opaque(self, value: Any) -> Any:
+    def _opaque(self, value: object) -> object:
         """Software that cannot be followed: plain arguments pass, symbols are refused."""
         if isinstance(value, types.BuiltinFunctionType) and root_of(value) in {
             "builtins",
@@ -390,7 +392,7 @@ class Environment:
 
 
 _METHODS = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
-_FILLED: dict[type, Callable[..., Any]] = {
+_FILLED: dict[type, Callable[..., object]] = {
     tuple: tuple.__init__,
     list: list.extend,
     dict: dict.update,
@@ -402,10 +404,10 @@ class _Cached:
     """A `functools.cached_property` while a function is read: what was kept before is used, and nothing
     is kept."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Callable[[object], object]) -> None:
         self.function = function
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
+    def __get__(self, instance: Any, owner: object = None) -> object:
         return self if instance is None else self.function(instance)
 
 

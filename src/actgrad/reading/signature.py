@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Function
 from actgrad.errors import DefinitionError
 from actgrad.language.length import Length
 from actgrad.language.program import Value
@@ -47,7 +48,7 @@ class Signature:
         """The defaults that are too long to be read entry by entry."""
         return frozenset(n for n, default in self.defaults.items() if is_table(default))
 
-    def call(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    def call(self, function: Function, values: Mapping[str, object]) -> Any:
         """Call the function with a value for each argument: inputs by position, where they may."""
         positional = [values[name] for name in self.inputs if name not in self.keywords]
         keywords = {n: v for n, v in values.items() if n in self.defaults or n in self.keywords}
@@ -68,7 +69,7 @@ def is_table(value: Any) -> bool:
     return _is_sequence(value) and MAX_ENTRIES < len(value) <= MAX_TABLE
 
 
-def _is_sequence(value: Any) -> bool:
+def _is_sequence(value: object) -> bool:
     return isinstance(value, (list, tuple, np.ndarray)) and is_number(value) and np.ndim(value) == 1
 
 
@@ -80,7 +81,7 @@ def entry_names(name: str, length: int, taken: Collection[str]) -> tuple[str, ..
     return tuple(f"{stem}{i}" for i in range(length))
 
 
-def like(default: Any, value: Any) -> Any:
+def like(default: object, value: object) -> Any:
     """A parameter's value in the kind of sequence that its default is."""
     if isinstance(default, np.ndarray):
         return np.array(value, dtype=np.float64)
@@ -89,7 +90,7 @@ def like(default: Any, value: Any) -> Any:
     return value
 
 
-def with_defaults(rule: Any, values: Mapping[str, Any]) -> Any:
+def with_defaults(rule: object, values: Mapping[str, object]) -> Any:
     """A function, or each function of a rule, with other defaults for the parameters that it names."""
     if isinstance(rule, tuple):
         return tuple(with_defaults(part, values) for part in rule)
@@ -115,7 +116,7 @@ def entry_by_entry(
     return tuple(spread)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     if isinstance(value, (bool, str, bytes, complex)) or value is None or callable(value):
         return False
     array = (
@@ -126,7 +127,7 @@ def is_number(value: Any) -> bool:
     return array is not None and array.size > 0 and array.dtype.kind in "iuf"
 
 
-def as_value(value: Any) -> Value:
+def as_value(value: object) -> Value:
     """A parameter's value, frozen: a float, or nested tuples of them."""
 
     def freeze(item: Any) -> Value:
@@ -135,7 +136,7 @@ def as_value(value: Any) -> Value:
     return freeze(np.asarray(value, dtype=np.float64).tolist())
 
 
-def signature(function: Callable[..., Any], name: str | None = None) -> Signature:
+def signature(function: Function, name: str | None = None) -> Signature:
     known = names.meaning(function)
     name = name or getattr(function, "__name__", None) or type(function).__name__
     if isinstance(function, np.ufunc):
@@ -172,5 +173,5 @@ def signature(function: Callable[..., Any], name: str | None = None) -> Signatur
     return Signature(name, tuple(inputs), defaults, frozenset(keywords))
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))

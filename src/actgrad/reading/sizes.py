@@ -13,7 +13,7 @@ from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, detached
 
 
-def kept(expr: Expr, form: Any) -> Symbol:
+def kept(expr: Expr, form: object) -> Symbol:
     """The symbol of an operation on a row, which is as long as said."""
     reader().count()
     return Symbol(detached(expr) if is_detached() and not expr.boolean else expr, form)
@@ -56,7 +56,7 @@ class Size(Symbol):
             return Size.of(self.length - other.length)
         return Size.of(self.length - other) if _is_whole(other) else apply("sub", self, other)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: object) -> Any:
         return -self + other if _is_whole(other) else apply("sub", other, self)
 
     def __mul__(self, other: Any) -> Any:
@@ -76,5 +76,5 @@ class Size(Symbol):
         return hash(self.length)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -7,6 +7,7 @@ import collections
 import types
 from typing import Any
 
+from actgrad.common.types import Fields
 from actgrad.reading.origins import is_library
 
 LIBRARY_CONTAINERS = (
@@ -18,11 +19,11 @@ LIBRARY_CONTAINERS = (
 )
 
 
-def own_names(kind: type) -> dict[str, Any]:
+def own_names(kind: type) -> dict[str, object]:
     return {name: item for name, item in vars(kind).items() if not name.startswith(("__", "_abc_"))}
 
 
-def attributes_of(value: Any) -> dict[str, Any]:
+def attributes_of(value: object) -> dict[str, object]:
     """What an object holds, in its `__dict__` and in its slots."""
     slots = {
         name: getattr(value, name)
@@ -35,7 +36,7 @@ def attributes_of(value: Any) -> dict[str, Any]:
     return slots | getattr(value, "__dict__", {})
 
 
-def contents_of(value: Any) -> Any:
+def contents_of(value: object) -> object:
     if isinstance(value, dict):
         return dict(value)
     return list(value) if isinstance(value, (list, tuple, set, *LIBRARY_CONTAINERS)) else []
@@ -46,7 +47,7 @@ SNAPSHOT = "__actgrad_snapshot__"
 _NOT_THE_USERS = frozenset({SNAPSHOT, "__warningregistry__"})
 
 
-def changed_names(namespace: dict[str, Any]) -> str | None:
+def changed_names(namespace: Fields) -> str | None:
     before = namespace[SNAPSHOT]
     for name, value in namespace.items():
         if name not in _NOT_THE_USERS and before.get(name, namespace) is not value:

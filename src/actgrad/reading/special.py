@@ -50,7 +50,7 @@ def factorial_of(x: Number, exact: bool = False) -> Number:
     return where(less(x, 0), 0, gamma(add(x, 1)))
 
 
-def polygamma(order: Any, x: Number) -> Number:
+def polygamma(order: object, x: Number) -> Number:
     """The derivative of digamma of this order."""
     n = _plain(order, "the order of `polygamma`")
     if n == 0:
@@ -60,7 +60,7 @@ def polygamma(order: Any, x: Number) -> Number:
     return made(decomposed.polygamma(n, number(x).expr), number(x))
 
 
-def method_polygamma(x: Number, order: Any) -> Number:
+def method_polygamma(x: Number, order: object) -> Number:
     return polygamma(order, x)
 
 
@@ -72,7 +72,7 @@ def _plain(value: Any, what: str) -> int:
     return int(plain)
 
 
-def zeta(s: Any, q: Number) -> Number:
+def zeta(s: object, q: Number) -> Number:
     """Hurwitz's, of a plain integer s and an input q."""
     n = _plain(s, "the first argument of `zeta`") - 1
     if n < 1:
@@ -102,16 +102,16 @@ def i1(x: Number) -> Number:
     return given(value, x, subtract(given(i0_value(x), x, value), ratio))
 
 
-def iv(order: Any, x: Number) -> Number:
+def iv(order: object, x: Number) -> Number:
     """The modified Bessel function of an order that is 0 or 1."""
     return (i0, i1)[_first_order(order)](x)
 
 
-def ive(order: Any, x: Number) -> Number:
+def ive(order: object, x: Number) -> Number:
     return (i0e, i1e)[_first_order(order)](x)
 
 
-def _first_order(order: Any) -> int:
+def _first_order(order: object) -> int:
     n = _plain(order, "the order of `iv`")
     if n > 1:
         refuse("`iv` of an order above 1", "Use 0 or 1. " + HOST)

@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from actgrad.language.arrays import Array
 from actgrad.reading.formulas import maximum, maximum_half, minimum, minimum_half, square
 from actgrad.reading.meanings import (
+    Number,
     absolute,
     add,
     divide,
@@ -36,10 +38,8 @@ from actgrad.reading.refusal import refuse
 from actgrad.reading.shipped import relu
 from actgrad.reading.symbol import Symbol, apply, is_symbolic, refuse_forms
 
-Number = Any
 
-
-def over_arrays(op: str, args: tuple[Any, ...]) -> Any:
+def over_arrays(op: str, args: tuple[object, ...]) -> Any:
     """The operation on each number of an array of constants, or of a row."""
     boxes = list(args)
     axes = {arg.axis for arg in args if isinstance(arg, Row)}
@@ -60,7 +60,7 @@ _NEW_LAST = (("axis", -1), ("index", ("...", "None")), ("index", (":", "None")))
 """The views that give each element an axis of its own."""
 
 
-def _boxed(value: Any) -> np.ndarray[Any, Any]:
+def _boxed(value: object) -> Array:
     """An array as it is; a number as an array without dimensions, which hides a symbol from NumPy."""
     if isinstance(value, np.ndarray):
         return value.view(np.ndarray)
@@ -75,26 +75,26 @@ class Row(np.ndarray):  # type: ignore[type-arg]
     axis: Any = None
 
     @classmethod
-    def of(cls, values: list[Any], axis: Any) -> Row:
+    def of(cls, values: list[object], axis: object) -> Row:
         row = np.empty(len(values), dtype=object)
         row[:] = values
         made = row.view(cls)
         made.axis = axis
         return made
 
-    def __array_finalize__(self, source: Any) -> None:
+    def __array_finalize__(self, source: object) -> None:
         self.axis = getattr(source, "axis", None)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         return _method_of_a_row(name).__get__(self)
 
 
-def _method_of_a_row(name: str) -> Callable[..., Any]:
+def _method_of_a_row(name: str) -> Callable[..., object]:
     """A method of a row by the table, which refuses what it does not know."""
 
-    def call(row: Row, *args: Any, **kwargs: Any) -> Any:
+    def call(row: Row, *args: object, **kwargs: object) -> Any:
         found = reader().method(f"row.{name}")
         return found(row, *args, **kwargs) if found is not None else mixes(f".{name}")
 
@@ -111,27 +111,27 @@ for _name in _OF_ROWS.split():
     setattr(Row, _name, _method_of_a_row(_name))
 
 
-def stacked(values: Sequence[Any], axis: int = 0) -> Any:
+def stacked(values: Symbol | Sequence[object], axis: int = 0) -> object:
     """`stack` of every library."""
     if isinstance(values, Symbol) or not is_symbolic(values):
         mixes("stack")
     return Row.of(list(values), axis)
 
 
-def crelu(x: Any, axis: int = -1) -> Any:
+def crelu(x: object, axis: int = -1) -> object:
     """`relu` of x and of -x, side by side."""
     halves = (relu(x), relu(negative(x)))
     return concatenated(halves, axis)
 
 
-def _is_axis(step: Any, axis: int) -> bool:
+def _is_axis(step: object, axis: int) -> bool:
     """Whether a view gave each element an axis of its own there."""
     return bool(step == ("axis", axis) or (axis == -1 and step in _NEW_LAST))
 
 
-def concatenated(values: Sequence[Any], axis: int = 0) -> Any:
+def concatenated(values: Sequence[object], axis: int = 0) -> object:
     """`cat` of parts that have an axis of their own: `torch.cat([x[..., None], y[..., None]], -1)`."""
-    parts: list[Any] = []
+    parts: list[object] = []
     for value in values:
         steps = getattr(value, "form", None)
         if isinstance(value, Row) and value.axis == axis:
@@ -143,7 +143,7 @@ def concatenated(values: Sequence[Any], axis: int = 0) -> Any:
     return Row.of(parts, axis)
 
 
-def row_of(values: Any, axis: Any, name: str, keepdims: bool = False) -> list[Any]:
+def row_of(values: object, axis: object, name: str, keepdims: bool = False) -> list[object]:
     """The numbers that a reduction takes, if it goes along their own axis."""
     if isinstance(values, Symbol):
         mixes(name)
@@ -161,7 +161,7 @@ def row_of(values: Any, axis: Any, name: str, keepdims: bool = False) -> list[An
 
 
 def reduction(combine: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
-    def along(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+    def along(values: object, axis: object = None, keepdims: bool = False) -> Number:
         return reduce(combine, row_of(values, axis, name, keepdims))
 
     return along
@@ -174,7 +174,7 @@ row_any, row_all = reduction(logical_or, "any"), reduction(logical_and, "all")
 def _extreme(pair: Callable[[Number, Number], Number], name: str) -> Callable[..., Number]:
     """All that are equal have the same share of the derivative."""
 
-    def along(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+    def along(values: object, axis: object = None, keepdims: bool = False) -> Number:
         row = row_of(values, axis, name, keepdims)
         if len(row) < 3 or not any(isinstance(value, Symbol) for value in row):
             return reduce(pair, row)
@@ -195,27 +195,29 @@ def _extreme(pair: Callable[[Number, Number], Number], name: str) -> Callable[..
 row_max, row_min = _extreme(maximum_half, "max"), _extreme(minimum_half, "min")
 
 
-def total(values: Any, axis: Any = None, start: Number = 0, keepdims: bool = False) -> Number:
+def total(values: object, axis: object = None, start: Number = 0, keepdims: bool = False) -> Number:
     row = row_of(values, axis, "sum", keepdims)
     return reduce(add, row) if row and start == 0 else reduce(add, row, start)
 
 
-def product(values: Any, axis: Any = None, start: Number = 1, keepdims: bool = False) -> Number:
+def product(
+    values: object, axis: object = None, start: Number = 1, keepdims: bool = False
+) -> Number:
     return reduce(multiply, row_of(values, axis, "prod", keepdims), start)
 
 
-def mean(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def mean(values: object, axis: object = None, keepdims: bool = False) -> Number:
     row = row_of(values, axis, "mean", keepdims)
     return divide(reduce(add, row), len(row))
 
 
-def logsumexp(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def logsumexp(values: object, axis: object = None, keepdims: bool = False) -> Number:
     row = row_of(values, axis, "logsumexp", keepdims)
     top = stop_gradient(reduce(maximum, row))  # it cancels
     return add(top, log(reduce(add, [exp(subtract(value, top)) for value in row])))
 
 
-def softmax(values: Any, axis: Any = -1) -> Any:
+def softmax(values: object, axis: object = -1) -> object:
     row = row_of(values, axis, "softmax")
     top = stop_gradient(reduce(maximum, row))  # it cancels
     powers = [exp(subtract(value, top)) for value in row]
@@ -223,12 +225,12 @@ def softmax(values: Any, axis: Any = -1) -> Any:
     return Row.of([divide(power, below) for power in powers], axis)
 
 
-def log_softmax(values: Any, axis: Any = -1) -> Any:
+def log_softmax(values: object, axis: object = -1) -> object:
     below = logsumexp(values, axis)
     return Row.of([subtract(value, below) for value in row_of(values, axis, "log_softmax")], axis)
 
 
-def row_norm(values: Any, axis: Any = None, keepdims: bool = False) -> Number:
+def row_norm(values: object, axis: object = None, keepdims: bool = False) -> Number:
     row = row_of(values, axis, "norm", keepdims)
     if len(row) == 1:
         return absolute(row[0])
@@ -252,16 +254,16 @@ class Extremes(tuple[Any, ...]):
         return self.indices if key == 1 else super().__getitem__(key)
 
 
-def largest_of(x: Any, other: Any = None, axis: Any = None) -> Any:
+def largest_of(x: object, other: object = None, axis: object = None) -> object:
     """PyTorch's `max`: of two tensors, or of a stack along its axis."""
     return _of(x, other, axis, maximum_half, first_max, "max")
 
 
-def smallest_of(x: Any, other: Any = None, axis: Any = None) -> Any:
+def smallest_of(x: object, other: object = None, axis: object = None) -> object:
     return _of(x, other, axis, minimum_half, first_min, "min")
 
 
-def _of(x: Any, other: Any, axis: Any, pair: Any, along: Any, name: str) -> Any:
+def _of(x: object, other: object, axis: object, pair: Any, along: Any, name: str) -> Any:
     if isinstance(other, int) and not isinstance(other, bool):
         other, axis = None, other
     if other is not None:

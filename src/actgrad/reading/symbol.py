@@ -33,7 +33,7 @@ from actgrad.reading.refusal import COPY_FIRST, HOST, calls_from_user, makes_com
 from actgrad.reading.tables import METHOD_NAMES
 from actgrad.reading.tokens import TOKENS, Shape, Token
 
-Form = tuple[Any, ...]
+Form = tuple[object, ...]
 
 
 class Symbol:
@@ -45,7 +45,7 @@ class Symbol:
     def __init__(
         self,
         expr: Expr,
-        form: Any = (),
+        form: object = (),
         mask: Expr | None = None,
         writable: bool = True,
     ) -> None:
@@ -133,7 +133,7 @@ class Symbol:
 
     __int__ = __complex__ = __float__
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         self.refuse_sequence()
 
     __reversed__ = __iter__
@@ -153,15 +153,15 @@ class Symbol:
             "Make it one of the row: `activation(..., axis=-1)`; or take the others as further inputs.",
         )
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> object:
         if of_row(self):
             return table_method("part_of")(self, key)
         return table_method("__getitem__")(self, key)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         table_method("__setitem__")(self, key, value)
 
-    def viewed(self, step: Any) -> Symbol:
+    def viewed(self, step: object) -> Symbol:
         """Another view of the same numbers."""
         if reader().rows:
             refuse(
@@ -169,7 +169,7 @@ class Symbol:
             )
         return Symbol(self.expr, (*(self.form or ()), step), self.mask, writable=False)
 
-    def assign(self, value: Any, allowed: bool = False) -> Symbol:
+    def assign(self, value: object, allowed: bool = False) -> Symbol:
         """Replace the numbers, as `y.mul_(2)` and `y[...] = value` do."""
         if not (self.writable or allowed or not calls_from_user()):
             refuse(
@@ -184,72 +184,72 @@ class Symbol:
 
     # Arithmetic.
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> object:
         return apply("neg", self)
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> object:
         return number(self)
 
-    def __abs__(self) -> Any:
+    def __abs__(self) -> object:
         return apply("abs", self)
 
-    def __floor__(self) -> Any:
+    def __floor__(self) -> object:
         return whole("floor", self)
 
-    def __ceil__(self) -> Any:
+    def __ceil__(self) -> object:
         return whole("ceil", self)
 
-    def __trunc__(self) -> Any:
+    def __trunc__(self) -> object:
         return whole("trunc", self)
 
-    def __round__(self, digits: int | None = None) -> Any:
+    def __round__(self, digits: int | None = None) -> object:
         return table_method("__round__")(self, digits)
 
-    def __divmod__(self, other: Any) -> tuple[Any, Any]:
+    def __divmod__(self, other: object) -> tuple[object, object]:
         return apply("floordiv", self, other), apply("mod", self, other)
 
-    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
+    def __rdivmod__(self, other: object) -> tuple[object, object]:
         return apply("floordiv", other, self), apply("mod", other, self)
 
-    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+    def __pow__(self, other: object, modulus: object = None) -> object:
         if modulus is not None:
             refuse(
                 "pow(a, b, m) is for integers", "Write `a ** b % m`, which works for all numbers."
             )
         return apply("pow", self, other)
 
-    def __matmul__(self, other: Any) -> Any:
+    def __matmul__(self, other: object) -> object:
         return table_method("dot")(self, other)
 
     __rmatmul__ = __matmul__
 
-    def __lt__(self, other: Any) -> Any:
+    def __lt__(self, other: object) -> object:
         return apply("lt", self, other)
 
-    def __le__(self, other: Any) -> Any:
+    def __le__(self, other: object) -> object:
         return apply("le", self, other)
 
-    def __gt__(self, other: Any) -> Any:
+    def __gt__(self, other: object) -> object:
         return apply("lt", other, self)
 
-    def __ge__(self, other: Any) -> Any:
+    def __ge__(self, other: object) -> object:
         return apply("le", other, self)
 
-    def __eq__(self, other: Any) -> Any:
+    def __eq__(self, other: object) -> Any:
         return apply("eq", self, other) if hasattr(other, "__float__") else NotImplemented
 
-    def __ne__(self, other: Any) -> Any:
+    def __ne__(self, other: object) -> Any:
         return (
             apply("not", apply("eq", self, other))
             if hasattr(other, "__float__")
             else NotImplemented
         )
 
-    def __invert__(self) -> Any:
+    def __invert__(self) -> object:
         _need_truth("~", self)
         return apply("not", self)
 
-    def __xor__(self, other: Any) -> Any:
+    def __xor__(self, other: object) -> object:
         _need_truth("^", self, other)
         return apply("not", apply("eq", number(self), number(other)))
 
@@ -257,7 +257,7 @@ class Symbol:
 
     # What libraries ask of their arrays.
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         if name in TOKENS:
@@ -271,18 +271,18 @@ class Symbol:
             )
         return lambda *args, **kwargs: found(self, *args, **kwargs)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: object, **kwargs: object) -> object:
         name = f"numpy.{ufunc.__name__}"
         if method != "__call__":
             mixes(f"{name}.{method}")
         return known(ufunc, name)(*inputs, **kwargs)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(self, function: Any, types: object, args: Any, kwargs: Any) -> object:
         return known(function, f"numpy.{function.__name__}")(*args, **kwargs)
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
     ) -> Any:
         """PyTorch's functions and methods, also those of a constant tensor: `weight.type_as(x)`."""
         name = function.__name__
@@ -304,10 +304,10 @@ class Symbol:
         return (found or unknown(f"torch.{name}"))(*args, **(kwargs or {}))
 
 
-def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, Any], Any]:
+def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, object], object]:
     reflected = "__rtruediv__" if op == "div" else f"__r{op}__"
 
-    def operate(self: Symbol, other: Any) -> Any:
+    def operate(self: Symbol, other: object) -> object:
         if isinstance(other, (complex, np.complexfloating)):
             makes_complex(repr(other))
         # A user's own class may know what to do with a number.
@@ -326,8 +326,8 @@ setattr(Symbol, "__rtruediv__", _binary("div", swapped=True))  # noqa: B010
 setattr(Symbol, "__rpow__", _binary("pow", swapped=True))  # noqa: B010
 
 
-def _logical(op: str, sign: str) -> Callable[[Symbol, Any], Any]:
-    def operate(self: Symbol, other: Any) -> Any:
+def _logical(op: str, sign: str) -> Callable[[Symbol, object], object]:
+    def operate(self: Symbol, other: object) -> object:
         _need_truth(sign, self, other)
         return apply(op, self, other)
 
@@ -341,7 +341,7 @@ for _name, _op, _sign in (("and", "and", "&"), ("or", "or", "|")):
 _LOGICAL = {"and", "or", "not"}
 
 
-def apply(op: str, *args: Any) -> Any:
+def apply(op: str, *args: object) -> Any:
     """The operation on numbers and symbols: a plain number if nothing in it is symbolic.
 
     With arrays (of coefficients, say) among the arguments, an array of the results.
@@ -360,7 +360,7 @@ def apply(op: str, *args: Any) -> Any:
     return made(result, *symbols)
 
 
-def _alone(value: Any) -> Any:
+def _alone(value: Any) -> object:
     """The number in a constant array of one number, such as a weight of the shape (1,)."""
     if getattr(value, "ndim", 0) and math.prod(value.shape) == 1 and hasattr(value, "reshape"):
         return value.reshape(-1)[0]
@@ -379,16 +379,16 @@ def made(expr: Expr, *parts: Symbol) -> Symbol:
     return Symbol(expr, form, mask)
 
 
-def of_row(value: Any) -> bool:
+def of_row(value: object) -> bool:
     return isinstance(value, Symbol) and isinstance(value.form, Length)
 
 
-def whole(op: str, x: Any) -> Any:
+def whole(op: str, x: object) -> Any:
     """A step whose result is a Python integer: there is no -0 among them."""
     return apply("add", apply(op, x), 0.0)
 
 
-def number(value: Any) -> Symbol:
+def number(value: object) -> Symbol:
     """The value as a number: True is 1."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
@@ -400,7 +400,7 @@ def number(value: Any) -> Symbol:
     return Symbol(const(plain_number(value)), None)
 
 
-def truth(value: Any) -> Symbol:
+def truth(value: object) -> Symbol:
     """The value as a truth value: any number but zero is true, nan too."""
     if isinstance(value, Symbol):
         if value.expr.boolean:
@@ -410,7 +410,7 @@ def truth(value: Any) -> Symbol:
     return Symbol(const(bool(value)), None)
 
 
-def is_symbolic(value: Any) -> bool:
+def is_symbolic(value: object) -> bool:
     """Whether a symbol stands anywhere in these arguments."""
     if isinstance(value, Symbol):
         return True
@@ -425,13 +425,13 @@ def is_symbolic(value: Any) -> bool:
     )
 
 
-def given(value: Any, *pairs: Any) -> Symbol:
+def given(value: object, *pairs: object) -> Symbol:
     """`value`, with a declared derivative: given(value, x, d, ...)."""
     parts = [number(part) for part in (value, *pairs)]
     return made(make("given", *(part.expr for part in parts)), *parts)
 
 
-def _need_truth(sign: str, *values: Any) -> None:
+def _need_truth(sign: str, *values: object) -> None:
     for value in values:
         if not (
             isinstance(value, (bool, np.bool_))

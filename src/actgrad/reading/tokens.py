@@ -28,14 +28,14 @@ class Token:
     __slots__ = ("form", "what")
     __actgrad_reads__ = True
 
-    def __init__(self, what: str, form: tuple[Any, ...] | None = ()) -> None:
+    def __init__(self, what: str, form: tuple[object, ...] | None = ()) -> None:
         self.what = what
         self.form = form
 
     def __repr__(self) -> str:
         return f"the input's {self.what}"
 
-    def _ask(self, *_: Any) -> NoReturn:
+    def _ask(self, *_: object) -> NoReturn:
         depends_on(self.what)
 
     def _compare(self, sign: str, other: Any) -> bool:
@@ -68,7 +68,7 @@ class Token:
     def __index__(self) -> int:
         depends_on(self.what)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         if self.what == "dtype" and name in {"is_floating", "is_floating_point"}:
@@ -81,13 +81,13 @@ class Token:
 class Shape(Token):
     """`x.shape`, and `x.size()`, which is called."""
 
-    def __init__(self, form: tuple[Any, ...] | None = (), what: str = "shape") -> None:
+    def __init__(self, form: tuple[object, ...] | None = (), what: str = "shape") -> None:
         super().__init__(what, form)
 
     def __call__(self, dim: int | None = None) -> Token:
         return self if dim is None else self[dim]
 
-    def __getitem__(self, key: Any) -> Token:
+    def __getitem__(self, key: object) -> Token:
         if isinstance(key, slice):
             return Shape(self.form, "part of the shape")
         return Token("size", self.form)
@@ -96,7 +96,7 @@ class Shape(Token):
         return self
 
 
-def is_token(value: Any) -> bool:
+def is_token(value: object) -> bool:
     """Whether a token stands in it, as in `(x.shape[0], 1)`."""
     if isinstance(value, (tuple, list)):
         return any(map(is_token, value))

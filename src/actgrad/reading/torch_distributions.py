@@ -8,10 +8,11 @@ from actgrad.reading import names
 from actgrad.reading.mixing import DRAW
 from actgrad.reading.objects import Object
 from actgrad.reading.origins import public
+from actgrad.reading.reader import Environment
 from actgrad.reading.refusal import refuse
 
 
-def stand_in(environment: Any, value: Any) -> Any:
+def stand_in(environment: Environment, value: object) -> object:
     """What stands in for a distribution or a class of them, or None."""
     base = public("torch.distributions.Distribution")
     if base is None:
@@ -28,7 +29,7 @@ def _path(kind: type) -> str:
 class _Distribution(Object):
     """A distribution whose parameters are constants."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name in DRAW:
             return names.drawing(f"{_path(type(self._original))}.{name}")
         if name == "_validate_args":
@@ -44,7 +45,7 @@ class _OfInput:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         if name in DRAW:
@@ -60,16 +61,16 @@ class _Class:
 
     __actgrad_reads__ = True
 
-    def __init__(self, environment: Any, kind: type) -> None:
+    def __init__(self, environment: Environment, kind: type) -> None:
         self._environment, self._kind = environment, kind
         self.__name__ = kind.__name__
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         if names.stands_in(args, kwargs):
             return _OfInput(_path(self._kind))
         return self._environment.copy(self._kind(*args, **kwargs))
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._environment.copy(getattr(self._kind, name))

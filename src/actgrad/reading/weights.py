@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.language.arrays import Array
 from actgrad.reading.origins import public
 from actgrad.reading.symbol import Symbol
 
@@ -39,7 +40,7 @@ def _learns(value: Any) -> bool:
     return tensor is not None and isinstance(value, tensor) and bool(value.requires_grad)
 
 
-def _array(value: Any) -> np.ndarray[Any, Any] | None:
+def _array(value: Any) -> Array | None:
     """The numbers of a weight, a constant tensor, or a plain number."""
     if isinstance(value, (bool, str, bytes, complex)) or value is None:
         return None

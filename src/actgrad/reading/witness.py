@@ -8,13 +8,14 @@ rounds to a narrow dtype, draws random numbers, or depends on the shape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
+from actgrad.common.types import Function
 from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import plain, walk
@@ -41,7 +42,7 @@ _ONE_BY_ONE = [0, 1, 3, 10, 12, 21, 24, 28, 29, 41]
 
 
 def check(
-    function: Callable[..., Any],
+    function: Function,
     own: Signature,
     inputs: tuple[str, ...],
     pinned: frozenset[str],
@@ -67,7 +68,7 @@ def check(
     _check_in_libraries(original, mentioned, slopes)
 
 
-def check_elementwise(function: Callable[..., Any], own: Signature, pinned: frozenset[str]) -> None:
+def check_elementwise(function: Function, own: Signature, pinned: frozenset[str]) -> None:
     """Refuse a function that is not read (`host=True`) if it mixes the elements of an array."""
     nothing = Reading((), "number", frozenset(), frozenset())
     original = Original(function, own, own.inputs, pinned, {}, nothing)

@@ -46,7 +46,7 @@ def unwrap(function: Any) -> Any:
     return unwrap(function.__wrapped__) if _is_transparent(function) else function
 
 
-def _is_transparent(function: Any) -> bool:
+def _is_transparent(function: object) -> bool:
     """Whether it computes what the function under `__wrapped__` computes."""
     kind = type(function)
     if isinstance(function, functools._lru_cache_wrapper) or kind.__name__ == "PjitFunction":
@@ -58,7 +58,7 @@ def _is_transparent(function: Any) -> bool:
     return any(is_made_by(path, function) for path in _TRANSPARENT.get(root_of(function), ()))
 
 
-def is_made_by(path: str, wrapper: Any) -> bool:
+def is_made_by(path: str, wrapper: object) -> bool:
     """Whether a library's function of this name has made the wrapper."""
     if path == "torch.compile" and "torch._dynamo" not in sys.modules:
         return False  # it has made nothing yet, and asking would load the compiler
@@ -67,7 +67,7 @@ def is_made_by(path: str, wrapper: Any) -> bool:
 
 
 @functools.cache
-def _codes_of(maker: Callable[..., Any]) -> frozenset[types.CodeType]:
+def _codes_of(maker: Callable[..., object]) -> frozenset[types.CodeType]:
     return _codes(maker(lambda x: x))
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from actgrad.common.types import Fields
 from actgrad.language.arrays import Array
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, evaluate, evaluate_all, plain, walk
@@ -73,10 +74,10 @@ def breakpoints(
         return tuple(_classified(value, by, settings(program, at), found, high - low))
 
 
-def settings(program: Program, at: Mapping[str, float] | None = None) -> dict[str, Any]:
+def settings(program: Program, at: Mapping[str, float] | None = None) -> Fields:
     """A number for every argument: the parameters' values (of an array the first), 0 for inputs. Of a
     table the whole."""
-    values: dict[str, Any] = dict.fromkeys(program.inputs, 0.0)
+    values: Fields = dict.fromkeys(program.inputs, 0.0)
     for name, value in program.parameters:
         array = np.asarray(value)
         values[name] = array if name in program.tables else float(array.flat[0])

@@ -51,7 +51,7 @@ def card(program: Program, function: Function | None = None) -> str:
     return _box(lines)
 
 
-def _tried(work: Callable[[], Any]) -> tuple[Any, str]:
+def _tried(work: Callable[[], object]) -> tuple[Any, str]:
     try:
         return work(), ""
     except MissingFrameworkError as error:
@@ -77,7 +77,7 @@ def _formulas(program: Program) -> Iterator[str]:
             yield _code(over_lines(f"d/d{name}{kind[program.kind]} = ", program.partial(name)))
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else "[...]"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from actgrad.common.text import finite_json
-from actgrad.common.types import Function
+from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError
 from actgrad.language.arrays import Array
 from actgrad.language.derive import derive
@@ -111,9 +111,9 @@ class Check:
     def not_finite(self) -> tuple[float, ...]:
         return tuple(place for item in self.arguments for place in item.not_finite)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Fields:
         """For JSON: plain lists, strings and numbers; a number that is not finite as a string."""
-        found: dict[str, Any] = finite_json(dataclasses.asdict(self))
+        found: Fields = finite_json(dataclasses.asdict(self))
         return found
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actgrad.common.types import Fields
 from actgrad.study.plots import EXACT, FUNCTION, IN_FORCE, new_figure, save
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Forecast:
                 )
         return tuple(found)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Fields:
         """For JSON, without the map."""
         found = dataclasses.asdict(self)
         del found["log_map"]
@@ -195,7 +196,7 @@ def _numbers(axis: Any, low: float, high: float) -> None:
     axis.set_major_formatter(lambda value, _: f"{10**value:.3g}")
 
 
-def _whole() -> Any:
+def _whole() -> object:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(integer=True)

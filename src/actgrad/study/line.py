@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -83,7 +82,7 @@ class Line:
         """Points at which the slopes measured on the two sides differ."""
         return np.asarray(self.x[self.slopes.kink & (np.abs(self.x) <= self.range)])
 
-    def rank(self, i: int) -> tuple[Any, ...]:
+    def rank(self, i: int) -> tuple[object, ...]:
         """The largest difference first; of equal ones that of a moderate x."""
         x, off = abs(float(self.x[i])), float(self.off[i])
         off = float(f"{off:.2g}")

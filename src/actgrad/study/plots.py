@@ -131,7 +131,7 @@ def _curve(
     low: float,
     high: float,
     label: str,
-    style: Mapping[str, Any],
+    style: Mapping[str, object],
     **given: float,
 ) -> _Curve:
     at = {name: 0.5 for name in program.inputs if name != by} | given
@@ -255,7 +255,7 @@ def _legend(ax: Axes, marks: set[str]) -> None:
 
     handles, _ = ax.get_legend_handles_labels()
 
-    def sign(marker: str, face: str, label: str, size: float) -> Any:
+    def sign(marker: str, face: str, label: str, size: float) -> object:
         return Line2D(
             [], [], linestyle="", marker=marker, mfc=face, mec="#333333", ms=size, label=label
         )
@@ -279,7 +279,7 @@ def _legend(ax: Axes, marks: set[str]) -> None:
     )
 
 
-def _maps(program: Program, low: float, high: float) -> Any:
+def _maps(program: Program, low: float, high: float) -> object:
     """Function and derivatives over two inputs; below them the exact derivatives, if others."""
     first, second = names = program.inputs
     a, b = np.meshgrid(*[np.linspace(low, high, 401)] * 2)

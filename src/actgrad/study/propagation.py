@@ -11,11 +11,12 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actgrad.common.text import finite_json
+from actgrad.common.types import Fields
 from actgrad.errors import CallError
 from actgrad.language.arrays import Array
 from actgrad.language.program import Program
@@ -71,7 +72,7 @@ class Propagation:
         """c = √(E f² / E s²): multiplying the derivative by it gives chi = 1."""
         return _divided(1.0, math.sqrt(self.chi))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Fields:
         """For JSON; a number that is not finite as a string."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         del values["program"]

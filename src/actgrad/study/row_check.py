@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields, Function
+from actgrad.language.arrays import Array
 from actgrad.language.expression import walk
 from actgrad.language.length import MOST
 from actgrad.language.program import Program
@@ -16,12 +17,11 @@ from actgrad.reading.original import IRREGULAR
 from actgrad.reading.wrappers import unwrap
 from actgrad.study.check import VERDICTS, Check, InputCheck, Place, Verdict
 
-Array = np.ndarray[Any, Any]
-Value = Callable[[dict[str, Any]], Array]
+Value = Callable[[Fields], Array]
 _STEPS = (1e-5, 1e-6)
 
 
-def check_rows(program: Program, function: Callable[..., Any] | None) -> Check:
+def check_rows(program: Program, function: Function | None) -> Check:
     """Measure the derivative in force by central differences, on rows of several lengths.
 
     Of the user's own function if it is at hand, and of the program's value otherwise.
@@ -39,13 +39,13 @@ def check_rows(program: Program, function: Callable[..., Any] | None) -> Check:
     return Check(program.name, verdict, inputs, oracle, parameters)
 
 
-def _evaluated(program: Program, arguments: dict[str, Any]) -> Array:
+def _evaluated(program: Program, arguments: dict[str, object]) -> Array:
     rows = [arguments[name] for name in program.inputs]
     rest = {name: value for name, value in arguments.items() if name not in program.inputs}
     return np.asarray(program.evaluate(*rows, **rest))
 
 
-def _own(program: Program, function: Callable[..., Any] | None, n: int) -> Value | None:
+def _own(program: Program, function: Function | None, n: int) -> Value | None:
     """The user's function on rows of its own library, if it takes them."""
     if function is None:
         return None
@@ -55,7 +55,7 @@ def _own(program: Program, function: Callable[..., Any] | None, n: int) -> Value
     libraries = [each for each in map(native.library, mentioned) if each is not None]
 
     def along(library: native.Library) -> Value:
-        def value(arguments: dict[str, Any]) -> Array:
+        def value(arguments: dict[str, object]) -> Array:
             given = {name: arguments.get(name, value) for name, value in settings.items()}
             columns = [np.asarray(arguments[name]) for name in program.inputs]
             run = library.run(lambda *rows: function(*rows, **_taken(function, given)), columns)
@@ -72,7 +72,7 @@ def _own(program: Program, function: Callable[..., Any] | None, n: int) -> Value
     return None
 
 
-def _taken(function: Callable[..., Any], values: dict[str, Any]) -> dict[str, Any]:
+def _taken(function: Function, values: Fields) -> Fields:
     known = inspect.signature(function).parameters
     return {name: value for name, value in values.items() if name in known}
 
@@ -109,15 +109,15 @@ def _by(program: Program, value: Value, by: str, lengths: Sequence[int]) -> Inpu
     )
 
 
-def _arguments(program: Program, n: int, shift: int) -> dict[str, Any]:
-    rows: dict[str, Any] = {
+def _arguments(program: Program, n: int, shift: int) -> Fields:
+    rows: Fields = {
         name: np.roll(np.resize(IRREGULAR, max(n, 24)), shift + 11 * i)[:n]
         for i, name in enumerate(program.inputs)
     }
     return rows | {name: np.float64(v) for name, v in program.parameters if isinstance(v, float)}
 
 
-def _claimed(program: Program, by: str, at: dict[str, Any], n: int) -> Array:
+def _claimed(program: Program, by: str, at: Fields, n: int) -> Array:
     """A line for each number of the result, from the gradient in force."""
     size = 1 if program.value.width is None else program.value.width.at(n)
     upstream = np.eye(size)
@@ -128,7 +128,7 @@ def _claimed(program: Program, by: str, at: dict[str, Any], n: int) -> Array:
     return np.array(np.broadcast_to(found, (size, wide)))
 
 
-def _measured(value: Value, by: str, at: dict[str, Any]) -> tuple[Array, Array]:
+def _measured(value: Value, by: str, at: Fields) -> tuple[Array, Array]:
     """The matrix by central differences, and where two step sizes and both sides agree."""
     x = np.atleast_1d(at[by])
     slopes, trusted = [], []
@@ -147,7 +147,7 @@ def _measured(value: Value, by: str, at: dict[str, Any]) -> tuple[Array, Array]:
     return np.stack(slopes, -1), np.stack(trusted, -1) & np.isfinite(np.stack(slopes, -1))
 
 
-def _is_linear(program: Program, by: str, at: dict[str, Any]) -> bool:
+def _is_linear(program: Program, by: str, at: Fields) -> bool:
     if not program.gradient:
         return True
     size = np.atleast_1d(_evaluated(program, at)).shape[-1]

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Self
 
 from actgrad.common.files import write_text
-from actgrad.common.types import Function
+from actgrad.common.types import Fields, Function
 from actgrad.language import storage
 from actgrad.language.program import Program
 
@@ -43,11 +43,11 @@ class Studied:
         return self.program.inputs
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Fields:
         """Names and values of the numbers that shape it."""
         return self.program.settings | dict(self.program.fixed)
 
-    def _with(self, parameters: dict[str, Any]) -> Self:
+    def _with(self, parameters: Fields) -> Self:
         """The same with other parameter values."""
         raise NotImplementedError
 
@@ -63,7 +63,7 @@ class Studied:
         """Write `to_json()` to a file, at once: a crash leaves the old file as it was."""
         write_text(path, self.to_json())
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Fields:
         """What Keras stores."""
         return {"program": self.to_json()}
 

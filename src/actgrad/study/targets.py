@@ -8,8 +8,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from actgrad.common.types import Fields
 from actgrad.language.expression import plain, walk
 from actgrad.language.program import Program
 
@@ -181,7 +181,7 @@ class Support:
                 return row
         raise KeyError(f"{target!r} is none of {', '.join(row.name for row in self.rows)}")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Fields:
         """As plain data, for JSON."""
         return {
             row.name: {a: {"kept": row[a], "reason": row.reason(a)} for a in ASPECTS}

@@ -6,15 +6,18 @@ g_f = (E f(Z)²)^-1/2 is the forward gain of the activation that stands after th
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 from actgrad.activation import Activation, activation
 from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError
 from actgrad.frameworks.names import not_installed
 
+if TYPE_CHECKING:
+    import torch
 
-def initializer(f: Activation | Function, framework: str = "keras", **parameters: Any) -> Any:
+
+def initializer(f: Activation | Function, framework: str = "keras", **parameters: object) -> object:
     """First weights with which `f` keeps the variance: N(0, g_f² / fan_in).
 
     `f` is an activation (or a Python function) of one input; keyword arguments are its parameter
@@ -46,7 +49,12 @@ def initializer(f: Activation | Function, framework: str = "keras", **parameters
     raise CallError(f"framework={framework!r}: {hint or 'there are keras and jax'}")
 
 
-def init_(weight: Any, f: Activation | Function, generator: Any = None, **parameters: Any) -> Any:
+def init_(
+    weight: torch.Tensor,
+    f: Activation | Function,
+    generator: torch.Generator | None = None,
+    **parameters: object,
+) -> torch.Tensor:
     """Fill a PyTorch weight, in place, with N(0, g_f² / fan_in), and return it.
 
     The fan-in is that of `torch.nn.Linear` and `ConvNd`: everything but the first dimension, so a

@@ -16,8 +16,8 @@ from actgrad.trainability.stabilise import PENALTY, Plan, plan
 
 
 def stabilise(
-    model: Any, learning_rate: float = 1e-3, *, foldable: bool = False
-) -> tuple[Any, Plan]:
+    model: object, learning_rate: float = 1e-3, *, foldable: bool = False
+) -> tuple[object, Plan]:
     """A new model with the layers of `model`, repaired, and the plan with its reasons.
 
     Each dense or convolutional layer with an actgrad activation becomes the layer with weights of the
@@ -38,7 +38,7 @@ def stabilise(
     longest = max(chains(own), key=len)
     chosen = plan(longest[0].function, len(longest), learning_rate, foldable=foldable)
 
-    def repaired(layer: Any) -> Any:
+    def repaired(layer: Any) -> object:
         f = getattr(layer, "activation", None)
         if not isinstance(f, Activation) or not hasattr(layer, "kernel_initializer"):
             return type(layer).from_config(layer.get_config())
@@ -52,7 +52,7 @@ def optimizer(chosen: Plan) -> Any:
     return keras.optimizers.Adam(chosen.learning_rate, global_clipnorm=chosen.clip)
 
 
-def _repaired(layer: Any, f: Activation, chosen: Plan) -> Any:
+def _repaired(layer: Any, f: Activation, chosen: Plan) -> object:
     weights = type(layer).from_config({**layer.get_config(), "activation": "linear"})
     weights.kernel_initializer = initializer(f)
     if f.program == chosen.function.program or _scaled(f, chosen):
@@ -68,8 +68,8 @@ def _scaled(f: Activation, chosen: Plan) -> bool:
     return chosen.function.name == f"{f.name}_scaled"
 
 
-def _between(layer: Any, chosen: Plan) -> list[Any]:
-    found: list[Any] = []
+def _between(layer: object, chosen: Plan) -> list[object]:
+    found: list[object] = []
     if chosen.normalisation == "batch":
         found.append(keras.layers.BatchNormalization(momentum=0.9))
     elif chosen.normalisation == "sample":

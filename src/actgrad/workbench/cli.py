@@ -12,7 +12,9 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
+
+from actgrad.common.types import Fields
 
 try:
     import typer
@@ -76,7 +78,7 @@ def plot(
         raise InputError(f"--output {path}: a picture ends in {', '.join(PICTURES)}")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"--output {path}: it should be a file in a folder that exists")
-    limits: dict[str, Any] = {
+    limits: Fields = {
         name: value for name, value in (("low", low), ("high", high)) if value is not None
     }
     f.plot(path=path, **limits)

@@ -186,7 +186,7 @@ def _tflite(f: Activation, path: Path, _: str) -> None:
     path.write_bytes(converter.convert())
 
 
-def _vectors(f: Activation) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _vectors(f: Activation) -> tuple[tuple[object, ...], tuple[object, ...]]:
     import torch
 
     length = torch.export.Dim("n")
@@ -271,7 +271,7 @@ def _of_model(model: Any, target: str) -> tuple[list[Any], Fields]:
     return inputs, wanted
 
 
-def _write_model(model: Any, target: str, path: Path, inputs: list[Any]) -> None:
+def _write_model(model: Any, target: str, path: Path, inputs: list[object]) -> None:
     if target == "tflite":
         path.write_bytes(tflite_converter(model, path).convert())
     elif target == "saved_model":

@@ -10,7 +10,6 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -104,7 +103,7 @@ class Folder:
             raise InputError(f"{self.path} cannot be written: {error.strerror}") from error
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = str(value)
     return text if len(text) < 70 else f"{text[:60]}…"
 
@@ -119,13 +118,13 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path} cannot be written: no permission in {there}")
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """JSON with null for every number that is not finite."""
     text = json.dumps(finite_json(content, null=True), indent=2, allow_nan=False)
     write_text(path, text + "\n")
 
 
-def save_state(path: Path, variables: list[Any], progress: Fields) -> None:
+def save_state(path: Path, variables: list[object], progress: Fields) -> None:
     """All of a run: the values of its variables, and how far it has come."""
     arrays = {f"v{i}": np.asarray(value) for i, value in enumerate(variables)}
     arrays["progress"] = np.array(json.dumps(progress))
@@ -133,7 +132,7 @@ def save_state(path: Path, variables: list[Any], progress: Fields) -> None:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
-def load_state(path: Path, shapes: list[tuple[int, ...]]) -> tuple[list[Any], Fields] | None:
+def load_state(path: Path, shapes: list[tuple[int, ...]]) -> tuple[list[object], Fields] | None:
     """What `save_state` wrote, or None if there is nothing. Raises `InputError` if it is damaged."""
     if not path.exists():
         return None

@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from rich.console import Console
 
@@ -75,7 +74,7 @@ def run(
 
 def _settings(f: Activation, data: Data, options: Options, backend: str) -> Settings:
     try:
-        activation: Any = json.loads(f.to_json())
+        activation: object = json.loads(f.to_json())
     except HostError:
         activation = repr(f)
     return {

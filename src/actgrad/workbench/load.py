@@ -133,7 +133,7 @@ def _find(module: ModuleType, file: str, name: str) -> Any:
     return found
 
 
-def _is_own(value: Any, module: ModuleType) -> bool:
+def _is_own(value: object, module: ModuleType) -> bool:
     if isinstance(value, (type, ModuleType)) or not callable(value):
         return False
     return isinstance(value, Activation) or getattr(value, "__module__", None) == module.__name__

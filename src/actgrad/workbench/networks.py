@@ -10,7 +10,7 @@ from typing import Any
 from actgrad.errors import InputError
 
 
-def mlp(keras: ModuleType, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
+def mlp(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> Any:
     """One wide hidden layer."""
     dense = keras.layers.Dense
     return keras.Sequential(
@@ -23,14 +23,14 @@ def mlp(keras: ModuleType, activation: Any, shape: tuple[int, ...], classes: int
     )
 
 
-def deep(keras: ModuleType, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
+def deep(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> Any:
     """Four hidden layers."""
     dense = keras.layers.Dense
     hidden = [dense(128, activation=activation) for _ in range(4)]
     return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), *hidden, dense(classes)])
 
 
-def cnn(keras: ModuleType, activation: Any, shape: tuple[int, ...], classes: int) -> Any:
+def cnn(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> Any:
     """Two convolutions, each followed by pooling, and a hidden layer."""
     layers = keras.layers
     convolution, pooling, dense = layers.Conv2D, layers.MaxPooling2D, layers.Dense
@@ -50,7 +50,7 @@ def cnn(keras: ModuleType, activation: Any, shape: tuple[int, ...], classes: int
     )
 
 
-NETWORKS: dict[str, Callable[[Any, Any, tuple[int, ...], int], Any]] = {
+NETWORKS: dict[str, Callable[[ModuleType, object, tuple[int, ...], int], Any]] = {
     "mlp": mlp,
     "deep": deep,
     "cnn": cnn,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -22,10 +22,10 @@ ORDER = ("check", "plot", "study", "source", "bench", "export", "report", "compa
 class _Group(TyperGroup):
     """Says of a wrong choice which one was meant."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: object) -> list[str]:
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: object) -> object:
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -86,7 +86,7 @@ def command(examples: str, cls: type[TyperCommand] | None = None) -> Callable[[F
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
-        def guarded(*args: Any, **options: Any) -> None:
+        def guarded(*args: object, **options: object) -> None:
             try:
                 function(*args, **options)
             except ActgradError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 Run = Callable[[], Any]
-Function = Callable[[Any], Any]
+Function = Callable[[object], object]
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,20 @@ def tensor(framework: str, size: int, dtype: str = "float32") -> Any:
     return x.astype(dtype)
 
 
-def step(framework: str, mode: str, function: Function, x: Any) -> Run:
+def step(framework: str, mode: str, function: Function, x: object) -> Run:
     """Forward and backward (NumPy: forward) of a function, in one of the framework's modes."""
     return STEPS[framework][mode](function, x)
 
 
-def _numpy(function: Function, x: Any) -> Run:
+def _numpy(function: Function, x: object) -> Run:
     return lambda: function(x)
 
 
-def _tensorflow(graph: bool, **options: Any) -> Callable[[Function, Any], Run]:
-    def prepared(function: Function, x: Any) -> Run:
+def _tensorflow(graph: bool, **options: object) -> Callable[[Function, object], Run]:
+    def prepared(function: Function, x: object) -> Run:
         import tensorflow as tf
 
-        def gradient(x: Any) -> Any:
+        def gradient(x: object) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 value = function(x)
@@ -105,8 +105,8 @@ def _tensorflow(graph: bool, **options: Any) -> Callable[[Function, Any], Run]:
     return prepared
 
 
-def _torch(compiled: bool) -> Callable[[Function, Any], Run]:
-    def prepared(function: Function, x: Any) -> Run:
+def _torch(compiled: bool) -> Callable[[Function, object], Run]:
+    def prepared(function: Function, x: object) -> Run:
         import torch
 
         upstream = torch.ones_like(x)
@@ -117,10 +117,10 @@ def _torch(compiled: bool) -> Callable[[Function, Any], Run]:
 
 
 def _jax(compiled: bool) -> Callable[[Function, Any], Run]:
-    def prepared(function: Function, x: Any) -> Run:
+    def prepared(function: Function, x: object) -> Run:
         import jax
 
-        def gradient(x: Any) -> Any:
+        def gradient(x: object) -> Any:
             return jax.vjp(function, x)[1](x)[0]
 
         run = jax.jit(gradient) if compiled else gradient
@@ -129,7 +129,7 @@ def _jax(compiled: bool) -> Callable[[Function, Any], Run]:
     return prepared
 
 
-STEPS: dict[str, dict[str, Callable[[Function, Any], Run]]] = {
+STEPS: dict[str, dict[str, Callable[[Function, object], Run]]] = {
     "numpy": {"forward": _numpy},
     "tensorflow": {
         "eager": _tensorflow(False),

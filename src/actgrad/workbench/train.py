@@ -68,7 +68,7 @@ class Run:
         return float(np.median(times[1:] or times))
 
 
-def build(keras: ModuleType, activation: Any, data: Data, options: Options, seed: int) -> Any:
+def build(keras: ModuleType, activation: object, data: Data, options: Options, seed: int) -> Any:
     """The network, with the same first weights for the same seed, whatever the activation."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -88,7 +88,7 @@ def build(keras: ModuleType, activation: Any, data: Data, options: Options, seed
     return model
 
 
-def repair(model: Any, options: Options) -> tuple[Any, Any]:
+def repair(model: object, options: Options) -> tuple[Any, Any]:
     """The network with what its activation needs, and the plan that says why."""
     from actgrad.trainability.repair import stabilise
 
@@ -118,7 +118,7 @@ def ctrl_c() -> Iterator[Callable[[], None]]:
     """Ctrl-C as ever, and remembered: in a destructor Python drops it, and then `heed()` raises it."""
     pressed = False
 
-    def handler(*_: Any) -> None:
+    def handler(*_: object) -> None:
         nonlocal pressed
         pressed = True
         raise KeyboardInterrupt
@@ -186,7 +186,7 @@ def predict(model: Any, data: Data) -> Array:
     return np.asarray(model.predict(data.x_test, batch_size=256, verbose=0))
 
 
-def _look_for_constant(model: Any, run: Run, data: Data) -> None:
+def _look_for_constant(model: object, run: Run, data: Data) -> None:
     classes = np.unique(predict(model, data).argmax(axis=1))
     if len(classes) == 1:
         run.constant = int(classes[0])

@@ -36,20 +36,20 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
     weights return to the last healthy measurement, and the learning rate falls to a tenth.
     """
 
-    def __init__(self, model: keras.Model, x: Any, y: Any = None, **options: Any) -> None:
+    def __init__(self, model: keras.Model, x: object, y: object = None, **options: Any) -> None:
         keras.callbacks.Callback.__init__(self)
         if not isinstance(x, np.ndarray) or not len(x):
             raise CallError(
                 f"x is a NumPy array of inputs to measure on, and is {type(x).__name__}"
             )
         self.steps, self.seen, self.mean = 0, 0, 0.0
-        self.kept: list[Any] | None = None
+        self.kept: list[object] | None = None
         self.x, self.y = x[:PROBE], None if y is None else np.asarray(y)[:PROBE]
         self.watched = _places(model)
         Watch.__init__(self, [place for place, _ in self.watched], **options)
         self.check_data(x)
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self.seen, self.mean = 0, 0.0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -106,7 +106,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
             },
         )
 
-    def _loss(self, model: keras.Model, x: Any) -> Any:
+    def _loss(self, model: keras.Model, x: object) -> object:
         z = model(x, training=False)
         if self.y is None or model.loss is None or isinstance(z, (list, tuple, dict)):
             return keras.ops.mean(keras.ops.square(z)) / 2
@@ -126,7 +126,7 @@ class _Record:
         self.values: Fields = {}
         self.added: Fields | None = None
 
-    def see(self, name: str, h: Any) -> Any:
+    def see(self, name: str, h: object) -> object:
         if self.added is not None and name in self.added:
             h = h + self.added[name]
         self.values.setdefault(name, h)
@@ -134,7 +134,7 @@ class _Record:
 
 
 @contextlib.contextmanager
-def _recording(watched: list[tuple[Place, Any]]) -> Iterator[_Record]:
+def _recording(watched: list[tuple[Place, object]]) -> Iterator[_Record]:
     record = _Record()
     with contextlib.ExitStack() as stack:
         for place, layer in watched:
@@ -143,8 +143,8 @@ def _recording(watched: list[tuple[Place, Any]]) -> Iterator[_Record]:
             own: Function = getattr(layer, key)
 
             def recorder(
-                h: Any, *rest: Any, own: Any = own, name: str = place.name, **options: Any
-            ) -> Any:
+                h: object, *rest: object, own: Any = own, name: str = place.name, **options: object
+            ) -> object:
                 return own(record.see(name, h), *rest, **options)
 
             vars(layer)[key] = recorder
@@ -152,14 +152,14 @@ def _recording(watched: list[tuple[Place, Any]]) -> Iterator[_Record]:
         yield record
 
 
-def _restore(layer: keras.Layer, key: str, held: Any) -> None:
+def _restore(layer: keras.Layer, key: str, held: object) -> None:
     if held is None:
         del vars(layer)[key]
     else:
         vars(layer)[key] = held
 
 
-def _tensorflow(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Fields]:
+def _tensorflow(record: _Record, loss: Callable[[], object]) -> tuple[Fields, Fields]:
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -169,7 +169,7 @@ def _tensorflow(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Field
     return record.values, dict(zip(names, found, strict=True))
 
 
-def _torch(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Fields]:
+def _torch(record: _Record, loss: Callable[[], object]) -> tuple[Fields, Fields]:
     import torch
 
     with torch.enable_grad():
@@ -179,13 +179,13 @@ def _torch(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Fields]:
     return record.values, dict(zip(names, found, strict=True))
 
 
-def _jax(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Fields]:
+def _jax(record: _Record, loss: Callable[[], object]) -> tuple[Fields, Fields]:
     import jax
 
     loss()
     values, record.added = record.values, {n: 0 * h for n, h in record.values.items()}
 
-    def perturbed(added: Fields) -> Any:
+    def perturbed(added: Fields) -> object:
         record.values, record.added = {}, added
         return loss()
 
@@ -195,9 +195,9 @@ def _jax(record: _Record, loss: Callable[[], Any]) -> tuple[Fields, Fields]:
 _BACKENDS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
 
 
-def _places(model: keras.Model) -> list[tuple[Place, Any]]:
+def _places(model: keras.Model) -> list[tuple[Place, object]]:
     """Layers with an activation, in the model's order."""
-    found: list[tuple[Place, Any]] = []
+    found: list[tuple[Place, object]] = []
     normalised = False
     for layer in model._flatten_layers(include_self=False):
         if "Normalization" in type(layer).__name__:

@@ -60,11 +60,11 @@ class Place:
         return None if program.gradient else program.partial(program.inputs[0]).evaluate
 
 
-def _name(function: Any) -> str:
+def _name(function: object) -> str:
     return str(getattr(function, "__name__", type(function).__name__)).lower()
 
 
-def _is_users(function: Any) -> bool:
+def _is_users(function: object) -> bool:
     home = getattr(function, "__module__", None) or ""
     return home.partition(".")[0] not in FRAMEWORKS
 
@@ -92,7 +92,7 @@ class Sample:
     layers: tuple[LayerSample, ...]
 
 
-def measure(place: Place, values: Any, gradient: Any = None) -> LayerSample:
+def measure(place: Place, values: object, gradient: object = None) -> LayerSample:
     """From the pre-activations of a layer, samples first, and the gradient by them."""
     h = _thin(values)
     finite = np.isfinite(h)
@@ -110,7 +110,7 @@ def measure(place: Place, values: Any, gradient: Any = None) -> LayerSample:
         )
 
 
-def _thin(values: Any) -> Array:
+def _thin(values: object) -> Array:
     """At most so many samples and units: enough for shares and quantiles, and quick."""
     h = np.asarray(values)[:_SAMPLES]
     h = h.reshape(len(h), -1)

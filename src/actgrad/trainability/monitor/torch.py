@@ -111,14 +111,14 @@ class TorchMonitor(Watch):
 
 def _places(module: nn.Module) -> tuple[list[tuple[Place, Any]], bool]:
     """The watched modules in order, and whether what they take in is meant (or what they give)."""
-    activations: list[tuple[Place, Any]] = []
-    weighted: list[tuple[Place, Any]] = []
+    activations: list[tuple[Place, object]] = []
+    weighted: list[tuple[Place, object]] = []
     normalised = False
     for name, child in module.named_modules():
         if "Norm" in type(child).__name__:
             normalised = True
         elif isinstance(child, (ActivationModule, nn.ReLU, *_SOUND)):
-            function: Any = nn.functional.relu if isinstance(child, nn.ReLU) else child
+            function: object = nn.functional.relu if isinstance(child, nn.ReLU) else child
             if isinstance(child, ActivationModule):
                 numbers = {n: v for n, v in child._numbers.items() if isinstance(v, (int, float))}
                 function = Activation(child.program)(**numbers)

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Watch:
 
     def __init__(
         self,
-        functions: Mapping[str, Any] | Sequence[Place],
+        functions: Mapping[str, object] | Sequence[Place],
         *,
         every: int | None = None,
         on_failure: Failure = "go on",
@@ -100,9 +100,9 @@ class Watch:
     def observe(
         self,
         step: int,
-        loss: Any,
-        values: Mapping[str, Any] | None = None,
-        gradients: Mapping[str, Any] | None = None,
+        loss: object,
+        values: Mapping[str, object] | None = None,
+        gradients: Mapping[str, object] | None = None,
         seconds: float = 0.0,
     ) -> list[Finding]:
         """Take in a step. Returns what was newly found. `seconds` is what it cost to compute `values`."""
@@ -128,7 +128,7 @@ class Watch:
         self._cost = cost if values else self._cost
         return found
 
-    def check_data(self, x: Any, name: str = "the data", step: int = 0) -> None:
+    def check_data(self, x: object, name: str = "the data", step: int = 0) -> None:
         """Look for numbers that are not finite among the inputs."""
         x = np.asarray(x)
         if x.dtype.kind != "f":

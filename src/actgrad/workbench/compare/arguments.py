@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -18,7 +18,7 @@ from actgrad.workbench.terminal import command, complain, warn
 class Lists(TyperCommand):
     """A command whose lists are written as `--networks mlp cnn`: values up to the next option."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: object, args: list[str]) -> list[str]:
         several = {name for p in self.params if getattr(p, "multiple", False) for name in p.opts}
         found: list[str] = []
         option, first = None, False

@@ -89,7 +89,7 @@ class Design:
 class Asked:
     """What was asked for, before it is looked at. A TOML file has these keys."""
 
-    activations: tuple[Any, ...]
+    activations: tuple[object, ...]
     networks: tuple[str, ...] = ("mlp",)
     data: tuple[str, ...] = ("digits",)
     optimizers: tuple[str, ...] = ("adam",)
@@ -121,13 +121,13 @@ def read_toml(path: Path) -> Asked:
     return Asked(**content)
 
 
-def _beside(path: Path, item: Any) -> Any:
+def _beside(path: Path, item: object) -> object:
     if isinstance(item, dict):
         return {**item, "name": _where(path, item.get("name"))}
     return _where(path, item)
 
 
-def _where(path: Path, text: Any) -> Any:
+def _where(path: Path, text: object) -> object:
     """A file of a TOML file's own folder is found from anywhere."""
     if not isinstance(text, str):
         return text
@@ -200,7 +200,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return "; " + did_you_mean(name, known, f"there are {', '.join(sorted(known))}")
 
 
-def _choices(item: Any, warn: Warn) -> list[Choice]:
+def _choices(item: object, warn: Warn) -> list[Choice]:
     """An activation, once for each value of its parameters."""
     target, grid = _grid(item)
     f = _activation(target, warn)
@@ -213,7 +213,7 @@ def _choices(item: Any, warn: Warn) -> list[Choice]:
     return [_choice(f, target, parameters) for parameters in combinations]
 
 
-def _grid(item: Any) -> tuple[str, dict[str, list[Any]]]:
+def _grid(item: object) -> tuple[str, dict[str, list[Any]]]:
     if isinstance(item, dict):
         unknown = set(item) - {"name", "parameters"}
         if unknown or not isinstance(item.get("name"), str):

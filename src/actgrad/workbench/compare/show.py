@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -45,7 +44,7 @@ class Bars:
             self.live.__enter__()
         return self
 
-    def __exit__(self, *details: Any) -> None:
+    def __exit__(self, *details: object) -> None:
         if self.console.is_terminal:
             self.live.__exit__(*details)
 
@@ -76,7 +75,7 @@ class Bars:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def _of(key: tuple[Any, ...]) -> str:
+def _of(key: tuple[object, ...]) -> str:
     stage, activation, network, data, optimizer, rate, seed = key
     tuning = "tuning " if stage == "tune" else ""
     return f"{tuning}{activation}, {network}, {data}, {optimizer} {rate:g}, seed {seed}"

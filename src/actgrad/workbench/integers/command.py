@@ -10,6 +10,7 @@ import numpy as np
 
 from actgrad.activation import Activation
 from actgrad.common.files import atomically
+from actgrad.common.types import Fields
 from actgrad.errors import ExportError, InputError
 from actgrad.integers.table import Table
 from actgrad.workbench import export as room
@@ -44,7 +45,7 @@ def write(
     print("\n".join(f"  {line}" for line in str(found).splitlines()))
 
 
-def _data(table: Table, path: Path) -> dict[str, Any]:
+def _data(table: Table, path: Path) -> Fields:
     return {
         "path": str(path),
         "dtype": str(table.format.dtype),

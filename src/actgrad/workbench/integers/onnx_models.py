@@ -17,12 +17,11 @@ import numpy as np
 from actgrad.activation import Activation
 from actgrad.errors import ExportError
 from actgrad.integers.table import Table
+from actgrad.language.arrays import Array
 from actgrad.language.expression import const, make, var
 from actgrad.language.program import Program
 from actgrad.models.swap import override
 from actgrad.workbench.export import write_onnx
-
-Array = np.ndarray[Any, Any]
 
 MARK = float(np.float32(1.7182e-21))
 """A marker multiplies by this number, which nothing else does."""
@@ -43,7 +42,7 @@ def write_activation(table: Table, path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
 
 
-def _lookup(table: Table, x: str, y: str) -> tuple[list[Any], list[Any]]:
+def _lookup(table: Table, x: str, y: str) -> tuple[list[object], list[object]]:
     """The nodes, and the table in the order of the code's bits: a negative index counts from the end.
 
     `Gather` copies element by element: in onnxruntime 1.31 `GatherElements`, of one axis, takes a twelfth.
@@ -139,7 +138,7 @@ def _without_casts(path: Path) -> None:
     quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
 
 
-def _with_calls(model: Any, body: Any) -> Any:
+def _with_calls(model: Any, body: Any) -> object:
     """The model with a call of the float activation at every marker."""
     from onnx import helper
 
@@ -177,7 +176,7 @@ def _quantise(path: Path, quantised: Path, data: Array) -> None:
     batches = iter([{name: data[i : i + 64]} for i in range(0, len(data), 64)])
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def get_next(self) -> Any:
+        def get_next(self) -> object:
             return next(batches, None)
 
     with _known_to_onnxruntime() as kinds:
@@ -206,7 +205,7 @@ def _known_to_onnxruntime() -> Iterator[list[str]]:
         del QDQRegistry[_CALL]
 
 
-def _with_lookups(model: Any, f: Activation) -> tuple[Any, int]:
+def _with_lookups(model: Any, f: Activation) -> tuple[object, int]:
     """DequantizeLinear, call, QuantizeLinear: together one lookup."""
     from onnx import numpy_helper
 

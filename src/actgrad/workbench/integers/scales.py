@@ -5,16 +5,15 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from actgrad.activation import Activation
+from actgrad.common.types import Fields
 from actgrad.errors import InputError
 from actgrad.integers.scheme import Affine
 from actgrad.integers.table import Table
-
-Array = np.ndarray[Any, Any]
+from actgrad.language.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Scales:
         if sum(given.values()) != 1:
             said = [name for name, there in given.items() if there] or ["none of them"]
             raise InputError(f"give one of {', '.join(given)}, and there is {' and '.join(said)}")
-        integers: dict[str, Any] = {"bits": self.bits, "signed": self.signed}
+        integers: Fields = {"bits": self.bits, "signed": self.signed}
         integers["rounding"] = "away" if self.away else "even"
         if self.data is not None:
             return f.quantise(data=calibration(self.data), percentile=self.percentile, **integers)

@@ -17,9 +17,8 @@ import numpy as np
 from actgrad.activation import Activation
 from actgrad.errors import ExportError
 from actgrad.integers.table import Table
+from actgrad.language.arrays import Array
 from actgrad.workbench.export import tflite_converter
-
-Array = np.ndarray[Any, Any]
 
 _STEPS = 3989
 """How many steps stand for the activation while it is calibrated: a prime, to be told from others."""
@@ -33,7 +32,7 @@ def write_activation(table: Table, path: Path) -> None:
     kind, codes = tf.as_dtype(format.dtype), np.asarray(table)
 
     @tf.function(input_signature=[tf.TensorSpec([None], kind, "x")])
-    def lookup(x: Any) -> Any:
+    def lookup(x: object) -> Any:
         return tf.gather(tf.constant(codes), tf.cast(x, tf.int32) - format.first)
 
     concrete = [lookup.get_concrete_function()]
@@ -70,7 +69,7 @@ class _Steps:
         self.recording = True
         self.low, self.high = 0.0, 0.0
 
-    def __call__(self, x: Any, **_: Any) -> Any:
+    def __call__(self, x: object, **_: object) -> Any:
         import tensorflow as tf
 
         if self.recording:
@@ -84,7 +83,7 @@ class _Steps:
 
 
 @contextmanager
-def _steps(f: Activation, model: Any) -> Iterator[list[_Steps]]:
+def _steps(f: Activation, model: object) -> Iterator[list[_Steps]]:
     """The model with steps wherever it has the activation."""
     from actgrad.frameworks.keras import ActivationLayer
     from actgrad.models.keras import places

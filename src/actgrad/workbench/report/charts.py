@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actgrad.common.types import Fields
+from actgrad.workbench.compare.statistics import Line
+from actgrad.workbench.compare.store import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # As in picture.py. Each has its own dashes too, so that nothing is told by colour alone.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -24,7 +27,7 @@ def style(i: int) -> Fields:
 WIDTH = 5.4  # inches
 
 
-def ranking(places: list[list[Any]]) -> Any:
+def ranking(places: list[list[Line]]) -> Figure:
     """For each place a drawing with a row for each activation, best first: its seeds as points, its mean
     with the interval."""
     figure, drawings = _axes(len(places), 1.1 + 0.5 * max(map(len, places)))
@@ -33,7 +36,7 @@ def ranking(places: list[list[Any]]) -> Any:
     return figure
 
 
-def _ranking(axes: Axes, lines: list[Any]) -> None:
+def _ranking(axes: Axes, lines: list[Line]) -> None:
     places = range(len(lines) - 1, -1, -1)
     for y, line in zip(places, lines, strict=True):
         seeds = list(line.values.values())
@@ -59,7 +62,7 @@ def _ranking(axes: Axes, lines: list[Any]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def curves(places: list[dict[str, list[Any]]], field: str, label: str) -> Any:
+def curves(places: list[dict[str, list[Row]]], field: str, label: str) -> Figure:
     """For each place the rows of each activation by epoch: the mean over the seeds that came to an end as a
     line, each seed thin, a cross where one failed."""
     names = [_named(name, rows) for place in places for name, rows in place.items()]
@@ -77,11 +80,11 @@ def curves(places: list[dict[str, list[Any]]], field: str, label: str) -> Any:
     return figure
 
 
-def _named(name: str, rows: list[Any]) -> str:
+def _named(name: str, rows: list[Row]) -> str:
     return name if any(row.status == "ok" for row in rows) else f"{name}: every run failed"
 
 
-def _curves(axes: Axes, place: dict[str, list[Any]], field: str, label: str) -> None:
+def _curves(axes: Axes, place: dict[str, list[Row]], field: str, label: str) -> None:
     for i, (name, rows) in enumerate(place.items()):
         look = style(i)
         whole = []
@@ -121,7 +124,7 @@ def _spread(count: int, y: float) -> list[float]:
     return [y] if count == 1 else (y + np.linspace(-0.08, 0.08, count)).tolist()
 
 
-def _axes(count: int, height: float) -> tuple[Any, list[Any]]:
+def _axes(count: int, height: float) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH * count, height), layout="constrained")
@@ -133,13 +136,13 @@ def _axes(count: int, height: float) -> tuple[Any, list[Any]]:
     return figure, drawings
 
 
-def _percent() -> Any:
+def _percent() -> object:
     from matplotlib.ticker import PercentFormatter
 
     return PercentFormatter(1.0)
 
 
-def _whole() -> Any:
+def _whole() -> object:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(integer=True)

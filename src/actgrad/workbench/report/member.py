@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from actgrad.common.text import percent
 from actgrad.common.types import Fields
@@ -28,7 +27,7 @@ class Member:
 
     label: str
     key: str
-    source: Any
+    source: object
     facts: Facts | None
     why_not: str
     """Why there are no facts, and no page."""

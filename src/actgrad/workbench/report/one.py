@@ -38,7 +38,7 @@ class Facts:
     f: Activation
     check: Any = None
     propagation: Any = None
-    supports: Any = None
+    supports: object = None
     warnings: list[str] = field(default_factory=list)
     function: Picture | None = None
     forecast: list[Picture] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Facts:
         ]
 
     @property
-    def formulas(self) -> list[tuple[str, Any]]:
+    def formulas(self) -> list[tuple[str, object]]:
         """What it is, as code: the function, and its derivatives in force."""
         program = self.f.program
         found = [("function", over_lines(f"{_head(program)} = ", program))]
@@ -96,7 +96,7 @@ def facts(f: Activation, prefix: str = "f", warned: list[str] | None = None) -> 
     """Measured and drawn. `prefix` is another one for each activation of a page."""
     found = Facts(f, warnings=list(warned or ()))
 
-    def tried(what: str, work: Callable[[], Any]) -> Any:
+    def tried(what: str, work: Callable[[], object]) -> Any:
         try:
             return work()
         except Exception as error:
@@ -125,7 +125,7 @@ class Comparison:
     title: str
     label: str
     """What the activation is called there."""
-    source: Any
+    source: object
     """As it was written then."""
     reference: str
 

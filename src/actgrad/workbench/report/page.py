@@ -28,7 +28,7 @@ def write(path: Path, text: str) -> None:
     write_text(path, text)
 
 
-def render(template: str, **content: Any) -> str:
+def render(template: str, **content: object) -> str:
     """The page. Text is escaped; only what is `Markup` already goes in as it is."""
     from actgrad.workbench.report.code import STYLE
 

@@ -7,7 +7,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # What the drawings use -> a colour of the style sheet, which is another one in the dark.
 _COLOURS = {
@@ -31,14 +34,14 @@ _FONT = re.compile(r"font: (?:(?:normal|italic|bold|\d+) )*([\d.]+px)[^;\"]*")
 class Picture:
     """An `<svg>` with a name, what it shows in words, and a caption."""
 
-    svg: Any
+    svg: object
     caption: str
     wide: bool = False
     """Whether a phone has to scroll it, because it cannot be read when it is that small."""
 
 
 def picture(
-    figure: Any,
+    figure: Figure,
     name: str,
     about: str,
     caption: str,
@@ -70,7 +73,7 @@ def picture(
     return Picture(Markup(text.replace("<svg", label, 1).strip()), caption, wide)
 
 
-def panels(draw: Callable[[], Any]) -> list[Any]:
+def panels(draw: Callable[[], Figure]) -> list[Figure]:
     """A figure of several drawings as several figures, so that a phone shows them one below the other."""
     from matplotlib.gridspec import GridSpec
 

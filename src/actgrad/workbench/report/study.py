@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
@@ -28,7 +27,7 @@ class Place:
     data: str
     key: str
     title: str
-    lines: list[Any]
+    lines: list[statistics.Line]
     pictures: list[Picture]
     """The ranking, then curves."""
 
@@ -113,7 +112,7 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
 
 
-def _places(study: store.Study, lines: list[Any]) -> list[Place]:
+def _places(study: store.Study, lines: list[statistics.Line]) -> list[Place]:
     found = []
     for i, (network, data) in enumerate(dict.fromkeys((x.network, x.data) for x in lines)):
         here = [x for x in lines if (x.network, x.data) == (network, data)]
@@ -124,7 +123,9 @@ def _places(study: store.Study, lines: list[Any]) -> list[Place]:
     return found
 
 
-def _pictures(lines: list[Any], runs: dict[str, list[Any]], prefix: str) -> list[Picture]:
+def _pictures(
+    lines: list[statistics.Line], runs: dict[str, list[store.Row]], prefix: str
+) -> list[Picture]:
     reached = "; ".join(f"{x.activation} {percent(x.mean)}" for x in lines)
     return [
         picture(
