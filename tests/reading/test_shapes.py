@@ -61,7 +61,15 @@ def where_learnt(x):
     return x.sin()
 
 
+def binarized(x):
+    y = x.new(x.size())
+    y[x >= 0] = 1
+    y[x < 0] = -1
+    return y * x
+
+
 READ = [
+    binarized,
     scale_by_rank,
     checked_rank,
     asserted_rank,
@@ -130,3 +138,41 @@ def test_new_tensors_of_old_code():
         (slope,) = torch.autograd.grad(value.sum(), x)
         np.testing.assert_allclose(made(X), value.detach().numpy(), rtol=1e-6)
         np.testing.assert_allclose(made.derivative(X), slope.numpy(), rtol=1e-6)
+
+
+SINGLE = {
+    "PyTorch": lambda x: F.gelu(x.float()).type_as(x),
+    "PyTorch, by a dtype": lambda x: F.silu(x.to(torch.float32)).to(x.dtype),
+    "NumPy": lambda x: np.tanh(x.astype(np.float32)).astype(x.dtype),
+    "NumPy, as a function": lambda x: np.tanh(np.float32(x)).astype(np.float64),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_what_is_computed_in_float32_whatever_the_input(name):
+    function = SINGLE[name]
+    made = activation(function)
+    single = X.astype(np.float32)
+    own = np.asarray(function(torch.tensor(single) if name.startswith("Py") else single))
+    np.testing.assert_allclose(made(single), own, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(made(X), own, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.gelu(x.bfloat16()).type_as(x),
+        lambda x: torch.round(x.float() * 1e4).to(x.dtype) / 1e4 + x.half().to(x.dtype),
+    ],
+)
+def test_narrower_floats_are_refused(function):
+    with pytest.raises(TraceError, match=r"casts to b?float16"):
+        activation(function)
+
+
+LEVELS = {4: 0.25, 8: 0.5}
+
+
+def test_a_dict_with_numbers_for_keys():
+    made = activation(lambda x: x * LEVELS[8] + sum(LEVELS))
+    np.testing.assert_array_equal(made([1.0, 2.0]), [12.5, 13.0])

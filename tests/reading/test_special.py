@@ -28,6 +28,16 @@ SCIPY = {
     "entropies": lambda s, x: s.entr(x) + s.rel_entr(abs(x), x + 9) + s.kl_div(x, 0.3),
     "huber": lambda s, x: s.pseudo_huber(1.5, x),
     "round": lambda s, x: s.round(x) + x,
+    "degrees": lambda s, x: s.sindg(20 * x) + s.cosdg(20 * x) + s.tandg(20 * x + 1),
+    "cotangent": lambda s, x: s.cotdg(20 * x + 1),
+    "rgamma": lambda s, x: s.rgamma(x),
+    "powers": lambda s, x: s.boxcox(abs(x) + 0.1, 0.3) + s.boxcox1p(abs(x), -0.3) + s.boxcox(abs(x) + 1, 0),
+    "inverse power": lambda s, x: s.inv_boxcox(abs(x), 0.3) + s.inv_boxcox(x / 9, 0),
+    "powm1": lambda s, x: s.powm1(abs(x) + 0.1, 0.3),
+    "betaln": lambda s, x: s.betaln(abs(x) + 0.1, 2.5),
+    "Chebyshev": lambda s, x: s.eval_chebyt(5, x) + s.eval_chebyu(4, x) + s.eval_chebyt(0, x) * x,
+    "Hermite": lambda s, x: s.eval_hermite(4, x) + s.eval_hermitenorm(3, x),
+    "Legendre": lambda s, x: s.eval_legendre(5, x) + s.eval_laguerre(3, x) + s.eval_legendre(1, x),
 }  # fmt: skip
 OTHERS = {
     "torch": [
@@ -41,6 +51,8 @@ OTHERS = {
         lambda t, x: t.special.i0e(x) + t.special.i1e(x),
         lambda t, x: t.i0(x / 4) + (x / 4).i0() + t.special.i1(x / 4) + t.special.i0(x / 4),
         lambda t, x: t.special.zeta(3, x.abs() + 0.1),
+        lambda t, x: x * t.special.modified_bessel_i0(x / 4) + t.special.modified_bessel_i1(x / 4),
+        lambda t, x: x * t.special.spherical_bessel_j0(x),
     ],
     "tensorflow": [
         lambda t, x: t.math.lgamma(x) + t.math.digamma(x) + t.math.polygamma(1.0, x),
@@ -103,3 +115,24 @@ def test_an_order_that_is_no_plain_integer_is_refused(order):
     special = importlib.import_module("scipy.special")
     with pytest.raises(TraceError, match="order of `polygamma` must be a plain integer"):
         define(lambda x: special.polygamma(x if order == "x" else order, x))
+
+
+def test_the_reciprocal_gamma_function_at_its_zeros():
+    mpmath = pytest.importorskip("mpmath")
+    special = pytest.importorskip("scipy.special")
+    program = define(special.rgamma)
+    slope = program.partial(program.inputs[0])
+    for x in (0.0, -1.0, -2.0, -7.0, -30.0, 0.49, 0.51, -3.5, 120.5, 171.9, 250.0):
+        assert program.evaluate(x) == pytest.approx(float(mpmath.rgamma(x)), rel=2e-13, abs=1e-300)
+        wanted = float(mpmath.diff(mpmath.rgamma, x))
+        assert slope.evaluate(x) == pytest.approx(wanted, rel=1e-12, abs=1e-300)
+    assert program.evaluate(-180.0) == 0.0
+
+
+def test_degrees_are_exact_where_they_turn():
+    special = pytest.importorskip("scipy.special")
+    sine, cosine = define(special.sindg), define(special.cosdg)
+    for turns in range(-6, 7):
+        assert sine.evaluate(180.0 * turns) == 0.0
+        assert cosine.evaluate(180.0 * turns + 90.0) == 0.0
+        assert cosine.evaluate(360.0 * turns) == 1.0

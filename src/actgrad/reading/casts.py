@@ -54,7 +54,7 @@ def cast(x: Number, dtype: object = None) -> Number:
     if kind == "bool":
         return truth(x)
     if kind in _WIDE:
-        return number(x)
+        return single(x) if kind == "float32" else number(x)
     if kind in _WHOLE or (kind.startswith(("int", "uint")) and (_is_truth(x) or _fits(x, kind))):
         return as_int(x)
     if kind.startswith(("float", "bfloat", "int", "uint")):
@@ -87,8 +87,19 @@ _NARROW = {"int8", "int16", "uint8", "uint16", "uint32", "uint64"}
 
 
 def narrow(x: Number) -> Number:
-    """`x.half()`, `x.bfloat16()`."""
+    """`x.half()`."""
     return cast(x, "float16")
+
+
+def bfloat16(x: Number) -> Number:
+    return cast(x, "bfloat16")
+
+
+def single(x: Number = 0.0) -> Number:
+    """`x.float()`: exact for a float32, and float32's precision for a float64."""
+    if isinstance(x, Symbol):
+        reader().rounds.add("float32")
+    return number(x)
 
 
 def as_float(x: Number = 0.0) -> Number:
@@ -181,9 +192,8 @@ def tensor(value: Any, dtype: Any = None) -> Any:
 
 
 def new(x: Symbol, data: Any) -> Any:
-    if isinstance(data, (int, Token)):
-        refuse("`x.new` with a shape makes a tensor of no numbers", "Use `torch.zeros_like(x)`.")
-    return constant(data)
+    """`x.new(y)`: the same numbers; with a shape, numbers that are not written yet."""
+    return empty(data) if isinstance(data, Shape) else constant(data)
 
 
 def as_array(value: object, dtype: object = None) -> Any:

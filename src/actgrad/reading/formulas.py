@@ -124,6 +124,29 @@ gamma_sign(x) =
     else 1 if floor(x) % 2 == 0 else -1
 # TensorFlow's and JAX's, nan at 0 too.
 digamma_open(x) = math.nan if x == 0 else digamma(x)
+# 1 / gamma(x), which is 0 at the poles of gamma; there by reflection.
+rgamma(x) =
+    given(1 / gamma(x), x, -digamma(x) / gamma(x)) if x > 0.5
+    else 0.0 if x < -170 and floor(x) == x else _sin_turns(x) * _whole_sign(x) * gamma(1 - x) / math.pi
+_sin_turns(x) = sin(math.pi * (x - rint(x)))
+_whole_sign(x) = 1 - 2 * (rint(x) % 2)
+# Sine, cosine and tangent of degrees, exact at multiples of 90.
+sindg(x) = given(_sindg(x), x, math.pi / 180 * _cosdg(x))
+cosdg(x) = given(_cosdg(x), x, -math.pi / 180 * _sindg(x))
+tandg(x) = given(_tandg(x), x, math.pi / 180 * (1 + square(_tandg(x))))
+cotdg(x) = given(_cotdg(x), x, -math.pi / 180 * (1 + square(_cotdg(x))))
+_sindg(x) = sin(math.pi / 180 * (x - 180 * rint(x / 180))) * _whole_sign(x / 180)
+_cosdg(x) = _sindg(90 - abs(x))
+_tandg(x) = math.inf if _cosdg(x) == 0 else _sindg(x) / _cosdg(x)
+_cotdg(x) = math.inf if _sindg(x) == 0 else _cosdg(x) / _sindg(x)
+boxcox(x, power) = log(x) if power == 0 else expm1(power * log(x)) / power
+boxcox1p(x, power) = log1p(x) if power == 0 else expm1(power * log1p(x)) / power
+inv_boxcox(x, power) = exp(x) if power == 0 else exp(log1p(power * x) / power)
+powm1(x, y) = expm1(y * log(x)) if abs(y * log(x)) < 0.5 else x ** y - 1
+betaln(a, b) = lgamma(a) + lgamma(b) - lgamma(a + b)
+# PyTorch's have no derivative: it takes their results for constants.
+constant_i0(x) = stop_gradient(i0_value(x))
+constant_j0(x) = stop_gradient(0.0 if is_inf(x) else 1.0 if x == 0 else sin(x) / x)
 normal_cdf(x) = 0.5 * erfc(x * -math.sqrt(0.5))
 erfcinv(x) = -math.sqrt(0.5) * ndtri(0.5 * x)
 log_ndtr(x) =

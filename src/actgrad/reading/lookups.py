@@ -68,6 +68,8 @@ class TupleTable(tuple[Any, ...]):
 
 def table(values: Any) -> Any:
     """A list or tuple of numbers, so that it can be indexed by a symbol."""
+    if isinstance(values, dict):
+        return values
     if values and all(type(value) in (int, float, Symbol) for value in values):
         return ListTable(values) if isinstance(values, list) else TupleTable(values)
     return values

@@ -42,6 +42,8 @@ class Reading:
     """The parameters that were read entry by entry."""
     tables: frozenset[str] = frozenset()
     """The parameters that were read at a computed index."""
+    single: bool = False
+    """Whether the function computes in float32, whatever its input's dtype."""
 
 
 def trace(
@@ -86,7 +88,8 @@ def trace(
         parameters = frozenset([*defaults, *owners])
         parts = frozenset(entry for names in entries.values() for entry in names)
         try:
-            outputs, form = _explore(copy, call, values, environment, parameters, parts)
+            rounds: set[str] = set()
+            outputs, form = _explore(copy, call, values, environment, parameters, parts, rounds)
         except NeedsPlain as needed:
             names = {owners.get(name, name) for name in needed.names}
             fixed |= names
@@ -111,7 +114,12 @@ def trace(
             wholes -= never
             continue
         return Reading(
-            tuple(outputs), form, frozenset(fixed), frozenset(entries), frozenset(wholes)
+            tuple(outputs),
+            form,
+            frozenset(fixed),
+            frozenset(entries),
+            frozenset(wholes),
+            bool(rounds),
         )
 
 
@@ -145,6 +153,7 @@ def _explore(
     environment: Environment,
     parameters: frozenset[str],
     entries: frozenset[str],
+    rounds: set[str],
 ) -> tuple[list[Expr], Form]:
     budget = [MAX_OPERATIONS]
     # Paths are visited depth first, so a decision's True side is complete when its False side starts.
@@ -157,7 +166,7 @@ def _explore(
     questions: Questions = {}
     rows = any(isinstance(arg, Expr) and arg.width is not None for arg in arguments.values())
     while True:
-        run = Run(prefix, parameters, entries, budget, facts, paths, rows, questions)
+        run = Run(prefix, parameters, entries, budget, facts, paths, rows, questions, rounds)
         outputs, returned = _run(copy, call, arguments, run)
         _refuse_changes(environment, copy)
         if len(run.path) < len(prefix):

@@ -18,6 +18,8 @@ from actgrad.reading.refusal import HOST, draws_random, makes_complex, refuse, u
 class Reader(Protocol):
     rows: bool
     """Whether a function of a row is read."""
+    rounds: set[str]
+    """The floats to which the function rounds what it computes, whatever its input's dtype."""
     in_rule: bool
     """Whether a custom gradient is run."""
 

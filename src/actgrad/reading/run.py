@@ -65,7 +65,9 @@ class Run:
         paths: int = 0,
         rows: bool = False,
         questions: Questions | None = None,
+        rounds: set[str] | None = None,
     ) -> None:
+        self.rounds = set() if rounds is None else rounds
         self.rows = rows
         self.questions = {} if questions is None else questions
         self.prefix = prefix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -23,6 +24,7 @@ from actgrad.reading.meanings import (
     less,
     lgamma,
     multiply,
+    stop_gradient,
     subtract,
     trigamma,
     where,
@@ -116,6 +118,46 @@ def _first_order(order: object) -> int:
     if n > 1:
         refuse("`iv` of an order above 1", "Use 0 or 1. " + HOST)
     return n
+
+
+# Orthogonal polynomials, of a plain degree.
+
+
+def _polynomial(
+    one: Callable[[Number], Number], following: Callable[[int, Number, Number, Number], Number]
+) -> Callable[[Any, Number], Number]:
+    """By the recurrence from 1 and the polynomial of degree 1."""
+
+    def evaluate(degree: Any, x: Number) -> Number:
+        n = _plain(degree, "the degree of a polynomial")
+        before, current = multiply(0.0, x) + 1.0, one(x)
+        for k in range(1, n):
+            before, current = current, following(k, x, current, before)
+        return current if n else before
+
+    return evaluate
+
+
+def _chebyshev(one: Callable[[Number], Number]) -> Callable[[Any, Number], Number]:
+    return _polynomial(one, lambda k, x, p, q: 2.0 * x * p - q)
+
+
+eval_chebyt, eval_chebyu = _chebyshev(lambda x: 1.0 * x), _chebyshev(lambda x: 2.0 * x)
+eval_chebyv = _chebyshev(lambda x: 2.0 * x - 1.0)
+eval_chebyw = _chebyshev(lambda x: 2.0 * x + 1.0)
+eval_hermite = _polynomial(lambda x: 2.0 * x, lambda k, x, p, q: 2.0 * x * p - 2.0 * k * q)
+eval_hermitenorm = _polynomial(lambda x: 1.0 * x, lambda k, x, p, q: x * p - k * q)
+eval_legendre = _polynomial(
+    lambda x: 1.0 * x, lambda k, x, p, q: ((2 * k + 1) * x * p - k * q) / (k + 1)
+)
+eval_laguerre = _polynomial(
+    lambda x: 1.0 - x, lambda k, x, p, q: ((2 * k + 1 - x) * p - k * q) / (k + 1)
+)
+
+
+def constant_i1(x: Number) -> Number:
+    """PyTorch's `modified_bessel_i1`, which has no derivative."""
+    return stop_gradient(i1(x))
 
 
 # What is smooth where its formula divides zero by zero.

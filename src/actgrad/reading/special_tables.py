@@ -18,12 +18,15 @@ SPECIAL: dict[str, str] = {
     "scipy.special": f"""
         {_GAMMAS} loggamma digamma psi=digamma erfcinv erfcx exprel cosm1 iv(v,z) ive(v,z)
         round=rint pseudo_huber(delta,x)
-        factorial(x,exact=False)=factorial_of
+        factorial(x,exact=False)=factorial_of rgamma sindg cosdg tandg cotdg betaln powm1
+        boxcox(x,power) boxcox1p(x,power) inv_boxcox(x,power) eval_chebyt(n,x) eval_chebyu(n,x)
+        eval_hermite(n,x) eval_hermitenorm(n,x) eval_legendre(n,x) eval_laguerre(n,x)
     """,
     "torch": f"{_TORCH} lgamma mvlgamma(input,p)=multigammaln",
     "torch.special": f"""
         {_TORCH} psi=digamma gammaln=lgamma multigammaln(input,p) erfcx ndtri log_ndtr i0e i1 i1e
-        zeta(input,other,*,out=None)
+        zeta(input,other,*,out=None) modified_bessel_i0=constant_i0 modified_bessel_i1=constant_i1
+        spherical_bessel_j0=constant_j0
     """,
     "tensorflow.math": f"lgamma digamma=digamma_open polygamma erfinv erfcinv ndtri zeta {_TF_BESSEL}",
     "tensorflow.math.special": _TF_BESSEL,

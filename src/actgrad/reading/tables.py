@@ -34,7 +34,7 @@ conj=identity conjugate=identity angle=angle_numpy imag=zeros_like isreal=true i
 isrealobj=true
 finfo issubdtype result_type
 interp take choose=take_from digitize searchsorted(a,v,side="left",sorter=None)
-bool_=as_bool float32=as_float float64=as_float double=as_float
+bool_=as_bool float32=single float64=as_float double=as_float
 int32=as_int int64=as_int int_=as_int float16=narrow
 zeros ones full empty shape=shape_of ndim=rank_of size=size_of
 broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
@@ -405,7 +405,7 @@ __getitem__=get_item __setitem__=set_item __round__=python_round at=At
 abs=absolute absolute acos acosh add(other,*,alpha=1) addcdiv(tensor1,tensor2,*,value=1)
 addcmul(tensor1,tensor2,*,value=1) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
 arctan2=atan2 arctanh=atanh asin asinh astype(dtype,order="K",casting="unsafe",subok=True,copy=True)=cast
-atan atan2 atanh bfloat16(memory_format=None)=narrow bool=as_bool byte char
+atan atan2 atanh bfloat16(memory_format=None) bool=as_bool byte char
 cbrt ceil clamp(min=None,max=None)=clip clamp_max(max)=clip_above
 clamp_min(min)=clip_below clip(min=None,max=None,out=None) clone(*,memory_format=None)=copied
 conj=identity conjugate=identity
@@ -414,7 +414,7 @@ cuda(device=None)=same
 deg2rad=radians degrees detach=stop_gradient dim=rank_of
 div(other,*,rounding_mode=None)=python_divide divide(other,*,rounding_mode=None)=python_divide
 double=as_float eq=equal erf erfc exp exp2 expand(*sizes) expand_as=expand
-expm1 fabs=absolute fill_diagonal_=mixing fix=trunc flatten float=as_float floor floor_divide fmax fmin fmod
+expm1 fabs=absolute fill_diagonal_=mixing fix=trunc flatten float=single floor floor_divide fmax fmin fmod
 frac=fraction ge=greater_equal get_shape=shape_of greater greater_equal gt=greater half=narrow
 heaviside(values) hypot int=as_int is_complex=false is_floating_point=true
 index_put(indices,values,accumulate=False) is_contiguous=true is_integer isclose=array_is_close

@@ -132,6 +132,8 @@ def _arrays(original: Original, library: Library, slopes: bool) -> bool:
         for dtype in (np.float64, np.float32) if library.name != "numpy" else (np.float64,):
             columns = [c.astype(dtype).reshape(shape) for c in points(len(original.inputs))]
             run = attempt(original, library, columns, slopes)
+            if run is not None and original.reading.single:
+                run = replace(run, narrow=True)
             fewer = run is not None and any(part.ndim > len(shape) for part in run.outputs)
             if fewer and shape is not _SHAPES[-1]:
                 continue  # a weight of shape (1, 1, 1, 1) waits for a batch of images
