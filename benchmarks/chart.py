@@ -19,6 +19,7 @@ ACTIVATIONS = {"spiky": "relu", "heaviside": "relu", "mish": "mish", "sigmoid_st
 SIZE = "n = 1,048,576"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 HATCHES = ("", "//", "..", "xx")
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 Ratios = dict[str, dict[str, float]]
 
@@ -64,11 +65,17 @@ def chart(found: Ratios) -> Any:
         places = [y + (i - 1.5) * height for y, row in enumerate(found.values()) if name in row]
         values = [row[name] for row in found.values() if name in row]
         look = {"color": COLOURS[i], "hatch": HATCHES[i], "edgecolor": "white", "linewidth": 0}
-        axes.barh(places, values, height, label=f"{name} / {builtin}", **look)
+        widths = [value - 1 for value in values]  # bars begin at 1: left is faster, right is slower
+        axes.barh(places, widths, height, left=1, label=f"{name} / {builtin}", **look)
     axes.axvline(1, color="#333333", linewidth=1.2)
+    axes.set_xscale("log")
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.minorticks_off()
+    axes.grid(axis="x", color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)
     axes.set_yticks(range(len(found)), list(found))
     axes.invert_yaxis()
-    axes.set_xlabel("time relative to the built-in (1: as fast; shorter is faster)")
+    axes.set_xlabel("time relative to the built-in (left of 1: faster, right of 1: slower)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.08))
     return figure

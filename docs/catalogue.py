@@ -31,7 +31,9 @@ def picture(activation) -> bytes:
 
 
 def parameters(activation) -> str:
-    return ", ".join(f"{name}={shown_value(v)}" for name, v in activation.parameters.items())
+    return ", ".join(
+        f"{name}={shown_value(v)}" for name, v in activation.parameters.items()
+    )
 
 
 def shown_value(value) -> str:
@@ -41,7 +43,9 @@ def shown_value(value) -> str:
 
 
 def shown(kind: str, name: str, activation, facts: list[str]) -> str:
-    call = f"{kind}.{name}" + (f"({parameters(activation)})" if activation.parameters else "")
+    call = f"{kind}.{name}" + (
+        f"({parameters(activation)})" if activation.parameters else ""
+    )
     lines = "".join(f"- {fact}\n" for fact in facts)
     return f"### {name}\n\n`{call}`\n\n{lines}\n![{name}](catalogue/{kind}-{name}.png)\n\n"
 
@@ -52,10 +56,14 @@ def sections() -> Iterator[tuple[str, str, object]]:
     for name, entry in activations.ENTRIES.items():
         facts = [f"`{entry.formula}`", entry.source]
         if entry.kinks:
-            at = ", ".join(f"{slope:.4g} at {x:g}" for x, slope in entry.kinks.items())
+            at = ", ".join(
+                f"{slope:.4g} at {x:g}" for x, slope in entry.kinks.items()
+            )
             facts.append(f"slope at kinks: {at}")
         if entry.builtins:
-            names = ", ".join(f"`{b}` in {framework}" for framework, b in entry.builtins.items())
+            names = ", ".join(
+                f"`{b}` in {framework}" for framework, b in entry.builtins.items()
+            )
             facts.append(f"built in as {names}")
         f = entry.activation
         yield shown("activations", name, f, facts), f"activations-{name}", f
@@ -66,13 +74,20 @@ def sections() -> Iterator[tuple[str, str, object]]:
     )
     for name, entry in learnable.ENTRIES.items():
         facts = [f"`{entry.formula}`", entry.source]
-        facts += [f"`{parameter}` is drawn: `{s}`" for parameter, s in entry.noise.items()]
+        facts += [
+            f"`{parameter}` is drawn: `{s}`" for parameter, s in entry.noise.items()
+        ]
         f = entry.activation
         yield shown("learnable", name, f, facts), f"learnable-{name}", f
     yield "## Surrogates\n\nThe formula is that of the derivative.\n\n", "", None
     for name, entry in surrogates.ENTRIES.items():
-        facts = [f"`{entry.formula}`", f"forward: {entry.forward.__doc__.partition(chr(10))[0]}"]
-        names = ", ".join(f"`{n}` in {library}" for library, n in entry.libraries.items())
+        facts = [
+            f"`{entry.formula}`",
+            f"forward: {entry.forward.__doc__.partition(chr(10))[0]}",
+        ]
+        names = ", ".join(
+            f"`{n}` in {library}" for library, n in entry.libraries.items()
+        )
         facts += [names] if names else []
         f = entry.activation
         yield shown("surrogates", name, f, facts), f"surrogates-{name}", f
@@ -100,17 +115,26 @@ def signatures() -> str:
     }.items():
         lines += [f"### {kind}", "", "| Activation | Formula |", "|---|---|"]
         for name, entry in module.ENTRIES.items():
-            values = (f"{n}={shown_value(v)}" for n, v in entry.activation.parameters.items())
+            values = (
+                f"{n}={shown_value(v)}"
+                for n, v in entry.activation.parameters.items()
+            )
             call = f"{name}({', '.join([*entry.activation.inputs, *values])})"
             formula = getattr(entry, "formula", "").replace("|", "\\|")
-            lines.append(f"| [`{kind}.{call}`](catalogue.md#{anchor(kind, name)}) | `{formula}` |")
+            lines.append(
+                f"| [`{kind}.{call}`](catalogue.md#{anchor(kind, name)}) | `{formula}` |"
+            )
         lines.append("")
     return "\n".join(lines)
 
 
 def anchor(kind: str, name: str) -> str:
     """Of the entry's heading: some names are in two of the catalogues."""
-    kinds = {"activations": activations, "learnable": learnable, "surrogates": surrogates}
+    kinds = {
+        "activations": activations,
+        "learnable": learnable,
+        "surrogates": surrogates,
+    }
     earlier = list(kinds)[: list(kinds).index(kind)]
     again = sum(name in kinds[other].ENTRIES for other in earlier)
     return f"{name}_{again}" if again else name

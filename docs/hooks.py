@@ -37,7 +37,11 @@ def on_files(files, *, config):
             if name and files.get_file_from_path(target_of(name)) is None:
                 from mkdocs.structure.files import File
 
-                files.append(File.generated(config, target_of(name), abs_src_path=str(ROOT / name)))
+                files.append(
+                    File.generated(
+                        config, target_of(name), abs_src_path=str(ROOT / name)
+                    )
+                )
     return files
 
 
@@ -55,7 +59,12 @@ def files_by_folder():
         if folder == package and lines:
             continue
         lines += [f"## {folder.relative_to(package.parent).as_posix()}/", ""]
-        lines += [first_line(folder / "__init__.py"), "", "| File | What it does |", "|---|---|"]
+        lines += [
+            first_line(folder / "__init__.py"),
+            "",
+            "| File | What it does |",
+            "|---|---|",
+        ]
         for path in sorted(folder.glob("*.py")):
             if path.name != "__init__.py":
                 link = f"[{path.name}](../{path.relative_to(ROOT).as_posix()})"
@@ -71,7 +80,9 @@ def on_page_markdown(markdown, *, page, config, files):
         name = repository_file(page.file.src_uri, match[1])
         if name is None or files.get_file_from_path(target_of(name)) is None:
             return match[0]
-        return "](" + os.path.relpath(target_of(name), os.path.dirname(page.file.src_uri))
+        return "](" + os.path.relpath(
+            target_of(name), os.path.dirname(page.file.src_uri)
+        )
 
     return LINK.sub(turn, markdown)
 

@@ -93,6 +93,9 @@ def test_a_page(
     assert [url for url in seen.requests if not url.startswith("data:")] == [pages[name].as_uri()]
     width = seen.page.evaluate("document.documentElement.scrollWidth")
     assert width <= size[0], f"the page is {width} wide on a screen of {size[0]}"
+    if size == DESKTOP:
+        cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+        assert seen.page.evaluate(f"{cut}.map(e => e.getAttribute('aria-label'))") == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

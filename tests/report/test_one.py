@@ -11,7 +11,7 @@ import pytest
 from actgrad import activation
 from actgrad.workbench.report import one
 from actgrad.workbench.report.bench import bench
-from actgrad.workbench.report.page import number, write
+from actgrad.workbench.report.page import number, typeset, write
 from actgrad.workbench.report.training import read
 
 pytest.importorskip("jinja2")
@@ -109,6 +109,30 @@ def test_a_target_and_its_reason(page: Text, leaky) -> None:
     row = leaky.supports()["onnx"]
     assert row.reason("derivative") in page.sections["targets"]
     assert row.target.opened in page.sections["targets"]
+
+
+def test_equal_reasons_share_a_cell(leaky, facts) -> None:
+    supports = leaky.supports()
+    assert [n for n, _ in facts.cells(supports["pickle"])] == [1, 1, 1, 1]
+    ((columns, why),) = facts.cells(supports["qonnx"])
+    assert (columns, why) == (4, supports["qonnx"].reason("value"))
+    assert [n for n, _ in facts.cells(supports["tflite"])] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("g_f", "<i>g</i><sub>f</sub>"),
+        ("E s²", "E <i>s</i>²"),
+        ("eta", "η"),
+        ("eta: (eta = 2) beta = 1", "eta: (η = 2) beta = 1"),
+        ("-6.42e-08 and 2.49e+05", "−6.42·10<sup>−8</sup> and 2.49·10<sup>5</sup>"),
+        ("-inf", "−∞"),
+        ("a<b, --to c", 'a&lt;b, <span class="option">--to c</span>'),
+    ],
+)
+def test_mathematics_is_typeset(text: str, html: str) -> None:
+    assert typeset(text) == html
 
 
 def test_the_speed_is_measured(leaky) -> None:

@@ -19,7 +19,7 @@ from actgrad.workbench.cli import app
 from actgrad.workbench.compare import statistics, store
 from actgrad.workbench.report import charts, one, study
 from actgrad.workbench.report.member import file_names
-from actgrad.workbench.report.page import percent
+from actgrad.workbench.report.page import percent, points
 from tests.compare.synthetic import design, synthetic_rows, write_synthetic_study
 from tests.report.test_one import Text
 
@@ -89,9 +89,9 @@ def test_each_activation_has_its_part(page: Text, found: store.Study, i: int) ->
 def test_each_seed_is_a_point(found: store.Study) -> None:
     lines = statistics.summarise(found)
     drawn = charts.ranking([lines]).axes[0].lines
-    points = [x for line in drawn if line.get_markerfacecolor() == "none" for x in line.get_xdata()]
+    seen = [x for line in drawn if line.get_markerfacecolor() == "none" for x in line.get_xdata()]
     finished = [r.accuracy for r in found.rows if r.stage == store.FINAL and r.status == store.OK]
-    assert sorted(points) == pytest.approx(sorted(finished))
+    assert sorted(seen) == pytest.approx(sorted(finished))
 
 
 def test_the_mean_curve_is_of_the_seeds_that_ended(found: store.Study) -> None:
@@ -153,14 +153,14 @@ def test_the_page_of_an_activation(path: Path, found: store.Study, label: str) -
     (line,) = (x for x in statistics.summarise(found) if x.activation == label)
     assert f"mlp on digits, 5 seeds, {line.chosen}" in sections["training"]
     assert sections["training"].count("mlp on digits") == 1
-    assert percent(line.mean) in sections["training"]
+    assert f"{100 * line.mean:.1f} ± " in sections["training"]
 
 
 def test_what_the_difference_is_worth(path: Path, found: store.Study) -> None:
     (line,) = (x for x in statistics.summarise(found) if x.activation == "gelu")
     text = shown(path, "gelu")["training"]
-    assert f": +{percent(line.difference, 2)} beside relu, seed by seed" in text
-    assert f"{percent(line.difference_low, 2)} to {percent(line.difference_high, 2)}" in text
+    assert f": +{100 * line.difference:.2f} points beside relu, seed by seed" in text
+    assert f"{points(line.difference_low)} to {points(line.difference_high)}" in text
     assert "1 of 5" in text
     assert "seed 4: the loss became nan in epoch 2, step 7 of 45" in text
 
@@ -202,7 +202,7 @@ def test_a_host_activation_is_found_again_in_its_file(tmp_path: Path, change, wh
     assert "return x + 1" in own
     if why is None:
         text = Text(Path(pages["mine"]).read_text(encoding="utf-8")).sections
-        assert "No run of it has ended." in text["training"]
+        assert "None of its runs has finished." in text["training"]
         assert "host" in text["source"]
     else:
         assert why in own
@@ -263,7 +263,7 @@ def test_a_program_that_cannot_be_read_leaves_the_others(
     store.write(tmp_path / "s", design, found.rows)
     study.write(tmp_path / "s", tmp_path / "a.html", Console(stderr=True))
     sections = Text((tmp_path / "a.html").read_text(encoding="utf-8")).sections
-    assert "Its formula and numbers are not here" in sections["activation-0"]
+    assert "Formula and numbers are missing" in sections["activation-0"]
     other = from_json(design["activations"][1]["program"])
     assert f"function{other.name}(x) = " in sections["activation-1"]
 

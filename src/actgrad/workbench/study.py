@@ -16,18 +16,18 @@ from actgrad.errors import InputError
 MEANING = {
     "mean": ("E f", "mean of the output, for a standard normal input"),
     "second_moment": ("E f²", "its mean square"),
-    "gain": ("g_f", "weights of g_f / √fan_in keep the signal's size"),
+    "gain": ("g_f", "weights with deviation g_f / √fan_in keep the signal's size"),
     "centred_gain": ("g_c", "the same, for weights standardised to mean 0"),
     "slope_moment": ("E s²", "mean square of the derivative in force"),
-    "backward_gain": ("g_b", "weights of g_b / √fan_in keep the gradient's size"),
-    "chi": ("chi", "with g_f, the gradient's mean square is multiplied by it in each layer"),
-    "eta": ("eta", "below 1 a wrong variance is drawn back, above 1 driven away"),
+    "backward_gain": ("g_b", "weights with deviation g_b / √fan_in keep the gradient's size"),
+    "chi": ("chi", "with g_f, each layer multiplies the gradient's mean square by this"),
+    "eta": ("eta", "below 1, a wrong variance returns to its fixed point; above 1, it runs away"),
     "stein_gap": ("Stein gap", "0 for an exact derivative without jumps"),
     "tail_exponent": ("tail", "f grows like |x| to this power"),
-    "escape_threshold": ("q+", "from this variance on it grows without bound"),
-    "safe_depth": ("safe depth", "layers that stand weights grown by 20%"),
-    "dead": ("dead", "share of inputs without slope"),
-    "surrogate_factor": ("c", "times the derivative in force gives chi = 1"),
+    "escape_threshold": ("q+", "a variance above this grows without bound"),
+    "safe_depth": ("safe depth", "number of layers that tolerate weights 20% too large"),
+    "dead": ("dead", "share of inputs where the derivative is 0"),
+    "surrogate_factor": ("c", "the derivative in force times this gives chi = 1"),
 }
 
 

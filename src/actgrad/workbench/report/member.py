@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from actgrad.common.text import percent
 from actgrad.common.types import Fields
 from actgrad.workbench.compare.design import Choice, rebuild
 from actgrad.workbench.compare.run import DIED
@@ -99,11 +98,10 @@ def _said(line: Line, reference: str) -> str:
     )
     if line.difference is None:
         return text
-    plus = "+" if line.difference > 0 else ""
-    text += f": {plus}{percent(line.difference, 2)} beside {reference}, seed by seed"
+    text += f": {page.points(line.difference)} points beside {reference}, seed by seed"
     if line.difference_low is None:
         return text
-    low, high = percent(line.difference_low, 2), percent(line.difference_high, 2)
+    low, high = page.points(line.difference_low), page.points(line.difference_high)
     p = f", p {page.number(line.p_holm, 2)} by Holm" if line.p_holm is not None else ""
     return f"{text} (95 % interval {low} to {high}{p})"
 

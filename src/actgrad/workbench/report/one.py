@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from actgrad.activation import Activation
@@ -14,7 +15,7 @@ from actgrad.common.types import Fields
 from actgrad.errors import ActgradError
 from actgrad.language.program import Program
 from actgrad.study.card import over_lines, shortened
-from actgrad.study.targets import ASPECTS
+from actgrad.study.targets import ASPECTS, Row
 from actgrad.workbench.report.bench import Bench
 from actgrad.workbench.report.code import highlighted
 from actgrad.workbench.report.page import number, render
@@ -50,11 +51,7 @@ class Facts:
         """Symbol, value, meaning."""
         rows = MEANING.items() if self.propagation else ()
         return [
-            (
-                sign,
-                short(getattr(self.propagation, name)).replace("-", "−").replace("inf", "∞"),
-                says,
-            )
+            (sign, short(getattr(self.propagation, name)).replace("inf", "∞"), says)
             for name, (sign, says) in rows
         ]
 
@@ -82,6 +79,14 @@ class Facts:
             return highlighted(textwrap.dedent(inspect.getsource(inspect.unwrap(self.f.function))))
         except (OSError, TypeError, ActgradError):
             return None
+
+    def cells(self, row: Row) -> list[tuple[int, str]]:
+        """Of a target: the columns that each cell spans, and why not, or "". Equal reasons share one."""
+        reasons = [(row.reason(aspect) or i) for i, aspect in enumerate(ASPECTS)]
+        return [
+            (len([*group]), reason if isinstance(reason, str) else "")
+            for reason, group in groupby(reasons)
+        ]
 
     @property
     def aspects(self) -> tuple[str, ...]:
@@ -165,7 +170,7 @@ def _function(f: Activation, check: Any, prefix: str) -> Picture:
             if inside:
                 shown = ", ".join(number(x) for x in inside[:8])
                 about += f" It {word[:-1]}s at {shown}{' and more' if len(inside) > 8 else ''}."
-    caption = "The function, the derivative in force and, where it is another, the exact one."
+    caption = "The function and the derivative in force; where they differ, the exact derivative."
     if len(f.inputs) > 1:
         return picture(figure, f"{prefix}-function", about, caption, size=None)
     axes = figure.axes[0]

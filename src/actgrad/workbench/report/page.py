@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +13,20 @@ import actgrad
 from actgrad.common.files import write_text
 from actgrad.common.text import percent
 from actgrad.errors import InputError, MissingFrameworkError
+
+_TYPESET: tuple[tuple[str, str], ...] = (
+    (r"(?<![\w.])(-?\d+(?:\.\d+)?)e\+?(-?)0*(\d+)\b", r"\1·10<sup>\2\3</sup>"),
+    (r"(?<![\w-])-(?=\d)", "−"),
+    (r"\bfan_in\b", "<i>n</i><sub>in</sub>"),
+    (r"\bg_([bcf])\b", r"<i>g</i><sub>\1</sub>"),
+    (r"^q\+$", "<i>q</i><sub>+</sub>"),
+    (r"\bE ([fs])(?![a-z])", r"E <i>\1</i>"),
+    (r"\bchi\b(?= =|$)", "χ"),
+    (r"\beta\b(?= =|$)", "η"),
+    (r"--\w+( \w+)?", r'<span class="option">\g<0></span>'),
+    (r"(?<=[a-z])\.(?=[a-z_])", ".<wbr>"),
+)
+"""What is replaced in the HTML of a text, in this order."""
 
 _LIBRARIES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "torch", "jax")
 
@@ -54,7 +69,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"number": number, "percent": percent, "points": points}
+    found.filters |= {"number": number, "percent": percent, "points": points, "typeset": typeset}
     return found
 
 
@@ -77,6 +92,20 @@ def points(difference: float) -> str:
     """
     shown = round(100 * difference, 2) + 0.0
     return f"{shown:+.2f}".replace("-", "−") if shown else "0.00"
+
+
+def typeset(text: str) -> Any:
+    """Plain text as HTML: its mathematics set as such, and no line break inside a command-line option.
+
+    >>> print(typeset("weights of g_f / √fan_in; 2.5e-08"))
+    weights of <i>g</i><sub>f</sub> / √<i>n</i><sub>in</sub>; 2.5·10<sup>−8</sup>
+    """
+    from markupsafe import Markup, escape
+
+    html = str(escape(text)).replace("-inf", "−∞")
+    for pattern, replacement in _TYPESET:
+        html = re.sub(pattern, replacement, html)
+    return Markup(html)
 
 
 def number(value: float | None, digits: int = 4) -> str:
