@@ -24,13 +24,14 @@ DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrit
 .DELETE_ON_ERROR:
 # Two pips in one environment at the same time break it, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help setup demo test test-gpu bench-gpu test-all coverage lint bench trainings fuzz docs package clean
+.PHONY: help setup integrations demo test test-gpu bench-gpu test-all coverage lint bench trainings fuzz docs package clean
 
 help:
 	@echo "make setup   an environment with everything, for working on actgrad"
 	@echo "make demo    train a network on real images with an activation of your own"
 	@echo "make test    the tests; 10 minutes        (TEST_ARGS='-k name' chooses)"
-	@echo "make test-all   those that are exhaustive too, as CI runs them; 40 minutes"
+	@echo "make integrations   install the libraries that take an activation; their tests then run too"
+	@echo "make test-all   those that are exhaustive too; 40 minutes"
 	@echo "make coverage   how much of the package the tests run, in per cent"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure speed and memory; 20 minutes   (BENCH_ARGS=--quick, or '--only torch builtins')"
@@ -91,6 +92,9 @@ $(READY)-docs: $(NEEDS)
 
 setup: $(READY)-test $(READY)-lint $(READY)-docs
 	@echo "Ready: $(BIN)/python, $(BIN)/actgrad"
+
+# With these, `make test` also runs the tests that need them.
+integrations: $(READY)-integrations
 
 demo: $(READY)-demo
 	TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow $(BIN)/actgrad train $(DEMO_ARGS)

@@ -31,6 +31,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--max-skipped", type=int, help="fail if more tests than this are skipped")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    limit = session.config.getoption("--max-skipped")
+    terminal: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if limit is not None and terminal and len(terminal.stats.get("skipped", ())) > limit:
+        terminal.write_line(f"more than {limit} tests were skipped", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, Any, Any]:
     report = yield

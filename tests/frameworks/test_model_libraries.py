@@ -75,7 +75,8 @@ def test_an_entry_of_transformers_act2fn() -> None:
 
 
 def test_a_model_of_timm() -> None:
-    pytest.importorskip("torchvision", exc_type=ImportError)  # which timm imports
+    why = "timm needs torchvision, whose usual build does not load beside PyTorch's for the CPU"
+    pytest.importorskip("torchvision", reason=why, exc_type=ImportError)
     timm = pytest.importorskip("timm")
 
     def network(act: Any) -> Any:

@@ -15,21 +15,21 @@ from actgrad.workbench.train import Options, Run
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+def chromium() -> str | None:
+    """Where it is: $CHROMIUM, one on the path, or Playwright's own."""
+    if found := os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None):
+        return found
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as p:
+        path = p.chromium.executable_path
+    return path if Path(path).exists() else None
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium: $CHROMIUM, one on the path, or Playwright's own.
-
-    Not longer than a module: while Playwright runs, its event loop is this thread's.
-    """
+    """Headless. Not longer than a module: while Playwright runs, its event loop is this thread's."""
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as p:
-        found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-        path = found or p.chromium.executable_path
-        if not Path(path).exists():
-            pytest.skip(
-                "no Chromium here: apt-get install chromium, playwright install chromium, or CHROMIUM=path"
-            )
-        running = p.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        running = p.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         yield running
         running.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actgrad import activation
+from actgrad import activation, activations
 from actgrad.workbench.report import one
 from actgrad.workbench.report.bench import bench
 from actgrad.workbench.report.page import number, typeset, write
@@ -77,6 +77,12 @@ def test_the_formula_is_the_program(page: Text, leaky) -> None:
 
 def test_the_function_is_shown_as_written(page: Text) -> None:
     assert "return x if x > 0 else 0.1 * x" in page.sections["function"]
+
+
+@pytest.mark.parametrize("f", [activations.relu, activations.gelu, activations.square])
+def test_a_function_of_the_catalogue_is_shown_without_its_entry(f) -> None:
+    shown = re.sub("<[^>]*>", "", one.Facts(f).written)
+    assert shown.startswith(f"def {f.name}(x")
 
 
 def test_the_verdict_is_that_of_check(page: Text, leaky) -> None:
@@ -175,6 +181,17 @@ def test_each_picture_says_what_it_shows(html: str) -> None:
     labels = re.findall(r'<svg role="img" aria-label="([^"]+)"', html)
     assert len(labels) == html.count("<svg") == 3
     assert "kinks at 0" in labels[0]
+
+
+def own_colours(html: str) -> set[str]:
+    """Of the pictures. A colour that is not the style sheet's would not follow the reader into the dark."""
+    drawings = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert "<path" in drawings
+    return set(re.findall(r"#[0-9a-f]{6}\b", drawings))
+
+
+def test_nothing_in_a_picture_keeps_its_own_colour(html: str) -> None:
+    assert own_colours(html) == set()
 
 
 def test_a_training_beside_relu(training: Path) -> None:

@@ -21,7 +21,7 @@ from actgrad.workbench.report import charts, one, study
 from actgrad.workbench.report.member import file_names
 from actgrad.workbench.report.page import percent, points
 from tests.compare.synthetic import design, synthetic_rows, write_synthetic_study
-from tests.report.test_one import Text
+from tests.report.test_one import Text, own_colours
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,11 @@ def test_the_page_of_an_activation(path: Path, found: store.Study, label: str) -
     assert f"mlp on digits, 5 seeds, {line.chosen}" in sections["training"]
     assert sections["training"].count("mlp on digits") == 1
     assert f"{100 * line.mean:.1f} ± " in sections["training"]
+
+
+@pytest.mark.parametrize("file", ["report.html", "report/gelu.html"])
+def test_nothing_in_a_picture_keeps_its_own_colour(path: Path, file: str) -> None:
+    assert own_colours((path.parent / file).read_text(encoding="utf-8")) == set()
 
 
 def test_what_the_difference_is_worth(path: Path, found: store.Study) -> None:

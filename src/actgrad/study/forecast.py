@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TEN = np.log(10)
 _FEW = 3  # powers of ten
 _VISIBLE = 0.1  # of a power of ten, beside the width of a line
-_EDGE = 12  # powers of ten: a network is lost long before
+_EDGE, _EDGES = 12, "10⁻¹² to 10¹²"  # powers of ten: a network is lost long before
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,7 @@ class Forecast:
             beyond = np.flatnonzero(reach > _EDGE * _TEN)[::order]
             if len(beyond):
                 where = f"from layer {beyond[0] + 1} {'on' if order > 0 else 'down'}"
-                found.append(
-                    f"in many networks the {what} leaves 10^-{_EDGE} to 10^{_EDGE}, {where}"
-                )
+                found.append(f"in many networks the {what} leaves {_EDGES}, {where}")
         return tuple(found)
 
     def to_dict(self) -> Fields:

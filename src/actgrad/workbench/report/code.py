@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from typing import Any
 
 STYLE = """
@@ -11,6 +13,12 @@ STYLE = """
 .code .c, .code .c1 { color: var(--code-comment); font-style: italic; }
 .code .nf, .code .nc, .code .nd { color: var(--code-name); }
 """
+
+
+def as_written(source: str) -> Any:
+    """A function's own lines; of one of the catalogue without the decorator that enters it there."""
+    text = textwrap.dedent(source)
+    return highlighted(re.sub(r"\A@_add\((?:[^()]|\([^()]*\))*\)\n", "", text))
 
 
 def highlighted(text: str) -> Any:

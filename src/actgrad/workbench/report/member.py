@@ -13,7 +13,7 @@ from actgrad.workbench.compare.statistics import Line
 from actgrad.workbench.compare.store import OK, Row, Study
 from actgrad.workbench.report import charts, page
 from actgrad.workbench.report.bench import bench
-from actgrad.workbench.report.code import highlighted
+from actgrad.workbench.report.code import as_written
 from actgrad.workbench.report.one import Comparison, Facts, facts, report
 from actgrad.workbench.report.picture import picture
 from actgrad.workbench.report.training import Training
@@ -44,7 +44,7 @@ def member(i: int, chosen: Fields, rows: list[Row]) -> Member:
             found = facts(f, prefix=f"a{i}")
     except Exception as error:  # of one activation: the page has the others
         why = str(error).partition("\n")[0] or type(error).__name__
-    source = highlighted(chosen["source"]) if chosen.get("source") else None
+    source = as_written(chosen["source"]) if chosen.get("source") else None
     return Member(chosen["label"], f"activation-{i}", source, found, why, rows)
 
 

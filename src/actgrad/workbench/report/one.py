@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +16,7 @@ from actgrad.language.program import Program
 from actgrad.study.card import over_lines, shortened
 from actgrad.study.targets import ASPECTS, Row
 from actgrad.workbench.report.bench import Bench
-from actgrad.workbench.report.code import highlighted
+from actgrad.workbench.report.code import as_written, highlighted
 from actgrad.workbench.report.page import number, render
 from actgrad.workbench.report.picture import Picture, panels, picture
 from actgrad.workbench.report.training import Training
@@ -76,7 +75,7 @@ class Facts:
         if self.f.function is None:
             return None
         try:
-            return highlighted(textwrap.dedent(inspect.getsource(inspect.unwrap(self.f.function))))
+            return as_written(inspect.getsource(inspect.unwrap(self.f.function)))
         except (OSError, TypeError, ActgradError):
             return None
 

@@ -84,12 +84,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def points(difference: float) -> str:
-    """A difference of two shares in points of a per cent, with its sign.
+def points(difference: float | None) -> str:
+    """A difference of two shares in points of a per cent, with its sign; a dash for None.
 
     >>> points(0.0123), points(-0.002), points(-1e-9)
     ('+1.23', '−0.20', '0.00')
     """
+    if difference is None:
+        return "–"
     shown = round(100 * difference, 2) + 0.0
     return f"{shown:+.2f}".replace("-", "−") if shown else "0.00"
 
