@@ -287,21 +287,6 @@ def test_a_saved_model_keeps_the_first_derivative(tmp_path: Any) -> None:
     np.testing.assert_allclose(grads[0], grads[1], rtol=1e-5, atol=1e-7)
 
 
-def test_torch_export_keeps_the_value_alone() -> None:
-    module = made("softmax").module()
-    x = torch.tensor(rows("softmax", 3)[0])
-    with pytest.raises(NoDerivativeError, match="no_grad"):
-        torch.export.export(module, (x,))
-    with torch.no_grad():
-        exported = torch.export.export(module, (x,)).module()
-    np.testing.assert_allclose(exported(x).detach(), by_row("softmax", [x.numpy()]), rtol=1e-12)
-    y = x.clone().requires_grad_()
-    with pytest.raises(RuntimeError):
-        exported(y).sum().backward()
-    with pytest.raises(CallError, match="traced"):
-        torch.jit.trace(module, (x,))
-
-
 def test_a_gradient_rule_in_every_framework() -> None:
     f = activation(
         lambda x: x / np.sum(np.abs(x)),

@@ -34,6 +34,11 @@ class Dialect:
     operation carries, `{part}` the places of a slice, `{all}` every argument."""
     row_length: str = "{like}.shape[-1]"
     """How long the rows of a tensor are."""
+    row_binding: str = ""
+    """What `binding` is, for a function of a row: a template of `{name}`, `{signature}`, `{arguments}`,
+    `{upstream}`, `{size}`, `{doc}`, `{value}`, `{gradients}`, `{tangents}` (for each argument the tangent
+    along it), `{reverse_only}`, `{kernels}`, `{axis}`, `{squeezes}` (whether the axis goes) and `{fits}`
+    (which lengths n fit, as code)."""
     helpers: dict[str, str] = field(default_factory=dict)
     """Definitions that entries of the table refer to, by name; included where they are used."""
     vector: str = "{0}"

@@ -127,10 +127,16 @@ class _Writer:
         texts = self.texts
         for node in nodes:
             if not node.args:
-                texts[node] = self._leaf(node)
+                text = self._leaf(node)
+                texts[node] = self._local(text) if node.op in ROWS else text
                 continue
             if node.op in ROWS:
-                texts[node] = self._local(self._row(node))
+                text = self._row(node)
+                for arg in node.args:
+                    if arg.args and len(text) > _LINE:
+                        texts[arg] = self._local(texts[arg])
+                        text = self._row(node)
+                texts[node] = self._local(text)
                 continue
             text = self._text(node)
             for arg in sorted(set(node.args), key=lambda arg: len(texts[arg]), reverse=True):
@@ -159,19 +165,22 @@ class _Writer:
 
     def _row(self, node: Expr) -> str:
         """An operation on a row, or a leaf that knows how long it is."""
+        template = self.dialect.rows[node.op]
         typed = [
             _typed(self.texts[arg], self.dialect.typed, self.like)
             if is_const(arg)
             else self.texts[arg]
             for arg in node.args
         ]
-        fields = {"like": self.like, "all": ", ".join(typed)}
+        fields = {"like": self.like, "all": ", ".join(map(_bare, typed))}
+        alone = [re.search(rf"[(,] ?\{{{i}\}}[,)]", template) for i in range(len(typed))]
+        typed = [_bare(text) if by else text for text, by in zip(typed, alone, strict=True)]
         if isinstance(node.value, tuple):
             fields |= _places(node)
         size = node.value[-1] if isinstance(node.value, tuple) else node.value
         if isinstance(size, Length):
             fields["n"] = size.text(_LENGTH)
-        return self.dialect.rows[node.op].format(*typed, **fields)
+        return template.format(*typed, **fields)
 
     def _local(self, text: str) -> str:
         if text.isidentifier():
@@ -212,8 +221,9 @@ def _places(node: Expr) -> dict[str, str]:
     length = node.args[0].width or ONE if node.op == "place" else size
     stop = start + (length - 1) * step + 1
     first, last = start.text(_LENGTH), stop.text(_LENGTH)
-    by = f":{step}" if step != 1 else ""
-    return {"part": f"{first}:{last}{by}", "start": first, "stop": last, "step": str(step)}
+    colon = ":" if (first.isalnum() and last.isidentifier()) or last.isdigit() else " : "
+    by = f"{colon}{step}" if step != 1 else ""
+    return {"part": f"{first}{colon}{last}{by}", "start": first, "stop": last, "step": str(step)}
 
 
 def _typed(number: str, form: str, like: str) -> str:

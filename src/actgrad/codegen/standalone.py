@@ -11,7 +11,9 @@ from functools import cache
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.emit import function_text, helpers_text, identifier, local_name
 from actgrad.errors import HostError
+from actgrad.language.expression import walk
 from actgrad.language.program import Program, Value
+from actgrad.language.rows import fits
 
 
 def standalone(program: Program, dialect: Dialect) -> str:
@@ -20,7 +22,6 @@ def standalone(program: Program, dialect: Dialect) -> str:
         raise HostError(
             f"{program.name!r} runs on the host (host=True), so there is no source of it to write"
         )
-    program.check_elementwise("source()")
     name = identifier(program.name)
     body = _body(program, dialect, f"{name}_" if name in _used(dialect) else name)
     helpers = helpers_text(body, dialect)
@@ -45,7 +46,13 @@ def _body(program: Program, dialect: Dialect, name: str) -> str:
         gradients.append(_private(identifier(rule.name)))
         functions.append(function_text(rule, dialect, gradients[-1]))
     signature, _, flat = _arguments(program, dialect)
-    binding = dialect.binding.format(
+    rows: dict[str, object] = {}
+    if program.axis is not None:
+        rows, tangents = _of_rows(program, dialect, name)
+        functions += tangents
+    kind, spans = ("RowKernel", rows["fuses"]) if rows else ("Kernel", None)
+    template = dialect.row_binding if rows else dialect.binding
+    binding = template.format(
         name=name,
         signature=signature,
         arguments=flat,
@@ -57,11 +64,38 @@ def _body(program: Program, dialect: Dialect, name: str) -> str:
         reverse_only=len(program.reverse_only),
         spans=program.spans_inputs,
         kernels="\n".join(
-            f"        Kernel({gradient}, {rule.spans_inputs}),"
+            f"        {kind}({gradient}, {rule.spans_inputs if spans is None else spans}),"
             for gradient, rule in zip(gradients, rules, strict=True)
         ),
+        **rows,
     )
     return "\n\n\n".join([*functions, binding.strip()])
+
+
+def _of_rows(program: Program, dialect: Dialect, name: str) -> tuple[dict[str, object], list[str]]:
+    """What the binding of a function of a row asks for besides, and the functions of its tangents."""
+    tangents, functions = [], []
+    if "{tangents}" in dialect.row_binding:
+        for argument in program.arguments:
+            if argument in program.reverse_only:
+                tangents.append("None")
+                continue
+            tangents.append(_private(f"{name}_along_{argument}"))
+            functions.append(function_text(program.push((argument,)), dialect, tangents[-1]))
+    nodes = walk(*program.expressions)
+    conditions = fits(nodes)
+    if len(" and ".join(conditions)) > 85:
+        lines = "\n        and ".join(conditions)
+        conditions = [f"(\n        {lines}\n    )"]
+    fields: dict[str, object] = {
+        "axis": program.axis,
+        "squeezes": program.squeezes,
+        "fits": " and ".join(conditions),
+        "any_length": program.takes_any_length,
+        "fuses": not any(node.op == "order" for node in nodes),
+        "tangents": _tuple(tangents) if tangents else "()",
+    }
+    return fields, functions
 
 
 def _with_tables(program: Program, dialect: Dialect, name: str) -> str:
@@ -123,9 +157,18 @@ def _used(dialect: Dialect) -> frozenset[str]:
         **{field: f"_{field}" for field in fields},
         **{"size": 0, "reverse_only": 0, "doc": "", "spans": True, "kernels": ""},
     )
+    of_rows = dict.fromkeys(("axis", "squeezes", "fits", "any_length", "fuses", "tangents"), 0)
+    row_binding = dialect.row_binding.format(
+        **{field: f"_{field}" for field in fields},
+        **of_rows,
+        size=0,
+        reverse_only=0,
+        doc="",
+        kernels="",
+    )
     names = ("name", "signature", "arguments", "flat", "lookups", "nan", "inner")
     tables = dialect.tables.format(**{field: f"_{field}" for field in names}, doc="")
-    texts = [dialect.imports, *dialect.helpers.values(), binding, tables]
+    texts = [dialect.imports, *dialect.helpers.values(), binding, row_binding, tables]
     for condition, each in (("0", dialect), *dialect.variants):
         operations = (condition, *each.table.values(), *each.rows.values())
         carried = dict.fromkeys(("like", "n", "part", "all", "start", "stop", "step"), "_like")

@@ -7,6 +7,7 @@ from importlib import resources
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
+from actgrad.frameworks import rows
 from actgrad.language.decomposed import without
 
 TABLE: dict[str, str] = {
@@ -101,7 +102,9 @@ def {name}({signature}):
     dtype = jnp.result_type(arguments[0], 1.0)
     return _rule(*(jnp.asarray(a, dtype) for a in arguments))
 
+'''
 
+_WIDE = '''
 def _wide(function, *arrays):
     """Half types compute in float32 inside."""
     half = arrays[0].dtype in (jnp.float16, jnp.bfloat16)
@@ -142,6 +145,70 @@ def {name}({signature}):
 '''
 )
 
+_REVERSE = '''
+def _forward(*arguments):
+    return _rule(*arguments), arguments
+
+
+def _backward(arguments, upstream):
+    inputs, parameters = arguments[:{size}], arguments[{size}:]
+    rules = {gradients}
+    gradients = [_wide(g, *inputs, upstream, *parameters) for g in rules]
+    return tuple(_sum_to(g, upstream.shape, a) for g, a in zip(gradients, arguments))
+
+
+_rule.defvjp(_forward, _backward)
+
+
+def _sum_to(gradient, shape, array):
+    """Add up the gradient over the dimensions in which the array was broadcast."""
+    gradient = jnp.broadcast_to(gradient, shape)
+    new = len(shape) - array.ndim
+    wide = [new + i for i, n in enumerate(array.shape) if n == 1]
+    return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
+'''
+# Reverse mode alone: what a branch that is not taken makes infinite would come back as nan from a tangent
+# that JAX transposes.
+_ROW_BINDING = (
+    rows.COMMON
+    + '''
+def {name}({signature}, axis={axis}):
+    """{doc}"""
+    return _of_rows({arguments}, axis)
+
+
+def _of_rows(arguments, axis):
+    dtype = jnp.result_type(arguments[0], 1.0)
+    arrays = [jnp.asarray(a, dtype) for a in arguments]
+    numbers = [a.reshape(()) for a in arrays[{size}:]]
+
+    def rule(*rows):
+        return _rule(*rows, *numbers)
+
+    return along_axis(arrays[:{size}], axis, {squeezes}, jnp, row_length, rule)
+
+'''
+    + _WIDE
+    + '''
+@jax.custom_vjp
+def _rule(*arguments):
+    return _spread(_wide({value}, *arguments), arguments).astype(arguments[0].dtype)
+
+
+def _spread(rows, arguments):
+    """In the shape of all arguments but for the last axis, along which the rows lie."""
+    rows = jnp.atleast_1d(rows)
+    batch = jnp.broadcast_shapes(*(a.shape[:-1] for a in arguments))
+    return jnp.broadcast_to(rows, (*batch, rows.shape[-1]))
+
+'''
+    + _REVERSE.replace("jnp.broadcast_to(gradient, shape)", "_spread(gradient, arguments)")
+    .replace("_sum_to(g, upstream.shape, a)", "_sum_to(g, arguments, a)")
+    .replace("def _sum_to(gradient, shape, array):", "def _sum_to(gradient, arguments, array):")
+    .replace("new = len(shape) - array.ndim", "new = gradient.ndim - array.ndim")
+    .replace("if n == 1]", "if n == 1 < gradient.shape[new + i]]")
+)
+
 _FLOAT32 = Dialect(
     "jax",
     "import jax\nimport jax.numpy as jnp",
@@ -153,7 +220,9 @@ _FLOAT32 = Dialect(
     vector="jnp.asarray({0}, {like}.dtype)",
     passes=(lower.exact_quotients, lower.share_exponentials),
     tables=_TABLES,
+    row_binding=_ROW_BINDING,
     binding=_ENTRY
+    + _WIDE
     + """
 @jax.custom_jvp
 """
@@ -177,30 +246,10 @@ DIALECT = replace(_FLOAT32, variants=(("{like}.dtype == jnp.float64", _FLOAT64),
 WHOLE_GRADIENT = replace(
     DIALECT,
     binding=_ENTRY
+    + _WIDE
     + """
 @jax.custom_vjp
 """
     + _VALUE
-    + '''
-def _forward(*arguments):
-    return _rule(*arguments), arguments
-
-
-def _backward(arguments, upstream):
-    inputs, parameters = arguments[:{size}], arguments[{size}:]
-    rules = {gradients}
-    gradients = [_wide(g, *inputs, upstream, *parameters) for g in rules]
-    return tuple(_sum_to(g, upstream.shape, a) for g, a in zip(gradients, arguments))
-
-
-_rule.defvjp(_forward, _backward)
-
-
-def _sum_to(gradient, shape, array):
-    """Add up the gradient over the dimensions in which the array was broadcast."""
-    gradient = jnp.broadcast_to(gradient, shape)
-    new = len(shape) - array.ndim
-    wide = [new + i for i, n in enumerate(array.shape) if n == 1]
-    return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
-''',
+    + _REVERSE,
 )

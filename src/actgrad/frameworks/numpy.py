@@ -80,7 +80,7 @@ ROWS: dict[str, str] = {
     "prod": "np.prod({0}, -1, keepdims=True)",
     "cumsum": "np.cumsum({0}, -1)",
     "flip": "np.flip({0}, -1)",
-    "order": "np.argsort({0}, -1, kind='stable').astype({like}.dtype)",
+    "order": 'np.argsort({0}, -1, kind="stable").astype({like}.dtype)',
     "take": "_take({0}, {1})",
     "slice": "{0}[..., {part}]",
     "place": "_place({0}, {n}, slice({start}, {stop}, {step}))",
@@ -178,6 +178,27 @@ def lookup(table, index, nan):  # type: ignore[no-untyped-def]
 
 _LOOKUP = inspect.getsource(lookup).replace("  # type: ignore[no-untyped-def]", "")
 _COMPUTED = inspect.getsource(_computed).replace("  # type: ignore[no-untyped-def]", "")
+
+
+def _rows_computed(function, arrays, dtype):  # type: ignore[no-untyped-def]
+    """The function of arrays whose rows lie last, in this dtype; halves compute in float32."""
+    working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+    with np.errstate(all="ignore"):
+        result = np.atleast_1d(function(*(a.astype(working, copy=False) for a in arrays)))
+    batch = np.broadcast_shapes(*(a.shape[:-1] for a in arrays))
+    return np.broadcast_to(result.astype(dtype), (*batch, result.shape[-1])).copy()
+
+
+_ROWS_COMPUTED = inspect.getsource(_rows_computed).replace("  # type: ignore[no-untyped-def]", "")
+_DTYPE = '''
+def _dtype(inputs):
+    """That of the inputs; integers and plain numbers compute in float64."""
+    dtypes = [x.dtype for x in inputs]
+    whole = any(dtype.kind in "biu" for dtype in dtypes)
+    return np.dtype(np.float64) if whole else np.result_type(*dtypes)
+
+
+'''
 _FLOAT32 = Dialect(
     "numpy",
     "import numpy as np",
@@ -204,16 +225,54 @@ def {name}_gradient({signature}, {upstream}=1.0):
     rules = {gradients}
     return tuple(_computed(g, arguments, dtype)[()] for g in rules)
 
+'''
+    + _DTYPE
+    + _COMPUTED.replace("{", "{{").replace("}", "}}"),
+    row_binding='''
+def {name}({signature}, axis={axis}):
+    """{doc}"""
+    return _of_rows({arguments}, axis)
 
-def _dtype(inputs):
-    """That of the inputs; integers and plain numbers compute in float64."""
-    dtypes = [x.dtype for x in inputs]
-    whole = any(dtype.kind in "biu" for dtype in dtypes)
-    return np.dtype(np.float64) if whole else np.result_type(*dtypes)
 
+def {name}_gradient({signature}, {upstream}=1.0, axis={axis}):
+    """The gradient by each input, before it is summed over broadcast dimensions, and by each parameter."""
+    return _gradients({arguments}, {upstream}, axis)
+
+
+def _of_rows(arguments, axis):
+    inputs, numbers, dtype = _arrays(arguments)
+
+    def rule(*rows):
+        return _rows_computed({value}, (*rows, *numbers), dtype)
+
+    return along_axis(inputs, axis, {squeezes}, np, row_length, rule)[()]
+
+
+def _gradients(arguments, upstream, axis):
+    inputs, numbers, dtype = _arrays(arguments)
+    above = np.broadcast_to(upstream, np.shape(_of_rows(arguments, axis)))
+    last = axis - max(x.ndim for x in inputs) if axis >= 0 else axis
+    above = above[..., None] if {squeezes} else np.moveaxis(above, last, -1)
+    found = []
+    for gradient in {gradients}:
+
+        def rule(*rows):
+            return _rows_computed(gradient, (*rows, above, *numbers), dtype)
+
+        found.append(along_axis(inputs, axis, False, np, row_length, rule))
+    return (*found[:{size}], *(by.sum() for by in found[{size}:]))
+
+
+def _arrays(arguments):
+    arrays = [np.asarray(a) for a in arguments]
+    inputs = arrays[:{size}]
+    return inputs, [a.reshape(()) for a in arrays[{size}:]], _dtype(inputs)
 
 '''
-    + _COMPUTED.replace("{", "{{").replace("}", "}}"),
+    + _DTYPE
+    + _ROWS_COMPUTED.replace("{", "{{").replace("}", "}}")
+    + "\n\n"
+    + rows.COMMON,
     tables=_LOOKUP
     + '''
 
@@ -279,12 +338,7 @@ def _still(x: Any) -> Any:
 
 def _of_rows(dtype: Any) -> Callable[[Program, Sequence[Any]], Any]:
     def rule(program: Program, arrays: Sequence[Any]) -> Any:
-        working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
-        with np.errstate(all="ignore"):
-            args = [a.astype(working, copy=False) for a in arrays]
-            result = np.atleast_1d(kernel(program.structure, DIALECT, host)(*args))
-        batch = np.broadcast_shapes(*(a.shape[:-1] for a in arrays))
-        return np.broadcast_to(result.astype(dtype), (*batch, result.shape[-1])).copy()
+        return _rows_computed(kernel(program.structure, DIALECT, host), arrays, dtype)
 
     return rule
 

@@ -1,18 +1,37 @@
-"""An activation of rows, of any framework's tensors: the axis goes last, and back.
+"""An activation of rows, of any framework's tensors: the axis goes last, and back: see `views`.
 
 The kernels have the rows along the last axis, all inputs' of one length, and for one number of a row there a
-size of 1. Nothing here has a derivative of its own: the framework follows these views.
+size of 1.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from actgrad.errors import CallError
+from actgrad.frameworks import views
 from actgrad.language.program import Program
 
 Rule = Callable[[Program, Sequence[Any]], Any]
+
+COMMON = (
+    inspect.getsource(views.along_axis).replace("{", "{{").replace("}", "}}")
+    + """
+
+def row_length(lengths):
+    @@@How long the rows are; one number is as good as a row of equal ones.@@@
+    found = {{n for n in lengths if n != 1}} or {{1}}
+    n = max(found)
+    fits = {fits}
+    if len(found) > 1 or not fits:
+        raise ValueError(f"this function takes no rows of length {{', '.join(map(str, lengths))}}")
+    return n
+
+""".replace("@@@", chr(34) * 3)
+)
+"""What every stand-alone file of a function of a row has: a part of the dialect's `row_binding`."""
 
 
 def along_axis(
@@ -24,30 +43,25 @@ def along_axis(
     program's own.
     """
     inputs, parameters = tensors[: len(program.inputs)], tensors[len(program.inputs) :]
-    rank = max(len(x.shape) for x in inputs)
-    axis = last_axis(program, rank, axis)
-    moved = []
-    for x in inputs:
-        missing = rank - len(x.shape)
-        if missing and (axis != -1 or not len(x.shape)):
-            x = ops.reshape(x, (*(1,) * missing, *x.shape))
-        moved.append(x if axis == -1 else ops.moveaxis(x, axis, -1))
-    n = common_length(program, [x.shape[-1] for x in moved])
-    moved = [x if x.shape[-1] == n else ops.broadcast_to(x, (*x.shape[:-1], n)) for x in moved]
-    names = [name for name, _ in program.parameters]
-    wide = frozenset(
-        name
-        for name, p in zip(names, parameters, strict=True)
-        if is_row(program, name, tuple(p.shape), n)
-    )
-    numbers = [
-        p if name in wide or not len(p.shape) else ops.reshape(p, ())
-        for name, p in zip(names, parameters, strict=True)
-    ]
-    result = rule(program.with_rows(wide), (*moved, *numbers))
-    if program.squeezes:
-        return result[..., 0]
-    return result if axis == -1 else ops.moveaxis(result, -1, axis)
+    axis = last_axis(program, max(len(x.shape) for x in inputs), axis)
+
+    def of_rows(*moved: Any) -> Any:
+        n = moved[0].shape[-1]
+        shapes = {
+            name: tuple(p.shape)
+            for (name, _), p in zip(program.parameters, parameters, strict=True)
+        }
+        wide = frozenset(name for name, shape in shapes.items() if is_row(program, name, shape, n))
+        numbers = [
+            p if name in wide or not len(p.shape) else ops.reshape(p, ())
+            for name, p in zip(shapes, parameters, strict=True)
+        ]
+        return rule(program.with_rows(wide), (*moved, *numbers))
+
+    def common(lengths: Sequence[int | None]) -> int | None:
+        return common_length(program, lengths)
+
+    return views.along_axis(inputs, axis, program.squeezes, ops, common, of_rows)
 
 
 def last_axis(program: Program, rank: int, axis: int | None = None) -> int:
@@ -63,15 +77,15 @@ def last_axis(program: Program, rank: int, axis: int | None = None) -> int:
 
 def common_length(program: Program, lengths: Sequence[int | None]) -> int | None:
     """Of the inputs' rows; one number is as good as a row of equal ones."""
-    others = {n for n in lengths if n != 1}
+    others = [n for n in lengths if n != 1]
     if None in others:  # TensorFlow does not know it yet
         return None
-    if len(others) > 1:
+    if any(n != others[0] for n in others):
         raise CallError(
             f"{program.name!r} got rows of the lengths {' and '.join(map(str, lengths))}\n"
             f"  Its inputs must have rows of one length, or one number for each."
         )
-    n = int(others.pop() or 0) if others else 1
+    n = others[0] if others else 1
     program.check_length(n)
     return n
 

@@ -6,6 +6,7 @@ a row is linear in what comes through it, by the rules of its line in `rows`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
@@ -47,24 +48,36 @@ def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
     return as_row(rewrite(_total(found.get(by, [])))[0], by.width)
 
 
-def tangent(root: Expr, along: Mapping[Expr, Expr]) -> Expr:
-    """The derivative of `root` along the directions, by variable, as long as `root` is."""
+def tangent(root: Expr, along: Mapping[Expr, Expr], finite: bool = False) -> Expr:
+    """The derivative of `root` along the directions, by variable, as long as `root` is.
+
+    With `finite` a slope that is not finite counts as zero, so that a direction of zeros gives zero.
+    """
     known: dict[Expr, Expr] = dict(along)
 
     def of(node: Expr) -> Expr:
         parts = []
         for leaf in _leaves(node):
             if leaf in known:
-                parts.append(_product(derive(node, leaf), known[leaf]))
+                slope, t = derive(node, leaf), known[leaf]
+                product = _finite(slope) * t if finite else _product(slope, t)
+                parts.append(product)
         return _total(parts)
 
     for node in _through(root):
         if node.op == "var":
             continue
-        pushed = _pushed(node, [of(arg) for arg in node.args])
+        pushed = _pushed(node, [of(arg) for arg in node.args], finite)
         if not is_const(pushed, 0.0):
             known[node] = pushed
     return as_row(rewrite(of(root))[0], root.width)
+
+
+def _finite(slope: Expr) -> Expr:
+    if is_const(slope) or slope.op in {"sigmoid", "tanh"}:
+        return slope
+    is_finite = make("lt", make("abs", slope), const(math.inf))
+    return make("select", is_finite, slope, _ZERO)
 
 
 def _product(slope: Expr, other: Expr) -> Expr:
@@ -128,18 +141,18 @@ def _pulled(node: Expr, g: Expr) -> list[tuple[Expr, Expr]]:
     return [(node.args[0], _rule(node.op, "adjoint")(node, g))]
 
 
-def _pushed(node: Expr, tangents: list[Expr]) -> Expr:
+def _pushed(node: Expr, tangents: list[Expr], finite: bool) -> Expr:
     moving = tangents[: len(_arguments(node))]
     if all(is_const(t, 0.0) for t in moving):
         return _ZERO
     if node.op == "concat":
         parts = [as_row(t, a.width) for t, a in zip(tangents, node.args, strict=True)]
         return make("concat", *parts)
-    return _rule(node.op, "tangent")(node, tangents[0])
+    return _rule(node.op, "tangent", finite)(node, tangents[0])
 
 
 @cache
-def _rule(op: str, which: str) -> Callable[[Expr, Expr], Expr]:
+def _rule(op: str, which: str, finite: bool = False) -> Callable[[Expr, Expr], Expr]:
     """A rule's text as a function of the node, and of the adjoint of its result or the tangent of its
     argument."""
     row = ROWS[op]
@@ -152,6 +165,8 @@ def _rule(op: str, which: str) -> Callable[[Expr, Expr], Expr]:
         row_of_it = as_row(other, width)
         known: dict[str, object] = dict(zip(names, node.args, strict=True))
         known |= {"y": node, "g": row_of_it, "t": row_of_it, **_words(node)}
+        if finite:
+            known["others"] = lambda x: _finite(_others(x))
         return lift(eval(code, known))
 
     return rule

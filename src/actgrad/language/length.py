@@ -29,7 +29,7 @@ class Length:
         for times, over, add, by in self.parts:
             inner = n if over == 1 else f"{over} * {n}"
             inner = f"({inner} + {add}) // {by}" if add else f"{inner} // {by}"
-            terms.append(inner if times == 1 else f"{times} * ({inner})")
+            terms.append({1: inner, -1: f"-({inner})"}.get(times, f"{times} * ({inner})"))
         if self.plus or not terms:
             terms.append(str(self.plus))
         return " + ".join(terms).replace("+ -", "- ")

@@ -68,7 +68,7 @@ class OfRows:
 
     def check_length(self, n: int) -> None:
         """Raises `CallError` where it cannot take rows of length n."""
-        problem = None if n and self.takes_any_length else self.misfit(n)
+        problem = None if n and self.takes_any_length else self.misfit(int(n))
         if problem is None:
             return
         some = [str(m) for m in range(1, MOST) if self.misfit(m) is None][:4]
@@ -101,18 +101,20 @@ class OfRows:
         program: Self = found[names]
         return program
 
-    def push(self, moving: tuple[str, ...]) -> Self:
+    def push(self, moving: tuple[str, ...], finite: bool = False) -> Self:
         """The derivative along a direction, as a program of the arguments and of the directions in which
-        these move. Of rows; an elementwise one has `partial`."""
+        these move. Of rows; an elementwise one has `partial`. With `finite`, a slope that is not finite
+        counts as zero."""
         if set(moving) & set(self.reverse_only):
             raise reverse_only(self.name)
-        if moving not in self.kept.setdefault("push", {}):
-            self.kept["push"][moving] = _push(self, moving)
-        program: Self = self.kept["push"][moving]
+        found = self.kept.setdefault("push", {})
+        if (moving, finite) not in found:
+            found[moving, finite] = _push(self, moving, finite)
+        program: Self = found[moving, finite]
         return program
 
 
-def _push(program: Any, moving: tuple[str, ...]) -> Any:
+def _push(program: Any, moving: tuple[str, ...], finite: bool) -> Any:
     names = {name: f"along_{name}" for name in moving}
     while set(names.values()) & set(program.arguments):
         names = {name: f"{along}_" for name, along in names.items()}
@@ -124,7 +126,7 @@ def _push(program: Any, moving: tuple[str, ...]) -> Any:
         parameters=(),
         fixed=(),
         vectors=(),
-        value=adjoint.tangent(program.value, along),
+        value=adjoint.tangent(program.value, along, finite),
         kind="exact",
         gradient=(),
         rows=(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.language.length import ONE, Length
+from actgrad.language.length import MOST, ONE, Length
 
 Array = Any
 Width = Length | None
@@ -139,6 +139,31 @@ def misfit(nodes: Sequence[Any], n: int) -> str | None:
         if node.width is not None and node.width.at(n) < 1:
             return "a part of them is empty"
     return None
+
+
+def fits(nodes: Sequence[Any]) -> list[str]:
+    """The conditions under which `misfit` is None, as Python code over n, but for those that hold for each
+    n up to MOST."""
+    pairs: list[tuple[Length, str, Length]] = []
+    for node in nodes:
+        widths = sorted({arg.width for arg in node.args if arg.width is not None}, key=str)
+        if node.op not in ROWS or node.op == "take":
+            pairs += [(widths[0], "==", width) for width in widths[1:]]
+        elif node.op in {"slice", "place"}:
+            start, step, _ = node.value
+            size, total = (node.width, node.args[0].width)[:: -1 if node.op == "place" else 1]
+            size, total = size or ONE, total or ONE
+            pairs += [(Length(0), "<=", start), (ONE, "<=", size)]
+            pairs.append((start + (size - 1) * step + 1, "<=", total))
+        if node.width is not None:
+            pairs.append((ONE, "<=", node.width))
+    found = {f"{a.text('n')} {sign} {b.text('n')}": (a, sign, b) for a, sign, b in pairs}
+    every = range(1, MOST)
+    return ["n > 0"] + [
+        text
+        for text, (a, sign, b) in found.items()
+        if not all(a.at(n) == b.at(n) or (sign == "<=" and a.at(n) < b.at(n)) for n in every)
+    ]
 
 
 def carried_at(carried: object, n: int) -> tuple[int, ...]:

@@ -41,8 +41,7 @@ def plot(
     ax: Axes | None = None,
 ) -> Figure:
     """Draw a program: see `Studied.plot`."""
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
+    check_range(low, high)
     inputs = program.inputs
     if ax is not None:
         _draw(ax, program, inputs[0], low, high)
@@ -59,6 +58,11 @@ def plot(
     if path is not None:
         save(figure, path)
     return figure
+
+
+def check_range(low: float, high: float) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -185,7 +189,7 @@ def _draw(ax: Axes, program: Program, by: str, low: float, high: float) -> None:
             label = None
     marks = {label for curve in curves for label in _dots(ax, curve)} | _kinks(ax, curves[0])
     _frame(ax, np.concatenate(seen), low, high, by)
-    ax.set_title(_title(program), loc="left", fontsize=12)
+    ax.set_title(title(program), loc="left", fontsize=12)
     _legend(ax, marks)
 
 
@@ -241,7 +245,7 @@ def _frame(ax: Axes, y: Array, low: float, high: float, by: str) -> None:
     ax.set_xlabel(by, fontsize=12)
 
 
-def _title(program: Program) -> str:
+def title(program: Program) -> str:
     formula = re.sub(r"\d+\.\d{6,}", lambda number: f"{float(number[0]):.6g}", program.formula)
     values = ", ".join(f"{n} = {v:g}" for n, v in program.settings.items() if isinstance(v, float))
     lines = formula.splitlines()
@@ -311,30 +315,37 @@ def _maps(program: Program, low: float, high: float) -> object:
     if not jumps:
         lines = axes[0, 0].contour(a, b, value, levels=9, colors="#333333", linewidths=0.7)
         axes[0, 0].clabel(lines, fontsize=8)
-    title = _title(program) + ("   (dotted: kinks and jumps)" if len(dots) else "")
-    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    heading = title(program) + ("   (dotted: kinks and jumps)" if len(dots) else "")
+    figure.suptitle(heading, fontsize=12, x=0.01, ha="left")
     return figure
 
 
 def _map(
     figure: Any, ax: Axes, image: Array, dots: Array, ends: tuple[float, float], names: Any
 ) -> None:
-    """One heat map, its colours symmetric around 0 and not stretched by a pole."""
+    """Over two inputs, with the breakpoints on it."""
+    heat_map(figure, ax, image, (*ends, *ends))
+    if len(dots):
+        ax.plot(dots[:, 0], dots[:, 1], ".", color="black", ms=2, zorder=5)
+    ax.set_xlabel(names[0], fontsize=12)
+    ax.set_ylabel(names[1], fontsize=12, rotation=0, labelpad=8)
+
+
+def heat_map(
+    figure: Any, ax: Axes, image: Array, extent: tuple[float, float, float, float]
+) -> None:
+    """A heat map, its colours symmetric around 0 and not stretched by a pole."""
     known = np.abs(image[np.isfinite(image)])
     reach = (float(np.quantile(known, 0.995)) if len(known) else 0.0) or 1.0
     shown = ax.imshow(
         image,
-        origin="lower",
-        extent=(*ends, *ends),
+        origin="lower" if extent[2] < extent[3] else "upper",
+        extent=extent,
         cmap="RdBu_r",
         vmin=-reach,
         vmax=reach,
         interpolation="nearest",
     )
-    if len(dots):
-        ax.plot(dots[:, 0], dots[:, 1], ".", color="black", ms=2, zorder=5)
-    ax.set_xlabel(names[0], fontsize=12)
-    ax.set_ylabel(names[1], fontsize=12, rotation=0, labelpad=8)
     ax.tick_params(labelsize=10)
     figure.colorbar(shown, ax=ax, shrink=0.9)
 

@@ -28,7 +28,7 @@ def check_rows(program: Program, function: Function | None) -> Check:
     """
     lengths = [n for n in (6, 5, 8, *range(1, MOST)) if program.misfit(n) is None][:3]
     own = _own(program, function, lengths[0])
-    value = own or (lambda arguments: np.atleast_1d(_evaluated(program, arguments)))
+    value = own or (lambda arguments: np.atleast_1d(evaluated(program, arguments)))
     names = [*program.inputs, *(n for n, v in program.parameters if isinstance(v, float))]
     found = tuple(_by(program, value, name, lengths) for name in names)
     inputs, parameters = found[: len(program.inputs)], found[len(program.inputs) :]
@@ -39,7 +39,7 @@ def check_rows(program: Program, function: Function | None) -> Check:
     return Check(program.name, verdict, inputs, oracle, parameters)
 
 
-def _evaluated(program: Program, arguments: dict[str, object]) -> Array:
+def evaluated(program: Program, arguments: dict[str, object]) -> Array:
     rows = [arguments[name] for name in program.inputs]
     rest = {name: value for name, value in arguments.items() if name not in program.inputs}
     return np.asarray(program.evaluate(*rows, **rest))
@@ -84,7 +84,7 @@ def _by(program: Program, value: Value, by: str, lengths: Sequence[int]) -> Inpu
     for k, n in enumerate(lengths):
         for shift in range(3):
             at = _arguments(program, n, 7 * k + 5 * shift)
-            claimed = _claimed(program, by, at, n)
+            claimed = jacobian(program, by, at, n)
             measured, trusted = _measured(value, by, at)
             finite = np.isfinite(claimed)
             point = np.broadcast_to(np.atleast_1d(at[by]), claimed.shape)
@@ -117,13 +117,13 @@ def _arguments(program: Program, n: int, shift: int) -> Fields:
     return rows | {name: np.float64(v) for name, v in program.parameters if isinstance(v, float)}
 
 
-def _claimed(program: Program, by: str, at: Fields, n: int) -> Array:
+def jacobian(program: Program, by: str, at: Fields, n: int) -> Array:
     """A line for each number of the result, from the gradient in force."""
     size = 1 if program.value.width is None else program.value.width.at(n)
     upstream = np.eye(size)
     batch = {name: np.broadcast_to(x, (size, *np.shape(x))) for name, x in at.items()}
     batch = {name: x if name in program.inputs else x[0] for name, x in batch.items()}
-    found = _evaluated(program.vjp(by), {**batch, program.upstream: upstream})
+    found = evaluated(program.vjp(by), {**batch, program.upstream: upstream})
     wide = n if by in program.inputs else 1
     return np.array(np.broadcast_to(found, (size, wide)))
 
@@ -150,9 +150,9 @@ def _measured(value: Value, by: str, at: Fields) -> tuple[Array, Array]:
 def _is_linear(program: Program, by: str, at: Fields) -> bool:
     if not program.gradient:
         return True
-    size = np.atleast_1d(_evaluated(program, at)).shape[-1]
+    size = np.atleast_1d(evaluated(program, at)).shape[-1]
     a, b = np.linspace(-1, 2, size), np.linspace(1, -3, size) ** 2
     whole, one, other = (
-        _evaluated(program.vjp(by), {**at, program.upstream: u}) for u in (a + 3 * b, a, b)
+        evaluated(program.vjp(by), {**at, program.upstream: u}) for u in (a + 3 * b, a, b)
     )
     return bool(np.allclose(whole, one + 3 * other, rtol=1e-6, atol=1e-9))

@@ -125,8 +125,9 @@ class Studied:
 
         A jump is not joined by a line: a full dot is the value, an open one a limit. A diamond is a
         kink. Of two inputs, the function and both derivatives are drawn as heat maps, breakpoints
-        dotted; of more, a slice along each input with the others at 0.5. Keyword arguments are
-        parameter values.
+        dotted; of more, a slice along each input with the others at 0.5. Of a function of a row: a
+        sample row and its result, the result as one number goes from low to high, and the Jacobian in
+        force. Keyword arguments are parameter values.
 
         Writes the picture to `path` (png, svg, pdf, ...) if one is given, and draws on the matplotlib
         axes `ax` (a slice along the first input) if those are given. Returns the matplotlib `Figure`,
@@ -134,10 +135,11 @@ class Studied:
 
         Raises `MissingFrameworkError` without matplotlib, and `CallError` for an empty range.
         """
-        from actgrad.study.plots import plot
+        from actgrad.study import plots, row_plots
 
-        self.program.check_elementwise("plot()")
-        return plot(self._with(parameters).program, low, high, path, ax)
+        program = self._with(parameters).program
+        draw = plots.plot if program.axis is None else row_plots.plot
+        return draw(program, low, high, path, ax)
 
     def propagation(self, **parameters: Any) -> Propagation:
         """Measure how signals and gradients pass through an activation of one input.

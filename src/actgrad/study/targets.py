@@ -214,18 +214,11 @@ def supports(program: Program) -> Support:
 
 def _of_rows(target: str) -> dict[str, str]:
     """What a function of a row has not everywhere."""
-    if target in {"tflite", "onnx", "aotinductor"}:
-        return {"value": "it is a function of a row, which is not written in this format yet"}
-    if target == "source":
-        return dict.fromkeys(ASPECTS, "of a function of a row there is no source yet")
     if target == "saved_model":
         why = (
             "of a function of a row a SavedModel keeps the first derivative; the second one raises"
         )
         return {"second derivative": why}
-    if target == "torch":
-        why = "of a function of a row the value is kept: export it under torch.no_grad()"
-        return dict.fromkeys(ASPECTS[1:], why)
     if target == "table":
         return {"value": "a table has one number for each input, and a row has several"}
     return {}

@@ -28,6 +28,7 @@ from actgrad.codegen.emit import identifier
 from actgrad.common.files import cannot_write, is_full
 from actgrad.common.types import Fields
 from actgrad.errors import ExportError, InputError, MissingFrameworkError, WriteError
+from actgrad.language.program import Program
 from actgrad.workbench.quiet import import_keras, quiet
 
 SUFFIXES = {
@@ -45,6 +46,7 @@ SUFFIXES = {
 MODELS = {"saved_model": "tensorflow", "tflite": "tensorflow", "onnx": "torch"}
 """The targets that a Keras model can go to, and the backend that each is written from."""
 _PACKAGES = {"saved_model": "tensorflow", "tflite": "tensorflow", "torch": "torch", "jax": "jax"}
+POINTS = 400
 TOLERANCE = 1e-4
 
 
@@ -69,7 +71,7 @@ def export(
     with drafted(path, target) as draft:
         with telling(target, path):
             if model is None:
-                inputs = _points(len(f.inputs))
+                inputs = _points(len(f.inputs), _length(f.program))
                 _WRITERS[target](f, draft, framework)
                 wanted = _oracle(f, target, inputs)
             else:
@@ -160,8 +162,23 @@ def _function(f: Activation) -> Any:
     """The activation as a function of TensorFlow, of vectors of any length."""
     import tensorflow as tf
 
-    signature = [tf.TensorSpec([None], tf.float32, name) for name in _sorted_names(f)]
+    size = _fixed_length(f.program)
+    signature = [tf.TensorSpec([size], tf.float32, name) for name in _sorted_names(f)]
     return tf.function(lambda *inputs: f(*inputs), input_signature=signature)
+
+
+def _fixed_length(program: Program) -> int | None:
+    """Of the vectors that it is written for; None if they may have any."""
+    if program.axis is None or (program.takes_any_length and len(program.inputs) == 1):
+        return None
+    return _length(program)
+
+
+def _length(program: Program) -> int:
+    """How many numbers are compared: of a function of a row, one row that fits."""
+    if program.axis is None:
+        return POINTS
+    return next(n for n in range(POINTS, 0, -1) if program.misfit(n) is None)
 
 
 def _sorted_names(f: Activation) -> list[str]:
@@ -189,9 +206,10 @@ def _tflite(f: Activation, path: Path, _: str) -> None:
 def _vectors(f: Activation) -> tuple[tuple[object, ...], tuple[object, ...]]:
     import torch
 
-    length = torch.export.Dim("n")
+    size = _fixed_length(f.program)
+    length = torch.export.Dim("n") if size is None else torch.export.Dim.STATIC
     # Each another tensor: one that is given twice would be one input.
-    return tuple(torch.zeros(5) for _ in f.inputs), ({0: length},) * len(f.inputs)
+    return tuple(torch.zeros(size or 5) for _ in f.inputs), ({0: length},) * len(f.inputs)
 
 
 def _torch(f: Activation, path: Path, _: str) -> None:
@@ -218,7 +236,9 @@ def _jax(f: Activation, path: Path, _: str) -> None:
     import jax
     import jax.export
 
-    shape = jax.ShapeDtypeStruct(jax.export.symbolic_shape("n"), np.float32)
+    size = _fixed_length(f.program)
+    shape = (size,) if size else jax.export.symbolic_shape("n", constraints=["n >= 2"])
+    shape = jax.ShapeDtypeStruct(shape, np.float32)
     exported = jax.export.export(jax.jit(f.native("jax")))(*[shape] * len(f.inputs))
     path.write_bytes(exported.serialize(vjp_order=2))
 
@@ -294,20 +314,23 @@ def tflite_converter(model: Any, path: Path) -> Any:
 # Is it the same?
 
 
-def _points(count: int) -> list[Any]:
+def _points(count: int, size: int = POINTS) -> list[Any]:
     """Away from the places, mostly round numbers, where the last bit of float32 decides a branch."""
     random = np.random.default_rng(0)
-    return [np.float32(random.uniform(-4, 4, 400)) for _ in range(count)]
+    return [np.float32(random.uniform(-4, 4, size)) for _ in range(count)]
 
 
 def _oracle(f: Activation, target: str, inputs: list[Any]) -> Fields:
     program, wide = f.program, [x.astype(np.float64) for x in inputs]
     with np.errstate(all="ignore"):
         wanted = {"value": program.evaluate(*wide)}
-        if not f.supports()[target]["derivative"] or (target == "json" and program.gradient):
+        if not f.supports()[target]["derivative"] or (
+            target == "json" and (program.gradient or program.axis is not None)
+        ):
             return wanted
+        above = wide[0] if program.axis is None else wanted["value"]
         for i, name in enumerate(program.inputs):
-            wanted[f"g{i}"] = program.vjp(name).evaluate(*wide, np.ones_like(wide[0]))
+            wanted[f"g{i}"] = program.vjp(name).evaluate(*wide, np.ones_like(above))
     return wanted
 
 

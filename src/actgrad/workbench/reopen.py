@@ -65,7 +65,7 @@ def of_json():
     import actgrad
 
     f = actgrad.load(artefact)
-    if f.program.gradient:
+    if f.program.gradient or f.program.axis is not None:
         return f(*inputs), []
     slopes = f.derivative if isinstance(f.derivative, tuple) else (f.derivative,)
     return f(*inputs), [slope(*inputs) for slope in slopes]

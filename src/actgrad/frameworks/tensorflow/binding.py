@@ -81,6 +81,10 @@ class RowKernel(Kernel):
     """A function of rows, which lie along the last axis; what is one number for a row has there the size 1,
     or is a tensor without dimensions."""
 
+    def __init__(self, function, fuses=True):
+        super().__init__(function)
+        self.fuses = fuses
+
     def run(self, tensors, dtype):
         wide = [tf.cast(t, tf.float32) if t.dtype in HALVES else t for t in tensors]
         result = self.function(*wide)
@@ -155,6 +159,25 @@ class Rule:
         """The gradient by one tensor, before it is summed to that tensor's shape."""
         arguments = (*tensors[: self.size], upstream, *tensors[self.size :])
         return self.gradients[i](arguments, tensors[i].dtype)
+
+
+class Views:
+    """What `along_axis` asks of TensorFlow."""
+
+    @staticmethod
+    def moveaxis(x, source, target):
+        order = list(range(x.shape.rank))
+        order.insert(len(order) + target if target != -1 else len(order), order.pop(source))
+        return tf.transpose(x, order)
+
+    @staticmethod
+    def reshape(x, shape):
+        missing = len(shape) - x.shape.rank
+        return x[(None,) * missing] if missing > 0 else tf.reshape(x, shape)
+
+    @staticmethod
+    def broadcast_to(x, shape):
+        return tf.broadcast_to(x, tf.concat([tf.shape(x)[:-1], [shape[-1]]], 0))
 
 
 def have_tangents(tensors):

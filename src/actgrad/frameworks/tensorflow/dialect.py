@@ -8,6 +8,7 @@ from pathlib import Path
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
+from actgrad.frameworks import rows
 from actgrad.language.decomposed import DECOMPOSITIONS, without
 from actgrad.language.expression import Expr, const, is_const, make, rebuild, transform, variables
 
@@ -160,11 +161,51 @@ def select_by_step(root: Expr) -> Expr:
     return transform([root], visit)[0]
 
 
-def _binding() -> str:
-    """The text of `binding.py` without its imports, and the function of a stand-alone file."""
+def _text() -> str:
+    """Of `binding.py`, without its imports."""
     text = Path(__file__).with_name("binding.py").read_text(encoding="utf-8")
+    return text.partition("import tensorflow as tf\n")[2].replace("{", "{{").replace("}", "}}")
+
+
+def _row_binding() -> str:
     return (
-        text.partition("import tensorflow as tf\n")[2].replace("{", "{{").replace("}", "}}")
+        f"{_text()}\n\n{rows.COMMON}".replace(
+            "    n = max(found)\n",
+            "    if found == {{None}} and {any_length}:  # not known yet, and every one fits\n"
+            "        return None\n"
+            "    n = max(n or 0 for n in found)\n",
+        ).replace("if len(found) > 1", "if None in found or len(found) > 1")
+        + '''
+_rule = Rule(
+    RowKernel({value}, {fuses}),
+    [
+{kernels}
+    ],
+    {size},
+)
+
+
+def {name}({signature}, axis={axis}):
+    """{doc}"""
+    return _of_rows({arguments}, axis)
+
+
+def _of_rows(arguments, axis):
+    tensors = as_tensors(arguments, {size})
+    numbers = [tf.reshape(t, []) for t in tensors[{size}:]]
+
+    def rule(*rows):
+        return _rule(*rows, *numbers)
+
+    return along_axis(tensors[:{size}], axis, {squeezes}, Views, row_length, rule)
+'''
+    )
+
+
+def _binding() -> str:
+    """The text of `binding.py`, and the function of a stand-alone file."""
+    return (
+        _text()
         + '''
 
 _rule = Rule(
@@ -219,6 +260,7 @@ _EAGER = Dialect(
     minus_zero="(-tf.constant(0.0, {like}.dtype))",
     typed_first=True,
     binding=_binding(),
+    row_binding=_row_binding(),
     tables=_tables(),
 )
 _GRAPH = replace(

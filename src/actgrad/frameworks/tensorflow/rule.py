@@ -17,7 +17,7 @@ from actgrad.codegen.size import operations
 from actgrad.errors import CallError, HostError, UnfusedWarning
 from actgrad.frameworks import rows
 from actgrad.frameworks.patience import saying
-from actgrad.frameworks.tensorflow.binding import Kernel, RowKernel, Rule, is_large
+from actgrad.frameworks.tensorflow.binding import Kernel, RowKernel, Rule, Views, is_large
 from actgrad.frameworks.tensorflow.data_flow import data_flow
 from actgrad.frameworks.tensorflow.dialect import DIALECT
 from actgrad.language.expression import const, substitute, variables, walk
@@ -65,7 +65,7 @@ class ProgramRowKernel(RowKernel, ProgramKernel):
     """A program of rows. XLA sorts on one core, so what sorts runs operation by operation."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(program)
+        ProgramKernel.__init__(self, program)
         sorts = any(node.op == "order" for node in walk(program.value))
         self.fuses, self.warned = self.fuses and not sorts, self.warned or sorts
 
@@ -196,7 +196,7 @@ def along_axis(
     def rule(program: Program, tensors: Sequence[Any]) -> Any:
         return rule_for(program, tensors[0].dtype.name, frozenset(plain))(*tensors)
 
-    return rows.along_axis(program, tensors, _Views, rule, axis)
+    return rows.along_axis(program, tensors, Views, rule, axis)
 
 
 def _check_known(program: Program, tensors: Sequence[Any], axis: int | None) -> None:
@@ -214,25 +214,6 @@ def _check_known(program: Program, tensors: Sequence[Any], axis: int | None) -> 
             f"{program.name!r} does not take rows of every length, or takes several, and got one of a "
             f"length that is not known yet\n  Give the tensor a shape: `tf.ensure_shape(x, shape)`."
         )
-
-
-class _Views:
-    """What `rows.along_axis` asks of TensorFlow."""
-
-    @staticmethod
-    def moveaxis(x: Any, source: int, target: int) -> Any:
-        order = list(range(x.shape.rank))
-        order.insert(len(order) + target if target != -1 else len(order), order.pop(source))
-        return tf.transpose(x, order)
-
-    @staticmethod
-    def reshape(x: Any, shape: Sequence[int]) -> Any:
-        missing = len(shape) - x.shape.rank
-        return x[(None,) * missing] if missing > 0 else tf.reshape(x, shape)
-
-    @staticmethod
-    def broadcast_to(x: Any, shape: Sequence[int | None]) -> Any:
-        return tf.broadcast_to(x, tf.concat([tf.shape(x)[:-1], [shape[-1]]], 0))
 
 
 # Where TensorFlow loses or rewrites a rule.

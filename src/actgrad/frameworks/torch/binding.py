@@ -67,6 +67,9 @@ class Kernel:
     def arguments(self, tensors, above):
         return (*tensors[: self.inputs], above, *tensors[self.inputs :])
 
+    along = arguments
+    """What a tangent's kernel takes: the tensors, and the direction."""
+
     def is_as(self, tensor, upstream):
         """Whether the gradient by this tensor is as large as it."""
         return tensor.shape == upstream.shape
@@ -105,15 +108,26 @@ class Kernel:
         total = None
         for i, tangent in enumerate(tangents):
             if tangent is not None:
-                arguments = self.arguments(tensors, tangent)
-                term = self.tangent(i).apply(wide, *arguments)
+                term = self.tangent(i).apply(wide, *self.along(tensors, tangent))
                 total = term if total is None else total + term
         return None if total is None else total.to(dtype)
 
 
 class RowKernel(Kernel):
     """A function of rows, which lie along the last axis; what is one number for a row has there the size 1,
-    or is a tensor without dimensions."""
+    or is a tensor without dimensions. Its tangent is another function than its gradient."""
+
+    def __init__(self, function, inputs=0, gradients=(), tangents=()):
+        super().__init__(function, inputs, gradients)
+        self.tangents = tangents
+
+    def tangent(self, index):
+        if self.tangents[index] is None:
+            raise NotImplementedError("this gradient defines reverse mode only")
+        return self.tangents[index]
+
+    def along(self, tensors, tangent):
+        return (*tensors, tangent)
 
     def shape(self, tensors, result):
         batch = torch.broadcast_shapes(*[t.shape[:-1] for t in tensors])

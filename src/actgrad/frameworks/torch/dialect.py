@@ -7,6 +7,7 @@ from importlib import resources
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
+from actgrad.frameworks import rows
 from actgrad.language.decomposed import DECOMPOSITIONS, without
 
 # Constants beside a tensor are plain numbers in operators and in `where` (whose parentheses mark it as
@@ -123,6 +124,37 @@ def {name}({signature}):
 '''
 )
 
+_ROW_BINDING = (
+    f"SMALL ={_RULE}".replace("{", "{{").replace("}", "}}")
+    + f"\n\n{rows.COMMON}"
+    + '''
+_GRADIENTS = {gradients}
+_TANGENTS = {tangents}
+_KERNEL = RowKernel(
+    {value},
+    {size},
+    [RowKernel(each) for each in _GRADIENTS],
+    [each and RowKernel(each) for each in _TANGENTS],
+)
+
+
+def {name}({signature}, axis={axis}):
+    """{doc}"""
+    return _of_rows({arguments}, axis)
+
+
+def _of_rows(arguments, axis):
+    like = next(a for a in arguments if isinstance(a, torch.Tensor))
+    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
+    numbers = [torch.reshape(t, ()) for t in tensors[{size}:]]
+
+    def rule(*rows):
+        return _KERNEL.apply(like.dtype, *rows, *numbers)
+
+    return along_axis(tensors[:{size}], axis, {squeezes}, torch, row_length, rule)
+'''
+)
+
 _TABLES = (
     resources.files(__package__)
     .joinpath("gather.py")
@@ -166,6 +198,7 @@ _EAGER = Dialect(
     tables=_TABLES,
     typed_in_calls=True,
     binding=_BINDING,
+    row_binding=_ROW_BINDING,
 )
 
 # Inductor's own are wrong near zero on the CPU: expm1(1e-4) by 1e-4, erf(1e-4) by 4e-4 (2.13).
@@ -185,6 +218,15 @@ COMPILED_DIALECT = replace(
 # ONNX lacks the first two, and is given the others with a constant in float32 (2.13).
 _ONNX = replace(
     _EAGER,
+    rows=ROWS | {"order": "_order({0}).to({like}.dtype)"},
+    helpers=_EAGER.helpers
+    | {
+        "_order": """
+def _order(x):
+    # ONNX has no stable sort, and its TopK takes the first of two that are equal first.
+    return torch.topk(x, x.shape[-1], -1, largest=False)[1]
+"""
+    },
     lacks=LACKS
     | DECOMPOSITIONS
     | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,9 @@ import torch
 from torch import Tensor
 
 from actgrad.codegen.emit import kernel
-from actgrad.errors import CallError, HostError, NoDerivativeError
+from actgrad.errors import HostError, NoDerivativeError
 from actgrad.frameworks import rows
 from actgrad.frameworks.torch.arguments import arguments
-from actgrad.frameworks.torch.binding import RowKernel
 from actgrad.frameworks.torch.dialect import DIALECT, ONNX_DIALECT
 from actgrad.frameworks.torch.operator import operator
 from actgrad.language.program import Program
@@ -30,7 +30,11 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     tensors = arguments(program, inputs, parameters)
     dtype = tensors[0].dtype
     if program.axis is not None:
-        return _rows(program, tensors, axis)
+        return _of_rows(program, tensors, axis)
+    return _recorded(program, dtype, tensors)
+
+
+def _recorded(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     if torch.onnx.is_in_onnx_export():
         return _value(program, dtype, tensors)
     # torch.jit.trace checks what it recorded without gradients, so it records the same in both.
@@ -41,23 +45,16 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     return value if program.kind == "exact" else _untrainable(value, tensors)
 
 
-def _rows(program: Program, tensors: Sequence[Any], axis: int | None) -> Any:
-    """A function of rows, for inference alone."""
-    if torch.onnx.is_in_onnx_export() or torch.jit.is_tracing():
-        raise CallError(
-            f"{program.name!r} is a function of a row, which is not exported to ONNX, nor traced by "
-            f"torch.jit\n  Export it with torch.export, under `torch.no_grad()`."
-        )
-    if torch.is_grad_enabled():
-        raise NoDerivativeError(
-            f"{program.name!r} is a function of a row, whose derivative torch.export cannot keep\n"
-            f"  Export it for inference, under `torch.no_grad()`."
-        )
+def _of_rows(program: Program, tensors: Sequence[Any], axis: int | None) -> Any:
+    """A function of rows, whose derivative is data flow too."""
 
     def rule(program: Program, tensors: Sequence[Any]) -> Any:
-        return RowKernel(kernel(program, DIALECT, operator)).value(tensors[0].dtype, tensors)
+        return _recorded(program, tensors[0].dtype, tensors)
 
-    return _untrainable(rows.along_axis(program, tensors, torch, rule, axis), tensors)
+    with warnings.catch_warnings():
+        # Which axis they lie along, and whether their length fits, is the example's for good.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return rows.along_axis(program, tensors, torch, rule, axis)
 
 
 def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
@@ -66,7 +63,11 @@ def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     result = kernel(program, dialect, operator)(
         *(t.float() if t.dtype.itemsize == 2 else t for t in tensors)
     )
-    if not program.spans_inputs:
+    if program.axis is not None:
+        batch = torch.broadcast_shapes(*(t.shape[:-1] for t in tensors))
+        result = torch.atleast_1d(result)
+        result = result.expand(*batch, result.shape[-1])
+    elif not program.spans_inputs:
         result = result.expand(torch.broadcast_shapes(*(t.shape for t in tensors))).clone()
     result = result.to(dtype)
     return result.clone() if any(result is t for t in tensors) else result
@@ -102,17 +103,19 @@ def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
             f"  Export it for inference, under `torch.no_grad()`, or give `derivative=` or `surrogate=`."
         )
     wide = torch.promote_types(dtype, torch.float32)
-
-    def finite(rule: Program) -> Any:
-        found = _value(rule, wide, stopped)
-        return torch.where(torch.isfinite(found), found, 0.0)
-
     steps = {}
     for name, tensor, still in zip(program.arguments, tensors, stopped, strict=True):
         step = torch.where(torch.isfinite(still), tensor, 0.0) - torch.where(
             torch.isfinite(still), still, 0.0
         )
         steps[name] = step.to(wide)
+    if program.axis is not None:
+        return value + _row_series(program, wide, stopped, list(steps.values())).to(dtype)
+
+    def finite(rule: Program) -> Any:
+        found = _value(rule, wide, stopped)
+        return torch.where(torch.isfinite(found), found, 0.0)
+
     total, goes_on = None, False
     for one in program.arguments:
         slope = program.partial(one)
@@ -126,6 +129,18 @@ def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     if goes_on:  # zero, as are its first two derivatives; the third is infinite
         total = total + sum(steps.values()) ** 2.5
     return value + total.to(dtype)  # type: ignore[union-attr]
+
+
+def _row_series(program: Program, wide: Any, stopped: Sequence[Any], steps: Sequence[Any]) -> Any:
+    """The same of a function of a row, whose derivatives are those along the steps."""
+    slope = program.push(program.arguments, finite=True)
+    bend = slope.push(program.arguments, finite=True)
+    total = _value(slope, wide, (*stopped, *steps))
+    if bend.value.op != "const":
+        total = total + 0.5 * _value(bend, wide, (*stopped, *steps, *steps))
+        sums = [torch.atleast_1d(step).sum(-1, keepdim=True) for step in steps]
+        total = total + sum(sums) ** 2.5
+    return total
 
 
 def tracer(inputs: Sequence[Any]) -> Any:

@@ -133,14 +133,8 @@ class RowPlan(RowKernel):
     def gradient(self, index: int) -> Any:
         return plan(self.program.vjp(self.program.arguments[index]))
 
-    def push(self, dtype: Any, tensors: Sequence[Any], tangents: Sequence[Any]) -> Any:
-        pairs = zip(self.program.arguments, tangents, strict=True)
-        moving = {name: tangent for name, tangent in pairs if tangent is not None}
-        if not moving:
-            return None
-        pushed = plan(self.program.push(tuple(moving)))
-        wide = torch.promote_types(dtype, torch.float32)
-        return pushed.apply(wide, *tensors, *moving.values()).to(dtype)
+    def tangent(self, index: int) -> Any:
+        return plan(self.program.push((self.program.arguments[index],)))
 
     def backward(self, needed: Sequence[bool], upstream: Any, tensors: Sequence[Any]) -> Any:
         if is_dynamo_compiling():  # compiled autograd
