@@ -77,9 +77,9 @@ def last_axis(program: Program, rank: int, axis: int | None = None) -> int:
 
 def common_length(program: Program, lengths: Sequence[int | None]) -> int | None:
     """Of the inputs' rows; one number is as good as a row of equal ones."""
-    others = [n for n in lengths if n != 1]
-    if None in others:  # TensorFlow does not know it yet
+    if None in lengths:  # TensorFlow does not know it yet
         return None
+    others = [n for n in lengths if n is not None and n != 1]
     if any(n != others[0] for n in others):
         raise CallError(
             f"{program.name!r} got rows of the lengths {' and '.join(map(str, lengths))}\n"
