@@ -46,9 +46,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the loops that were asked for. They run unfused, so that no test waits for a compiler."""
     names: list[str] = []
 
-    def stand_in(program: Any, device: Any, dtype: Any, tensors: Any) -> Any:
-        names.append(program.name)
-        function = torch_fused.kernel(program, DIALECT, torch_fused.operator)
+    def stand_in(self: Any, device: Any, dtype: Any, tensors: Any) -> Any:
+        names.append(self.program.name)
+        function = torch_fused.kernel(self.program, DIALECT, torch_fused.operator)
 
         def run(out: Any, *rest: Any) -> None:
             assert out.shape[1] == torch_fused.ROWS["cpu"]
@@ -57,7 +57,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return run
 
-    monkeypatch.setattr(torch_fused, "_compile", stand_in)
+    monkeypatch.setattr(torch_fused.Fused, "_compile", stand_in)
     return names
 
 
@@ -82,9 +82,11 @@ def gradient(f: Any, x: Any, upstream: Any, **parameters: Any) -> Any:
 def test_value_and_gradient_are_one_kernel_each_whatever_the_shape(
     dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compile_one, names = torch_fused._compile, []
+    compile_one, names = torch_fused.Fused._compile, []
     monkeypatch.setattr(
-        torch_fused, "_compile", lambda p, *rest: names.append(p.name) or compile_one(p, *rest)
+        torch_fused.Fused,
+        "_compile",
+        lambda p, *rest: names.append(p.program.name) or compile_one(p, *rest),
     )
     for shape in ((LARGE,), (LARGE + 17,), (40, 1001), (3, 5, 64, 64)):
         x, upstream = torch.randn(shape).to(dtype), torch.randn(shape).to(dtype)
@@ -250,14 +252,14 @@ def test_what_has_no_numbers_in_its_memory_runs_unfused(compiled: list[str]) -> 
 def test_threads_that_call_at_once_compile_once_and_none_waits(
     compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand_in = torch_fused._compile
+    stand_in = torch_fused.Fused._compile
     others_are_done = threading.Event()
 
     def slow(*arguments: Any) -> Any:
         assert others_are_done.wait(60)
         return stand_in(*arguments)
 
-    monkeypatch.setattr(torch_fused, "_compile", slow)
+    monkeypatch.setattr(torch_fused.Fused, "_compile", slow)
     x, found, lock = torch.randn(LARGE), [], threading.Lock()
 
     def once() -> None:
@@ -284,7 +286,7 @@ def test_without_a_compiler_it_runs_unfused_with_one_notice(
     def fails(*_: Any) -> Any:
         raise RuntimeError("No working C++ compiler found")
 
-    monkeypatch.setattr(torch_fused, "_compile", fails)
+    monkeypatch.setattr(torch_fused.Fused, "_compile", fails)
     x = torch.randn(LARGE)
     with pytest.warns(UnfusedWarning, match="fused_bump.*\n.*No working C") as said:
         got = bump(x)
@@ -298,7 +300,7 @@ def test_without_a_compiler_it_runs_unfused_with_one_notice(
 def test_a_long_compilation_says_so_once(
     compiled: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stand_in, pause = torch_fused._compile, threading.Event()
+    stand_in, pause = torch_fused.Fused._compile, threading.Event()
     monkeypatch.setattr(patience, "SECONDS", 0.01)
     monkeypatch.setattr(patience, "_said", set())
 
@@ -307,7 +309,7 @@ def test_a_long_compilation_says_so_once(
             pass
         return stand_in(*arguments)
 
-    monkeypatch.setattr(torch_fused, "_compile", slow)
+    monkeypatch.setattr(torch_fused.Fused, "_compile", slow)
     bump(torch.randn(LARGE))
     gradient(bump, torch.randn(LARGE), torch.randn(LARGE))
     assert len(caplog.messages) == 1

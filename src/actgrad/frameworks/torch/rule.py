@@ -126,6 +126,13 @@ class RowPlan(RowKernel):
     def __init__(self, program: Program) -> None:
         super().__init__(kernel(program, DIALECT, operator), len(program.inputs))
         self.program = program
+        self.fused = fused.FusedRows(program)
+
+    def value(self, dtype: Any, tensors: Sequence[Any]) -> Any:
+        found = None
+        if any(t.numel() >= fused.LARGE for t in tensors):
+            found = self.fused(dtype, tensors)
+        return super().value(dtype, tensors) if found is None else found
 
     def apply(self, dtype: Any, *tensors: Any) -> Any:
         return Rule.apply(self, dtype, *tensors)
