@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from actgrad.errors import ActgradError, ActgradWarning, ImpureError, MixingError
-from actgrad.reading import casts, flow, formulas, lookups, meanings, roundings, stacks
+from actgrad.reading import casts, flow, formulas, lookups, meanings, shipped, stacks
 from actgrad.reading import names as aliases
 from actgrad.reading.define import define
 
@@ -26,7 +26,7 @@ REDUCED = [row for row in ROWS if row[2] == "mixing"]
 DRAWN = [row for row in ROWS if row[2] == "random"]
 ELSEWHERE = frozenset(
     {"mixing", "random", "true", "false", *vars(casts), *vars(flow), *vars(stacks), *vars(lookups)}
-    - ({"cast", "constant"} | {*vars(meanings), *vars(formulas), *vars(roundings)})
+    - ({"cast", "constant"} | {*vars(meanings), *vars(formulas), *vars(shipped)})
     | set(
         """dropout dropout_tf huber smooth_l1 squared_error absolute_error soft_margin cross_entropy_tf
     cross_entropy_with_logits fake_quantize log_poisson quantize_and_dequantize crelu""".split()

@@ -1,5 +1,7 @@
-"""Between which numbers an expression lies, as far as that is plain to see: what ends a `while` loop on
-a clipped number. nan is left out: every comparison with it is false."""
+"""Conservative bounds of an expression, which end a `while` loop on a clipped number.
+
+nan is left out: every comparison with it is false.
+"""
 
 from __future__ import annotations
 

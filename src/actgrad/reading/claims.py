@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.common.types import Fields
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array, Fields
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, const, evaluate_all, is_const, plain, walk
 from actgrad.language.program import Program

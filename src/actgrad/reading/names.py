@@ -25,7 +25,6 @@ from actgrad.reading import (
     lookups,
     meanings,
     quantizers,
-    roundings,
     row_numbers,
     row_parts,
     rows,
@@ -148,7 +147,7 @@ def _parse(text: str) -> dict[str, tuple[str | None, str]]:
 
 
 _MEANINGS = (
-    meanings, formulas, roundings, shipped, special, distributions, quantizers, stacks,
+    meanings, formulas, shipped, special, distributions, quantizers, stacks,
     lookups, casts, flow, arrays, gradients, row_parts, row_numbers,
 )  # fmt: skip
 

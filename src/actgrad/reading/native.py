@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array
 from actgrad.reading.refusal import is_user_file
 
 Call = Callable[..., object]

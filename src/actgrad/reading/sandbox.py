@@ -20,9 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.common.types import Fields
+from actgrad.common.types import Array, Fields
 from actgrad.errors import ImpureError, MixingError, UnboundedError
-from actgrad.language.arrays import Array
 from actgrad.reading import flow, lookups, names, objects, torch_distributions
 from actgrad.reading.impure import IMPURE_MODULES, IMPURE_OBJECTS, Clock, Refusing, draws, impure
 from actgrad.reading.library_code import Module, Opaque

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array
 from actgrad.reading.formulas import maximum, maximum_half, minimum, minimum_half, square
 from actgrad.reading.meanings import (
     Number,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array
 from actgrad.reading.origins import public
 from actgrad.reading.symbol import Symbol
 

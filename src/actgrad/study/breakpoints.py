@@ -14,8 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from actgrad.common.types import Fields
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array, Fields
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, evaluate, evaluate_all, plain, walk
 from actgrad.language.program import Program

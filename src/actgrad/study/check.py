@@ -12,9 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from actgrad.common.text import finite_json
-from actgrad.common.types import Fields, Function
+from actgrad.common.types import Array, Fields, Function
 from actgrad.errors import CallError
-from actgrad.language.arrays import Array
 from actgrad.language.derive import derive
 from actgrad.language.expression import evaluate, walk
 from actgrad.language.program import Program

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array
 from actgrad.language.derive import derive
 from actgrad.language.expression import plain
 from actgrad.language.program import Program

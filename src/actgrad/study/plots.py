@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actgrad.common.files import atomically
+from actgrad.common.types import Array
 from actgrad.errors import CallError, MissingFrameworkError
-from actgrad.language.arrays import Array
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import Breakpoint, breakpoints
 

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actgrad.common.text import finite_json
-from actgrad.common.types import Fields
+from actgrad.common.types import Array, Fields
 from actgrad.errors import CallError
-from actgrad.language.arrays import Array
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Array
 from actgrad.errors import CallError
-from actgrad.language.arrays import Array
 from actgrad.language.program import Program
 from actgrad.study.breakpoints import breakpoints
 from actgrad.study.forecast import FixedPoint, Forecast, finite_exp

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from actgrad.common.types import Fields, Function
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array, Fields, Function
 from actgrad.language.expression import walk
 from actgrad.language.length import MOST
 from actgrad.language.program import Program

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array
 
 Function = Callable[[Array], Array]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from actgrad.common.text import did_you_mean
+from actgrad.common.types import Array
 from actgrad.errors import InputError, MissingFrameworkError
-from actgrad.language.arrays import Array
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 MOST_CLASSES = 10_000

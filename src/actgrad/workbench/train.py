@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.activation import Activation
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array
 from actgrad.workbench.data import Data
 from actgrad.workbench.folder import load_state, save_state
 from actgrad.workbench.networks import NETWORKS

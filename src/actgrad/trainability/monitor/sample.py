@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from actgrad.activation import Activation, activation
+from actgrad.common.types import Array
 from actgrad.errors import ActgradError
 from actgrad.frameworks.names import FRAMEWORKS
-from actgrad.language.arrays import Array
 
 QUANTILES = (0.01, 0.5, 0.99)
 _SAMPLES, _UNITS = 64, 128

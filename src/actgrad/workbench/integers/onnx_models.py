@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from actgrad.activation import Activation
+from actgrad.common.types import Array
 from actgrad.errors import ExportError
 from actgrad.integers.table import Table
-from actgrad.language.arrays import Array
 from actgrad.language.expression import const, make, var
 from actgrad.language.program import Program
 from actgrad.models.swap import override

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from actgrad.activation import Activation
-from actgrad.common.types import Fields
+from actgrad.common.types import Array, Fields
 from actgrad.errors import InputError
 from actgrad.integers.scheme import Affine
 from actgrad.integers.table import Table
-from actgrad.language.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from actgrad.activation import Activation
+from actgrad.common.types import Array
 from actgrad.errors import ExportError
 from actgrad.integers.table import Table
-from actgrad.language.arrays import Array
 from actgrad.workbench.export import tflite_converter
 
 _STEPS = 3989
