@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,15 @@ def did_you_mean(given: object, known: Iterable[str], otherwise: str = "") -> st
     """
     near = nearest(given, known)
     return otherwise if near is None else f"did you mean {near!r}?"
+
+
+def file_name(name: str) -> str:
+    """A name as part of a file's name.
+
+    >>> file_name("my spike (2)")
+    'my_spike_2'
+    """
+    return re.sub(r"\W+", "_", name).strip("_") or "activation"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -174,7 +174,7 @@ def _layers(axes: Axes, forecast: Forecast) -> None:
             0.03, 0.05 + 0.07 * i, text, transform=axes.transAxes, fontsize=9, color="#D55E00"
         )
     axes.set_xlabel("layer")
-    axes.xaxis.set_major_locator(_whole())
+    axes.xaxis.set_major_locator(whole_numbers())
     _numbers(axes.yaxis, *axes.get_ylim())
     axes.set_title(
         "forecast by layer (band: one standard deviation of networks)", loc="left", fontsize=10
@@ -186,7 +186,7 @@ def _layers(axes: Axes, forecast: Forecast) -> None:
 def _numbers(axis: Any, low: float, high: float) -> None:
     """Ticks for logarithms to base 10: powers of ten, and within few of them 1, 2, 5 as well."""
     if high - low > _FEW:
-        axis.set_major_locator(_whole())
+        axis.set_major_locator(whole_numbers())
         axis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")
         return
     tens = 10.0 ** np.arange(np.floor(low), np.ceil(high) + 1)
@@ -194,7 +194,8 @@ def _numbers(axis: Any, low: float, high: float) -> None:
     axis.set_major_formatter(lambda value, _: f"{10**value:.3g}")
 
 
-def _whole() -> object:
+def whole_numbers() -> object:
+    """Ticks at whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(integer=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -27,6 +26,7 @@ except ModuleNotFoundError as missing:
     )
     raise SystemExit(2) from None
 
+from actgrad.common.text import file_name
 from actgrad.errors import InputError
 from actgrad.frameworks.names import Backend, Framework
 from actgrad.workbench.compare import arguments as _compare  # noqa: F401 (it adds the subcommand)
@@ -73,7 +73,7 @@ def plot(
 ) -> None:
     """Draw the function, its derivative in force, and its exact derivative."""
     f = load(target, warn)
-    path = output or Path(f"{_as_file_name(f.name)}.png")
+    path = output or Path(f"{file_name(f.name)}.png")
     if path.suffix.lower() not in PICTURES:
         raise InputError(f"--output {path}: a picture ends in {', '.join(PICTURES)}")
     if path.is_dir() or not path.absolute().parent.is_dir():
@@ -323,7 +323,7 @@ def train(
     choose_backend(backend)
     f = load(target, warn)
     options = Options(network, epochs, seeds, batch_size, learning_rate, stabilise)
-    path = output or Path("runs") / _as_file_name(f.name)
+    path = output or Path("runs") / file_name(f.name)
     try:
         job.run(
             f,
@@ -349,10 +349,6 @@ def train(
 def _resume_command() -> str:
     arguments = [a for a in sys.argv[1:] if a not in ("--overwrite", "--resume")]
     return f"actgrad {shlex.join(arguments)} --resume"
-
-
-def _as_file_name(name: str) -> str:
-    return re.sub(r"\W+", "_", name).strip("_") or "activation"
 
 
 if __name__ == "__main__":

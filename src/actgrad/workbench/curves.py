@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actgrad.common.files import atomically
+from actgrad.study.forecast import whole_numbers
 from actgrad.workbench.train import Run
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def figure(runs: dict[str, list[Run]], title: str) -> Any:
     """Test data as a full line, training data dashed, the seeds' range as a band, a cross where one broke."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
     drawn = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(drawn)
@@ -35,7 +36,7 @@ def figure(runs: dict[str, list[Run]], title: str) -> Any:
             _lines(axes, group, key, COLOURS[who])
         axes.set_xlabel("epoch")
         axes.set_title(label, loc="left", fontsize=11)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(whole_numbers())
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
     if _is_wide(runs):

@@ -26,6 +26,7 @@ import numpy as np
 from actgrad.activation import Activation
 from actgrad.codegen.emit import identifier
 from actgrad.common.files import cannot_write, is_full
+from actgrad.common.text import file_name
 from actgrad.common.types import Fields
 from actgrad.errors import ExportError, InputError, MissingFrameworkError, WriteError
 from actgrad.language.program import Program
@@ -383,5 +384,4 @@ def _compared(path: Path, wanted: Fields, found: Fields) -> Exported:
 
 
 def default_path(f: Activation, target: str) -> Path:
-    name = re.sub(r"\W+", "_", f.name).strip("_") or "activation"
-    return Path(f"{name}{SUFFIXES[target]}")
+    return Path(f"{file_name(f.name)}{SUFFIXES[target]}")

@@ -63,21 +63,23 @@ def notes(run: Run, steps: int) -> list[str]:
     return found
 
 
-def _how_it_broke(run: Run, steps: int) -> str:
+def when_it_broke(run: Run, steps: int, judges: str = "the test data") -> str:
     assert run.broke is not None
     epoch, step = run.broke["epoch"], run.broke["step"]
     if np.isfinite(run.last["train_loss"]):
-        when = f"the loss of the test data became {_odd(run.last['loss'])} after epoch {epoch}"
-    else:
-        when = f"the loss became {_odd(run.last['train_loss'])} in epoch {epoch}"
-        when += f", step {step} of {steps}"
-    text = f"{when}, and training stopped there."
+        return f"the loss of {judges} became {_odd(run.last['loss'])} after epoch {epoch}"
+    loss = _odd(run.last["train_loss"])
+    return f"the loss became {loss} in epoch {epoch}, step {step} of {steps}"
+
+
+def _how_it_broke(run: Run, steps: int) -> str:
+    text = f"{when_it_broke(run, steps)}, and training stopped there."
     if run.constant == 0:
         text += (
             f" The network now gives class 0 for every test sample, as a network of nan does: its "
             f"accuracy, {percent(run.last['accuracy'])}, is the share of class 0, nothing it learnt."
         )
-    if epoch > 1:
+    if len(run.history) > 1:
         text += f" The epoch before, the test accuracy was {percent(run.history[-2]['accuracy'])}."
     return text + " A smaller --learning-rate, or an activation that grows more slowly, may help."
 

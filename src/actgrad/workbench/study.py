@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actgrad.activation import Activation
-from actgrad.common.text import finite_json
+from actgrad.common.text import file_name, finite_json
 from actgrad.errors import InputError
 
 MEANING = {
@@ -90,7 +90,7 @@ def short(value: float) -> str:
 
 
 def _pictures(f: Activation, ahead: Any, output: Path) -> list[Path]:
-    name = "".join(c if c.isalnum() else "_" for c in f.name).strip("_") or "activation"
+    name = file_name(f.name)
     function, forecast = output / f"{name}.png", output / f"{name}_forecast.png"
     f.plot(path=function)
     ahead.plot(path=forecast)

@@ -22,7 +22,6 @@ from actgrad.errors import InputError, MissingFrameworkError
 from actgrad.workbench.compare.run import Task, run
 from actgrad.workbench.compare.store import Row
 
-ENGINES = ("loky", "dask", "ray")
 MOST_CRASHES = 2
 MOST_GROWN = 2 << 30
 """A worker that has grown by so many bytes is replaced. loky's own 300 MB are the programs that XLA keeps of

@@ -30,6 +30,7 @@ from actgrad.workbench.compare.design import Choice, rebuild
 from actgrad.workbench.compare.store import FAILED, OK, TUNE, Key, Row
 from actgrad.workbench.data import Data
 from actgrad.workbench.networks import NETWORKS
+from actgrad.workbench.results import when_it_broke
 from actgrad.workbench.train import Options, Run, one_epoch
 
 VALIDATION = 5  # one sample of so many judges the tries
@@ -111,7 +112,10 @@ def run(task: Task) -> Row:
             keras, data = _keras(task.backend, task.threads), _data(task)
             begun = time.perf_counter()
             _train(keras, data, task, one)
-            status, cause = (OK, None) if one.broke is None else (FAILED, _broke(one, task, data))
+            steps = math.ceil(len(data.x_train) / task.batch_size)
+            status, cause = OK, None
+            if one.broke is not None:
+                status, cause = FAILED, when_it_broke(one, steps, "the data that judges")
         except Exception as error:
             status, cause = FAILED, _named(error)
         found["seconds"] = time.perf_counter() - begun
@@ -189,22 +193,6 @@ def _train(keras: ModuleType, data: Data, task: Task, one: Run) -> None:
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
             one.broke = {"epoch": len(one.history), "step": step}
         task.mark(len(one.history))
-
-
-def _broke(one: Run, task: Task, data: Data) -> str:
-    assert one.broke is not None
-    epoch, step = one.broke["epoch"], one.broke["step"]
-    steps = math.ceil(len(data.x_train) / task.batch_size)
-    loss = one.last["train_loss"]
-    if math.isfinite(loss):
-        return (
-            f"the loss of the data that judges became {_odd(one.last['loss'])} after epoch {epoch}"
-        )
-    return f"the loss became {_odd(loss)} in epoch {epoch}, step {step} of {steps}"
-
-
-def _odd(value: float) -> str:
-    return "nan" if math.isnan(value) else "infinite"
 
 
 _INSIDE = re.compile(r"^\s*([A-Z]\w*(?:Error|Exception)): (.+)$", re.MULTILINE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actgrad.common.types import Fields
+from actgrad.study.forecast import whole_numbers
 from actgrad.workbench.compare.statistics import Line
 from actgrad.workbench.compare.store import Row
 
@@ -107,7 +108,7 @@ def _curves(axes: Axes, place: dict[str, list[Row]], field: str, label: str) -> 
             axes.plot([], [], "x", color=look["color"], label=_named(name, rows))
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
-    axes.xaxis.set_major_locator(_whole())
+    axes.xaxis.set_major_locator(whole_numbers())
     if field == "curve":
         axes.set_ylim(top=_top(axes.get_ylim()))
         axes.yaxis.set_major_formatter(_percent())
@@ -140,9 +141,3 @@ def _percent() -> object:
     from matplotlib.ticker import PercentFormatter
 
     return PercentFormatter(1.0)
-
-
-def _whole() -> object:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(integer=True)
