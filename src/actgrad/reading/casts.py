@@ -6,16 +6,17 @@ the identity, one to an integer truncates, and one to a narrower format, which r
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from actgrad.reading import meanings
 from actgrad.reading.arrays import copied
 from actgrad.reading.meanings import stop_gradient
+from actgrad.reading.notation import formulas
 from actgrad.reading.reader import mixes, reader
 from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
-from actgrad.reading.symbol import Symbol, apply, made, number, truth, whole
+from actgrad.reading.symbol import Symbol, number, truth, whole
 from actgrad.reading.tokens import Shape, Token, is_token
 
 Number = Any
@@ -86,11 +87,6 @@ def _fits(x: object, kind: str) -> bool:
 _NARROW = {"int8", "int16", "uint8", "uint16", "uint32", "uint64"}
 
 
-def narrow(x: Number) -> Number:
-    """`x.half()`."""
-    return cast(x, "float16")
-
-
 def bfloat16(x: Number) -> Number:
     return cast(x, "bfloat16")
 
@@ -110,14 +106,6 @@ def as_int(x: Number = 0) -> Number:
     if isinstance(x, Symbol) and x.expr.boolean:
         return number(x)
     return whole("trunc", x)
-
-
-def whole_floor(x: Number) -> Number:
-    return whole("floor", x)
-
-
-def whole_ceil(x: Number) -> Number:
-    return whole("ceil", x)
 
 
 def as_bool(x: Number = False) -> Number:
@@ -193,7 +181,7 @@ def tensor(value: Any, dtype: Any = None) -> Any:
 
 def new(x: Symbol, data: Any) -> Any:
     """`x.new(y)`: the same numbers; with a shape, numbers that are not written yet."""
-    return empty(data) if isinstance(data, Shape) else constant(data)
+    return _filled(data, np.nan, None) if isinstance(data, Shape) else constant(data)
 
 
 def as_array(value: object, dtype: object = None) -> Any:
@@ -221,69 +209,12 @@ def _filled(like: object, value: Number, dtype: object) -> Symbol:
     return Symbol(filled.expr, form, mask)
 
 
-def zeros_like(x: object, dtype: object = None) -> Number:
-    return _filled(x, 0.0, dtype)
-
-
-def ones_like(x: object, dtype: object = None) -> Number:
-    return _filled(x, 1.0, dtype)
-
-
-def full_like(x: object, value: Number, dtype: object = None) -> Number:
-    return _filled(x, value, dtype)
-
-
-def empty_like(x: object, dtype: object = None) -> Number:
-    """Not written yet: nan, so that what stays unwritten shows."""
-    return _filled(x, math.nan, dtype)
-
-
-def zeros(shape: object, dtype: object = None) -> Number:
-    return _filled(shape, 0.0, dtype)
-
-
-def ones(shape: object, dtype: object = None) -> Number:
-    return _filled(shape, 1.0, dtype)
-
-
-def full(shape: object, value: Number, dtype: object = None) -> Number:
-    return _filled(shape, value, dtype)
-
-
-def empty(shape: object, dtype: object = None) -> Number:
-    return _filled(shape, math.nan, dtype)
-
-
 def new_zeros(x: Symbol, size: object, dtype: object = None) -> Number:
     return _filled(size if is_token(size) else x, 0.0, dtype)
 
 
 def new_ones(x: Symbol, size: object, dtype: object = None) -> Number:
     return _filled(size if is_token(size) else x, 1.0, dtype)
-
-
-def new_full(x: Symbol, size: Any, value: Number, dtype: Any = None) -> Number:
-    return _filled(size, value, dtype)
-
-
-def new_empty(x: Symbol, size: Any, dtype: Any = None) -> Number:
-    return _filled(size, math.nan, dtype)
-
-
-def new_tensor(x: Symbol, data: object, dtype: object = None) -> Number:
-    return tensor(data, dtype)
-
-
-def byte(x: Number) -> Number:
-    return cast(x, "uint8")
-
-
-def char(x: Number) -> Number:
-    return cast(x, "int8")
-
-
-def short(x: Number) -> Number:
-    return cast(x, "int16")
 
 
 # Views.
@@ -299,10 +230,6 @@ def size_of(x: Any, dim: object = None) -> Any:
 
 def rank_of(x: Any) -> Any:
     return x.ndim if isinstance(x, Symbol) else np.ndim(x)
-
-
-def element_count(x: Symbol) -> Any:
-    return Token("number of elements", x.form)
 
 
 def same(x: Number, *_: object) -> Number:
@@ -340,10 +267,6 @@ def flatten(x: Symbol, *dims: int) -> Symbol:
     return x.viewed("flat")
 
 
-def unsqueeze(x: Symbol, axis: int) -> Symbol:
-    return x.viewed(("axis", axis))
-
-
 def squeeze(x: Symbol, axis: object = None) -> Symbol:
     if x.form and x.form[-1] == ("axis", axis):
         return Symbol(x.expr, x.form[:-1], x.mask, writable=False)
@@ -375,10 +298,6 @@ def _writable(target: object) -> Symbol:
     return target
 
 
-def masked_fill(x: Number, mask: Number, value: Number) -> Number:
-    return apply("select", mask, value, x)
-
-
 def index_put(x: Symbol, indices: Any, values: Any, accumulate: bool = False) -> Symbol:
     result = copied(x)
     (mask,) = indices if len(indices) == 1 else mixes("index_put")
@@ -386,19 +305,33 @@ def index_put(x: Symbol, indices: Any, values: Any, accumulate: bool = False) ->
     return result
 
 
-def masked_select(x: Symbol, mask: object) -> object:
-    return x[mask]
-
-
-def method_where(x: Number, condition: Number, other: Number) -> Number:
-    """`x.where(condition, other)`, a tensor's method."""
-    return apply("select", condition, x, other)
-
-
-def filled_with(x: Symbol, value: Number) -> Number:
-    """`y.fill_(value)`, `y.copy_(value)`."""
-    return made(number(value).expr, x)
-
-
-def cleared(x: Symbol) -> Number:
-    return made(number(0.0).expr, x)
+_FORMULAS = """
+narrow(x) = cast(x, "float16")
+byte(x) = cast(x, "uint8")
+char(x) = cast(x, "int8")
+short(x) = cast(x, "int16")
+whole_floor(x) = whole("floor", x)
+whole_ceil(x) = whole("ceil", x)
+# Arrays of one number. What is not written yet is nan, so that it shows.
+zeros(shape, dtype=None) = _filled(shape, 0.0, dtype)
+ones(shape, dtype=None) = _filled(shape, 1.0, dtype)
+full(shape, value, dtype=None) = _filled(shape, value, dtype)
+empty(shape, dtype=None) = _filled(shape, math.nan, dtype)
+zeros_like(x, dtype=None) = _filled(x, 0.0, dtype)
+ones_like(x, dtype=None) = _filled(x, 1.0, dtype)
+full_like(x, value, dtype=None) = _filled(x, value, dtype)
+empty_like(x, dtype=None) = _filled(x, math.nan, dtype)
+new_full(x, size, value, dtype=None) = _filled(size, value, dtype)
+new_empty(x, size, dtype=None) = _filled(size, math.nan, dtype)
+new_tensor(x, data, dtype=None) = tensor(data, dtype)
+# Methods of a tensor.
+element_count(x) = Token("number of elements", x.form)
+unsqueeze(x, axis) = x.viewed(("axis", axis))
+masked_select(x, mask) = x[mask]
+masked_fill(x, mask, value) = apply("select", mask, value, x)
+method_where(x, condition, other) = apply("select", condition, x, other)
+# `y.fill_(value)`, `y.copy_(value)`, and `y.zero_()`.
+filled_with(x, value) = made(number(value).expr, x)
+cleared(x) = made(number(0.0).expr, x)
+"""
+globals().update(formulas(_FORMULAS, {**vars(meanings), **globals()}, __file__))
