@@ -231,53 +231,44 @@ def bucketize(x: Number, boundaries: object, right: bool = False) -> Number:
     return position(x, boundaries, right)
 
 
-def interp(
-    x: Number,
-    xp: object,
-    fp: object,
-    left: Number = None,
-    right: Number = None,
-    period: object = None,
-) -> Number:
-    """Straight lines through the points (xp, fp), constant outside."""
-    return _interpolated(x, xp, fp, left, right, period, less_equal)
+def _interpolation(beyond: Compare) -> Callable[..., Number]:
+    """Straight lines through the points (xp, fp), constant outside. `beyond(last, x)`: whether x is behind
+    the last one, where the slope is 0."""
+
+    def interp(
+        x: Number,
+        xp: Any,
+        fp: Any,
+        left: Number = None,
+        right: Number = None,
+        period: object = None,
+    ) -> Number:
+        if period is not None:
+            refuse(
+                "`interp` with a period", "Take the remainder first: `np.interp(x % period, ...)`."
+            )
+        of_table = is_symbolic(list(fp)) and not is_symbolic(list(xp)) and len(xp) > 1
+        if is_symbolic(list(xp)) or len(xp) < 2:
+            result = _lines(x, xp, fp, beyond)
+        elif of_table:
+            result = _line_of_table(x, np.asarray(xp, np.float64), fp)
+        else:
+            at, values = np.asarray(xp, np.float64), np.asarray(fp, np.float64)
+            slopes = np.diff(values) / np.diff(at)
+            slopes = np.append(slopes, slopes[-1])
+            i = subtract(position(x, at), 1)
+            line = add(multiply(gather(slopes, i), subtract(x, gather(at, i))), gather(values, i))
+            result = where(less(x, at[0]), values[0], where(beyond(at[-1], x), values[-1], line))
+        if left is not None:
+            result = where(less(x, xp[0]), left, result)
+        if right is not None:
+            result = where(less(xp[-1], x), right, result)
+        return result if of_table else where(is_nan(x), x, result)
+
+    return interp
 
 
-def interp_jax(
-    x: Number,
-    xp: object,
-    fp: object,
-    left: Number = None,
-    right: Number = None,
-    period: object = None,
-) -> Number:
-    """JAX's, with the slope of the last line at the last point."""
-    return _interpolated(x, xp, fp, left, right, period, less)
-
-
-def _interpolated(
-    x: Number, xp: Any, fp: Any, left: Number, right: Number, period: object, beyond: Compare
-) -> Number:
-    """`beyond(last, x)`: whether x is behind the last point, where the slope is 0."""
-    if period is not None:
-        refuse("`interp` with a period", "Take the remainder first: `np.interp(x % period, ...)`.")
-    of_table = is_symbolic(list(fp)) and not is_symbolic(list(xp)) and len(xp) > 1
-    if is_symbolic(list(xp)) or len(xp) < 2:
-        result = _lines(x, xp, fp, beyond)
-    elif of_table:
-        result = _line_of_table(x, np.asarray(xp, np.float64), fp)
-    else:
-        at, values = np.asarray(xp, np.float64), np.asarray(fp, np.float64)
-        slopes = np.diff(values) / np.diff(at)
-        slopes = np.append(slopes, slopes[-1])
-        i = subtract(position(x, at), 1)
-        line = add(multiply(gather(slopes, i), subtract(x, gather(at, i))), gather(values, i))
-        result = where(less(x, at[0]), values[0], where(beyond(at[-1], x), values[-1], line))
-    if left is not None:
-        result = where(less(x, xp[0]), left, result)
-    if right is not None:
-        result = where(less(xp[-1], x), right, result)
-    return result if of_table else where(is_nan(x), x, result)
+interp, interp_jax = _interpolation(less_equal), _interpolation(less)
 
 
 def _line_of_table(x: Number, knots: Any, values: Any) -> Number:
