@@ -120,6 +120,13 @@ CALLS = {
     "t_logpdf": "f(x, 3.5)",
     "iv": "f(1, x)",
     "ive": "f(1, x)",
+    "betaln": "f(x * x + 0.25, 2.5)",
+    "powm1": "f(x * x + 0.5, 1.5)",
+    "boxcox": "f(x * x + 0.5, 0.5)",
+    "boxcox1p": "f(x * x, 0.5)",
+    "inv_boxcox": "f(x * x, 0.5)",
+    **dict.fromkeys(("eval_chebyt", "eval_chebyu", "eval_hermite", "eval_hermitenorm"), "f(3, x)"),
+    **dict.fromkeys(("eval_legendre", "eval_laguerre"), "f(3, x)"),
 }
 BY_NAME = {
     "builtins.any": "f([x > 1, y > 1])",
