@@ -19,6 +19,7 @@ from actgrad import activation
 from actgrad.errors import ActgradError, ActgradWarning, ImpureError, MixingError, TraceError
 from actgrad.reading import meanings, names, native, original, randomness, shipped, witness
 from actgrad.reading.define import define
+from actgrad.reading.original import Original
 
 np_ = {"np": np}
 
@@ -186,7 +187,7 @@ def test_the_function_gets_its_own_copy_and_must_not_write_into_it() -> None:
     with pytest.raises(TraceError):
         define(doubled)
     with pytest.raises(ImpureError, match="writes into its input"):
-        witness.check(doubled, *_reading_of(lambda x: 2.0 * x))
+        witness.check(Original(doubled, *_reading_of(lambda x: 2.0 * x)))
 
 
 def test_plain_numbers_are_compared_beside_arrays() -> None:

@@ -22,6 +22,7 @@ from actgrad.language.length import N
 from actgrad.language.program import Kind, Program
 from actgrad.reading import claims, custom, objects, randomness, witness
 from actgrad.reading.function import on_host, read
+from actgrad.reading.original import Original
 from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import definition, is_user_file
 from actgrad.reading.rule_reader import Pinned, Rule, Tabled, with_rule
@@ -133,7 +134,8 @@ def _read_function(
     with randomness.refused(own.name, function):
         reading = read(function, own, own.inputs, pinned, own.vectors, tables=tables)
         _refuse_several(function, own, reading)
-        witness.check(function, own, own.inputs, pinned, own.vectors, reading, slopes=slopes)
+        original = Original(function, own, own.inputs, pinned, own.vectors, reading)
+        witness.check(original, slopes=slopes)
     pinned |= reading.fixed
     vectors = {n: entries for n, entries in own.vectors.items() if n in reading.entries}
     free = [(n, v) for n, v in own.parameters.items() if n not in pinned]

@@ -58,6 +58,7 @@ class Original:
     function: Function
     own: Signature
     inputs: tuple[str, ...]
+    """The variables of the reading, in the order of the function's inputs."""
     pinned: frozenset[str]
     vectors: Mapping[str, tuple[str, ...]]
     """Names for the entries of parameters that may be read entry by entry."""

@@ -6,9 +6,9 @@ it, goes with every other.
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
-from actgrad.common.types import Fields
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
 from actgrad.reading.formulas import maximum, rsqrt
@@ -106,17 +106,9 @@ def variance(
     return divide(total(multiply(apart, apart), axis, keepdims), subtract(length_of(x), less_one))
 
 
-def deviation(
-    x: object,
-    axis: object = None,
-    keepdims: bool = False,
-    *,
-    ddof: int = 0,
-    correction: int | None = None,
-    unbiased: bool | None = None,
-) -> Number:
-    how: Fields = {"ddof": ddof, "correction": correction, "unbiased": unbiased}
-    return sqrt(variance(x, axis, keepdims, **how))
+@wraps(variance)
+def deviation(x: object, *args: Any, **how: Any) -> Number:
+    return sqrt(variance(x, *args, **how))
 
 
 def any_of(x: object, axis: object = None, keepdims: bool = False) -> Number:

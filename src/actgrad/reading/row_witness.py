@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from actgrad.common.types import Function
 from actgrad.errors import ImpureError, TraceError
 from actgrad.language.expression import LENGTH, Expr, evaluate, walk
 from actgrad.language.rows import misfit
@@ -15,25 +14,17 @@ from actgrad.reading import native
 from actgrad.reading.native import Array, Library, Run
 from actgrad.reading.original import IRREGULAR, Original, refuse_what_fails
 from actgrad.reading.outputs import length_of
-from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import COPY_FIRST, definition
-from actgrad.reading.signature import Signature, is_number
+from actgrad.reading.signature import is_number
 
 _LENGTHS = (12, 8, 6, 9, 5, 7, 16, 24, 4, 3, 2, 1, *range(25, 64))
 _TIED = [1.0, -2.0, 3.0, 1.0, 0.0, 3.0, -0.5, 2.0, 2.0, -2.0, 0.5, 1.5]
 
 
-def check(
-    function: Function,
-    own: Signature,
-    inputs: tuple[str, ...],
-    pinned: frozenset[str],
-    vectors: Mapping[str, tuple[str, ...]],
-    reading: Reading,
-) -> None:
+def check(original: Original) -> None:
     """Compare a reading with the function's own run, and refuse what is not the same."""
-    original = Original(function, own, inputs, pinned, vectors, reading)
-    nodes = walk(*reading.outputs)
+    function, own = original.function, original.own
+    nodes = walk(*original.reading.outputs)
     lengths = [n for n in _LENGTHS if misfit(nodes, n) is None][:3]
     if not lengths:
         raise TraceError(

@@ -23,6 +23,7 @@ from actgrad.language.length import Length
 from actgrad.language.program import Kind, Program, Value, compared
 from actgrad.reading import randomness, witness
 from actgrad.reading.function import on_host, read
+from actgrad.reading.original import Original
 from actgrad.reading.refusal import definition
 from actgrad.reading.signature import (
     Signature,
@@ -379,7 +380,8 @@ class _RuleReader:
                 conflict = reading.tables & self.program.lengths.keys() - known_whole
                 if conflict:
                     raise Tabled(conflict)
-                witness.check(rule, own, self.inputs, self.pinned, self.vectors, reading)
+                original = Original(rule, own, self.inputs, self.pinned, self.vectors, reading)
+                witness.check(original)
         except TraceError:
             if not self.host:
                 raise

@@ -8,7 +8,7 @@ rounds to a narrow dtype, draws random numbers, or depends on the shape.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NoReturn
@@ -41,27 +41,16 @@ _ONE_BY_ONE = [0, 1, 3, 10, 12, 21, 24, 28, 29, 41]
 """Places of the few numbers that a function gets one at a time, where it takes no arrays."""
 
 
-def check(
-    function: Function,
-    own: Signature,
-    inputs: tuple[str, ...],
-    pinned: frozenset[str],
-    vectors: Mapping[str, tuple[str, ...]],
-    reading: Reading,
-    *,
-    slopes: bool = False,
-) -> None:
-    """Compare a reading with the function's own run, and refuse what is not the same.
-
-    `inputs` are the variables of the reading, in the order of the function's inputs. With `slopes` the
+def check(original: Original, *, slopes: bool = False) -> None:
+    """Compare a reading with the function's own run, and refuse what is not the same. With `slopes` the
     library's derivative is compared too.
     """
+    function = original.function
     if isinstance(function, custom.Half) and function.gradient:
         return  # half of a function that is run whole
-    if own.rows:
-        row_witness.check(function, own, inputs, pinned, vectors, reading)
+    if original.own.rows:
+        row_witness.check(original)
         return
-    original = Original(function, own, inputs, pinned, vectors, reading)
     mentioned = native.mentions(function)
     if not mentioned.libraries and _numbers(original, narrow=False):
         return
