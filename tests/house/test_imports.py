@@ -39,7 +39,7 @@ RANKS = {
 THIRD_PARTY: dict[str, set[str]] = {
     "": {"numpy"},
     "errors": set(),
-    "common": set(),
+    "common": {"numpy"},  # the type of its arrays
     "language": {"numpy"},
     "reading": {"numpy"},
     "codegen": {"numpy"},
