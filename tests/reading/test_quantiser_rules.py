@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation, from_json, trainable
-from actgrad.errors import MixingError
+from actgrad.errors import ImpureError, MixingError, TraceError
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -121,3 +121,61 @@ def test_another_sum_is_refused(name):
 
     with pytest.raises(MixingError, match="mixes the elements"):
         activation(lambda x, a=2.0: Bad.apply(x, a))
+
+
+class Clipped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (x,) = ctx.saved_tensors
+        slope = torch.zeros_like(upstream)
+        for mask, sign in (((x >= 0) & (x < 1), -2.0), ((x < 0) & (x >= -1), 2.0)):
+            slope.masked_scatter_(mask, x[mask].mul_(sign).add_(2.0))
+        return slope.mul_(upstream)
+
+
+def test_a_rule_that_scatters_into_a_mask():
+    x = torch.tensor(X, requires_grad=True)
+    Clipped.apply(x).backward(torch.tensor(UP))
+    made = activation(Clipped)
+    np.testing.assert_allclose(made.derivative(X) * UP, x.grad, rtol=1e-12)
+
+
+def test_a_module_that_writes_into_its_weight_is_refused_with_a_cure_that_works():
+    class Writes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, x):
+            self.a.data = torch.clamp(self.a.data, 1.01, 6.0)
+            return x * self.a
+
+    class Clamps(Writes):
+        def forward(self, x):
+            a = self.a.clamp(1.01, 6.0)
+            return x * a
+
+    with pytest.raises(ImpureError, match="writes into its own weight"):
+        activation(Writes())
+    np.testing.assert_array_equal(activation(Clamps())([1.0, -2.0], a=9.0), [6.0, -12.0])
+
+
+def test_a_function_without_a_rule_is_refused_with_a_cure_that_works():
+    class Rounded(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return torch.round(x)
+
+    class Passed(Rounded):
+        @staticmethod
+        def backward(ctx, upstream):
+            return upstream
+
+    with pytest.raises(TraceError, match="has no `backward`"):
+        activation(Rounded)
+    np.testing.assert_array_equal(activation(Passed).derivative([0.2, 0.7]), [1.0, 1.0])

@@ -140,6 +140,45 @@ def test_new_tensors_of_old_code():
         np.testing.assert_allclose(made.derivative(X), slope.numpy(), rtol=1e-6)
 
 
+def needs_a_tensor(x):
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"no tensor, but {type(x)}")
+    return torch.sin(x)
+
+
+def either(x):
+    if isinstance(x, np.ndarray):
+        return np.tanh(x)
+    elif isinstance(x, (list, torch.Tensor)):
+        return torch.tanh(x)
+    raise TypeError("neither")
+
+
+def with_a_parameter(x, slope=2.0):
+    if isinstance(slope, torch.Tensor):
+        slope = slope.item()
+    return x * torch.tensor(slope, dtype=x.dtype)
+
+
+@pytest.mark.parametrize(
+    "function", [needs_a_tensor, either, with_a_parameter], ids=lambda f: f.__name__
+)
+def test_an_input_is_a_tensor(function):
+    made = activation(function)
+    np.testing.assert_allclose(made(X), function(torch.tensor(X)), rtol=1e-12)
+    assert set(made.parameters) == ({"slope"} if function is with_a_parameter else set())
+    if function is with_a_parameter:
+        np.testing.assert_allclose(made.partial("slope")(X), X)
+
+
+def test_an_input_that_is_another_tensor_in_another_library_is_refused():
+    def differs(x):
+        return np.tanh(x) if isinstance(x, np.ndarray) else torch.sin(x)
+
+    with pytest.raises(TraceError, match="PyTorch tensors"):
+        activation(differs)
+
+
 SINGLE = {
     "PyTorch": lambda x: F.gelu(x.float()).type_as(x),
     "PyTorch, by a dtype": lambda x: F.silu(x.to(torch.float32)).to(x.dtype),

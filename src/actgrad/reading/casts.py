@@ -176,7 +176,9 @@ def constant(value: object, dtype: object = None) -> Any:
 
 def tensor(value: Any, dtype: Any = None) -> Any:
     """PyTorch's `torch.tensor(x)` and `Variable(x)`: new numbers, outside of autograd."""
-    return stop_gradient(constant(value, dtype))
+    made_of = constant(value, dtype)
+    is_parameter = isinstance(made_of, Symbol) and made_of.form is None
+    return made_of if is_parameter else stop_gradient(made_of)
 
 
 def new(x: Symbol, data: Any) -> Any:
@@ -215,6 +217,12 @@ def new_zeros(x: Symbol, size: object, dtype: object = None) -> Number:
 
 def new_ones(x: Symbol, size: object, dtype: object = None) -> Number:
     return _filled(size if is_token(size) else x, 1.0, dtype)
+
+
+def masked_scatter(x: Symbol, mask: Symbol, source: object) -> Symbol:
+    result = copied(x)
+    result[mask] = source
+    return result
 
 
 # Views.

@@ -9,10 +9,12 @@ from typing import Any
 
 from actgrad.reading import meanings, names, row_numbers
 from actgrad.reading.impure import IMPURE_BUILTINS, impure
+from actgrad.reading.origins import public
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, is_symbolic, of_row
 from actgrad.reading.tokens import Shape, Token
+from actgrad.reading.weights import Weight
 
 
 def _symbolic_range(*bounds: Any) -> Iterator[object] | range:
@@ -38,6 +40,19 @@ def _symbolic_type(*args: object) -> object:
     if len(args) == 1 and isinstance(args[0], Symbol):
         return names.KINDS[bool if args[0].expr.boolean else float]
     return type(*args)
+
+
+_TENSORS = ("torch.Tensor", "numpy.ndarray", "tensorflow.Tensor", "jax.Array")
+
+
+def _symbolic_isinstance(value: Any, kinds: Any) -> bool:
+    """An input is an instance of every library's tensors, as of `float`; a parameter is a float alone."""
+    if isinstance(value, Symbol) and (value.form is not None or isinstance(value, Weight)):
+        asked = kinds if isinstance(kinds, tuple) else getattr(kinds, "__args__", (kinds,))
+        tensors = [public(path) for path in _TENSORS]
+        if any(kind is tensor for kind in asked for tensor in tensors if tensor is not None):
+            return True
+    return isinstance(value, kinds)
 
 
 def _symbolic_pow(base: Any, exponent: object, modulus: object = None) -> object:
@@ -75,6 +90,7 @@ def symbolic_builtins() -> dict[str, object]:
     }
     changed.update({kind.__name__: stand_in for kind, stand_in in names.KINDS.items()})
     changed.update(range=_symbolic_range, type=_symbolic_type, pow=_symbolic_pow)
+    changed.update(isinstance=_symbolic_isinstance)
     changed.update(len=_symbolic_len, sorted=_symbolic_sorted, reversed=_symbolic_reversed)
     changed.update({name: impure(name) for name in IMPURE_BUILTINS})
     return vars(builtins) | changed

@@ -226,7 +226,7 @@ class Function:
             if rule is None:
                 refuse(
                     f"{cls.__name__!r} has no `backward`",
-                    "Give it one, or give the rule with `activation(f, surrogate=...)`.",
+                    "Give it one, a static method; for a straight-through estimator it returns its gradient.",
                 )
             if getattr(kind, "boxed_grads_call", False):
                 return rule(context, list(gradients))

@@ -420,7 +420,7 @@ heaviside(values) hypot int=as_int is_complex=false is_floating_point=true
 index_put(indices,values,accumulate=False) is_contiguous=true is_integer isclose=array_is_close
 isfinite=is_finite isinf=is_inf isnan=is_nan item=identity ldexp le=less_equal
 lerp(end,weight) less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not
-logical_or logical_xor logit(eps=None) long=as_int lt=less
+logical_or logical_xor logit(eps=None) long=as_int lt=less masked_scatter(mask,source)
 masked_fill(mask,value) masked_select(mask) max=largest_of maximum=maximum_half min=smallest_of
 minimum=minimum_half mul=multiply multiply nan_to_num(nan=0.0,posinf=None,neginf=None) ndimension=rank_of
 ne=not_equal neg=negative negative nonzero(*,as_tuple=False) not_equal numpy=identity positive=identity

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import types
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from actgrad.common.types import Array
+from actgrad.errors import ImpureError
 from actgrad.reading.origins import public
+from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol
 
 _WEIGHTS = (
@@ -86,6 +88,14 @@ class Weight(Symbol):
     @property
     def data(self) -> Symbol:
         return Weight(super().data.expr, self.form)
+
+    @data.setter
+    def data(self, value: Any) -> NoReturn:
+        refuse(
+            "the function writes into its own weight, so it is not a function of its arguments alone",
+            "Compute with a local variable, as in `a = self.a.clamp(0, 1)`.",
+            ImpureError,
+        )
 
     def item(self) -> Symbol:
         return super().data
