@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from actgrad.errors import ActgradError, ActgradWarning, ImpureError, MixingError
-from actgrad.reading import casts, flow, formulas, lookups, meanings, shipped, stacks
+from actgrad.reading import casts, flow, formulas, gradients, lookups, meanings, shipped, stacks
 from actgrad.reading import names as aliases
 from actgrad.reading.define import define
 
@@ -25,7 +25,8 @@ ROWS = [
 REDUCED = [row for row in ROWS if row[2] == "mixing"]
 DRAWN = [row for row in ROWS if row[2] == "random"]
 ELSEWHERE = frozenset(
-    {"mixing", "random", "true", "false", *vars(casts), *vars(flow), *vars(stacks), *vars(lookups)}
+    {"mixing", "random", "true", "false", *gradients.MEANINGS}
+    | {*vars(casts), *vars(flow), *vars(stacks), *vars(lookups)}
     - ({"cast", "constant"} | {*vars(meanings), *vars(formulas), *vars(shipped)})
     | set(
         """dropout dropout_tf huber smooth_l1 squared_error absolute_error soft_margin cross_entropy_tf

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actgrad.language.arrays import Array
+from actgrad.common.types import Array
 from actgrad.language.length import MOST
 from actgrad.language.program import Program
 from actgrad.study.plots import (
