@@ -36,7 +36,7 @@ def formulas(text: str, known: Mapping[str, object], file: str) -> dict[str, Cal
         arguments = (*function.args.args, *function.args.kwonlyargs)
         _Formula({argument.arg for argument in arguments}).generic_visit(function)
     namespace = {**known, "abs": known["absolute"]}
-    exec(compile(ast.fix_missing_locations(tree), file, "exec"), namespace)
+    exec(compile(tree, file, "exec"), namespace)
     return {name: namespace[name] for name in (head.partition("(")[0] for head, _, _ in heads)}  # type: ignore[misc]
 
 
@@ -45,12 +45,15 @@ class _Formula(ast.NodeTransformer):
 
     def __init__(self, arguments: set[str]) -> None:
         self.arguments = arguments
+        self.mentioned = 0
+        """How many arguments stand in what has been visited."""
 
     def visit(self, node: ast.AST) -> ast.AST:
-        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-        if not names & self.arguments:
-            return node
+        before = self.mentioned
+        self.mentioned += isinstance(node, ast.Name) and node.id in self.arguments
         node = self.generic_visit(node)
+        if self.mentioned == before:
+            return node
         if isinstance(node, ast.BinOp):
             return _call(_OPERATORS[type(node.op)], node.left, node.right)
         if isinstance(node, ast.UnaryOp):
@@ -69,4 +72,5 @@ class _Formula(ast.NodeTransformer):
 
 
 def _call(name: str, *arguments: ast.expr) -> ast.expr:
-    return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+    at = {"lineno": arguments[0].lineno, "col_offset": arguments[0].col_offset}
+    return ast.Call(ast.Name(name, ast.Load(), **at), list(arguments), [], **at)
