@@ -5,13 +5,14 @@ its own autograd, at kinks too.
 # ruff: noqa: F821
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
-from actgrad import from_json
+from actgrad import activation, from_json
 from actgrad.activation import Activation
 from actgrad.errors import ActgradError, ActgradWarning, ImpureError, MixingError
 from actgrad.reading.define import define
@@ -425,3 +426,30 @@ def test_randomness_is_always_refused() -> None:
         with pytest.raises(ImpureError):
             read(function)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_constant_of_the_inputs_dtype_is_not_rounded_to_float32():
+    ops = pytest.importorskip("keras").ops
+
+    def shifted(x):
+        return ops.softplus(x) - ops.log(ops.convert_to_tensor(2.0, dtype=x.dtype))
+
+    f = activation(shifted, name="f")
+    assert f(1e-4) == pytest.approx(math.log1p(math.exp(1e-4)) - math.log(2), rel=1e-10)
+
+
+def test_cancellation_in_float32_is_rounding_and_no_difference():
+    tf = pytest.importorskip("tensorflow")
+    f = activation(lambda x: 2595.0 * tf.math.log(1.0 + tf.cast(x, tf.float32) / 700.0), name="f")
+    assert f(-0.023) == pytest.approx(2595 * math.log1p(-0.023 / 700), rel=1e-9)
+
+
+def test_a_table_in_a_dict_is_read_with_its_keys():
+    steps = {2: 0.5, 5: 0.1}
+
+    def schedule(x):
+        for at, scale in steps.items():
+            x = x * np.where(x > at, scale, 1.0)
+        return x
+
+    assert activation(schedule, name="f")(6.0) == schedule(6.0)

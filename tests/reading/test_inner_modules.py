@@ -77,3 +77,58 @@ def test_a_keras_layer() -> None:
     layer.build((None, 1))
     layer.set_weights([np.array([0.5])])
     assert activation(lambda x: layer(x) + 1).parameters == {"alpha": 0.5}
+
+
+class Doubled(torch.nn.PReLU):  # type: ignore[misc]
+    def forward(self, x: Any) -> Any:
+        return 2 * super().forward(x)
+
+
+class Shifted(Doubled):
+    def forward(self, x: Any) -> Any:
+        return super(Shifted, self).forward(x) + 1
+
+
+def test_super_finds_the_methods_of_the_bases() -> None:
+    shifted = Shifted()
+    for f in (activation(shifted), activation(lambda x: shifted(x))):
+        assert f.parameters == {"weight": 0.25}
+        torch.testing.assert_close(f(X), shifted(X).detach())
+
+
+def test_super_of_a_keras_layer() -> None:
+    keras = pytest.importorskip("keras")
+
+    class Layer(keras.layers.LeakyReLU):  # type: ignore[misc,name-defined]
+        @property
+        def scale(self) -> float:
+            return 3.0
+
+        def call(self, x: Any) -> Any:
+            return self.scale * super().call(x)
+
+    class Last(Layer):
+        @property
+        def scale(self) -> float:
+            return 1 + super().scale
+
+    f = activation(Last())
+    np.testing.assert_allclose(f(np.array([-1.0, 2.0])), [-1.2, 8.0], rtol=1e-6)
+
+
+def test_super_of_an_equinox_module() -> None:
+    eqx, jnp = pytest.importorskip("equinox"), pytest.importorskip("jax.numpy")
+
+    class Base(eqx.Module):  # type: ignore[misc,name-defined]
+        a: float = 2.0
+
+        def __call__(self, x: Any) -> Any:
+            return jnp.tanh(self.a * x)
+
+    class Module(Base):
+        def __call__(self, x: Any) -> Any:
+            return super().__call__(x) + 1
+
+    f = activation(Module())
+    assert f.parameters == {"a": 2.0}
+    assert f(-0.731) == pytest.approx(1 + np.tanh(-1.462), rel=1e-12)

@@ -169,6 +169,8 @@ def constant(value: object, dtype: object = None) -> Any:
     """An array made of numbers, some of which may be symbolic."""
     if isinstance(value, Symbol):
         return cast(copied(value), dtype)
+    if isinstance(dtype, Token) and isinstance(value, (int, float)):
+        return number(value)  # as precise as the input: what is computed of it is not float32's
     if isinstance(value, (list, tuple)):
         value = np.asarray(value, dtype=object if any_symbol(value) else None)[()]
     return value

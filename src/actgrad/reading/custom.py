@@ -8,7 +8,8 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from actgrad.reading.origins import public
+from actgrad.reading import gradients
+from actgrad.reading.origins import public, root_of
 from actgrad.reading.reader import Environment
 from actgrad.reading.rules import (
     CustomJvp,
@@ -90,6 +91,10 @@ def _made(environment: Environment, value: Any, home: str) -> object:
     if isinstance(value, type):
         base = public("torch.autograd.Function")
         return shadow(environment, value) if base and issubclass(value, base) else None
+    if isinstance(value, types.FunctionType):
+        derivative = _derivative(environment, value)
+        if derivative is not None:
+            return derivative
     owner = getattr(value, "__self__", None)
     if isinstance(owner, type) and isinstance(
         owner, type(public("torch.autograd.Function") or int)
@@ -155,6 +160,38 @@ def _jax(environment: Environment, value: object) -> object:
             environment.copy(value.fwd), environment.copy(value.bwd), value.symbolic_zeros
         )
     return copied
+
+
+_DIFFERENTIATING = {
+    "jax.grad": gradients.gradient_of,
+    "jax.value_and_grad": gradients.value_and_gradient_of,
+}
+
+
+def _derivative(environment: Environment, value: types.FunctionType) -> Any:
+    """What stands in for a function that `jax.grad` or a relative made before, or None."""
+    if root_of(value) != "jax" or not hasattr(value, "__wrapped__"):
+        return None
+    made = next((m for path, m in _DIFFERENTIATING.items() if is_made_by(path, value)), None)
+    if made is None:
+        return None
+    held = _held(value)
+    return made(environment.copy(value.__wrapped__), held["argnums"], held["has_aux"])
+
+
+def _held(function: types.FunctionType) -> dict[str, Any]:
+    """The names that JAX's functions within one hold, the outer ones first."""
+    names: dict[str, Any] = {}
+    queue = [function]
+    while queue:
+        held = inspect.getclosurevars(queue.pop(0)).nonlocals
+        names = held | names
+        queue += [
+            item
+            for item in held.values()
+            if isinstance(item, types.FunctionType) and root_of(item) == "jax"
+        ]
+    return names
 
 
 def _is_users(function: object) -> bool:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any
 
 from actgrad.common.types import Function
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, substitute, var, walk
-from actgrad.reading.meanings import multiply, stop_gradient
+from actgrad.reading.meanings import add, multiply, stop_gradient
 from actgrad.reading.reader import reader, reading
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, made, number
 from actgrad.reading.totals import Total
 
-MEANINGS = ("gradient_of", "value_and_gradient_of", "gradient_and_value_of", "torch_gradient")
+MEANINGS = (
+    *("gradient_of", "value_and_gradient_of", "gradient_and_value_of", "torch_gradient"),
+    *("jvp", "vjp"),
+)
 
 _ARGUMENT = "the argument of a derivative "
 
@@ -65,14 +69,14 @@ def _variable(value: Expr) -> Iterator[str]:
 
 def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
     """`jax.value_and_grad(g)`: the value, and the derivative by one argument."""
-    if reader().rows or has_aux or type(argnums) is not int:
-        refuse(
-            "a derivative that is taken inside of it, by several arguments or with other results",
-            "Take it by one argument of a function of numbers that returns one; or make an activation of "
-            "that function before, and call its `derivative`.",
-        )
 
     def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        if reader().rows or has_aux or type(argnums) is not int:
+            refuse(
+                "a derivative that is taken inside of it, by several arguments or with other results",
+                "Take it by one argument of a function of numbers that returns one; or make an activation of "
+                "that function before, and call its `derivative`.",
+            )
         x = number(args[argnums])
         with _variable(x.expr) as name:
             own = [*args]
@@ -91,6 +95,19 @@ def gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
     """`jax.grad(g)`, `torch.func.grad(g)`."""
     both = value_and_gradient_of(g, argnums, has_aux)
     return lambda *args, **kwargs: both(*args, **kwargs)[1]
+
+
+def vjp(g: Any, *primals: Any) -> tuple[Any, Function]:
+    """`jax.vjp(g, x, ...)`: the value, and the function of the upstream gradient."""
+    pairs = [value_and_gradient_of(g, i)(*primals) for i in range(len(primals))]
+    return pairs[0][0], lambda upstream: tuple(multiply(slope, upstream) for _, slope in pairs)
+
+
+def jvp(g: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """`jax.jvp(g, (x, ...), (dx, ...))`: the value, and its derivative along the tangents."""
+    pairs = [value_and_gradient_of(g, i)(*primals) for i in range(len(primals))]
+    terms = [multiply(slope, t) for (_, slope), t in zip(pairs, tangents, strict=True)]
+    return pairs[0][0], reduce(add, terms)
 
 
 def gradient_and_value_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:

@@ -162,8 +162,9 @@ def _parts(value: object) -> Iterator[object]:
     elif not isinstance(value, types.ModuleType):
         yield from list(getattr(value, "__dict__", {}).values())
         yield getattr(value, "__wrapped__", None)
-        if _root(type(value)) not in {"builtins", "actgrad"}:
-            yield getattr(type(value), "__call__", None)  # noqa: B004
+        for base in type(value).__mro__:
+            if _root(base) not in {"builtins", "actgrad"}:
+                yield vars(base).get("__call__")
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

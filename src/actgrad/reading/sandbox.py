@@ -22,7 +22,7 @@ import numpy as np
 
 from actgrad.common.types import Array, Fields
 from actgrad.errors import ImpureError, MixingError, UnboundedError
-from actgrad.reading import flow, lookups, names, objects, torch_distributions
+from actgrad.reading import flow, inherited, lookups, names, objects, torch_distributions
 from actgrad.reading.impure import IMPURE_MODULES, IMPURE_OBJECTS, Clock, Refusing, draws, impure
 from actgrad.reading.library_code import Module, Opaque
 from actgrad.reading.origins import is_library, is_tensor, path_of, root_of
@@ -53,7 +53,7 @@ class Environment:
         self._names: dict[int, str | None] = {}
         self._globals: dict[int, dict[str, object]] = {}
         self._checks: list[Callable[[], str | None]] = []
-        self._builtins = symbolic_builtins() | {"__import__": self._import}
+        self._builtins = symbolic_builtins() | {"__import__": self._import, "super": self._super}
         self.uses_frameworks = False
         self.weights: dict[tuple[int, str], object] = {}
         """What stands in for a weight, by its owner and its name."""
@@ -62,6 +62,13 @@ class Environment:
 
     def _import(self, *args: Any, **kwargs: Any) -> object:
         return self.copy(__import__(*args, **kwargs))
+
+    def _super(self, *args: Any) -> Any:
+        return inherited.symbolic_super(self, *args)
+
+    def original(self, kind: Any) -> Any:
+        """The class of the user's that something stands in for."""
+        return next((o for o in self._originals if self.copies.get(id(o)) is kind), kind)
 
     def changed(self) -> str | None:
         """What the last run changed that outlives it, put back as it was where that is simple."""

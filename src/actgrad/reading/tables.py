@@ -350,7 +350,7 @@ cumsum=mixing cumprod=mixing cummax=mixing dot=mixing reduce=mixing sort=mixing 
 
 JAX = """
 grad=gradient_of value_and_grad=value_and_gradient_of jit=applied checkpoint=applied remat=applied
-vmap=applied named_call=applied block_until_ready=identity device_put=same
+jvp vjp vmap=applied named_call=applied block_until_ready=identity device_put=same
 dtypes.result_type=result_type dtypes.finfo=finfo dtypes.issubdtype=issubdtype
 """
 
