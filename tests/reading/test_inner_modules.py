@@ -132,3 +132,18 @@ def test_super_of_an_equinox_module() -> None:
     f = activation(Module())
     assert f.parameters == {"a": 2.0}
     assert f(-0.731) == pytest.approx(1 + np.tanh(-1.462), rel=1e-12)
+
+
+def test_the_value_of_a_flax_parameter() -> None:
+    nnx, jnp = pytest.importorskip("flax.nnx"), pytest.importorskip("jax.numpy")
+
+    class Swish(nnx.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            self.beta = nnx.Param(jnp.array(1.25))
+
+        def __call__(self, x: Any) -> Any:
+            return x * nnx.sigmoid(self.beta.value * x)
+
+    f = activation(Swish())
+    assert f.parameters == {"beta": 1.25}
+    assert f(2.0) == pytest.approx(2 / (1 + np.exp(-2.5)))

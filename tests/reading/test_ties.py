@@ -77,6 +77,9 @@ FUNCTIONS = {
     """,
     "jax": """
         jnp.maximum(x, 2 * x)
+        jnp.hypot(x, 0.0)
+        jnp.hypot(x, x)
+        jnp.astype(x > 0, x.dtype) * jnp.hypot(x, 1.0)
         jnp.fmax(x, 2 * x)
         jnp.fmin(x, 2 * x)
         jnp.max(jnp.stack([x, 2 * x, 3 * x]), 0)

@@ -185,7 +185,7 @@ def _held(function: types.FunctionType) -> dict[str, Any]:
     queue = [function]
     while queue:
         held = inspect.getclosurevars(queue.pop(0)).nonlocals
-        names = held | names
+        names = {**held, **names}
         queue += [
             item
             for item in held.values()

@@ -47,6 +47,7 @@ clip_open(x, low, high) = low if x <= low else high if high <= x else x
 lax_clamp(low, x, high) = clip_open(x, low, high)
 # JAX's, with the derivative of the right side at 0; PyTorch's, with the derivative 0 there.
 absolute_jax(x) = -x if x < 0 else x + 0.0
+hypot_jax(x, y) = maximum_half(absolute_jax(x), absolute_jax(y)) if x == 0 and y == 0 else hypot(x, y)
 copysign_torch(x, y) = copysign(0.0, y) if x == 0 else copysign(x, y)
 
 # Arithmetic.

@@ -320,7 +320,7 @@ JAX_NUMPY = (
     + """
 abs=absolute_jax absolute=absolute_jax fabs=absolute_jax maximum=maximum_half minimum=minimum_half
 clip=clip_half fmax=fmax_jax fmin=fmin_jax interp=interp_jax vectorize=applied linalg.norm=row_norm
-concat=concatenated bitwise_not
+concat=concatenated bitwise_not hypot=hypot_jax astype=cast
 bitwise_invert=bitwise_not
 promote_types=result_type
 """
