@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from actgrad.errors import CallError, DefinitionError
-from actgrad.frameworks.dispatch import caller
+from actgrad.frameworks.dispatch import apart, caller, under_dynamo
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend, register
 from actgrad.frameworks.names import framework_module
@@ -20,6 +20,7 @@ from actgrad.frameworks.parameters import (
     check_known,
     check_numbers,
     check_setting,
+    other_length_compiled,
     other_lengths,
     whole_axis,
     with_values,
@@ -90,9 +91,11 @@ class Activation(Tabled):
             return self._with(fixed)(*inputs, **parameters, **axis)
         lengths = other_lengths(program, parameters)
         if lengths:
+            if under_dynamo():
+                raise CallError(other_length_compiled(program, lengths))
             # The numbers do not matter, as all are given; a reading is checked with some.
             others = {n: [0.37 + 0.1 * i for i in range(size)] for n, size in lengths.items()}
-            return self._with(others)(*inputs, **parameters)
+            return apart(self._with)(others)(*inputs, **parameters)
         parameters = program.spread(parameters)
         tensors = (*inputs, *parameters.values())
         return caller(tensors)(program, inputs, parameters | axis)

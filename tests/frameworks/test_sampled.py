@@ -76,6 +76,10 @@ def test_torch_backward_has_the_slopes_of_forward(compiled: bool) -> None:
     assert slopes.max() <= HIGH + 1e-6
     again = (run(x) / x).detach().numpy()
     assert not np.array_equal(slopes, again)
+    torch.manual_seed(11)
+    first = run(x)
+    torch.manual_seed(11)
+    assert torch.equal(first, run(x))
 
 
 def test_torch_is_reproducible_and_like_its_own_rrelu() -> None:

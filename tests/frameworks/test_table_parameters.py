@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -345,6 +346,50 @@ def test_source(framework: str) -> None:
         np.testing.assert_allclose(by(jax.numpy.asarray(table)), by_table, atol=1e-4)
 
 
+def nested(
+    x: Any, order: Any = (2.0, 0.0, 1.0), t: Any = (0.5, -1.0, 2.0), scale: Any = 1.5
+) -> Any:
+    return t[int(min(max(order[int(min(max(x + 1, 0), 2))], 0), 2))] * x * scale
+
+
+@pytest.mark.parametrize("framework", ROOMS)
+def test_source_of_an_index_that_another_table_holds(framework: str) -> None:
+    pytest.importorskip(framework)
+    f = activation(nested)
+    assert set(f.program.tables) == {"order", "t"}
+    namespace: dict[str, Any] = {"__name__": "written"}
+    exec(compile(f.source(framework), "written.py", "exec"), namespace)
+    function, order, t = namespace["nested"], [1.0, 2.0, 0.0], [3.0, -2.0, 0.7]
+    expected = np.array([[nested(v, order, t, 0.8) for v in row] for row in X])
+    found = function(tensor(framework, np.float32(X)), order, t, 0.8)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(f(tensor(framework, np.float32(X)), order=order, t=t, scale=0.8)),
+        expected,
+        rtol=1e-6,
+    )
+    if framework == "torch":
+        import torch
+
+        weights = torch.tensor(t, requires_grad=True)
+        function(torch.tensor(X), order, weights, 0.8).sum().backward()
+        places = np.array(order)[np.clip(X + 1, 0, 2).astype(int)].astype(int)
+        by_t = [np.sum(X[places == i]) * 0.8 for i in range(3)]
+        np.testing.assert_allclose(weights.grad.numpy(), by_t, rtol=1e-5)
+
+
+def test_another_length_under_torch_compile_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    f = activation(lambda x, t=(1.0, 2.0, 4.0): t[int(min(max(x, 0), len(t) - 1))] * x, name="f")
+    x, table = torch.tensor([0.5, 3.5]), torch.tensor([1.0, 2.0, 4.0, 8.0])
+    run = torch.compile(lambda x, t: f(x, t=t), backend="eager", fullgraph=True)
+    with pytest.raises(Exception, match="'t' of 'f' has 3 numbers, and 4 in this call"):
+        run(x, table)
+    longer = f(t=[1.0] * 4)
+    cured = torch.compile(lambda x, t: longer(x, t=t), backend="eager", fullgraph=True)
+    assert cured(x, table).tolist() == [0.5, 28.0]
+
+
 REOPENED = """
 import numpy as np, torch
 from actgrad import load
@@ -370,6 +415,50 @@ def test_it_is_there_in_a_fresh_process(tmp_path: Path) -> None:
     gradient, kept = [np.array(line.split(), float) for line in done.stdout.splitlines()]
     np.testing.assert_allclose(gradient, slopes(interpolated, table)[0], atol=1e-8)
     np.testing.assert_allclose(kept, table, rtol=1e-6)
+
+
+def cubic(x: Any, t: Any = (0.5, -1.0, 0.25, 0.0625), scale: Any = 1.5) -> Any:
+    return t[0] + x * (t[1] + x * (t[2] + x * t[3])) * scale
+
+
+LOADED = """
+import json, sys
+from actgrad import load
+from tests.frameworks.test_table_parameters import gradients
+framework, *paths = sys.argv[1:]
+for path in paths:
+    f = load(path)
+    for mode in ("eager", "compiled"):
+        for dtype in ("float32", "bfloat16"):
+            found = gradients(f, framework, dtype, mode)
+            print(json.dumps([mode, dtype, [each.tolist() for each in found]]))
+"""
+
+
+@pytest.mark.exhaustive
+@frameworks
+def test_gradients_after_a_load_in_a_fresh_process(framework: str, tmp_path: Path) -> None:
+    """Of a table and of a vector: eager and compiled, in single and half precision."""
+    pytest.importorskip(framework)
+    functions = [interpolated, cubic]
+    paths = [tmp_path / f"{function.__name__}.json" for function in functions]
+    for function, path in zip(functions, paths, strict=True):
+        activation(function).save(path)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, framework, *map(str, paths)],
+        capture_output=True, text=True, timeout=600, cwd=root,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    assert len(rows) == 8
+    for i, (_, dtype, found) in enumerate(rows):
+        function = functions[i // 4]
+        table = numbers_of(activation(function))
+        expected = [values(function, table, 0.8), *slopes(function, table)]
+        for got, true in zip(found, expected, strict=True):
+            size = np.abs(true).max()
+            np.testing.assert_allclose(got, true, rtol=0, atol=TOLERANCE[dtype] * (1 + size))
 
 
 def test_another_length_reads_it_anew() -> None:

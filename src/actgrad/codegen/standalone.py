@@ -12,7 +12,7 @@ from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.emit import function_text, helpers_text, identifier, local_name
 from actgrad.errors import HostError
 from actgrad.language.expression import walk
-from actgrad.language.program import Program, Value
+from actgrad.language.program import Lookup, Program, Value
 from actgrad.language.rows import fits
 
 
@@ -104,13 +104,7 @@ def _with_tables(program: Program, dialect: Dialect, name: str) -> str:
     functions = [_body(program.opened, dialect, inner)]
     lookups = []
     for i, each in enumerate(program.lookups):
-        if each.index.tables:
-            raise HostError(
-                f"{program.name!r} reads a table at an index that depends on another table, and there is "
-                f"no stand-alone source of that"
-            )
-        index = _private(f"{name}_index_{i}")
-        functions.append(function_text(each.index, dialect, index))
+        index = _index(each, _private(f"{name}_index_{i}"), dialect, functions)
         lookups.append(f"({local_name(each.table, dialect)}, {index})")
     signature, arguments, flat = _arguments(program, dialect)
     binding = dialect.tables.format(
@@ -124,6 +118,20 @@ def _with_tables(program: Program, dialect: Dialect, name: str) -> str:
         doc=_doc(program),
     )
     return "\n\n\n".join([*functions, binding.strip()])
+
+
+def _index(lookup: Lookup, name: str, dialect: Dialect, functions: list[str]) -> str:
+    """The function of an index, which may read tables itself; `functions` gets what it needs."""
+    program = lookup.index
+    functions.append(function_text(program.opened if program.tables else program, dialect, name))
+    if not program.tables:
+        return name
+    reads = [
+        f"lookup({local_name(each.table, dialect)}, "
+        f"{_index(each, f'{name}_{i}', dialect, functions)}(*still), {not program.shows_nan})"
+        for i, each in enumerate(program.lookups)
+    ]
+    return f"lambda *still: {name}(*still, {', '.join(reads)})"
 
 
 def _arguments(program: Program, dialect: Dialect) -> tuple[str, str, str]:

@@ -39,10 +39,21 @@ def _caller(name: str) -> Callable[..., Any]:
     return call
 
 
+def under_dynamo() -> bool:
+    """Whether `torch.compile` is following this code."""
+    compiler = modules.get("torch.compiler")
+    return compiler is not None and compiler.is_dynamo_compiling()
+
+
+def apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose frames `torch.compile` leaves alone."""
+    compiler = modules.get("torch.compiler")
+    return function if compiler is None else compiler.disable(function)  # type: ignore[no-any-return]
+
+
 def caller(arguments: tuple[Any, ...]) -> Callable[..., Any]:
     """What calls a program in the room of the first argument that belongs to one; NumPy's otherwise."""
-    compiler = modules.get("torch.compiler")
-    if compiler is not None and compiler.is_dynamo_compiling():
+    if under_dynamo():
         from actgrad.frameworks.torch.rule import call  # it follows this, unlike what is below
 
         return call

@@ -102,6 +102,17 @@ def other_lengths(program: Program, parameters: Mapping[str, Any]) -> dict[str, 
     return {} if all(known[name] == length for name, length in lengths.items()) else lengths
 
 
+def other_length_compiled(program: Program, lengths: Mapping[str, int]) -> str:
+    """What is said under `torch.compile`, which would follow the new reading for minutes."""
+    name, size = next((n, size) for n, size in lengths.items() if size != program.lengths[n])
+    return (
+        f"{name!r} of {program.name!r} has {program.lengths[name]} numbers, and {size} in this call: with "
+        f"another length the function is read anew, which torch.compile cannot do\n"
+        f"  Give one of that length before: `longer = {program.name}({name}=[...])`, and compile a function "
+        f"that calls `longer(x, {name}=...)`."
+    )
+
+
 def check_numbers(program: Program, parameters: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
         if not is_number(value):

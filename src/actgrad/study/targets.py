@@ -128,7 +128,8 @@ TARGETS = (
     _without_tables(
         "qonnx",
         "",
-        "its operations quantise and compare (Quant, MultiThreshold), and none of them reads a table",
+        "none of its own operations reads a table (Quant, MultiThreshold); its executor runs the standard "
+        "ONNX of --to onnx --int8",
     ),
     _without_tables(
         "hls4ml",

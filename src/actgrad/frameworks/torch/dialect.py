@@ -170,11 +170,8 @@ def {name}({signature}):
     like = next(a for a in arguments if isinstance(a, torch.Tensor))
     wide = torch.promote_types(like.dtype, torch.float32)
     still = [torch.as_tensor(a, dtype=wide, device=like.device).detach() for a in {flat}]
-    tables = [
-        (torch.as_tensor(table, dtype=wide, device=like.device), index(*still))
-        for table, index in {lookups}
-    ]
-    return {inner}(*arguments, *(lookup(table, at, {nan}) for table, at in tables))
+    read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
+    return {inner}(*arguments, *read)
 '''
 )
 

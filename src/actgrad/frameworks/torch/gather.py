@@ -5,6 +5,7 @@ import torch
 
 def lookup(table, index, nan):
     """The entries of a table, whose further dimensions broadcast with the index."""
+    table = torch.as_tensor(table, dtype=index.dtype, device=index.device)
     at = index.long().clamp(0, table.shape[0] - 1)
     if table.dim() > 1:
         size = table[0].numel()
