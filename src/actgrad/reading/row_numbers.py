@@ -91,6 +91,14 @@ def mean(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return divide(total(x, axis, keepdims), length_of(x))
 
 
+def average(
+    x: object, axis: object = None, weights: object = None, keepdims: bool = False
+) -> Number:
+    if weights is None:
+        return mean(x, axis, keepdims)
+    return divide(total(multiply(x, weights), axis, keepdims), total(weights, axis, keepdims))
+
+
 def variance(
     x: object,
     axis: object = None,
@@ -109,6 +117,36 @@ def variance(
 @wraps(variance)
 def deviation(x: object, *args: Any, **how: Any) -> Number:
     return sqrt(variance(x, *args, **how))
+
+
+def variance_of_torch(
+    x: object,
+    axis: object = None,
+    unbiased: bool = True,
+    keepdims: bool = False,
+    *,
+    correction: int | None = None,
+) -> Number:
+    less_one = int(unbiased) if correction is None else correction
+    return variance(x, axis, keepdims, correction=less_one)
+
+
+def deviation_of_torch(
+    x: object,
+    axis: object = None,
+    unbiased: bool = True,
+    keepdims: bool = False,
+    *,
+    correction: int | None = None,
+) -> Number:
+    return sqrt(variance_of_torch(x, axis, unbiased, keepdims, correction=correction))
+
+
+def moments(x: object, axes: object = -1, shift: object = None, keepdims: bool = False) -> Any:
+    """The mean and the variance."""
+    if shift is not None:
+        refuse("moments with a shift", "Leave `shift` out.")
+    return mean(x, axes, keepdims), variance(x, axes, keepdims)
 
 
 def any_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
@@ -257,3 +295,73 @@ def standardised(x: object, axis: object = -1, epsilon: float = 1e-5) -> Number:
 def normalised(x: object, p: object = 2, axis: object = 1, eps: float = 1e-12) -> Number:
     """PyTorch's `normalize`, whose axis is the second of a matrix if none is said."""
     return divide(x, maximum(norm(x, p, axis), eps))
+
+
+def normalised_by_keras(
+    x: object, axis: object = -1, order: object = 2, epsilon: float | None = None
+) -> Number:
+    epsilon = _fuzz() if epsilon is None else epsilon
+    if order == 2:  # the square is held, and not the norm
+        along(axis, "normalize")
+        return multiply(x, rsqrt(maximum(total(multiply(x, x)), epsilon**2)))
+    return divide(x, maximum(norm(x, order, axis), epsilon))
+
+
+def _fuzz() -> float:
+    """Keras's own small number, which a user can set."""
+    import keras
+
+    return float(keras.config.epsilon())
+
+
+def _scaled(x: object, weight: object, bias: object = None) -> Number:
+    x = x if weight is None else multiply(x, weight)
+    return x if bias is None else add(x, bias)
+
+
+def _check_whole(x: Any, shape: Any, name: str) -> None:
+    shape = shape if isinstance(shape, (tuple, list)) else (shape,)
+    if len(shape) != 1 or not isinstance(shape[0], Size) or shape[0].length != x.form:
+        refuse(f"`{name}` over a shape of {shape}", "Give it the row's own: `(x.shape[-1],)`.")
+
+
+def layer_norm(
+    x: object,
+    normalized_shape: object,
+    weight: object = None,
+    bias: object = None,
+    eps: float = 1e-5,
+) -> Number:
+    _check_whole(x, normalized_shape, "layer_norm")
+    return _scaled(standardised(x, epsilon=eps), weight, bias)
+
+
+def rms_norm(
+    x: object, normalized_shape: object, weight: object = None, eps: object = None
+) -> Number:
+    _check_whole(x, normalized_shape, "rms_norm")
+    if eps is None:
+        refuse(
+            "`rms_norm` without `eps`, which then depends on the dtype of the tensor",
+            "Give it one: `F.rms_norm(x, (x.shape[-1],), eps=1e-6)`.",
+        )
+    return _scaled(multiply(x, rsqrt(add(mean(multiply(x, x)), eps))), weight)
+
+
+def layer_normalization(
+    x: object,
+    gamma: object = None,
+    beta: object = None,
+    axis: object = -1,
+    epsilon: float | None = None,
+) -> Number:
+    found = standardised(x, axis, _fuzz() if epsilon is None else epsilon)
+    return _scaled(found, gamma, beta)
+
+
+def rms_normalization(
+    x: object, scale: object = None, axis: object = -1, epsilon: float | None = None
+) -> Number:
+    along(axis, "rms_normalization")
+    eps = _fuzz() if epsilon is None else epsilon
+    return _scaled(multiply(x, rsqrt(add(mean(multiply(x, x)), eps))), scale)

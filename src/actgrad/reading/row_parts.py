@@ -11,7 +11,11 @@ from actgrad.language.length import ONE, Length
 from actgrad.reading import stacks
 from actgrad.reading.meanings import (
     Number,
+    add,
+    ceil,
+    divide,
     equal,
+    floor,
     less,
     multiply,
     negative,
@@ -260,6 +264,74 @@ def one_hot(x: object, n: object, **_: object) -> Number:
         "`one_hot` of other things than a place in a row",
         "Write `np.where(np.arange(n) == i, 1, 0)`.",
     )
+
+
+def rolled(x: object, shift: object, axis: object = None) -> Any:
+    """Each number moved on by some places, the last ones to the front. The row must be longer."""
+    along(axis, "roll")
+    x = whole(x, "roll")
+    shift = shift[0] if isinstance(shift, (tuple, list)) and len(shift) == 1 else shift
+    if isinstance(shift, bool) or not isinstance(shift, (int, Size)):
+        refuse(f"a row rolled by {shift!r:.60}", "Give a whole number, or a part of `len(x)`.")
+    if isinstance(shift, int) and shift == 0:
+        return x
+    forward = isinstance(shift, Size) or shift > 0
+    at = Size.of(x.form) - shift if forward else -shift
+    return joined([part_of(x, slice(at, None)), part_of(x, slice(None, at))])
+
+
+def median(x: object, axis: object = None, keepdims: bool = False) -> Any:
+    """The middle of the sorted row; of an even number of them the mean of the two in the middle."""
+    along(axis, "median")
+    ordered = ascending(x)
+    n = Size.of(ordered.form)
+    low, high = (part_of(ordered, i) for i in ((n - 1) // 2, n // 2))
+    found = divide(add(low, high), 2.0)
+    return kept(found.expr, ONE) if keepdims else found
+
+
+def median_of_torch(x: object, axis: object = None, keepdims: bool = False) -> Any:
+    """The lower one of two in the middle; along an axis, with its place."""
+    place = (Size.of(whole(x, "median").form) - 1) // 2
+    found = [part_of(each, place) for each in (ascending(x), argsort(x))]
+    if keepdims:
+        found = [kept(each.expr, ONE) for each in found]
+    if axis is None:
+        return found[0]
+    along(axis, "median")
+    return Pair(found)
+
+
+def quantile(
+    x: object,
+    q: object,
+    axis: object = None,
+    keepdims: bool = False,
+    method: str = "linear",
+    interpolation: str | None = None,
+) -> Any:
+    """Between two neighbours of the sorted row, in a straight line."""
+    along(axis, "quantile")
+    if (interpolation or method) != "linear" or isinstance(q, (list, tuple)) or of_row(q):
+        refuse(
+            "several quantiles at once, or one by another method than a straight line",
+            "Give one number, and leave the method out; or take a place of the sorted row: `np.sort(x)[-2]`.",
+        )
+    ordered = ascending(x)
+    at = multiply(Size.of(ordered.form) - 1, q)
+    low = floor(at)
+    share = subtract(at, low)
+    places = position(ordered.form)
+    down = total(where(equal(places, low), ordered, 0.0))
+    up = total(where(equal(places, ceil(at)), ordered, 0.0))
+    found = number(add(down, multiply(subtract(up, down), share)))
+    return kept(found.expr, ONE) if keepdims else found
+
+
+def percentile(
+    x: object, q: object, axis: object = None, keepdims: bool = False, method: str = "linear"
+) -> Any:
+    return quantile(x, divide(q, 100.0), axis, keepdims, method)
 
 
 class Pair(tuple[Any, ...]):

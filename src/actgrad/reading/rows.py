@@ -26,7 +26,8 @@ MEANINGS: dict[str, Meaning] = {
     **dict.fromkeys(("max", "row_max", "python_max", "amax"), numbers.largest),
     **dict.fromkeys(("min", "row_min", "python_min", "amin"), numbers.smallest),
     **dict.fromkeys(("prod", "product"), numbers.product),
-    **dict.fromkeys(("mean", "average"), numbers.mean),
+    "mean": numbers.mean,
+    "average": numbers.average,
     **dict.fromkeys(("var", "reduce_variance"), numbers.variance),
     **dict.fromkeys(("std", "reduce_std"), numbers.deviation),
     **dict.fromkeys(("any", "row_any", "python_any"), numbers.any_of),
@@ -71,13 +72,32 @@ MEANINGS: dict[str, Meaning] = {
     "normalize": numbers.normalised,
     "l2_normalize": numbers.l2_normalised,
     "standardize": numbers.standardised,
+    "layer_norm": numbers.layer_norm,
+    "rms_norm": numbers.rms_norm,
+    "layer_normalization": numbers.layer_normalization,
+    "rms_normalization": numbers.rms_normalization,
+    "moments": numbers.moments,
+    "median": parts.median,
+    "quantile": parts.quantile,
+    "percentile": parts.percentile,
+    "roll": parts.rolled,
     "ptp": numbers.spread_of,
     "diff": parts.differences,
 }
 """By what the tables call them, or by their libraries' name where the tables say `mixing`."""
 
-_PAIRS = {"sort": parts.sorted_pair}
-"""What PyTorch answers with a pair."""
+_OF_TORCH: dict[str, Meaning] = {
+    "sort": parts.sorted_pair,
+    "split": parts.split_by_size,
+    "median": parts.median_of_torch,
+}
+"""What PyTorch means otherwise, in functions and methods."""
+_ITS_OWN: dict[str, Meaning] = {
+    "torch.var": numbers.variance_of_torch,
+    "torch.std": numbers.deviation_of_torch,
+    "keras.ops.normalize": numbers.normalised_by_keras,
+}
+"""What a library means otherwise in this function. Methods of these names are NumPy's too."""
 _RENAMED = {
     "dim": "axis",
     "dims": "axis",
@@ -87,6 +107,7 @@ _RENAMED = {
     "indices_or_sections": "parts",
     "chunks": "parts",
     "split_size_or_sections": "size",
+    "shifts": "shift",
     "num_classes": "n",
     "depth": "n",
     "indices": "order",
@@ -102,10 +123,9 @@ def over_row(path: str, key: str, otherwise: Meaning) -> Meaning:
     """The meaning with rows among its arguments, and `otherwise` without. `path` is the library's name."""
     is_torch = path.startswith(("torch.", "."))
     meant = MEANINGS.get(key)
-    if key == "split" and is_torch:
-        meant = parts.split_by_size
-    if key in _PAIRS and is_torch:
-        meant = _PAIRS[key]
+    if is_torch:
+        meant = _OF_TORCH.get(key, meant)
+    meant = _ITS_OWN.get(path, meant)
     if meant is None:
         return otherwise
     always = key in {"stacked", "concatenated"}

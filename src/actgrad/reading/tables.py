@@ -287,7 +287,7 @@ logsumexp matmul=mixing max=row_max mean median=mixing min=row_min norm=mixing n
 prod=product quantile=mixing roll=mixing take digitize searchsorted softmax sort=mixing split=mixing
 stack=stacked std=mixing sum=total transpose=mixing var=mixing layer_normalization=mixing
 rms_normalization=mixing sparsemax=mixing arange=mixing flip=mixing one_hot=mixing
-take_along_axis=mixing top_k=mixing
+take_along_axis=mixing top_k=mixing moments=mixing
 """
 
 KERAS_ACTIVATIONS = """
