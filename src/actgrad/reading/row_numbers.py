@@ -7,6 +7,7 @@ it, goes with every other.
 from __future__ import annotations
 
 from functools import wraps
+from sys import modules
 from typing import Any
 
 from actgrad.language.expression import as_row, make
@@ -309,9 +310,7 @@ def normalised_by_keras(
 
 def _fuzz() -> float:
     """Keras's own small number, which a user can set."""
-    import keras
-
-    return float(keras.config.epsilon())
+    return float(modules["keras"].config.epsilon())
 
 
 def _scaled(x: object, weight: object, bias: object = None) -> Number:
