@@ -147,3 +147,15 @@ def test_the_value_of_a_flax_parameter() -> None:
     f = activation(Swish())
     assert f.parameters == {"beta": 1.25}
     assert f(2.0) == pytest.approx(2 / (1 + np.exp(-2.5)))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["equinox.filter_jit", "equinox.filter_checkpoint", "equinox.filter_vmap", "flax.nnx.jit"],
+)
+def test_an_object_around_a_function_is_read_as_the_function(path: str) -> None:
+    package, _, name = path.rpartition(".")
+    jax = pytest.importorskip("jax")
+    wrapped = getattr(pytest.importorskip(package), name)(lambda x: jax.nn.silu(x) * 2)
+    for f in (activation(wrapped), activation(lambda x: wrapped(x) + 0)):
+        assert f(1.5) == pytest.approx(3 / (1 + np.exp(-1.5)))

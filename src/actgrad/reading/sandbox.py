@@ -38,7 +38,7 @@ from actgrad.reading.snapshots import (
     same_items,
 )
 from actgrad.reading.symbol import Symbol
-from actgrad.reading.wrappers import unwrap
+from actgrad.reading.wrappers import is_wrapping_object, unwrap
 
 _OWN = ("actgrad.activation.", "actgrad.language.", "actgrad.reading.", "actgrad.frameworks.")
 _CLOCKS = (datetime.datetime, datetime.date)
@@ -101,6 +101,8 @@ class Environment:
         return self.copy(function)
 
     def _make(self, value: object) -> object:
+        if is_wrapping_object(value):
+            return self.copy(unwrap(value))
         if not callable(value) or names.meaning(value) is None:
             stand_in = objects.stand_in(self, value, self._names.get(id(value)))
             if stand_in is None:

@@ -262,6 +262,8 @@ class Symbol:
             raise AttributeError(name)
         if name in TOKENS:
             return Token(TOKENS[name])
+        if name == "value" and self.form is None:  # a weight's, as Flax and Keras have it
+            return self
         found = reader().method(name)
         if found is None:
             near = did_you_mean(name, METHOD_NAMES)

@@ -29,6 +29,12 @@ _TRANSPARENT = {
 }
 """Functions that wrap another one, and compute the same."""
 
+_MAKERS_OF_OBJECTS = {
+    "equinox": ("equinox.filter_jit", "equinox.filter_checkpoint", "equinox.filter_vmap"),
+    "flax": ("flax.nnx.jit",),
+}
+"""Functions that make an object around another one, which computes the same."""
+
 
 def unwrap(function: Any) -> Any:
     """The Python function inside what libraries wrap around one; what we know stays as it is."""
@@ -53,9 +59,23 @@ def _is_transparent(function: object) -> bool:
         return True
     if (kind.__module__, kind.__name__) == ("numba.np.ufunc.dufunc", "DUFunc"):
         return True
+    if is_wrapping_object(function):
+        return True
     if not isinstance(function, types.FunctionType) or not hasattr(function, "__wrapped__"):
         return False
     return any(is_made_by(path, function) for path in _TRANSPARENT.get(root_of(function), ()))
+
+
+def is_wrapping_object(value: object) -> bool:
+    """Whether it is an object such as `equinox.filter_jit(f)`, whose `__wrapped__` is the function."""
+    root = type(value).__module__.partition(".")[0]
+    return root in _MAKERS_OF_OBJECTS and type(value) in _kinds_of(root)
+
+
+@functools.cache
+def _kinds_of(root: str) -> frozenset[type]:
+    makers = filter(None, map(public, _MAKERS_OF_OBJECTS[root]))
+    return frozenset(type(maker(lambda x: x)) for maker in makers)
 
 
 def is_made_by(path: str, wrapper: object) -> bool:
