@@ -218,6 +218,7 @@ POINTS = np.arange(-13, 14) / 5 + 0.03
 TOLERANCE = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-13}
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_onnx_is_python(name: str, dtype: str) -> None:
