@@ -96,11 +96,22 @@ def test_every_special_function_is_here() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "way", [*WAYS, *(pytest.param(w, marks=pytest.mark.slow) for w in COMPILED)]
-)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("op", EXACT)
 def test_value(op: str, way: str, dtype: str) -> None:
+    check_value(op, way, dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.diagonal  # each compiles for seconds
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", COMPILED)
+@pytest.mark.parametrize("op", EXACT)
+def test_value_compiled(op: str, way: str, dtype: str) -> None:
+    check_value(op, way, dtype)
+
+
+def check_value(op: str, way: str, dtype: str) -> None:
     x, wanted = oracle(op, dtype)
     got = run(way, op, x)
     assert got.dtype == x.dtype
