@@ -68,7 +68,7 @@ BINARY = frozenset(
     """add subtract reversed_subtract multiply divide floor_divide mod power fmax fmin
     maximum_half minimum_half maximum_tnp fmax_jax fmin_jax copysign_torch logaddexp2 logaddexp2_keras xlog1py
     divide_zero squared_difference quotient_floor
-    python_divide array_is_close prelu hypot copysign
+    python_divide array_is_close prelu hypot hypot_jax copysign
     atan2 less less_equal equal
     greater greater_equal not_equal maximum minimum fmod remainder_nearest logaddexp xlogy heaviside
     truncate_divide divide_no_nan multiply_no_nan is_close""".split()
@@ -135,6 +135,7 @@ BY_NAME = {
     "math.fsum": "f([x, y, 0.5])",
     "math.prod": "f([x, y, 0.5])",
     "math.sumprod": "f([x, y], [y, 0.5])",
+    "jax.numpy.astype": "f(x, float)",
     "jax.numpy.polyval": "f(np.array([2.0, -1.0, 0.5]), x)",
     "jax.lax.integer_pow": "f(x, 3)",
     "jax.lax.select": "f(x > y, x, y)",
