@@ -293,3 +293,35 @@ def test_a_missing_return_is_refused_at_the_user_s_line():
             activation(function)
         assert "test_objects.py" in str(caught.value)
         assert "objects.py" not in str(caught.value).replace("test_objects.py", "")
+
+
+class Bits(nn.Module):
+    def __init__(self, bits=4):
+        super().__init__()
+        self.bits = bits
+
+    def forward(self, x):
+        if self.bits == 32:
+            y = x
+        elif self.bits == 1:
+            pass
+        else:
+            y = torch.tanh(x * self.bits) / self.bits
+        return y
+
+
+def test_a_setting_for_which_the_function_has_no_answer():
+    made = activation(Bits())
+    np.testing.assert_allclose(made(X), Bits()(torch.tensor(X)), rtol=1e-12)
+    np.testing.assert_array_equal(made(X, bits=32), X)
+    assert np.isnan(made(X, bits=1)).all()
+
+
+def test_a_name_that_an_input_leaves_without_a_value_is_refused():
+    def function(x):
+        if x > 0:
+            y = x
+        return y
+
+    with pytest.raises(TraceError, match="'y'"):
+        activation(function)

@@ -160,8 +160,16 @@ def with_a_parameter(x, slope=2.0):
     return x * torch.tensor(slope, dtype=x.dtype)
 
 
+def old_code(x):
+    if isinstance(x, torch.autograd.Variable) and not isinstance(
+        2.0, (torch.autograd.Variable, int)
+    ):
+        return torch.cos(x)
+    raise TypeError("no variable")
+
+
 @pytest.mark.parametrize(
-    "function", [needs_a_tensor, either, with_a_parameter], ids=lambda f: f.__name__
+    "function", [needs_a_tensor, either, with_a_parameter, old_code], ids=lambda f: f.__name__
 )
 def test_an_input_is_a_tensor(function):
     made = activation(function)

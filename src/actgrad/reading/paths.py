@@ -303,6 +303,7 @@ def _run(
                     f"{name_of(copy)!r} cannot be read: it changes an array that outlives the call\n"
                     f"{raised_at(error)}\n  Copy the array first."
                 ) from None
-            if run.path and is_an_answer(error):
+            unbound = isinstance(error, UnboundLocalError) and run.on_parameters_alone()
+            if run.path and (unbound or is_an_answer(error)):
                 return None, "number"
             raise user_error(error, copy) from error

@@ -45,14 +45,17 @@ def _symbolic_type(*args: object) -> object:
 _TENSORS = ("torch.Tensor", "numpy.ndarray", "tensorflow.Tensor", "jax.Array")
 
 
-def _symbolic_isinstance(value: Any, kinds: Any) -> bool:
+def _symbolic_isinstance(value: object, kinds: Any) -> bool:
     """An input is an instance of every library's tensors, as of `float`; a parameter is a float alone."""
+    asked = kinds if isinstance(kinds, tuple) else getattr(kinds, "__args__", (kinds,))
+    variable = public("torch.autograd.Variable")  # its stand-in is a function
+    if variable is not None and names.meaning(variable) in asked:
+        asked = (*(kind for kind in asked if isinstance(kind, type)), public("torch.Tensor"))
     if isinstance(value, Symbol) and (value.form is not None or isinstance(value, Weight)):
-        asked = kinds if isinstance(kinds, tuple) else getattr(kinds, "__args__", (kinds,))
         tensors = [public(path) for path in _TENSORS]
         if any(kind is tensor for kind in asked for tensor in tensors if tensor is not None):
             return True
-    return isinstance(value, kinds)
+    return isinstance(value, asked)
 
 
 def _symbolic_pow(base: Any, exponent: object, modulus: object = None) -> object:

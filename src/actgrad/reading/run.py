@@ -167,6 +167,11 @@ class Run:
             depends_on(what)
         return self.decide(asked)
 
+    def on_parameters_alone(self) -> bool:
+        """Whether parameters have chosen this path: their values may be ones that nobody gives them."""
+        mentions = self.facts.mentions_others
+        return not any(mentions(condition, self.parameters) for condition, _ in self.path)
+
     def _pin_parameters(self, condition: Expr) -> None:
         """Many decisions on parameters alone are a loop over a plain number."""
         mentions = self.facts.mentions_others
