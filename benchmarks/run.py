@@ -40,7 +40,7 @@ from speed.tables import markdown, rich_table
 SECTIONS = {
     name: importlib.import_module(f"speed.{name}")
     for name in (
-        "builtins", "training", "handwritten", "libraries", "halves", "orders", "memory", "latency",
+        "builtins", "training", "handwritten", "libraries", "rows", "halves", "orders", "memory", "latency",
         "scaling", "compiling", "starting",
     )
 }  # fmt: skip

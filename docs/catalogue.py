@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from actgrad import activations, learnable, surrogates
+from actgrad import activations, learnable, rows, surrogates
 from actgrad.errors import ActgradWarning
 
 MARK = "<!-- signatures -->"
@@ -92,6 +92,17 @@ def sections() -> Iterator[tuple[str, str, object]]:
         f = entry.activation
         yield shown("surrogates", name, f, facts), f"surrogates-{name}", f
 
+    yield (
+        "## Rows\n\nFunctions of a row, along an axis: see [Functions of a row](rows.md).\n\n",
+        "",
+        None,
+    )
+    for name, entry in rows.ENTRIES.items():
+        facts = [f"`{entry.formula}`", entry.source]
+        facts += ["a surrogate is differentiated in its place"] if entry.rule else []
+        f = entry.activation
+        yield shown("rows", name, f, facts), f"rows-{name}", f
+
 
 def made() -> tuple[str, dict[str, bytes]]:
     """The page, and the pictures by their names."""
@@ -112,6 +123,7 @@ def signatures() -> str:
         "activations": activations,
         "surrogates": surrogates,
         "learnable": learnable,
+        "rows": rows,
     }.items():
         lines += [f"### {kind}", "", "| Activation | Formula |", "|---|---|"]
         for name, entry in module.ENTRIES.items():
@@ -134,6 +146,7 @@ def anchor(kind: str, name: str) -> str:
         "activations": activations,
         "learnable": learnable,
         "surrogates": surrogates,
+        "rows": rows,
     }
     earlier = list(kinds)[: list(kinds).index(kind)]
     again = sum(name in kinds[other].ENTRIES for other in earlier)

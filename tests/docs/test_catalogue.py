@@ -9,13 +9,14 @@ from types import ModuleType
 
 import pytest
 
-from actgrad import activations, learnable, surrogates
+from actgrad import activations, learnable, rows, surrogates
 
 PATH = Path(__file__).parents[2] / "docs" / "catalogue.py"
 NAMES = [
     *(f"activations-{name}" for name in activations.ENTRIES),
     *(f"learnable-{name}" for name in learnable.ENTRIES),
     *(f"surrogates-{name}" for name in surrogates.ENTRIES),
+    *(f"rows-{name}" for name in rows.ENTRIES),
 ]
 
 
@@ -43,7 +44,12 @@ def test_a_section_runs_shows_and_names_its_source(sections: dict, name: str) ->
     text, f = sections[name]
     call = re.search(r"^`(.+)`$", text, re.MULTILINE)
     assert call is not None
-    names = {"activations": activations, "learnable": learnable, "surrogates": surrogates}
+    names = {
+        "activations": activations,
+        "learnable": learnable,
+        "surrogates": surrogates,
+        "rows": rows,
+    }
     assert eval(call[1], names) == f
     assert f"](catalogue/{name}.png)" in text
     assert text.count("\n- ") >= 2, "the formula, and where it is from or what it is in a library"

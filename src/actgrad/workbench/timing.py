@@ -109,7 +109,8 @@ def _torch(compiled: bool) -> Callable[[Function, object], Run]:
     def prepared(function: Function, x: object) -> Run:
         import torch
 
-        upstream = torch.ones_like(x)
+        with torch.no_grad():
+            upstream = torch.ones_like(function(x))
         forward = torch.compile(function) if compiled else function
         return lambda: torch.autograd.grad(forward(x), x, upstream)[0]
 
@@ -121,7 +122,8 @@ def _jax(compiled: bool) -> Callable[[Function, Any], Run]:
         import jax
 
         def gradient(x: object) -> Any:
-            return jax.vjp(function, x)[1](x)[0]
+            value, pull = jax.vjp(function, x)
+            return pull(value)[0]
 
         run = jax.jit(gradient) if compiled else gradient
         return lambda: run(x).block_until_ready()
