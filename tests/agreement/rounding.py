@@ -17,6 +17,7 @@ import numpy as np
 from actgrad.language.expression import Expr, plain, walk
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
+from actgrad.language.rows import ROWS, carried_at
 
 ARITHMETIC, TRANSCENDENTAL = 4, 16
 """Units in the last place."""
@@ -26,6 +27,7 @@ CANCELLED = 8
 another: there the runs tell its size, not its bound."""
 
 _EXACT = {"neg", "abs", "copysign", "floor", "ceil", "trunc", "round", "select", "host"}
+_EXACT |= {"gather", *ROWS} - {"sum", "prod", "cumsum"}
 _ARITHMETIC = {"add", "sub", "mul", "div", "floordiv", "mod", "sqrt"}
 
 
@@ -46,21 +48,26 @@ BFLOAT16 = 2.0**-7
 
 
 def units(op: str) -> float:
-    if op in _EXACT or OPS[op].boolean:
+    if op in _EXACT or (op in OPS and OPS[op].boolean):
         return 0.0
     return ARITHMETIC if op in _ARITHMETIC else TRANSCENDENTAL
 
 
 def runs(program: Program, columns: list[Any], kind: Format) -> Any:
-    """The value at each point, disturbed in each of `RUNS` runs, within the range of the dtype."""
+    """The value at each point, disturbed in each of `RUNS` runs, within the range of the dtype.
+
+    A column has one axis; of a function of rows, it has two.
+    """
     rng = np.random.default_rng(0)
-    shape = (RUNS, len(columns[0]))
-    one_unit = np.arange(RUNS)[:, None] < RUNS // 4
+    size = np.shape(columns[0])[-1]
+    batch = (RUNS, *(np.shape(columns[0]) if program.axis is None else (len(columns[0]), 1)))
+    one_unit = np.arange(RUNS).reshape(RUNS, *[1] * (len(batch) - 1)) < RUNS // 4
     results: dict[Expr, Any] = {}
     values: dict[str, Any] = dict(zip(program.inputs, columns, strict=True))
     values |= {name: np.asarray(value) for name, value in program.parameters}
 
     def disturbed(number: Any, off: float) -> Any:
+        shape = np.broadcast_shapes(np.shape(number), batch)
         noise = rng.choice([-1.0, 0.0, 1.0], shape, p=[0.4, 0.2, 0.4]) * rng.uniform(
             0.5, 1.0, shape
         )
@@ -96,16 +103,21 @@ def runs(program: Program, columns: list[Any], kind: Format) -> Any:
                 results[node] = np.array(node.value)
             else:
                 args = [results[arg] for arg in node.args]
-                found = OPS[node.op].numpy(*args)
+                if node.op in ROWS:
+                    found = ROWS[node.op].numpy(*args, *carried_at(node.value, size))
+                else:
+                    found = OPS[node.op].numpy(*args)
                 if node.op == "div":
+                    shape = np.broadcast_shapes(np.shape(found), batch)
                     found = np.where(rng.random(shape) < 0.5, found, quotient(node, found))
                 if node.op == "copysign":  # the sign of a nan is anybody's
+                    shape = np.broadcast_shapes(np.shape(found), batch)
                     found = np.where(
                         np.isnan(args[1]), rng.choice([-1.0, 1.0], shape) * found, found
                     )
                 off = units(node.op)
                 results[node] = disturbed(found, off) if off else found
-    return np.broadcast_to(results[node], shape)
+    return np.broadcast_to(results[node], np.broadcast_shapes(np.shape(results[node]), batch))
 
 
 @dataclass(frozen=True)

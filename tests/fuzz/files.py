@@ -18,18 +18,24 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from actgrad import Activation, activation, activations, surrogates
 from actgrad.errors import ActgradWarning, ProgramError
 from actgrad.language import storage
 from actgrad.language.expression import Expr, make, var, vector
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
+from actgrad.language.rows import ROWS
+from tests.rows.functions import FUNCTIONS
 
 LINES = 20_000, 150
 """How many lines of Python a text may take, and how many more for each of its bytes."""
 COUNTED = 100_000
 """The longest text, in bytes, whose lines are counted: counting slows them ten times."""
 MEGABYTES = 200
+CARRYING = ("slice", "place", "fill", "length", "position")
+"""Operations on rows that carry lengths before their arguments."""
 STATUS = Path("/proc/self/status")
 
 
@@ -45,7 +51,12 @@ def originals() -> list[str]:
             activation(lambda x: max(x, 0), gradient=lambda x, g: max(g, 0), name="guided"),
             activation(lambda x, n=3: sum(x**k for k in range(n)), name="loop"),
             activation(lambda x: math.inf if x > 9 else x + math.nan, name="limits"),
+            activation(lambda x, c=(0.5, 2.0): c[0] * x + c[1] * x * x, name="entries"),
+            activation(lambda x, t=(0.5, -1.0, 2.0): t[int(min(max(x, 0), 2))] * x, name="looked_up"),
+            activation(lambda x: math.erf(x) * math.lgamma(3.5 + x * x), name="special"),
+            activation(lambda x: np.max(x) - x, axis=-1, gradient=lambda x, g: g * x, name="ruled"),
         ]
+        own += [activation(f, axis=-1) for f in FUNCTIONS.values()]
     catalogue = [getattr(module, n) for module in (activations, surrogates) for n in module.ENTRIES]
     looked_up = make("gather", vector([0.5, math.inf, -0.0]), make("neg", var("x")))
     own.append(Activation(Program("table", ("x",), (), looked_up)))
@@ -88,7 +99,7 @@ def garbled(text: str, chance: random.Random) -> str:
 VALUES: list[Any] = [
     None, True, False, 0, 1, 2, -1, 3.5, -0.0, 1e308, 5e-324, 10**18, "", "x", "nan", "inf", "-inf",
     "given", "select", "class", "a b", "x" * 300, [], {}, [0], [[]], ["var", "x"], ["const", "nan"],
-    ["host", 0], {"a": 1.0}, [[[[[[[[[[1.0]]]]]]]]]], *OPS,
+    ["host", 0], {"a": 1.0}, [1, 0], [[1, 0]], [[0, 0], 2, [0, 0, [1, 1, 1, 2]]], *ROWS, [[[[[[[[[[1.0]]]]]]]]]], *OPS,
 ]  # fmt: skip
 
 
@@ -141,6 +152,17 @@ def same_number(loaded: Any, written: Any) -> bool:
     return number(loaded) == number(written)
 
 
+def same_length(loaded: Any, written: Any) -> bool:
+    """A length, or a plain number: the same for rows of many lengths."""
+    if isinstance(written, int):
+        return loaded == written
+    per, plus, *parts = written
+    return all(
+        loaded.at(n) == per * n + plus + sum(t * ((over * n + add) // by) for t, over, add, by in parts)
+        for n in range(40)
+    )
+
+
 def differences(program: Program, text: str) -> list[str]:
     """In which the program is not what the text says: names, numbers, and the graph node by node."""
     data = json.loads(text)
@@ -149,6 +171,9 @@ def differences(program: Program, text: str) -> list[str]:
         data["name"], data["inputs"], data["kind"],
     ):  # fmt: skip
         found.append("name, inputs or kind")
+    rows = (program.axis, {n: list(v) for n, v in program.vectors}, list(program.tables))
+    if rows != (data.get("axis"), data.get("vectors", {}), data.get("tables", [])):
+        found.append("axis, vectors or tables")
     if [n for n, _ in program.parameters] != list(data["parameters"]):
         found.append("names of the parameters")
     written = data["parameters"].values()
@@ -179,8 +204,14 @@ def differences(program: Program, text: str) -> list[str]:
             if list(map(number, expr.value)) != list(map(number, rest[0])):
                 found.append(f"node {at}: {expr.value!r} for {rest[0]!r}")
         elif op == "var":
-            if expr.value != rest[0]:
+            lengths = [] if expr.width is None else [expr.width]
+            if expr.value != rest[0] or not all(map(same_length, lengths, rest[1:])):
                 found.append(f"node {at}: {expr.value!r} for {rest[0]!r}")
+        elif op in CARRYING:
+            carried = expr.value if isinstance(expr.value, tuple) else (expr.value,)
+            if not all(map(same_length, carried, rest[0])) or len(carried) != len(rest[0]):
+                found.append(f"node {at}: {expr.value!r} for {rest[0]!r}")
+            todo += zip(expr.args, rest[1:], strict=True)
         elif len(expr.args) != len(rest):
             found.append(f"node {at}: {len(expr.args)} arguments for {len(rest)}")
         else:

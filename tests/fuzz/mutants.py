@@ -29,12 +29,15 @@ from actgrad.activation import Activation
 from actgrad.codegen.emit import identifier
 from actgrad.errors import ProgramError
 from actgrad.language import expression, storage
+from actgrad.language.length import MOST
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
+from actgrad.language.rows import ROWS
 from tests.agreement import rounding
-from tests.fuzz.files import originals
+from tests.fuzz.files import CARRYING, originals
 
 AT = np.array([-30.0, -2.5, -1.0, -0.75, -0.0, 0.0, 0.3, 1.0, 2.5, 7.0])
+ROW_COUNT = 3
 MOST_NODES_MADE = 200_000
 """For one file, with its derivatives and its code in four frameworks."""
 
@@ -60,7 +63,11 @@ ARRAYS: list[Any] = [
     [], [[]], [1.0], [1.0, 2.0], [1.0, 2.0, 3.0], [[1.0], [2.0]], [[1.0, 2.0], [3.0]], [1.0, [2.0]],
     [[1.0, 2.0, 3.0]], [1.0, True], [1.0, "nan"], [1.0, "x"], [[[[[[[[[[1.0]]]]]]]]]],
 ]  # fmt: skip
-OPERATIONS = [*OPS, "vector", "const", "var", "where", ""]
+OPERATIONS = [*OPS, *ROWS, "vector", "const", "var", "where", ""]
+LENGTHS: list[Any] = [
+    [1, 0], [0, 1], [0, 2], [1, -1], [0, 0], [2, 0], [0, 0, [1, 1, 0, 2]], [0, 0, [1, 1, 1, 2]],
+    [-1, 3], [0, 10**6], [0, 10**9], [1], [1, 0, [1, 1, 0, 0]], [True, 0], 3, None, "n",
+]  # fmt: skip
 
 
 # Mutations: of one field, or of the graph.
@@ -68,6 +75,8 @@ OPERATIONS = [*OPS, "vector", "const", "var", "where", ""]
 
 def in_a_field(data: dict[str, Any], chance: random.Random) -> None:
     key = chance.choice(list(data))
+    if chance.random() < 0.05:
+        key = chance.choice(["axis", "tables", "vectors"])
     if key in ("inputs", "parameters", "fixed") and chance.random() < 0.9:
         _in_names(data, key, chance)
     elif key == "nodes":
@@ -82,6 +91,12 @@ def in_a_field(data: dict[str, Any], chance: random.Random) -> None:
         data[key] = chance.choice(
             ["", "a" * 201, "größe", "a\nb", '"""', "\ud800", "def", "x", 1, None]
         )
+    elif key == "axis":
+        data[key] = chance.choice([-1, 0, 1, -2, 3, 101, 10**9, True, 1.0, "-1", None])
+    elif key in ("tables", "vectors"):
+        names = chance.sample([*data["parameters"], *data["inputs"], *NAMES[:4]], 2)
+        data[key] = chance.choice([[], {}, names, names[:1], {"c": names}, {names[0]: names[1:]}])
+        data["actgrad"] = 2
     elif key == "kind":
         data[key] = chance.choice(["exact", "derivative", "surrogate", "gradient", "none", None])
     elif key == "value" and data["nodes"]:
@@ -105,7 +120,9 @@ def in_the_graph(data: dict[str, Any], chance: random.Random) -> None:
     at = chance.randrange(len(nodes))
     row = nodes[at]
     kind = chance.randrange(8)
-    if kind == 0:
+    if row[0] in CARRYING and chance.random() < 0.5:
+        row[1][chance.randrange(len(row[1]))] = chance.choice([*LENGTHS, 1, 2, 0, -1])
+    elif kind == 0:
         row[0] = chance.choice(OPERATIONS)
     elif kind == 1 and len(row) > 1:
         row[chance.randrange(1, len(row))] = chance.choice(
@@ -120,19 +137,35 @@ def in_the_graph(data: dict[str, Any], chance: random.Random) -> None:
     elif kind == 5:
         names = [*data["inputs"], *data["parameters"], *data["fixed"], "upstream", *NAMES]
         nodes[at] = ["var", chance.choice(names)]
+        if "axis" in data and chance.random() < 0.8:
+            nodes[at].append(chance.choice(LENGTHS[:3]))
     elif kind == 6:
-        _root(data, _append(nodes, chance))
+        nodes.append(_operation(len(nodes), data, chance))
+        _root(data, len(nodes) - 1)
     else:
-        nodes[at] = _operation(at, nodes, chance)
+        nodes[at] = _operation(at, data, chance)
 
 
-def _append(nodes: list[Any], chance: random.Random) -> int:
-    nodes.append(_operation(len(nodes), nodes, chance))
-    return len(nodes) - 1
+def _on_row(at: int, nodes: list[Any], chance: random.Random) -> list[Any]:
+    """Any operation on rows, most often with lengths that may fit."""
+    op = chance.choice(list(ROWS))
+    length = chance.choice(LENGTHS[:8] if chance.random() < 0.9 else LENGTHS)
+    start = chance.choice(LENGTHS[1:8])
+    carried = {"slice": [start, chance.choice([1, 2, 3]), length], "fill": [length]}
+    carried |= {"place": carried["slice"], "length": [length], "position": [length]}
+    size = 2 if op == "concat" else len(ROWS[op].arguments.split())
+    rows = [i for i in range(at) if not _is_truth(nodes[i])] or [0]
+    orders = [i for i in range(at) if nodes[i][0] in ("order", "flip")] if op == "take" else []
+    parts = [chance.choice(rows) for _ in range(size)]
+    parts[1:] = [chance.choice(orders)] if orders else parts[1:]
+    return [op, *([carried[op]] if op in CARRYING else []), *parts]
 
 
-def _operation(at: int, nodes: list[Any], chance: random.Random) -> list[Any]:
+def _operation(at: int, data: dict[str, Any], chance: random.Random) -> list[Any]:
     """Any operation, most often with the right number of operands of the right kind."""
+    nodes = data["nodes"]
+    if "axis" in data and chance.random() < 0.5:
+        return _on_row(at, data["nodes"], chance)
     op = chance.choice(list(OPS))
     boolean = [i for i in range(at) if _is_truth(nodes[i])]
     numbers = [i for i in range(at) if not _is_truth(nodes[i])]
@@ -174,19 +207,30 @@ class Question:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        common = np.broadcast_shapes(*(np.shape(value) for _, value in program.parameters))
-        shape = (len(AT), *[1] * len(common))
-        self.columns = [np.roll(AT, 3 * i).reshape(shape) for i in range(len(program.inputs))]
-        self.ones = np.ones(shape)
+        axis, common = program.axis, _common(program)
+        if axis is None:
+            shape = (len(AT), *[1] * len(common))
+            self.columns = [np.roll(AT, 3 * i).reshape(shape) for i in range(len(program.inputs))]
+            self.given = self.columns
+        else:
+            size = next(n for n in [5, 6, *range(1, MOST)] if program.misfit(n) is None)
+            self.columns = [
+                np.stack([np.resize(np.roll(AT, 3 * i + 4 * row), size) for row in range(ROW_COUNT)])
+                for i in range(len(program.inputs))
+            ]
+            shape = (ROW_COUNT, *[1] * (max(2, axis + 1, -axis) - 2), size)
+            self.given = [np.moveaxis(x.reshape(shape), -1, axis) for x in self.columns]
         # A gradient by an input is summed over the axes that a parameter adds.
         self.names = () if common else program.inputs
-        slopes = (_expected(program.vjp(name), common, upstream=True) for name in self.names)
-        self.expected = [_expected(program, common), *slopes]
+        value = _expected(program, self.columns)
+        self.ones = np.ones_like(value.value if axis is not None else self.columns[0])
+        slopes = (_expected(program.vjp(name), [*self.columns, self.ones]) for name in self.names)
+        self.expected = [value, *slopes]
 
     def differences(self, answers: list[Any]) -> list[str]:
         found = []
-        for name, wanted, got in zip(("value", *self.names), self.expected, answers, strict=True):
-            got = np.broadcast_to(got, np.shape(wanted.value))
+        for name, wanted, got in zip(("value", *self.names), self.expected, answers, strict=False):
+            got = np.broadcast_to(self.as_columns(got, name), np.shape(wanted.value))
             with np.errstate(all="ignore"):
                 off = ~(np.abs(got - wanted.value) <= wanted.tolerance) & wanted.finite
                 other = wanted.special & ~(
@@ -198,38 +242,55 @@ class Question:
                 found.append(f"{name}: {got.flat[i]!r}, and should be {wanted.value.flat[i]!r}")
         return found
 
+    def as_columns(self, got: Any, name: str) -> Any:
+        """An answer of a function of rows, whose axis may be anywhere, as the formula has it."""
+        axis = self.program.axis
+        if axis is None:
+            return got
+        gone = name == "value" and self.program.squeezes
+        return (got if gone else np.moveaxis(got, axis, -1)).reshape(ROW_COUNT, -1)
 
-def _expected(
-    program: Program, common: tuple[int, ...], upstream: bool = False
-) -> rounding.Expected:
-    """For each number of the parameters' arrays alone, then together. An upstream gradient, which is the
-    last input, is 1."""
-    columns = [np.roll(AT, 3 * i) for i in range(len(program.inputs))]
-    if upstream:
-        columns[-1] = np.ones_like(AT)
+
+def _common(program: Program) -> tuple[int, ...]:
+    """The shape of the parameters that are arrays, without the tables, which are read at an index."""
+    return np.broadcast_shapes(
+        *(np.shape(value) for name, value in program.parameters if name not in program.tables)
+    )
+
+
+def _expected(program: Program, columns: list[Any]) -> rounding.Expected:
+    """For each number of the parameters' arrays alone, then together."""
+    common = _common(program)
+    if program.axis is None:
+        columns = [x.ravel() for x in columns]
     parts = []
     for at in np.ndindex(*common):
         values = tuple(
-            (name, float(np.broadcast_to(value, common)[at])) for name, value in program.parameters
+            (name, value if name in program.tables else float(np.broadcast_to(value, common)[at]))
+            for name, value in program.parameters
         )
         one = replace(program, parameters=values)
-        answer = np.broadcast_to(one.evaluate(*columns), AT.shape)
+        answer = np.atleast_1d(one.evaluate(*columns))
+        full = AT.shape if program.axis is None else (ROW_COUNT, answer.shape[-1])
+        answer = np.broadcast_to(answer, full)
         parts.append(rounding.expected(one, columns, rounding.FORMATS["float64"], answer))
 
     def together(field: str) -> Any:
-        return np.stack([getattr(part, field) for part in parts], -1).reshape(*AT.shape, *common)
+        return np.stack([getattr(part, field) for part in parts], -1).reshape(*full, *common)
 
     return rounding.Expected(*map(together, ("value", "tolerance", "finite", "special")))
 
 
 def in_numpy(asked: Question) -> list[Any]:
-    f = Activation(asked.program)
+    value = Activation(asked.program)(*asked.given)
+    if asked.program.axis is not None:
+        return [value]  # NumPy has no upstream gradient
     slopes = [Activation(asked.program.vjp(name)) for name in asked.names]
-    return [f(*asked.columns), *(slope(*asked.columns, asked.ones) for slope in slopes)]
+    return [value, *(slope(*asked.columns, asked.ones) for slope in slopes)]
 
 
 def in_torch(asked: Question) -> list[Any]:
-    at = [torch.tensor(column).requires_grad_(bool(asked.names)) for column in asked.columns]
+    at = [torch.tensor(x).requires_grad_(bool(asked.names)) for x in asked.given]
     value = Activation(asked.program)(*at)
     slopes = torch.autograd.grad(
         value.sum(), at, allow_unused=True, materialize_grads=True
@@ -238,7 +299,7 @@ def in_torch(asked: Question) -> list[Any]:
 
 
 def in_tensorflow(asked: Question) -> list[Any]:
-    at = [tf.constant(column) for column in asked.columns]
+    at = [tf.constant(x) for x in asked.given]
     with tf.GradientTape() as tape:
         tape.watch(at)
         value = Activation(asked.program)(*at)
@@ -248,7 +309,7 @@ def in_tensorflow(asked: Question) -> list[Any]:
 
 def in_jax(asked: Question) -> list[Any]:
     with jax.enable_x64(True), jax.disable_jit():
-        at = [jnp.asarray(column) for column in asked.columns]
+        at = [jnp.asarray(x) for x in asked.given]
         if not asked.names:
             return [np.asarray(Activation(asked.program)(*at))]
         value, pull = jax.vjp(Activation(asked.program), *at)
@@ -296,14 +357,14 @@ def fault(text: str, load: Callable[[str], Program] = storage.from_json) -> str 
             asked = Question(program)
             found = []
             for where, run in FRAMEWORKS.items():
-                source = compile(f.source(where), where, "exec")
-                if where == "numpy":
-                    _run_alone(source, asked)
+                if program.axis is None:  # there is no stand-alone file of a function of rows
+                    source = compile(f.source(where), where, "exec")
+                    if where == "numpy":
+                        _run_alone(source, asked)
                 found += [f"{where}: {one}" for one in asked.differences(run(asked))]
             where = "the second derivative"
-            if not program.gradient:
-                for name in program.inputs:
-                    program.partial(name).partial(name).evaluate(*asked.columns)
+            for name in () if program.gradient else program.inputs:
+                _second_derivative(asked, name)
             where = "showing"
             repr(f)
             f.supports()
@@ -317,12 +378,20 @@ def fault(text: str, load: Callable[[str], Program] = storage.from_json) -> str 
     return "; ".join(found) or None
 
 
+def _second_derivative(asked: Question, name: str) -> None:
+    if asked.program.axis is None:
+        asked.program.partial(name).partial(name).evaluate(*asked.columns)
+    else:
+        again = asked.program.vjp(name).vjp(name)
+        again.evaluate(*asked.columns, asked.ones, np.ones_like(asked.columns[0]))
+
+
 def _run_alone(source: CodeType, asked: Question) -> None:
     """The stand-alone file, in a module of its own."""
     own: dict[str, Any] = {"__name__": "alone"}
     exec(source, own)
     name = identifier(asked.program.name)
-    (own.get(name) or own[f"{name}_"])(*asked.columns)
+    (own.get(name) or own[f"{name}_"])(*asked.given)
 
 
 def run(count: int, seed: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from actgrad.errors import ProgramError
 from actgrad.language import storage
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, const, make, var, walk
-from actgrad.language.limits import MAX_OPERATIONS, growth
+from actgrad.language.limits import MAX_OPERATIONS, growth, size
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 from tests.fuzz import mutants
@@ -129,9 +129,26 @@ def test_what_is_too_large_is_neither_saved_nor_loaded(
 
 @pytest.mark.parametrize("op", [name for name in OPS if OPS[name].partials])
 def test_a_derivative_grows_no_more_than_is_counted_on(op: str) -> None:
-    """A chain of one operation, thirty long: the small programs whose derivatives are not counted."""
+    """A chain of one operation: the small programs whose derivatives are not counted."""
     y = X
-    for _ in range(30):
+    for _ in range(20):
         y = make(op, *([y] * OPS[op].arity))
-    assert len(walk(derive(derive(y, "x"), "x"))) <= sum(map(growth, walk(y)))
-    assert 30 * growth(y) < MAX_OPERATIONS
+    assert size(walk(derive(derive(y, "x"), "x"))) <= sum(map(growth, walk(y)))
+    assert 20 * growth(y) < MAX_OPERATIONS
+
+
+def test_a_special_function_counts_as_what_it_is_made_of() -> None:
+    y = X
+    for _ in range(1500):
+        y = make("gamma", y)
+    with pytest.raises(ProgramError, match="the value has 292,501 operations"):
+        storage.to_json(Program("f", ("x",), (), y))
+
+
+def test_many_parameters_count_with_their_derivatives() -> None:
+    y, parameters = X, []
+    for i in range(900):
+        parameters.append((f"a{i}", 0.5))
+        y = make("add", make("sin", y), var(f"a{i}"))
+    with pytest.raises(ProgramError, match=r"its derivatives by 901 arguments have [\d,]+ operations"):
+        storage.to_json(Program("f", ("x",), tuple(parameters), y))

@@ -182,7 +182,15 @@ def native_rule(program: Program) -> Callable[..., Any]:
             stacklevel=2,
         )
         return _rule(program)
-    return jax.jit(_rule(program), inline=True)  # type: ignore[no-any-return]
+    rule = _rule(program.twin())
+
+    def run(*arrays: Any) -> Any:
+        return rule(*arrays)
+
+    # JAX keeps what it compiled, and with it the rule, as long as this function lives. So the rule must not
+    # lead back to it: the program is a twin, which does not know what is kept of this one.
+    run.__name__ = run.__qualname__ = identifier(program.name)
+    return jax.jit(run, inline=True)  # type: ignore[no-any-return]
 
 
 def _is_long(program: Program) -> bool:

@@ -8,7 +8,7 @@ of the tangent's program, and that transposes to the gradient's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from actgrad.codegen.kept import kept
@@ -49,6 +49,14 @@ def _function(program: Program, moving: tuple[str, ...], compute: Compute) -> Ca
     return refuse if set(moving) & set(program.reverse_only) else run
 
 
+@lru_cache(maxsize=128)
+def _compiled(program: Program, moving: tuple[str, ...], compute: Compute) -> Callable[..., Any]:
+    """For eager calls. JAX's caches hold the program, so what is compiled is not kept with it."""
+    import jax
+
+    return jax.jit(_function(program.twin(), moving, compute))  # type: ignore[no-any-return]
+
+
 @cache
 def _primitive() -> Any:
     import jax
@@ -61,7 +69,11 @@ def _primitive() -> Any:
     def run(*arrays: Any, program: Program, moving: tuple[str, ...], compute: Compute) -> Any:
         return _function(program, moving, compute)(*arrays)
 
-    rows.def_impl(jax.jit(run, static_argnames=("program", "moving", "compute")))
+    @rows.def_impl
+    def run_eagerly(
+        *arrays: Any, program: Program, moving: tuple[str, ...], compute: Compute
+    ) -> Any:
+        return _compiled(program, moving, compute)(*arrays)
 
     def shape(*arrays: Any, program: Program, moving: tuple[str, ...], compute: Compute) -> Any:
         size = len(program.arguments)

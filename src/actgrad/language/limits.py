@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
+
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, walk
+from actgrad.language.expression import Expr, var, walk
 from actgrad.language.program import Program
 
 MAX_OPERATIONS = 20_000
-"""Of the value, each first derivative and each second one, shared parts counted once. With so many,
-`check()`, `source()` and a second derivative each take a few seconds and less than 1 GB."""
+"""Of the value, each first derivative by an input and each second one, shared parts counted once and a
+special function as all that it is made of. With so many, `check()`, `source()` and a second derivative each
+take a few seconds and less than 1 GB."""
+MAX_SLOPES = 100_000
+"""Operations that depend on an argument, over all inputs and parameters: a derivative by each is generated."""
 
 
 def growth(node: Expr) -> int:
     """No second derivative is larger than the sum of these over the operations of its function."""
-    return 600 if node.op in DECOMPOSITIONS else 100
+    return 800 if node.op in DECOMPOSITIONS else 100
+
+
+@cache
+def cost(op: str) -> int:
+    """How many operations it is made of, once what no framework has is decomposed."""
+    made = DECOMPOSITIONS[op](var("x")) if op in DECOMPOSITIONS else None
+    return 1 if made is None else len(walk(made))
+
+
+def size(nodes: Iterable[Expr]) -> int:
+    return sum(cost(node.op) for node in nodes)
 
 
 def excess(program: Program) -> str | None:
     """What is too large, in words; None if nothing is."""
-    value = _too_many("the value", program.value)
+    value = _too_many("the value", program.value) or _too_many_slopes(program)
     if value or sum(map(growth, walk(program.value))) <= MAX_OPERATIONS:
         return value or _too_many("the gradient", *program.gradient)
     for name in () if program.gradient else program.inputs:
@@ -34,7 +51,25 @@ def excess(program: Program) -> str | None:
 
 
 def _too_many(what: str, *roots: Expr) -> str | None:
-    count = len(walk(*roots))
+    count = size(walk(*roots))
     if count <= MAX_OPERATIONS:
         return None
     return f"{what} has {count:,} operations, more than the {MAX_OPERATIONS:,} allowed"
+
+
+def _too_many_slopes(program: Program) -> str | None:
+    places = {name: 1 << i for i, name in enumerate(program.arguments)}
+    depends: dict[Expr, int] = {}
+    count = 0
+    for node in walk(*program.expressions):
+        on = places.get(str(node.value), 0) if node.op == "var" else 0
+        for arg in node.args:
+            on |= depends[arg]
+        depends[node] = on
+        count += on.bit_count() * cost(node.op)
+    if count <= MAX_SLOPES:
+        return None
+    return (
+        f"its derivatives by {len(places):,} arguments have {count:,} operations or more, more than the "
+        f"{MAX_SLOPES:,} allowed"
+    )

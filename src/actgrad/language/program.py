@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 from weakref import WeakValueDictionary
@@ -261,6 +261,13 @@ class Program(OfRows, metaclass=_MadeOnce):
             tables=(),
         )
 
+    def twin(self) -> Program:
+        """The same content in an object of its own, which does not have what is kept of this one."""
+        twin = object.__new__(Program)
+        twin.__dict__.update({field.name: getattr(self, field.name) for field in fields(self)})
+        object.__setattr__(twin, "_structure", self._structure)
+        return twin
+
     @property
     def structure(self) -> Program:
         """The same for all values of its parameters: what kernels are made for."""
@@ -298,8 +305,11 @@ class Program(OfRows, metaclass=_MadeOnce):
 
     @cached_property
     def spans_inputs(self) -> bool:
-        """Whether the value mentions every argument, so that its shape needs no help."""
-        return variables(plain(self.value)) >= set(self.arguments)
+        """Whether the value mentions every argument, also once it is simplified: so its shape needs no help."""
+        value = plain(self.value)
+        if self.axis is None:
+            value = rewrite(value)[0]
+        return variables(value) >= set(self.arguments)
 
     def bound(self, kept: frozenset[str] = frozenset()) -> Program:
         """The program with its parameters' values put in, but for those kept as arguments."""

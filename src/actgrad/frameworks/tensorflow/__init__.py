@@ -77,7 +77,7 @@ def _still(x: Any) -> Any:
     return tf.cast(x, tf.float32) if x.dtype.name in HALVES else x
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _of_defaults(program: Program, dtype: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The rule of an eager call without parameters, and the parameters' own values."""
     import tensorflow as tf

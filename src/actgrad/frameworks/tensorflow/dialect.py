@@ -65,7 +65,7 @@ ROWS: dict[str, str] = {
     "prod": "tf.reduce_prod({0}, -1, keepdims=True)",
     "cumsum": "tf.cumsum({0}, -1)",
     "flip": "tf.reverse({0}, [-1])",
-    "order": "tf.cast(tf.argsort({0}, -1, stable=True), {like}.dtype)",
+    "order": "tf.cast(_order({0}), {like}.dtype)",
     "take": "_take({0}, {1})",
     "slice": "{0}[..., {part}]",
     "place": "_place({0}, {n}, {start}, {stop}, {step})",
@@ -94,6 +94,12 @@ def _rows(*parts):
     for part, row in zip(parts, spread):
         row.set_shape(static.concatenate(part.shape[-1:]))
     return spread
+""",
+    "_order": """
+def _order(x):
+    # argsort leaves open where nan goes; NumPy has it last
+    x = tf.where(tf.math.is_nan(x), tf.constant(float("inf"), x.dtype), x)
+    return tf.argsort(x, -1, stable=True)
 """,
     "_take": """
 def _take(x, order):
