@@ -52,7 +52,9 @@ def originals() -> list[str]:
             activation(lambda x, n=3: sum(x**k for k in range(n)), name="loop"),
             activation(lambda x: math.inf if x > 9 else x + math.nan, name="limits"),
             activation(lambda x, c=(0.5, 2.0): c[0] * x + c[1] * x * x, name="entries"),
-            activation(lambda x, t=(0.5, -1.0, 2.0): t[int(min(max(x, 0), 2))] * x, name="looked_up"),
+            activation(
+                lambda x, t=(0.5, -1.0, 2.0): t[int(min(max(x, 0), 2))] * x, name="looked_up"
+            ),
             activation(lambda x: math.erf(x) * math.lgamma(3.5 + x * x), name="special"),
             activation(lambda x: np.max(x) - x, axis=-1, gradient=lambda x, g: g * x, name="ruled"),
         ]
@@ -99,7 +101,8 @@ def garbled(text: str, chance: random.Random) -> str:
 VALUES: list[Any] = [
     None, True, False, 0, 1, 2, -1, 3.5, -0.0, 1e308, 5e-324, 10**18, "", "x", "nan", "inf", "-inf",
     "given", "select", "class", "a b", "x" * 300, [], {}, [0], [[]], ["var", "x"], ["const", "nan"],
-    ["host", 0], {"a": 1.0}, [1, 0], [[1, 0]], [[0, 0], 2, [0, 0, [1, 1, 1, 2]]], *ROWS, [[[[[[[[[[1.0]]]]]]]]]], *OPS,
+    ["host", 0], {"a": 1.0}, [1, 0], [[1, 0]], [[0, 0], 2, [0, 0, [1, 1, 1, 2]]], *ROWS, *OPS,
+    [[[[[[[[[[1.0]]]]]]]]]],
 ]  # fmt: skip
 
 
@@ -158,7 +161,8 @@ def same_length(loaded: Any, written: Any) -> bool:
         return loaded == written
     per, plus, *parts = written
     return all(
-        loaded.at(n) == per * n + plus + sum(t * ((over * n + add) // by) for t, over, add, by in parts)
+        loaded.at(n)
+        == per * n + plus + sum(t * ((over * n + add) // by) for t, over, add, by in parts)
         for n in range(40)
     )
 

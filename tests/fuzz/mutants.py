@@ -215,7 +215,9 @@ class Question:
         else:
             size = next(n for n in [5, 6, *range(1, MOST)] if program.misfit(n) is None)
             self.columns = [
-                np.stack([np.resize(np.roll(AT, 3 * i + 4 * row), size) for row in range(ROW_COUNT)])
+                np.stack(
+                    [np.resize(np.roll(AT, 3 * i + 4 * row), size) for row in range(ROW_COUNT)]
+                )
                 for i in range(len(program.inputs))
             ]
             shape = (ROW_COUNT, *[1] * (max(2, axis + 1, -axis) - 2), size)

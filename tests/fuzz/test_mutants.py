@@ -150,5 +150,7 @@ def test_many_parameters_count_with_their_derivatives() -> None:
     for i in range(900):
         parameters.append((f"a{i}", 0.5))
         y = make("add", make("sin", y), var(f"a{i}"))
-    with pytest.raises(ProgramError, match=r"its derivatives by 901 arguments have [\d,]+ operations"):
+    with pytest.raises(
+        ProgramError, match=r"its derivatives by 901 arguments have [\d,]+ operations"
+    ):
         storage.to_json(Program("f", ("x",), tuple(parameters), y))

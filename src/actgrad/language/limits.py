@@ -15,7 +15,7 @@ MAX_OPERATIONS = 20_000
 special function as all that it is made of. With so many, `check()`, `source()` and a second derivative each
 take a few seconds and less than 1 GB."""
 MAX_SLOPES = 100_000
-"""Operations that depend on an argument, over all inputs and parameters: a derivative by each is generated."""
+"""Operations that depend on an argument, added up over all of them: each has a derivative of its own."""
 
 
 def growth(node: Expr) -> int:

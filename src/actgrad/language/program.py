@@ -305,7 +305,7 @@ class Program(OfRows, metaclass=_MadeOnce):
 
     @cached_property
     def spans_inputs(self) -> bool:
-        """Whether the value mentions every argument, also once it is simplified: so its shape needs no help."""
+        """Whether the value mentions every argument, simplified too: so its shape needs no help."""
         value = plain(self.value)
         if self.axis is None:
             value = rewrite(value)[0]

@@ -1,0 +1,92 @@
+"""The frameworks' own checks of derivatives, of rows, of numbers and with a trained table: PyTorch's gradcheck
+and gradgradcheck, and JAX's check_grads to order 3 in both modes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actgrad import activation
+
+jax = pytest.importorskip("jax")
+torch = pytest.importorskip("torch")
+test_util = pytest.importorskip("jax.test_util")
+
+POINTS = np.array([[0.31, -1.23, 0.87, 1.64], [-0.42, 2.15, -1.71, 0.08]])
+TABLE = (0.5, -1.25, 2.0, 0.75)
+
+
+def bump(x: Any, k: float = 0.7) -> Any:
+    return math.tanh(k * x) * math.exp(-x * x)
+
+
+def softmax(x: Any, t: float = 1.3) -> Any:
+    powers = np.exp((x - np.max(x)) / t)
+    return powers / np.sum(powers)
+
+
+def normed(x: Any) -> Any:
+    return (x - np.mean(x)) / np.sqrt(np.var(x) + 0.1)
+
+
+def looked_up(x: Any, t: Any = TABLE) -> Any:
+    return t[int(min(max(x + 2, 0), 3))] * math.sin(x)
+
+
+CASES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+    "numbers": (lambda: activation(bump), {"k": 0.9}),
+    "rows": (lambda: activation(softmax, axis=-1), {"t": 1.1}),
+    "rows without a parameter": (lambda: activation(normed, axis=-1), {}),
+    "table": (lambda: activation(looked_up), {"t": np.array(TABLE)}),
+}
+cases = pytest.mark.parametrize("case", CASES)
+
+
+@pytest.fixture
+def _x64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+@cases
+def test_gradcheck_and_gradgradcheck(case: str) -> None:
+    make, parameters = CASES[case]
+    f = make()
+    given = [torch.tensor(v, dtype=torch.float64) for v in (POINTS, *parameters.values())]
+    given = [t.requires_grad_() for t in given]
+
+    def call(x: Any, *values: Any) -> Any:
+        return f(x, **dict(zip(parameters, values, strict=True)))
+
+    assert torch.autograd.gradcheck(
+        call, given, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True
+    )
+    assert torch.autograd.gradgradcheck(
+        call, given, check_batched_grad=True, check_fwd_over_rev=True, check_rev_over_rev=True
+    )
+
+
+@cases
+@pytest.mark.usefixtures("_x64")
+def test_check_grads_to_order_three(case: str) -> None:
+    make, parameters = CASES[case]
+    f = make()
+
+    def call(x: Any, *values: Any) -> Any:
+        return f(x, **dict(zip(parameters, values, strict=True)))
+
+    given = [jax.numpy.asarray(v, "float64") for v in (POINTS, *parameters.values())]
+    test_util.check_grads(call, given, order=3, modes=("fwd", "rev"))
+
+
+@pytest.mark.usefixtures("_x64")
+def test_the_checks_see_a_false_derivative() -> None:
+    f = activation(lambda x: x * x, surrogate=lambda x: 3.0, name="false")
+    with pytest.raises(AssertionError):
+        test_util.check_grads(f, [jax.numpy.asarray(POINTS)], order=1, modes=("rev",))
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        torch.autograd.gradcheck(f, [torch.tensor(POINTS, requires_grad=True)])
