@@ -1,5 +1,5 @@
-"""The frameworks' own checks of derivatives, of rows, of numbers and with a trained table: PyTorch's gradcheck
-and gradgradcheck, and JAX's check_grads to order 3 in both modes."""
+"""The frameworks' own checks of derivatives, of numbers, of rows and with a trained table: gradcheck and
+gradgradcheck of PyTorch, and check_grads of JAX to order 3 in both modes."""
 
 from __future__ import annotations
 
