@@ -251,7 +251,8 @@ def test_what_is_taken_for_exact_is(op: str, dtype: str) -> None:
         return
     function, _ = test_ops.UNARY[op]
     value, slope = exact(op, dtype)
-    x = numbers(dtype).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        x = numbers(dtype).astype(np.float64)
     for i in np.random.default_rng(1).choice(len(x), 150, replace=False):
         if not np.isfinite(slope[i]) or not 1e-4 < abs(x[i]) < 300:
             continue
@@ -260,7 +261,8 @@ def test_what_is_taken_for_exact_is(op: str, dtype: str) -> None:
             true_slope = mpmath.diff(function, mpmath.mpf(x[i]), h=mpmath.mpf(10) ** -15)
         for ours, theirs in ((value[i], true), (slope[i], true_slope)):
             size = max(abs(theirs), 1.0 if x[i] < 0 and op in NEAR_ZEROS else 0.0)
-            assert abs(ours - theirs) <= 1e-7 * size, (float(x[i]), float(ours), float(theirs))
+            # (less than 1e-42 is nothing in either dtype)
+            assert abs(ours - theirs) <= 1e-7 * size + 1e-42, (float(x[i]), float(ours), float(theirs))
 
 
 def test_one_wrong_number_is_told() -> None:
