@@ -262,7 +262,11 @@ def test_what_is_taken_for_exact_is(op: str, dtype: str) -> None:
         for ours, theirs in ((value[i], true), (slope[i], true_slope)):
             size = max(abs(theirs), 1.0 if x[i] < 0 and op in NEAR_ZEROS else 0.0)
             # (less than 1e-42 is nothing in either dtype)
-            assert abs(ours - theirs) <= 1e-7 * size + 1e-42, (float(x[i]), float(ours), float(theirs))
+            assert abs(ours - theirs) <= 1e-7 * size + 1e-42, (
+                float(x[i]),
+                float(ours),
+                float(theirs),
+            )
 
 
 def test_one_wrong_number_is_told() -> None:
