@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -22,3 +23,11 @@ def kept(make: Make) -> Make:
         return program.kept[key]
 
     return of  # type: ignore[return-value]
+
+
+def twin(program: Program) -> Program:
+    """The same content in an object of its own, which does not have what is kept of this one."""
+    other = object.__new__(Program)
+    other.__dict__.update({field.name: getattr(program, field.name) for field in fields(program)})
+    object.__setattr__(other, "_structure", program._structure)
+    return other

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from actgrad.codegen.emit import identifier, kernel
-from actgrad.codegen.kept import kept
+from actgrad.codegen.kept import kept, twin
 from actgrad.codegen.size import operations
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, UnfusedWarning
@@ -182,7 +182,7 @@ def native_rule(program: Program) -> Callable[..., Any]:
             stacklevel=2,
         )
         return _rule(program)
-    rule = _rule(program.twin())
+    rule = _rule(twin(program))
 
     def run(*arrays: Any) -> Any:
         return rule(*arrays)

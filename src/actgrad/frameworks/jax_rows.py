@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from actgrad.codegen.kept import kept
+from actgrad.codegen.kept import kept, twin
 from actgrad.errors import NoDerivativeError
 from actgrad.language.program import Program
 
@@ -54,7 +54,7 @@ def _compiled(program: Program, moving: tuple[str, ...], compute: Compute) -> Ca
     """For eager calls. JAX's caches hold the program, so what is compiled is not kept with it."""
     import jax
 
-    return jax.jit(_function(program.twin(), moving, compute))  # type: ignore[no-any-return]
+    return jax.jit(_function(twin(program), moving, compute))  # type: ignore[no-any-return]
 
 
 @cache

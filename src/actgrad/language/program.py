@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 from weakref import WeakValueDictionary
@@ -260,13 +260,6 @@ class Program(OfRows, metaclass=_MadeOnce):
             vectors=(*self.vectors, *entries.items()),
             tables=(),
         )
-
-    def twin(self) -> Program:
-        """The same content in an object of its own, which does not have what is kept of this one."""
-        twin = object.__new__(Program)
-        twin.__dict__.update({field.name: getattr(self, field.name) for field in fields(self)})
-        object.__setattr__(twin, "_structure", self._structure)
-        return twin
 
     @property
     def structure(self) -> Program:
