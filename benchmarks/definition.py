@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 from actgrad import activation
-from actgrad.reading import witness
+from actgrad.reading.witnesses import witness
 
 REPEATS = 200
 FUNCTIONS = {

@@ -30,7 +30,7 @@ from actgrad.integers.tabled import Tabled
 from actgrad.language import storage
 from actgrad.language.program import Program
 from actgrad.reading.define import check_not_rewritten, define
-from actgrad.reading.rule_reader import Rule, as_rule, parts, with_rule
+from actgrad.reading.derivatives.rule_reader import Rule, as_rule, parts, with_rule
 from actgrad.reading.signature import is_number, with_defaults
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from actgrad.language import derive
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import walk
 from actgrad.language.ops import OPS
-from actgrad.reading import casts, meanings
-from actgrad.reading import names as aliases
+from actgrad.reading.libraries import casts, meanings
+from actgrad.reading.libraries import names as aliases
 from tests.fuzz import compare
 from tests.fuzz.programs import Generated, programs
 from tests.sample import exhaustive_but

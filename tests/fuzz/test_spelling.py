@@ -15,9 +15,9 @@ import pytest
 from actgrad.errors import ActgradError
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, evaluate, plain
-from actgrad.reading import native, witness
 from actgrad.reading.define import define
-from actgrad.reading.original import IRREGULAR, points
+from actgrad.reading.witnesses import native, witness
+from actgrad.reading.witnesses.original import IRREGULAR, points
 from tests.fuzz.spelling import MODULES, Spelled, spelled
 
 FUZZ = int(os.environ.get("ACTGRAD_FUZZ", "300"))
@@ -95,7 +95,7 @@ def faults(package: str, seed: int, count: int) -> Iterator[str]:
 
 def test_a_planted_fault_is_told() -> None:
     torch = pytest.importorskip("torch")
-    from actgrad.reading import names
+    from actgrad.reading.libraries import names
 
     known = names.meaning
     ignores = lambda x, *args, **kwargs: x

@@ -212,7 +212,10 @@ PLANTED = {
     "the package and the command": ("actgrad", "from actgrad.workbench import cli"),
     "common knows errors alone": ("actgrad.common.files", "from actgrad.language import ops"),
     "errors know nobody": ("actgrad.errors", "from actgrad.language import ops"),
-    "a framework in the language": ("actgrad.reading.names", "def f():\n    import torch"),
+    "a framework in the language": (
+        "actgrad.reading.libraries.names",
+        "def f():\n    import torch",
+    ),
     "scipy in the language": ("actgrad.language.ops", "from scipy.special import erf"),
     "another framework": ("actgrad.frameworks.torch", "def f():\n    import tensorflow as tf"),
     "a framework in codegen": ("actgrad.codegen.emit", "import jax"),

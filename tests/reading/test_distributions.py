@@ -13,8 +13,8 @@ from actgrad.errors import TraceError
 from actgrad.language.derive import derive
 from actgrad.language.expression import evaluate
 from actgrad.reading.define import define
-from actgrad.reading.distributions import LAWS
-from actgrad.reading.special_tables import SPECIAL
+from actgrad.reading.libraries.distributions import LAWS
+from actgrad.reading.libraries.special_tables import SPECIAL
 from tests.reading.corpus.reading import outcome
 
 SHAPES = {"t": (3.5,)}

@@ -13,9 +13,18 @@ import numpy as np
 import pytest
 
 from actgrad.errors import ActgradError, ActgradWarning, ImpureError, MixingError
-from actgrad.reading import casts, flow, formulas, gradients, lookups, meanings, shipped, stacks
-from actgrad.reading import names as aliases
 from actgrad.reading.define import define
+from actgrad.reading.libraries import (
+    casts,
+    flow,
+    formulas,
+    gradients,
+    lookups,
+    meanings,
+    shipped,
+    stacks,
+)
+from actgrad.reading.libraries import names as aliases
 
 ROWS = [
     (path, name, meaning)

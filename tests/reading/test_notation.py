@@ -8,8 +8,8 @@ import math
 import pytest
 
 from actgrad import activation
-from actgrad.reading import meanings
-from actgrad.reading.notation import formulas
+from actgrad.reading.libraries import meanings
+from actgrad.reading.libraries.notation import formulas
 
 TEXTS = [
     "x - y - 1",

@@ -17,9 +17,11 @@ import pytest
 
 from actgrad import activation
 from actgrad.errors import ActgradError, ActgradWarning, ImpureError, MixingError, TraceError
-from actgrad.reading import meanings, names, native, original, randomness, shipped, witness
+from actgrad.reading import randomness
 from actgrad.reading.define import define
-from actgrad.reading.original import Original
+from actgrad.reading.libraries import meanings, names, shipped
+from actgrad.reading.witnesses import native, original, witness
+from actgrad.reading.witnesses.original import Original
 
 np_ = {"np": np}
 

@@ -20,15 +20,18 @@ from actgrad.language.derive import derive
 from actgrad.language.expression import is_const, variables, walk
 from actgrad.language.length import N
 from actgrad.language.program import Kind, Program
-from actgrad.reading import claims, custom, objects, randomness, witness
+from actgrad.reading import randomness
+from actgrad.reading.derivatives import claims, custom
+from actgrad.reading.derivatives.rule_reader import Pinned, Rule, Tabled, with_rule
+from actgrad.reading.derivatives.rules import NonlinearRuleError
 from actgrad.reading.function import on_host, read
-from actgrad.reading.original import Original
 from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import definition, is_user_file
-from actgrad.reading.rule_reader import Pinned, Rule, Tabled, with_rule
-from actgrad.reading.rules import NonlinearRuleError
 from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_plain, signature
-from actgrad.reading.wrappers import unwrap
+from actgrad.reading.surroundings import objects
+from actgrad.reading.surroundings.wrappers import unwrap
+from actgrad.reading.witnesses import witness
+from actgrad.reading.witnesses.original import Original
 
 
 def check_not_rewritten(*functions: object) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from actgrad.common.types import Function
 from actgrad.language.expression import Expr, make, var
-from actgrad.reading import native
 from actgrad.reading.paths import Reading, trace
 from actgrad.reading.signature import Signature, is_number
+from actgrad.reading.witnesses import native
 
 
 def read(

@@ -9,11 +9,11 @@ from actgrad.errors import DefinitionError
 from actgrad.language.expression import as_row, substitute
 from actgrad.language.length import ONE, N
 from actgrad.language.program import Program
-from actgrad.reading.lookups import entry_at
+from actgrad.reading.libraries.lookups import entry_at
+from actgrad.reading.libraries.sizes import kept
 from actgrad.reading.outputs import length_of
 from actgrad.reading.reader import mixes, reader
 from actgrad.reading.refusal import refuse
-from actgrad.reading.sizes import kept
 from actgrad.reading.symbol import Symbol, made, number
 
 

@@ -20,15 +20,15 @@ from actgrad.language.expression import Expr, as_row, const, make, var, variable
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading.facts import Facts
-from actgrad.reading.objects import WeightError
 from actgrad.reading.outputs import Form, described, length_of, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
 from actgrad.reading.reader import reading
 from actgrad.reading.refusal import HOST, WRITE_ONE_FOR_EACH, definition, name_of
 from actgrad.reading.run import BOUND_IT, MAX_OPERATIONS, NeedsPlain, NeedsTables, Questions, Run
-from actgrad.reading.sandbox import Environment
+from actgrad.reading.surroundings.objects import WeightError
+from actgrad.reading.surroundings.sandbox import Environment
+from actgrad.reading.surroundings.wrappers import unwrap
 from actgrad.reading.symbol import Symbol
-from actgrad.reading.wrappers import unwrap
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from actgrad.common.types import Function
 from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.expression import Expr, const, make, walk
 from actgrad.language.program import is_lookup
-from actgrad.reading.mixing import COMPLEX, DRAW, MIXING, MIXING_MODULES
+from actgrad.reading.libraries.mixing import COMPLEX, DRAW, MIXING, MIXING_MODULES
 from actgrad.reading.refusal import HOST, draws_random, makes_complex, refuse, user_line
 
 

@@ -8,9 +8,9 @@ from actgrad.common.types import Function
 from actgrad.errors import ImpureError, UnboundedError
 from actgrad.language.expression import Expr, const, var, variables
 from actgrad.language.rewrite import build
-from actgrad.reading import names
 from actgrad.reading.bounds import is_whole
 from actgrad.reading.facts import Facts
+from actgrad.reading.libraries import names
 from actgrad.reading.refusal import HOST, depends_on, refuse, user_line
 
 MAX_PATHS = 4096

@@ -14,7 +14,7 @@ from actgrad.common.types import Function
 from actgrad.errors import DefinitionError
 from actgrad.language.length import Length
 from actgrad.language.program import Value
-from actgrad.reading import names
+from actgrad.reading.libraries import names
 from actgrad.reading.refusal import definition
 
 

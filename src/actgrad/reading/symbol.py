@@ -19,6 +19,7 @@ from actgrad.language.expression import Expr, const, make, show
 from actgrad.language.length import ONE, Length
 from actgrad.language.rewrite import build
 from actgrad.reading.forms import one_row, refuse_forms
+from actgrad.reading.libraries.tables import METHOD_NAMES
 from actgrad.reading.plain import plain_number
 from actgrad.reading.reader import (
     detached,
@@ -30,7 +31,6 @@ from actgrad.reading.reader import (
     unknown,
 )
 from actgrad.reading.refusal import COPY_FIRST, HOST, calls_from_user, makes_complex, refuse
-from actgrad.reading.tables import METHOD_NAMES
 from actgrad.reading.tokens import TOKENS, Shape, Token
 
 Form = tuple[object, ...]

@@ -17,9 +17,9 @@ from actgrad.errors import CallError
 from actgrad.language.derive import derive
 from actgrad.language.expression import evaluate, walk
 from actgrad.language.program import Program
-from actgrad.reading import claims
+from actgrad.reading.derivatives import claims
 from actgrad.reading.signature import MAX_ENTRIES, like
-from actgrad.reading.wrappers import unwrap
+from actgrad.reading.surroundings.wrappers import unwrap
 from actgrad.study.breakpoints import simplest
 from actgrad.study.line import Line, is_exact
 

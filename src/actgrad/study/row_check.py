@@ -11,9 +11,9 @@ from actgrad.common.types import Array, Fields, Function
 from actgrad.language.expression import walk
 from actgrad.language.length import MOST
 from actgrad.language.program import Program
-from actgrad.reading import native
-from actgrad.reading.original import IRREGULAR
-from actgrad.reading.wrappers import unwrap
+from actgrad.reading.surroundings.wrappers import unwrap
+from actgrad.reading.witnesses import native
+from actgrad.reading.witnesses.original import IRREGULAR
 from actgrad.study.check import VERDICTS, Check, InputCheck, Place, Verdict
 
 Value = Callable[[Fields], Array]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from actgrad.errors import CallError
 from actgrad.language.expression import Expr, const, make, var
 from actgrad.language.program import Program
-from actgrad.reading.rule_reader import with_rule
+from actgrad.reading.derivatives.rule_reader import with_rule
 from actgrad.study.breakpoints import breakpoints
 from actgrad.study.propagation import propagation
 

@@ -45,7 +45,7 @@ def read_names(text: str, path: str) -> set[str]:
 
 
 def main() -> None:
-    from actgrad.reading.original import points
+    from actgrad.reading.witnesses.original import points
 
     table, sections = "", ""
     for path, names in FUNCTIONS.items():

@@ -13,9 +13,9 @@ import numpy as np
 from actgrad.errors import ActgradError
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, evaluate, plain
-from actgrad.reading import native
 from actgrad.reading.define import define
-from actgrad.reading.original import IRREGULAR, points
+from actgrad.reading.witnesses import native
+from actgrad.reading.witnesses.original import IRREGULAR, points
 
 RIGHT, AT_KINKS, REFUSED, WRONG, FOREIGN = "right", "right but kinks", "refused", "wrong", "foreign"
 

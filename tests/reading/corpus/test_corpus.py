@@ -31,7 +31,7 @@ def test_a_wrong_reading_is_told() -> None:
     import numpy as np
 
     from actgrad.language.expression import var
-    from actgrad.reading.original import points
+    from actgrad.reading.witnesses.original import points
     from tests.reading.corpus.reading import WRONG, compared
 
     (column,) = points(1)

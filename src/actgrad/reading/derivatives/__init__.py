@@ -1,0 +1,1 @@
+"""Derivatives that come with a function: custom gradients, and rules that are given or claimed."""

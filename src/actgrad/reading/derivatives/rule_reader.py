@@ -1,0 +1,449 @@
+"""A function's program and a rule for its derivative -> the program with that derivative.
+
+A rule may be a function, a number, a program, a tuple of these with one per input, or a dict from the names
+of inputs and parameters to these. A function may return one number, a tuple of them, or such a dict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from actgrad.common.text import did_you_mean
+from actgrad.common.types import Fields, Function
+from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
+from actgrad.language.derive import derive
+from actgrad.language.expression import Expr, as_row, const, make, substitute, var
+from actgrad.language.length import Length
+from actgrad.language.program import Kind, Program, Value, compared
+from actgrad.reading import randomness
+from actgrad.reading.function import on_host, read
+from actgrad.reading.refusal import definition
+from actgrad.reading.signature import (
+    Signature,
+    entry_by_entry,
+    is_number,
+    is_plain,
+    signature,
+)
+from actgrad.reading.surroundings.wrappers import unwrap
+from actgrad.reading.witnesses import witness
+from actgrad.reading.witnesses.original import Original
+
+Rule = Any
+"""A derivative, in one of the forms above."""
+
+
+def parts(rule: Rule) -> Iterable[Any]:
+    """The functions of which a rule is made."""
+    return rule.values() if isinstance(rule, dict) else rule if isinstance(rule, tuple) else (rule,)
+
+
+def as_rule(rule: Rule) -> Rule:
+    """With programs in the place of activations."""
+    if isinstance(rule, tuple):
+        return tuple(map(as_rule, rule))
+    if isinstance(rule, dict):
+        return {name: as_rule(part) for name, part in rule.items()}
+    program = getattr(rule, "program", None)
+    return program if isinstance(program, Program) else rule
+
+
+class Pinned(Exception):
+    """Reading a rule needs the plain value of these parameters, so the function must be read with it too."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+
+
+class Tabled(Exception):
+    """A rule reads these parameters at a computed index, so the function must be read with tables too."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+
+
+def with_rule(
+    program: Program,
+    rule: Rule,
+    kind: Kind,
+    host: bool = False,
+    pinned: frozenset[str] = frozenset(),
+    shared: Mapping[str, object] = MappingProxyType({}),
+) -> Program:
+    """The program with a rule for its derivative; what the rule does not name keeps its exact one.
+
+    `pinned` are the parameters that are read as plain values, `shared` those of the function. A table that
+    the rule names is one parameter for each entry: the rule has a derivative for each.
+    """
+    try:
+        return _with_rule(program, rule, kind, host, pinned, shared)
+    except _NamesTable:
+        apart = frozenset(program.tables)
+        return _with_rule(program.unrolled, rule, kind, host, pinned, shared, apart)
+
+
+class _NamesTable(Exception):
+    """The rule names a parameter that the function reads at a computed index."""
+
+
+def _with_rule(
+    program: Program,
+    rule: Rule,
+    kind: Kind,
+    host: bool,
+    pinned: frozenset[str],
+    shared: Mapping[str, object],
+    apart: frozenset[str] = frozenset(),
+) -> Program:
+    parameters = dict(program.parameters)
+    inputs = (*program.inputs, program.upstream) if kind == "gradient" else program.inputs
+    reader = _RuleReader(program, parameters, inputs, host, pinned, shared, apart)
+    stand_in = reader.stand_in(rule, kind) if program.axis is not None else None
+    declared = reader.read(rule) if stand_in is None else {}
+    fixed = program.fixed + tuple(reader.fixed.items())
+    program = replace(
+        program,
+        parameters=tuple(parameters.items()),
+        fixed=fixed,
+        vectors=tuple(reader.vectors.items()),
+        tables=(*program.tables, *reader.tables),
+    )
+    if stand_in is not None:
+        return replace(program, kind=kind, value=make("given", program.value, stand_in, const(1.0)))
+    named = [name for name in program.arguments if name in declared or name in program.inputs]
+    if kind == "gradient":
+        # Parameters have a gradient of their own only where the rule names one of them.
+        names = program.inputs if len(named) == len(program.inputs) else program.arguments
+        exact = [n for n in names if n not in declared]
+        declared |= {n: _exact_gradient(program, n) for n in exact}
+        gradient = tuple(_as_long(program, declared[n], n) for n in names)
+        return replace(program, kind=kind, gradient=gradient)
+    # On the host the derivative by a parameter is not known, unless the rule says it.
+    names = tuple(named) if host else program.arguments
+    pairs = [
+        part
+        for name in names
+        for part in (
+            var(name),
+            declared[name] if name in declared else _exact(program, name),
+        )
+    ]
+    for lookup in program.lookups:  # by what is read of a table, the derivative is the exact one
+        pairs += [lookup.node, derive(program.value, lookup.node)]
+    return replace(program, kind=kind, value=make("given", program.value, *pairs))
+
+
+def _exact_gradient(program: Program, name: str) -> Expr:
+    if program.axis is not None:
+        return program.vjp(name).value
+    return make("mul", var(program.upstream), _exact(program, name))
+
+
+def _as_long(program: Program, root: Expr, name: str) -> Expr:
+    """The gradient by an argument, as long as that is."""
+    width = program.variable(name).width
+    if root.width is not None and (width is None or not root.width.agrees_with(width)):
+        raise DefinitionError(
+            f"the gradient of {program.name!r} by {name!r} is a row of the length {root.width}, and {name!r} "
+            f"is {'one number' if width is None else f'one of the length {width}'}\n"
+            f"  Sum it, or bring it to that length."
+        )
+    return as_row(root, width)
+
+
+def _exact(program: Program, name: str) -> Expr:
+    try:
+        return derive(program.value, name)
+    except NoDerivativeError:
+        raise DefinitionError(
+            f"the rule of {program.name!r} has nothing for {name!r}, and as it runs on the host "
+            f"(host=True) its exact derivative by {name!r} is not known\n"
+            f"  Name {name!r} in the rule too."
+        ) from None
+
+
+@dataclass
+class _RuleReader:
+    """Reads a rule into one expression per name; the rule's own parameters join the program's."""
+
+    program: Program
+    parameters: dict[str, Value]
+    inputs: tuple[str, ...]
+    host: bool
+    pinned: frozenset[str]
+    shared: Mapping[str, object]
+    apart: frozenset[str]
+    """The tables of the function whose entries are parameters here."""
+    fixed: Fields = field(default_factory=dict)
+    """The rule's own parameters that are part of its expression."""
+
+    def __post_init__(self) -> None:
+        self.vectors = dict(self.program.vectors)
+        """The names of the entries of parameters that are vectors, the rule's own too."""
+        self.tables: list[str] = []
+        """The rule's own parameters that are tables."""
+
+    @property
+    def _names(self) -> list[str]:
+        """The parameters as the user names them."""
+        program = replace(
+            self.program,
+            parameters=tuple(self.parameters.items()),
+            vectors=tuple(self.vectors.items()),
+        )
+        return list(program.settings)
+
+    def _variable(self, name: str) -> Expr:
+        return var(name, self._rows.get(name))
+
+    @property
+    def _rows(self) -> dict[str, Length | None]:
+        if self.program.axis is None:
+            return {}
+        return {**dict(self.program.rows), self.program.upstream: self.program.value.width}
+
+    def stand_in(self, rule: Rule, kind: Kind) -> Expr | None:
+        """Of a function of a row: what is differentiated in its place; None for a `gradient=`."""
+        name = self.program.name
+        if kind == "gradient":
+            return None
+        if kind == "derivative":
+            raise DefinitionError(
+                f"`derivative=` of {name!r}, a function of a row, whose derivative is a matrix\n"
+                f"  Leave it out for the exact one; give `surrogate=` a function of the row that is "
+                f"differentiated in its place, or `gradient=lambda x, upstream: ...`."
+            )
+        found = self._one(rule) if callable(rule) or isinstance(rule, Program) else []
+        if isinstance(found, dict) or len(found) != 1:
+            raise DefinitionError(
+                f"the surrogate of {name!r}, a function of a row, must be one function of the row, which is "
+                f"differentiated in its place{_at(rule)}\n  For a gradient of your own give `gradient=`."
+            )
+        own, its = self.program.value.width, found[0].width
+        if its != own and (own is None or its is None or not own.agrees_with(its)):
+            shown = [str(width or "one number") for width in (own, its)]
+            raise DefinitionError(
+                f"the surrogate of {name!r} has the length {shown[1]}, and {name!r} has {shown[0]}{_at(rule)}"
+            )
+        return found[0]
+
+    def read(self, rule: Rule) -> dict[str, Expr]:
+        if isinstance(rule, dict):
+            found: dict[str, Expr] = {}
+            for name, part in rule.items():
+                found |= self._for(str(name), part)
+            return self._checked(found, rule)
+        parts = rule if isinstance(rule, tuple) else (rule,)
+        outputs: list[Expr] = []
+        for part in parts:
+            expressions = self._one(part)
+            if isinstance(expressions, dict):
+                if len(parts) > 1:
+                    raise DefinitionError(
+                        f"a rule of {self.program.name!r} returns a dict, and is one of a tuple of rules"
+                        f"{_at(part)}\n  Give it alone, or a dict of rules: {self._form()}."
+                    )
+                return self._checked(expressions, part)
+            outputs += expressions
+        inputs = self.program.inputs
+        if is_number(rule) and not isinstance(rule, tuple):
+            outputs *= len(inputs)
+        if len(outputs) != len(inputs):
+            given = getattr(rule, "__name__", None) or getattr(rule, "name", "the tuple of rules")
+            raise DefinitionError(
+                f"{given!r} gives {_count(len(outputs), 'number')}, and {self.program.name!r} has "
+                f"{_count(len(inputs), 'input')} ({', '.join(inputs)}){_at(rule)}\n"
+                f"  Return one number per input, in the order of the inputs"
+                + (f"; with parameters, return a dict: {self._form()}." if self.parameters else ".")
+            )
+        return dict(zip(inputs, outputs, strict=True))
+
+    def _for(self, name: str, rule: Rule) -> dict[str, Expr]:
+        """The rule for one input or parameter; of a vector by entry, as `name[i]`."""
+        self._expect_no_table(name)
+        expressions = self._one(rule)
+        size = len(self.vectors.get(name, ("",)))
+        if isinstance(expressions, list) and is_number(rule):
+            expressions *= size
+        if isinstance(expressions, dict) or len(expressions) != size:
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} for {name!r} gives "
+                f"{_count(len(expressions), 'number')}{_at(rule)}\n"
+                f"  Return {'one number' if size == 1 else f'a list of {size} numbers'} from it: the "
+                f"derivative by {name!r}{' entry by entry' * (size > 1)}."
+            )
+        if name not in self.vectors:
+            return {name: expressions[0]}
+        return {f"{name}[{i}]": expression for i, expression in enumerate(expressions)}
+
+    def _checked(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
+        """That every name is one that has a derivative."""
+        known = [*self.program.inputs, *self._names]
+        for name in found:
+            self._expect_no_table(name.partition("[")[0])
+        found = self._by_entry(found, rule)
+        if not found:
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} names nothing{_at(rule)}\n"
+                f"  Name inputs or parameters in it: {self._form()}."
+            )
+        for name in found:
+            if name in self.program.inputs or name in self.parameters:
+                continue
+            if name in {**dict(self.program.fixed), **self.shared, **self.fixed}:
+                raise DefinitionError(
+                    f"the rule of {self.program.name!r} names {name!r}, which shaped the function while "
+                    f"it was read (a loop's length, an option), so there is no derivative by it{_at(rule)}\n"
+                    f"  Leave it out of the rule."
+                )
+            hint = did_you_mean(name, known)
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} names {name!r}, which is no input "
+                f"({', '.join(self.program.inputs)}) and no parameter "
+                f"({', '.join(self._names) or 'it has none'})"
+                f"{'; ' * bool(hint)}{hint}{_at(rule)}\n"
+                f"  Name inputs and parameters in it: {self._form()}."
+            )
+        return found
+
+    def _expect_no_table(self, name: str) -> None:
+        if name in self.program.tables:
+            raise _NamesTable
+
+    def _by_entry(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
+        """With the names of entries in the place of `name[i]`."""
+        named: dict[str, Expr] = {}
+        given = Counter(name.partition("[")[0] for name in found)
+        for name, expression in found.items():
+            vector, bracket, index = name.partition("[")
+            entries = self.vectors.get(vector, ())
+            if not entries and vector not in (*self.program.inputs, *self.parameters):
+                named[vector] = expression  # an unknown name, of which the caller complains
+            elif entries and not bracket and expression.op == "const":
+                named |= dict.fromkeys(entries, expression)
+            elif bool(bracket) == bool(entries) and given[vector] == (len(entries) or 1):
+                named[entries[int(index[:-1])] if bracket else name] = expression
+            else:
+                raise DefinitionError(
+                    f"the rule of {self.program.name!r} gives {_count(given[vector], 'number')} for "
+                    f"{vector!r}, which has {len(entries) or 1}{_at(rule)}\n"
+                    f"  Return one for each."
+                )
+        return named
+
+    def _form(self) -> str:
+        names = (*self.program.inputs, *self._names)
+        return "{" + ", ".join(f'"{name}": ...' for name in names) + "}"
+
+    def _one(self, rule: Rule) -> list[Expr] | dict[str, Expr]:
+        """The outputs of one rule: in order, or by name where it returns a dict."""
+        if isinstance(rule, Program):
+            if len(rule.inputs) != len(self.inputs):
+                self._wrong_inputs(rule.name, len(rule.inputs), rule)
+            self._merge(dict(rule.parameters), rule.name)
+            names = dict(zip(rule.inputs, map(self._variable, self.inputs), strict=True))
+            if rule.axis is not None and self.program.axis is None:
+                raise DefinitionError(
+                    f"{rule.name!r} is a function of a row, and {self.program.name!r} is not"
+                )
+            return [substitute(rule.value, names)]
+        if is_number(rule) and np.ndim(rule) == 0:
+            return [const(float(rule))]
+        if not callable(rule):
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} is {rule!r}\n"
+                f"  Give a function of the same inputs, an activation, a number, or a dict of these: "
+                f"{self._form()}."
+            )
+        rule = unwrap(rule)
+        own = self._signature(rule)
+        new = {n: v for n, v in own.parameters.items() if n not in self.pinned}
+        free = {n: v for n, v in own.vectors.items() if n in new and n not in self.parameters}
+        self.vectors = free | self.vectors
+        self._merge(dict(entry_by_entry(new, self.vectors)), own.name)
+        known = self.parameters | dict(self.program.fixed) | dict(self.shared)
+        for name, default in own.defaults.items():
+            if name not in known and name not in self.vectors and is_plain(default):
+                self.fixed[name] = default
+        try:
+            tables = frozenset(self.program.tables) | frozenset(self.tables)
+            with randomness.refused(own.name, rule):
+                reading = read(rule, own, self.inputs, self.pinned, self.vectors, False, tables)
+                if reading.fixed - self.pinned:
+                    raise Pinned(reading.fixed)
+                known_whole = {*self.program.tables, *self.apart}
+                conflict = reading.tables & self.program.lengths.keys() - known_whole
+                if conflict:
+                    raise Tabled(conflict)
+                original = Original(rule, own, self.inputs, self.pinned, self.vectors, reading)
+                witness.check(original)
+        except TraceError:
+            if not self.host:
+                raise
+            witness.check_elementwise(rule, own, self.pinned)
+            return [on_host(rule, own, self.inputs)]
+        for name in reading.tables - tables - self.apart:  # the rule's own
+            for entry in self.vectors.pop(name, ()):
+                del self.parameters[entry]
+            self.parameters[name] = own.parameters[name]
+            self.tables.append(name)
+        outputs = compared(reading.outputs, {name: self.vectors[name] for name in self.apart})
+        if isinstance(reading.form, tuple):
+            return dict(zip(reading.form, outputs, strict=True))
+        return outputs
+
+    def _signature(self, rule: Function) -> Signature:
+        """Arguments named like parameters of the function are those, with the function's defaults."""
+        own = signature(rule)
+        values = {name: self.program.settings[name] for name in self.vectors}
+        pinned = {**values, **dict(self.program.fixed), **self.shared}
+        known = self.parameters | pinned
+        shared = {name: known[name] for name in own.inputs if name in known}
+        plain = tuple(name for name in own.inputs if name not in shared)
+        if len(plain) != len(self.inputs):
+            self._wrong_inputs(own.name, len(plain), rule)
+        fixed = {n: v for n, v in pinned.items() if n in own.defaults}
+        return Signature(
+            own.name,
+            plain,
+            {**own.defaults, **shared, **fixed},
+            own.keywords | set(shared),
+            self._rows,
+        )
+
+    def _wrong_inputs(self, name: str, got: int, rule: Rule) -> None:
+        raise DefinitionError(
+            f"{name!r} takes {_count(got, 'input')}, and the rule of {self.program.name!r} needs "
+            f"{len(self.inputs)}: ({', '.join(self.inputs)}){_at(rule)}\n"
+            f"  Arguments named like a parameter of {self.program.name!r} are parameters; "
+            f"all others are inputs."
+        )
+
+    def _merge(self, new: Mapping[str, Value], name: str) -> None:
+        for key, value in new.items():
+            if key in self.program.inputs:
+                raise DefinitionError(
+                    f"{key!r} is a parameter of {name!r} and an input of {self.program.name!r}; rename one"
+                )
+            if self.parameters.setdefault(key, value) != value:
+                raise DefinitionError(
+                    f"the parameter {key!r} is {self.parameters[key]!r} in {self.program.name!r} "
+                    f"and {value!r} in {name!r}\n"
+                    f"  They share it, so give it one default (in the rule it needs none)."
+                )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _at(rule: Rule) -> str:
+    """Where the rule is written, as a line of a message."""
+    where = definition(rule)
+    return f"\n{where}" if where else ""

@@ -1,0 +1,409 @@
+"""Custom gradients: `torch.autograd.Function`, `tf.custom_gradient`, `jax.custom_vjp` and their relatives.
+
+Value and rule are both run with symbols. The rule is run with a symbolic upstream gradient (or tangent);
+its result must be that symbol times a local derivative. The value is then declared to have this derivative.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from actgrad.common.types import Fields
+from actgrad.errors import TraceError
+from actgrad.language.expression import Expr, as_row, const, is_const, substitute, var, variables
+from actgrad.language.length import ONE
+from actgrad.reading.derivatives.linear import is_linear, measures_linear
+from actgrad.reading.libraries.totals import Total
+from actgrad.reading.reader import Reader, mixes, reader, reading
+from actgrad.reading.refusal import refuse
+from actgrad.reading.symbol import Symbol, given, number, of_row
+
+Parts = tuple[Any, list[Any], Callable[..., Any], Sequence[int]]
+"""The outputs of a function, its inputs, the function of its gradients, and the outputs that have none."""
+
+_UPSTREAM = "the upstream gradient"
+
+
+class NonlinearRuleError(TraceError):
+    """A rule whose result is not the upstream gradient times a local derivative."""
+
+
+class _Without:
+    """The reader at work, for code that must not decide on the upstream gradient."""
+
+    in_rule = True
+
+    def __init__(self, outer: Reader, name: str) -> None:
+        self._outer, self._name = outer, name
+
+    def decide(self, condition: Expr) -> bool:
+        if self._name in variables(condition):
+            _nonlinear("branches on the upstream gradient")
+        answer: bool = self._outer.decide(condition)
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outer, name)
+
+
+@contextmanager
+def _upstream() -> Iterator[str]:
+    """A name for the upstream gradient; a rule that uses another rule has two."""
+    outer = reader()
+    depth = 0
+    at: Any = outer
+    while isinstance(at, _Without):
+        depth, at = depth + 1, at._outer
+    name = f"{_UPSTREAM} {depth}"
+    with reading(_Without(outer, name)):
+        yield name
+
+
+def _of_form(name: str, like: Symbol) -> Expr:
+    """A variable that is as long as a row, where this is one."""
+    return var(name, like.form if of_row(like) and like.form != ONE else None)
+
+
+def _nonlinear(what: str) -> NoReturn:
+    refuse(
+        f"the custom gradient {what}, so it is not the upstream gradient times a derivative",
+        "Make an activation of that function alone, which keeps the rule as a whole "
+        "(`activation(MyFunction.apply)`); or give the rule yourself: "
+        "`activation(f, gradient=lambda x, upstream: ...)`.",
+        NonlinearRuleError,
+    )
+
+
+def _coefficient(result: object, name: str, by: Symbol) -> Any:
+    """The local derivative in a rule's result by a symbol, which is the symbol `name` times it."""
+    if result is None:
+        return 0.0
+    if isinstance(result, Total):
+        result = mixes("sum") if by.form is not None else result.terms
+    symbol = number(result)
+    root = symbol.expr
+    if is_const(root, 0.0) or is_const(root, -0.0):
+        return 0.0
+    unit = as_row(substitute(root, {name: const(1.0)}), root.width)
+    if not is_linear(root, name) and not measures_linear(root, unit, name):
+        _nonlinear("is not linear in the upstream gradient")
+    return Symbol(unit, symbol.form, symbol.mask)
+
+
+def _differentiable(value: object) -> bool:
+    return isinstance(value, Symbol) and not value.expr.boolean
+
+
+def _like(symbol: Symbol) -> Symbol:
+    """The symbol as it is now: its code may write into it."""
+    return Symbol(symbol.expr, symbol.form, symbol.mask)
+
+
+def results_of(rule: str, found: object, count: int) -> tuple[Any, ...]:
+    """What a rule returned, one for each argument."""
+    results = tuple(found) if isinstance(found, (tuple, list)) else (found,)
+    while len(results) > count and results[-1] is None:
+        results = results[:-1]
+    if len(results) != count:
+        refuse(
+            f"the custom gradient of {rule!r} returns {len(results)} gradients for {count} arguments",
+            "Return one for each argument, None for those without.",
+        )
+    return results
+
+
+def declared(
+    name: str,
+    outputs: Any,
+    inputs: Sequence[Any],
+    backward: Callable[..., Any],
+    fixed: Sequence[int] = (),
+) -> Any:
+    """The outputs with the derivatives by `inputs` that `backward(*upstreams)` says; the outputs at the
+    places `fixed` have none."""
+    several = isinstance(outputs, (tuple, list))
+    parts = list(outputs) if several else [outputs]
+    made = []
+    for i, output in enumerate(parts):
+        plain = isinstance(output, Symbol) and output.expr.boolean
+        if output is None or plain or i in fixed:
+            made.append(output)
+            continue
+        output = number(output)
+        with _upstream() as upstream:
+            shape = (
+                output if output.form is not None else next(filter(_differentiable, inputs), output)
+            )
+            gradients = [Symbol(const(0.0), shape.form, shape.mask) for _ in parts]
+            gradients[i] = Symbol(_of_form(upstream, shape), shape.form, shape.mask)
+            results = results_of(name, backward(*gradients), len(inputs))
+            slopes = [
+                _coefficient(result, upstream, x) if _differentiable(x) else None
+                for x, result in zip(inputs, results, strict=True)
+            ]
+        pairs = [
+            part
+            for x, slope in zip(inputs, slopes, strict=True)
+            if slope is not None
+            for part in (x, slope)
+        ]
+        made.append(given(output, *pairs) if pairs else output)
+    return type(outputs)(made) if several and type(outputs) in (tuple, list) else made[0]
+
+
+class Context:
+    """What `torch.autograd.Function` calls ctx."""
+
+    def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
+        self.needs_input_grad = needs_input_grad
+        self.saved_tensors: tuple[object, ...] = ()
+        self._fixed: tuple[object, ...] = ()
+
+    @property
+    def saved_variables(self) -> tuple[Any, ...]:
+        return self.saved_tensors
+
+    def save_for_backward(self, *tensors: object) -> None:
+        self.saved_tensors = tensors
+
+    def save_for_forward(self, *tensors: object) -> None:
+        """For forward mode, which has no rule of its own here."""
+
+    def mark_non_differentiable(self, *outputs: object) -> None:
+        self._fixed = outputs
+
+    def mark_dirty(self, *inputs: object) -> None:
+        """Says what the forward pass wrote into; that it did so is seen where it happens."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Of an output that is not used: it has no part in the result."""
+
+
+def plain_rule(function: object) -> Any:
+    """A static method inside of the decorators that PyTorch offers for one (`once_differentiable`,
+    `torch.amp.custom_fwd`): they compute the same."""
+    while True:
+        home = getattr(function, "__globals__", {}).get("__name__", "")
+        inner = getattr(function, "__wrapped__", None)
+        if inner is None or home not in ("torch.autograd.function", "torch.amp.autocast_mode"):
+            return function
+        function = inner
+
+
+class Function:
+    """Stands in for `torch.autograd.Function`, of which the user's class is derived."""
+
+    @classmethod
+    def apply(cls, *args: object, **kwargs: object) -> Any:
+        return declared(cls.__name__, *cls._run(*args, **kwargs))
+
+    @classmethod
+    def _run(cls, *args: object, **kwargs: object) -> Parts:
+        kind: Any = cls
+        split = hasattr(kind, "setup_context")
+        if split or kwargs:
+            skip = () if split else (None,)
+            bound = inspect.signature(kind.forward).bind(*skip, *args, **kwargs)
+            bound.apply_defaults()
+            args = bound.args[len(skip) :]
+        before = [_like(arg) if isinstance(arg, Symbol) else arg for arg in args]
+        context = Context(tuple(map(_differentiable, args)))
+        if split:
+            outputs = kind.forward(*args)
+            kind.setup_context(context, args, outputs)
+        else:
+            outputs = kind.forward(context, *args)
+        parts = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+        fixed = [
+            i for i, part in enumerate(parts) if any(part is marked for marked in context._fixed)
+        ]
+
+        def backward(*gradients: object) -> Any:
+            rule = getattr(kind, "backward", None) or getattr(kind, "vjp", None)
+            if rule is None:
+                refuse(
+                    f"{cls.__name__!r} has no `backward`",
+                    "Give it one, a static method; for a straight-through estimator it returns its gradient.",
+                )
+            if getattr(kind, "boxed_grads_call", False):
+                return rule(context, list(gradients))
+            return rule(context, *gradients)
+
+        return outputs, before, backward, fixed
+
+
+class WithGradient:
+    """A function that returns its value and the function of the gradient, as TensorFlow, Keras and
+    `jax.custom_gradient` have it."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, function: Callable[..., object], by_name: bool = False) -> None:
+        self.function = function
+        self.by_name = by_name
+        """Whether the gradient is called with the inputs, and `upstream=`: Keras does so on PyTorch."""
+        self.__name__ = getattr(function, "__name__", "function")
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        return declared(self.__name__, *self._run(*args, **kwargs))
+
+    def _run(self, *args: Any, **kwargs: Any) -> Parts:
+        before = [_like(arg) if isinstance(arg, Symbol) else arg for arg in args]
+        returned = self.function(*args, **kwargs)
+        if (
+            not isinstance(returned, (tuple, list))
+            or len(returned) != 2
+            or not callable(returned[1])
+        ):
+            refuse(
+                f"{self.__name__!r} has a custom gradient, and does not return a value and the function of "
+                f"its gradient",
+                "Return `value, grad`, where `grad(upstream)` gives the gradient.",
+            )
+        value, gradient = returned
+
+        def backward(*upstream: object) -> Any:
+            return gradient(*args, upstream=upstream[0]) if self.by_name else gradient(*upstream)
+
+        return value, before, backward, ()
+
+
+def with_gradient(f: Callable[..., object] | None = None) -> Any:
+    return WithGradient if f is None else WithGradient(f)
+
+
+def pass_through(f: Any) -> Any:
+    """`tf.grad_pass_through(f)`: the value of f, the derivative of the identity."""
+
+    def call(*args: object, **kwargs: object) -> Any:
+        return declared("grad_pass_through", f(*args, **kwargs), args, lambda *upstream: upstream)
+
+    return call
+
+
+class _Custom:
+    """What `jax.custom_jvp` and `jax.custom_vjp` share."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, fun: Any, nondiff_argnums: Any = (), nondiff_argnames: Any = ()) -> None:
+        self.fun = fun
+        self.__name__ = getattr(fun, "__name__", "function")
+        names = list(inspect.signature(fun).parameters)
+        numbers = [i % len(names) for i in nondiff_argnums]
+        self.fixed = sorted({*numbers, *map(names.index, nondiff_argnames)})
+        self._busy = False
+        """Whether its rule is being read: where that uses the function itself, it is for the value."""
+
+    def __call__(self, *args: Any, **kwargs: object) -> Any:
+        if self._busy:
+            return self.fun(*args, **kwargs)
+        self._busy = True
+        try:
+            return self._declared(*args, **kwargs)
+        finally:
+            self._busy = False
+
+    def _declared(self, *args: object, **kwargs: object) -> Any:
+        raise NotImplementedError
+
+    def _arguments(
+        self, args: tuple[Any, ...], kwargs: Fields
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        """All arguments, those with a derivative, and those without."""
+        bound = inspect.signature(self.fun).bind(*args, **kwargs)
+        bound.apply_defaults()
+        every = list(bound.args)
+        inputs = [
+            _like(arg) if isinstance(arg, Symbol) else arg
+            for i, arg in enumerate(every)
+            if i not in self.fixed
+        ]
+        return every, inputs, [every[i] for i in self.fixed]
+
+    def _rule(self, rule: object) -> Any:
+        if rule is None:
+            refuse(
+                f"{self.__name__!r} has no rule for its derivative yet",
+                "Define it before the activation is made, with `defjvp` or `defvjp`.",
+            )
+        return rule
+
+
+class CustomVjp(_Custom):
+    """`jax.custom_vjp`."""
+
+    fwd: Any = None
+    bwd: Any = None
+
+    def defvjp(self, fwd: object, bwd: object, symbolic_zeros: bool = False, **_: object) -> None:
+        self.fwd, self.bwd = fwd, bwd
+        if symbolic_zeros:
+            _symbolic_zeros()
+
+    def _declared(self, *args: object, **kwargs: object) -> Any:
+        return declared(self.__name__, *self._run(*args, **kwargs))
+
+    def _run(self, *args: Any, **kwargs: Any) -> Parts:
+        every, inputs, fixed = self._arguments(args, kwargs)
+        outputs = self.fun(*every)
+        _, residuals = self._rule(self.fwd)(*every)
+        rule = self._rule(self.bwd)
+
+        def backward(*upstream: object) -> Any:
+            several = isinstance(outputs, (tuple, list))
+            return rule(*fixed, residuals, upstream if several else upstream[0])
+
+        return outputs, inputs, backward, ()
+
+
+class CustomJvp(_Custom):
+    """`jax.custom_jvp`."""
+
+    jvp: Any = None
+
+    def defjvp(self, jvp: object, symbolic_zeros: bool = False) -> Any:
+        self.jvp = jvp
+        if symbolic_zeros:
+            _symbolic_zeros()
+        return jvp
+
+    def defjvps(self, *jvps: Any) -> None:
+        def jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+            output = self.fun(*primals)
+            total: object = 0.0
+            for tangent, rule in zip(tangents, jvps, strict=True):
+                total = total if rule is None else total + rule(tangent, output, *primals)
+            return output, total
+
+        self.jvp = jvp
+
+    def _declared(self, *args: Any, **kwargs: Any) -> Any:
+        every, inputs, fixed = self._arguments(args, kwargs)
+        output = self.fun(*every)
+        if isinstance(output, (tuple, list)):
+            refuse(
+                f"{self.__name__!r} has a `custom_jvp` and returns several values",
+                "Make a function of each.",
+            )
+        rule = self._rule(self.jvp)
+        pairs: list[object] = []
+        for i, x in enumerate(inputs):
+            if not _differentiable(x):
+                continue
+            with _upstream() as name:
+                tangents: list[Any] = [
+                    Symbol(const(0.0), y.form, y.mask) if isinstance(y, Symbol) else 0.0
+                    for y in inputs
+                ]
+                tangents[i] = Symbol(_of_form(name, x), x.form, x.mask)
+                _, tangent = rule(*fixed, tuple(inputs), tuple(tangents))
+                pairs += [x, _coefficient(tangent, name, x)]
+        return given(output, *pairs) if pairs else output
+
+
+def _symbolic_zeros() -> NoReturn:
+    refuse("a rule with `symbolic_zeros=True`", "Leave it out: here every gradient is a number.")

@@ -1,0 +1,1 @@
+"""What libraries call things, and what each name means over numbers, symbols and rows."""

@@ -1,0 +1,236 @@
+"""Calls a meaning with the arguments that a library's function was called with.
+
+The arguments are bound to the *library's* signature first: so a third positional argument is what that
+library says it is, and a default is that library's default. Then every one is looked at: it is an
+argument of the meaning, or it changes nothing, or it is refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+from actgrad.common.types import Fields
+from actgrad.reading.libraries.casts import cast
+from actgrad.reading.refusal import refuse
+from actgrad.reading.symbol import Symbol, apply, number
+
+Meaning = Callable[..., object]
+
+SPELLINGS = {
+    "x": "input a x1 t arr features logits tensor operand variable object data value iterable self",
+    "y": "other b x2 exponent",
+    "low": "min a_min x_min clip_value_min min_value min_val",
+    "high": "max a_max x_max clip_value_max max_value max_val",
+    "condition": "pred cond which",
+    "yes": "x input x1 on_true",
+    "no": "y other x2 on_false",
+    "slope": "alpha negative_slope",
+    "at": "threshold",
+    "value": "default_value fill_value",
+    "threshold": "lambd",
+    "digits": "decimals ndigits",
+    "at_zero": "values x2 h0",
+    "values": "choicelist funclist input_tensor a x iterable object inputs input seq arrays tensors",
+    "keepdims": "keepdim keep_dims",
+    "coefficients": "p coeffs",
+    "conditions": "condlist",
+    "axis": "dim",
+    "dtype": "new_dtype",
+    "target": "dst a",
+    "shape": "size dims",
+    "exponent": "other x2",
+    "base": "",
+}
+"""What libraries call the arguments of the meanings."""
+
+_HARMLESS_NAMES = """
+name device layout requires_grad pin_memory memory_format order subok casting signature copy like
+non_blocking sparse ragged dtype_hint accuracy unroll shape_invariants strict exclusive
+parallel_iterations back_prop swap_memory return_same_structure weak_type sharding out_sharding
+validate_indices ndmin ndmax _stacklevel
+"""
+_HARMLESS = frozenset(_HARMLESS_NAMES.split())
+"""Arguments that change where or how something is computed, and nothing of what."""
+
+_HANDLED = frozenset({"out", "where", "dtype", "out_type", "out_dtype", "inplace"})
+_EMPTY = inspect.Parameter.empty
+
+
+def bind(path: str, original: object, meant: Meaning, text: str | None = None) -> Meaning:
+    """The meaning under the library's own signature; `text` writes out one that Python cannot see."""
+    mapped = _Mapping(path, _signature(path, original, meant, text), meant)
+
+    def call(*args: object, **kwargs: object) -> Any:
+        return mapped(args, kwargs)
+
+    call.__name__ = path.rpartition(".")[2]
+    call.__wrapped__ = meant  # type: ignore[attr-defined]
+    return call
+
+
+@cache
+def _parsed(text: str) -> inspect.Signature:
+    namespace: Fields = {}
+    exec(f"def f({text}): pass", namespace)
+    return inspect.signature(namespace["f"])
+
+
+def _signature(path: str, original: Any, meant: Meaning, text: str | None) -> inspect.Signature:
+    if text is not None:
+        return _parsed(text)
+    try:
+        return inspect.signature(original)
+    except (TypeError, ValueError):
+        accepted = inspect.signature(meant)
+    if path.startswith("torch."):
+        needed = sum(p.default is _EMPTY for p in accepted.parameters.values())
+        return _parsed("input,other,*,out=None" if needed == 2 else "input,*,out=None")
+    return accepted
+
+
+class _Mapping:
+    """Which argument of the library is which of the meaning."""
+
+    def __init__(self, path: str, signature: inspect.Signature, meant: Meaning) -> None:
+        self.path = path
+        self.signature = signature
+        self.meant = meant
+        accepted = inspect.signature(meant).parameters
+        several = any(p.kind is p.VAR_POSITIONAL for p in accepted.values())
+        self.positional = [
+            p.name for p in accepted.values() if several and p.kind is p.POSITIONAL_OR_KEYWORD
+        ]
+        """The meaning's arguments that stand before any number of others."""
+        self.keywords = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+        self.names = self._pair(
+            list(signature.parameters.values()),
+            [p for p in accepted.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)],
+        )
+
+    @staticmethod
+    def _pair(
+        library: list[inspect.Parameter], accepted: list[inspect.Parameter]
+    ) -> dict[str, str]:
+        """What both need by position, the rest by name or by what libraries call it."""
+        names = {p.name for p in accepted}
+        spelt: dict[str, str] = {}
+        for mine in accepted:
+            for other in SPELLINGS.get(mine.name, "").split():
+                spelt.setdefault(other, mine.name)
+        paired: dict[str, str] = {}
+        position = 0
+        for theirs in library:
+            if theirs.kind in (theirs.VAR_POSITIONAL, theirs.VAR_KEYWORD):
+                continue
+            positional = theirs.kind is not theirs.KEYWORD_ONLY
+            target: str | None
+            if theirs.name in _HARMLESS | _HANDLED and theirs.name not in names:
+                target = None
+            elif positional and position < len(accepted) and accepted[position].default is _EMPTY:
+                target = accepted[position].name
+            else:
+                target = theirs.name if theirs.name in names else spelt.get(theirs.name)
+            if target is not None:
+                paired[theirs.name] = target
+                position = max(position, [p.name for p in accepted].index(target) + 1)
+        return paired
+
+    def __call__(self, args: tuple[object, ...], kwargs: Fields) -> object:
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            refuse(
+                f"`{self.path}` does not take these arguments: {error}",
+                f"It takes `{self.signature}`.",
+            )
+        given = dict(bound.arguments)
+        several: tuple[object, ...] = ()
+        arguments: dict[str, object] = {}
+        rest: dict[str, object] = {}
+        for parameter in self.signature.parameters.values():
+            name = parameter.name
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                several = given.get(name, ())
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                extra = given.get(name, {})
+                arguments.update({k: extra[k] for k in extra if self.keywords})
+                rest.update({k: extra[k] for k in extra if not self.keywords})
+            elif name in self.names:
+                if name in given:
+                    arguments[self.names[name]] = given[name]
+                elif type(parameter.default) in (bool, int, float, str):
+                    arguments.setdefault(self.names[name], parameter.default)
+            elif name in given:
+                rest[name] = given[name]
+        options = self._options(rest)
+        first = [arguments.pop(name) for name in self.positional if name in arguments]
+        return self._finish(self.meant(*first, *several, **arguments), options, given)
+
+    def _options(self, rest: dict[str, object]) -> dict[str, object]:
+        """The arguments that are no part of the meaning; each is harmless, handled, or refused."""
+        options = {}
+        for name, value in rest.items():
+            parameter = self.signature.parameters.get(name)
+            default = parameter.default if parameter is not None else _EMPTY
+            if name in _HARMLESS or value is default or value is None:
+                continue
+            plain = type(value) in (bool, int, float, str) and type(default) is type(value)
+            if plain and value == default:
+                continue
+            if name in _HANDLED:
+                options[name] = value
+                continue
+            if name in {"axis", "dim", "keepdims", "keepdim", "axes"}:
+                from_axis = "works along an axis, and an activation computes each element alone"
+                refuse(f"`{self.path}` with {name}={value!r} {from_axis}", "Leave the axis out.")
+            refuse(
+                f"`{self.path}` is called with {name}={value!r}, which actgrad does not read",
+                f"Leave {name!r} out, and write what it does with other operations.",
+            )
+        return options
+
+    def _finish(self, result: object, options: Fields, given: dict[str, object]) -> object:
+        for name in ("dtype", "out_type", "out_dtype"):
+            if name in options:
+                result = _each(result, partial(_cast_to, options[name]))
+        target = options.get("out")
+        if isinstance(target, tuple):
+            target = target[0] if len(target) == 1 else refuse_out(self.path)
+        if "where" in options and options["where"] is not True:
+            if target is None:
+                refuse(
+                    f"`{self.path}` with where= and without out= leaves the other places unwritten",
+                    "Use `np.where(condition, value, other)`, or give `out=` a copy to write into.",
+                )
+            result = apply("select", options["where"], result, target)
+        if target is not None:
+            return target.assign(result) if isinstance(target, Symbol) else refuse_out(self.path)
+        if options.get("inplace"):
+            first = next(iter(given.values()))
+            return first.assign(result, allowed=True) if isinstance(first, Symbol) else result
+        return result
+
+
+def refuse_out(path: str) -> object:
+    refuse(f"`{path}` writes into an array given as out=", "Take what it returns instead.")
+
+
+def _cast_to(dtype: object, value: object) -> object:
+    return cast(value, dtype)
+
+
+def _each(result: object, function: Callable[[object], object]) -> object:
+    return tuple(map(function, result)) if isinstance(result, tuple) else function(result)
+
+
+def in_place(meant: Meaning, name: str) -> Meaning:
+    """The meaning of a tensor's method `name`, which ends in an underscore: it writes its result."""
+
+    def call(x: Symbol, *args: object, **kwargs: object) -> Symbol:
+        return x.assign(number(meant(x, *args, **kwargs)))
+
+    call.__name__ = name
+    return call

@@ -1,0 +1,366 @@
+"""What libraries compute of a row: sums, extremes, orders, and what is made of them.
+
+A symbol's form is the length of its row, or None for one number; a row of length 1, as `keepdims=True` leaves
+it, goes with every other.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from sys import modules
+from typing import Any
+
+from actgrad.language.expression import as_row, make
+from actgrad.language.length import ONE, Length
+from actgrad.reading.libraries.formulas import maximum, rsqrt
+from actgrad.reading.libraries.meanings import (
+    Number,
+    absolute,
+    add,
+    divide,
+    equal,
+    exp,
+    less,
+    log,
+    multiply,
+    negative,
+    sqrt,
+    stop_gradient,
+    subtract,
+    where,
+)
+from actgrad.reading.libraries.sizes import Size, kept
+from actgrad.reading.refusal import refuse
+from actgrad.reading.symbol import Symbol, number, of_row, truth
+
+
+def row(op: str, x: Symbol, *others: Symbol, form: object, value: Any = None) -> Symbol:
+    """The operation on rows, and how long its result is."""
+    parts = [as_row(part.expr, part.form) for part in (x, *others)]
+    return kept(make(op, *parts, value=value), form)
+
+
+def whole(x: Any, name: str) -> Symbol:
+    """The row as numbers."""
+    if not of_row(x):
+        refuse(f"`{name}` of what is no row", "Apply it to the row, or to a part of it.")
+    if x.mask is not None:
+        refuse(
+            f"`{name}` of the places where a condition holds, of which there may be any number",
+            "Choose with `np.where(condition, x, 0.0)` (for a maximum, with `-np.inf`).",
+        )
+    return number(x)
+
+
+def along(axis: object, name: str) -> None:
+    axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
+    if axis is not None and (isinstance(axis, bool) or axis not in (0, -1)):
+        refuse(
+            f"`{name}` along axis {axis!r}, and the function gets one row, whose only axis is -1",
+            "Write it for one row, with `axis=-1` or without an axis; `activation(..., axis=...)` says where "
+            "the rows lie in a tensor.",
+        )
+
+
+def _reduced(op: str, x: object, axis: object, keepdims: bool, name: str) -> Symbol:
+    along(axis, name)
+    x = whole(x, name)
+    if x.form == ONE:
+        return kept(x.expr, ONE if keepdims else None)
+    return row(op, x, form=ONE if keepdims else None)
+
+
+def total(x: object, axis: object = None, keepdims: bool = False, start: object = 0) -> Number:
+    found = _reduced("sum", x, axis, keepdims, "sum")
+    return found if isinstance(start, int) and start == 0 else add(found, start)
+
+
+def largest(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return _reduced("max", x, axis, keepdims, "max")
+
+
+def smallest(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return negative(_reduced("max", negative(number(x)), axis, keepdims, "min"))
+
+
+def product(x: object, axis: object = None, keepdims: bool = False, start: object = 1) -> Number:
+    found = _reduced("prod", x, axis, keepdims, "prod")
+    return found if isinstance(start, int) and start == 1 else multiply(found, start)
+
+
+def mean(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return divide(total(x, axis, keepdims), length_of(x))
+
+
+def average(
+    x: object, axis: object = None, weights: object = None, keepdims: bool = False
+) -> Number:
+    if weights is None:
+        return mean(x, axis, keepdims)
+    return divide(total(multiply(x, weights), axis, keepdims), total(weights, axis, keepdims))
+
+
+def variance(
+    x: object,
+    axis: object = None,
+    keepdims: bool = False,
+    *,
+    ddof: int = 0,
+    correction: int | None = None,
+    unbiased: bool | None = None,
+) -> Number:
+    """NumPy's, of which nothing is taken off; PyTorch's `correction`, where it is given."""
+    less_one = correction if correction is not None else int(unbiased or 0) or ddof
+    apart = subtract(x, mean(x))
+    return divide(total(multiply(apart, apart), axis, keepdims), subtract(length_of(x), less_one))
+
+
+@wraps(variance)
+def deviation(x: object, *args: Any, **how: Any) -> Number:
+    return sqrt(variance(x, *args, **how))
+
+
+def variance_of_torch(
+    x: object,
+    axis: object = None,
+    unbiased: bool = True,
+    keepdims: bool = False,
+    *,
+    correction: int | None = None,
+) -> Number:
+    less_one = int(unbiased) if correction is None else correction
+    return variance(x, axis, keepdims, correction=less_one)
+
+
+def deviation_of_torch(
+    x: object,
+    axis: object = None,
+    unbiased: bool = True,
+    keepdims: bool = False,
+    *,
+    correction: int | None = None,
+) -> Number:
+    return sqrt(variance_of_torch(x, axis, unbiased, keepdims, correction=correction))
+
+
+def moments(x: object, axes: object = -1, shift: object = None, keepdims: bool = False) -> Any:
+    """The mean and the variance."""
+    if shift is not None:
+        refuse("moments with a shift", "Leave `shift` out.")
+    return mean(x, axes, keepdims), variance(x, axes, keepdims)
+
+
+def any_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return equal(largest(number(truth(x)), axis, keepdims), 1.0)
+
+
+def all_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return equal(smallest(number(truth(x)), axis, keepdims), 1.0)
+
+
+def count_nonzero(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return total(number(truth(x)), axis, keepdims)
+
+
+def norm(
+    x: object, ord: object = None, axis: object = None, keepdims: bool = False, p: object = None
+) -> Number:
+    """Of order 2, 1 or infinity; at a row of zeros its derivative is 0."""
+    order = 2 if ord is None and p is None else ord if p is None else p
+    size = absolute(whole(x, "norm"))
+    if order == 1:
+        return total(size, axis, keepdims)
+    if order == float("inf"):
+        return largest(size, axis, keepdims)
+    if order not in (2, "fro", "euclidean"):
+        refuse(f"a norm of order {order!r}", "Write it out: `np.sum(np.abs(x) ** p) ** (1 / p)`.")
+    square = total(multiply(size, size), axis, keepdims)
+    return where(equal(square, 0.0), 0.0, sqrt(square))
+
+
+def euclidean_norm(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return norm(x, 2, axis, keepdims)
+
+
+def dot(x: object, y: object) -> Number:
+    if of_row(x) and of_row(y):
+        return total(multiply(x, y))
+    refuse("a product with something that is no row", "Multiply two rows, or use a sum.")
+
+
+def logsumexp(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    top = stop_gradient(largest(x))  # it cancels
+    top = where(less(absolute(top), float("inf")), top, 0.0)
+    found = add(top, log(total(exp(subtract(x, top)), axis, keepdims)))
+    return kept(number(found).expr, ONE) if keepdims else found
+
+
+def softmax(x: object, axis: object = -1) -> Number:
+    along(axis, "softmax")
+    powers = exp(subtract(x, stop_gradient(largest(x))))
+    return divide(powers, total(powers))
+
+
+def log_softmax(x: object, axis: object = -1) -> Number:
+    along(axis, "log_softmax")
+    apart = subtract(x, stop_gradient(largest(x)))
+    return subtract(apart, log(total(exp(apart))))
+
+
+def softmin(x: object, axis: object = -1) -> Number:
+    return softmax(negative(x), axis)
+
+
+def cumsum(x: object, axis: object = None) -> Number:
+    along(axis, "cumsum")
+    x = whole(x, "cumsum")
+    return row("cumsum", x, form=x.form)
+
+
+def flip(x: object, axis: object = None) -> Number:
+    along(axis, "flip")
+    x = whole(x, "flip")
+    return row("flip", x, form=x.form)
+
+
+def argsort(
+    x: object,
+    axis: object = -1,
+    *,
+    descending: bool = False,
+    stable: object = None,
+    kind: object = None,
+    direction: str = "ASCENDING",
+) -> Number:
+    """Where the sorted numbers stand; of equal ones the first one first."""
+    along(axis, "argsort")
+    x = whole(x, "argsort")
+    if descending or direction != "ASCENDING":
+        x = number(negative(x))
+    return row("order", x, form=x.form)
+
+
+def ascending(
+    x: object,
+    axis: object = -1,
+    *,
+    descending: bool = False,
+    stable: object = None,
+    kind: object = None,
+    direction: str = "ASCENDING",
+) -> Number:
+    """Sorted numbers; of equal ones the first one first."""
+    along(axis, "sort")
+    x = whole(x, "sort")
+    found = row("take", x, argsort(x), form=x.form)
+    return flip(found) if descending or direction != "ASCENDING" else found
+
+
+def argmax(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    """The first place of the largest."""
+    x = whole(x, "argmax")
+    is_largest = equal(x, largest(x))
+    return smallest(where(is_largest, position(x.form), length_of(x)), axis, keepdims)
+
+
+def argmin(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return argmax(negative(whole(x, "argmin")), axis, keepdims)
+
+
+def position(length: Length) -> Symbol:
+    return kept(make("position", value=length), length)
+
+
+def length_of(x: Any, axis: object = None) -> Any:
+    """`len(x)`, `x.shape[-1]`, `np.size(x)`."""
+    if not of_row(x):
+        return len(x)
+    along(axis, "size")
+    return Size.of(x.form)
+
+
+def spread_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return subtract(largest(x, axis, keepdims), smallest(x, axis, keepdims))
+
+
+def l2_normalised(x: object, axis: object = -1, epsilon: float = 1e-12) -> Number:
+    along(axis, "l2_normalize")
+    return multiply(x, rsqrt(maximum(total(multiply(x, x)), epsilon)))
+
+
+def standardised(x: object, axis: object = -1, epsilon: float = 1e-5) -> Number:
+    along(axis, "standardize")
+    return multiply(subtract(x, mean(x)), rsqrt(add(variance(x), epsilon)))
+
+
+def normalised(x: object, p: object = 2, axis: object = 1, eps: float = 1e-12) -> Number:
+    """PyTorch's `normalize`, whose axis is the second of a matrix if none is said."""
+    return divide(x, maximum(norm(x, p, axis), eps))
+
+
+def normalised_by_keras(
+    x: object, axis: object = -1, order: object = 2, epsilon: float | None = None
+) -> Number:
+    epsilon = _fuzz() if epsilon is None else epsilon
+    if order == 2:  # the square is held, and not the norm
+        along(axis, "normalize")
+        return multiply(x, rsqrt(maximum(total(multiply(x, x)), epsilon**2)))
+    return divide(x, maximum(norm(x, order, axis), epsilon))
+
+
+def _fuzz() -> float:
+    """Keras's own small number, which a user can set."""
+    return float(modules["keras"].config.epsilon())
+
+
+def _scaled(x: object, weight: object, bias: object = None) -> Number:
+    x = x if weight is None else multiply(x, weight)
+    return x if bias is None else add(x, bias)
+
+
+def _check_whole(x: Any, shape: Any, name: str) -> None:
+    shape = shape if isinstance(shape, (tuple, list)) else (shape,)
+    if len(shape) != 1 or not isinstance(shape[0], Size) or shape[0].length != x.form:
+        refuse(f"`{name}` over a shape of {shape}", "Give it the row's own: `(x.shape[-1],)`.")
+
+
+def layer_norm(
+    x: object,
+    normalized_shape: object,
+    weight: object = None,
+    bias: object = None,
+    eps: float = 1e-5,
+) -> Number:
+    _check_whole(x, normalized_shape, "layer_norm")
+    return _scaled(standardised(x, epsilon=eps), weight, bias)
+
+
+def rms_norm(
+    x: object, normalized_shape: object, weight: object = None, eps: object = None
+) -> Number:
+    _check_whole(x, normalized_shape, "rms_norm")
+    if eps is None:
+        refuse(
+            "`rms_norm` without `eps`, which then depends on the dtype of the tensor",
+            "Give it one: `F.rms_norm(x, (x.shape[-1],), eps=1e-6)`.",
+        )
+    return _scaled(multiply(x, rsqrt(add(mean(multiply(x, x)), eps))), weight)
+
+
+def layer_normalization(
+    x: object,
+    gamma: object = None,
+    beta: object = None,
+    axis: object = -1,
+    epsilon: float | None = None,
+) -> Number:
+    found = standardised(x, axis, _fuzz() if epsilon is None else epsilon)
+    return _scaled(found, gamma, beta)
+
+
+def rms_normalization(
+    x: object, scale: object = None, axis: object = -1, epsilon: float | None = None
+) -> Number:
+    along(axis, "rms_normalization")
+    eps = _fuzz() if epsilon is None else epsilon
+    return _scaled(multiply(x, rsqrt(add(mean(multiply(x, x)), eps))), scale)

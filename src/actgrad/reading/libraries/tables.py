@@ -1,0 +1,450 @@
+"""What math, NumPy, SciPy, TensorFlow, PyTorch, JAX and Keras call each meaning: one table a library.
+
+An entry is `name`, `name=meaning` where the two differ, or `name(arguments)=meaning` where Python cannot
+see the library's own signature. `mixing` marks what takes several elements at once; `random` what draws.
+"""
+
+from actgrad.reading.libraries.special_tables import SPECIAL, SPECIAL_METHODS
+
+BUILTINS = """
+abs=absolute max=python_max min=python_min any=python_any all=python_all round=python_round
+sum=python_sum"""
+
+MATH = """
+acos acosh asin asinh atan atan2 atanh cbrt ceil=whole_ceil copysign cos cosh degrees erf erfc exp exp2 expm1
+fabs=absolute factorial floor=whole_floor fma fmod fsum=total hypot=norm dist=distance
+sumprod=sum_product isclose=is_close isfinite=is_finite
+isinf=is_inf isnan=is_nan ldexp log log10 log1p log2 modf pow=power prod=product radians
+remainder=remainder_nearest sin sinh sqrt tan tanh trunc=as_int
+"""
+
+_NUMPY_LIKE = """
+abs=absolute absolute acos acosh add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
+arctan2=atan2 arctanh=atanh asin asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor cbrt ceil
+copysign cos cosh deg2rad=radians degrees divide divmod=floor_divmod equal exp exp2 expm1
+fabs=absolute float_power=power floor floor_divide fmax fmin fmod full_like greater
+greater_equal heaviside hypot invert=bitwise_not isclose=array_is_close isfinite=is_finite
+isinf=is_inf isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp less less_equal log log10
+log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor mod modf multiply
+nan_to_num negative not_equal ones_like piecewise polyval positive=identity pow=power power
+rad2deg=degrees radians real=identity reciprocal remainder=mod rint round=round_decimals
+around=round_decimals select sign signbit sin sinc sinh sqrt square subtract tan tanh true_divide=divide
+trunc where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied
+conj=identity conjugate=identity angle=angle_numpy imag=zeros_like isreal=true iscomplexobj=false
+isrealobj=true
+finfo issubdtype result_type
+interp take choose=take_from digitize searchsorted(a,v,side="left",sorter=None)
+bool_=as_bool float32=single float64=as_float double=as_float
+int32=as_int int64=as_int int_=as_int float16=narrow
+zeros ones full empty shape=shape_of ndim=rank_of size=size_of
+broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
+any=row_any all=row_all sum=total prod=product mean max=row_max min=row_min amax=row_max amin=row_min
+arange=mixing take_along_axis=mixing
+stack=stacked concatenate=concatenated
+dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing
+argmax=mixing argmin=mixing argsort=mixing average=mixing bincount=mixing
+count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing diff=mixing flip=mixing
+gradient=mixing histogram=mixing median=mixing nanmax=mixing nanmean=mixing nanmin=mixing
+nansum=mixing percentile=mixing ptp=mixing quantile=mixing roll=mixing sort=mixing split=mixing std=mixing
+transpose=mixing unique=mixing var=mixing
+"""
+
+NUMPY = (
+    _NUMPY_LIKE
+    + """
+maximum minimum clip copyto putmask place longdouble=as_float
+ascontiguousarray=as_array asanyarray=as_array fix=trunc
+linalg.norm=row_norm vectorize=applied
+"""
+)
+
+SCIPY_SPECIAL = """
+cbrt entr=entropy_term erf erfc exp10 exp2 expit=sigmoid expm1 log1p log_expit=log_sigmoid logit
+ndtr=normal_cdf softplus xlog1py xlogy logsumexp softmax log_softmax
+"""
+
+_RANDOM = """
+bernoulli=random multinomial=random normal=random poisson=random rand=random rand_like=random
+randint=random randint_like=random randn=random randn_like=random randperm=random binomial=random
+"""
+
+TORCH = (
+    _RANDOM
+    + """
+abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None) angle conj=identity real=identity
+resolve_conj=identity resolve_neg=identity conj_physical=identity isreal=true finfo
+broadcast_to=expand result_type promote_types=result_type vmap=applied func.vmap=applied
+func.grad=gradient_of func.grad_and_value=gradient_and_value_of
+autograd.grad(outputs,inputs,grad_outputs=None,retain_graph=None,create_graph=False)=torch_gradient
+dropout(input,p,training) float_power(input,exponent,*,out=None)=power
+fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
+abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
+sqrt_(input)=sqrt addcdiv(input,tensor1,tensor2,*,value=1,out=None)
+addcmul(input,tensor1,tensor2,*,value=1,out=None) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh
+arctan=atan arctan2=atan2 arctanh=atanh as_tensor(data,dtype=None,device=None)=as_array
+asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil
+celu(input,alpha=1.0) clamp(input,min=None,max=None,*,out=None)=clip
+clamp_max(input,max,*,out=None)=clip_above clamp_min(input,min,*,out=None)=clip_below
+clip(input,min=None,max=None,*,out=None) clone(input,*,memory_format=None)=copied copysign=copysign_torch cos
+cosh deg2rad=radians detach=stop_gradient
+div(input,other,*,rounding_mode=None,out=None)=python_divide
+divide(input,other,*,rounding_mode=None,out=None)=python_divide
+empty_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
+eq=equal erf erfc exp exp2 expm1 fix=trunc flatten floor floor_divide fmax fmin fmod frac=fraction
+full_like(input,fill_value,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
+ge=greater_equal greater greater_equal gt=greater heaviside(input,values,*,out=None) hypot
+isclose(input,other,rtol=1e-05,atol=1e-08,equal_nan=False)=array_is_close isfinite=is_finite
+isinf=is_inf isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp le=less_equal
+lerp(input,end,weight,*,out=None) less less_equal log log10 log1p log2 logaddexp logaddexp2
+logical_and logical_not logical_or logical_xor logit(input,eps=None,*,out=None) lt=less
+masked_fill(input,mask,value) maximum=maximum_half minimum=minimum_half mul=multiply multiply
+nan_to_num(input,nan=0.0,posinf=None,neginf=None,*,out=None) ne=not_equal neg=negative negative
+nonzero(input,*,out=None,as_tuple=False) not_equal
+ones_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
+positive=identity pow(input,exponent,*,out=None)=power prelu(input,weight) rad2deg=degrees
+reciprocal relu remainder=mod reshape(input,shape)
+rrelu(input,lower=0.125,upper=0.3333333333333333,training=False)
+round(input,*,decimals=0,out=None)=round_decimals rsqrt rsub=reversed_subtract
+select=mixing selu sigmoid sign signbit sgn=sign sin sinc sinh sqrt square
+squeeze(input,dim=None) take(input,index)
+searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,sorter=None)=searchsorted_torch
+bucketize(input,boundaries,*,out_int32=False,right=False,out=None)
+sub(input,other,*,alpha=1,out=None)=subtract
+subtract(input,other,*,alpha=1,out=None) tan tanh
+tensor(data,*,dtype=None,device=None,requires_grad=False,pin_memory=False)=tensor
+autograd.Variable(data,requires_grad=False,volatile=False)=tensor from_numpy(data)=as_array
+threshold(input,threshold,value) true_divide=divide trunc unsqueeze(input,dim)
+where(condition,input=None,other=None,*,out=None) xlogy
+zeros_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
+zeros(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
+ones(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
+full(size,fill_value,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
+empty(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
+relu_(input)=relu celu_(input,alpha=1.0)=celu selu_(input)=selu
+sigmoid_(input)=sigmoid tanh_(input)=tanh
+clamp_(input,min=None,max=None)=clip
+special.entr=entropy_term special.erf=erf special.erfc=erfc special.exp2=exp2 special.expit=sigmoid
+special.expm1=expm1 special.log1p=log1p special.logit(input,eps=None,*,out=None)=logit
+special.ndtr=normal_cdf special.round(input,*,decimals=0,out=None)=round_decimals special.sinc=sinc
+special.xlog1py=xlog1py special.xlogy=xlogy
+is_tensor=true is_floating_point=true is_complex=false
+no_grad=Detached inference_mode=Detached enable_grad=Attached set_grad_enabled=GradMode
+cond=torch_cond compile=applied
+max(input,other=None,dim=None,keepdim=False)=largest_of
+min(input,other=None,dim=None,keepdim=False)=smallest_of
+amax(input,dim=None,keepdim=False)=row_max amin(input,dim=None,keepdim=False)=row_min
+stack(tensors,dim=0,*,out=None)=stacked cat(tensors,dim=0,*,out=None)=concatenated
+concat(tensors,dim=0,*,out=None)=concatenated concatenate(tensors,dim=0,*,out=None)=concatenated
+sum(input,dim=None,keepdim=False,*,dtype=None,out=None)=total
+prod(input,dim=None,keepdim=False,*,dtype=None)=product
+mean(input,dim=None,keepdim=False,*,dtype=None,out=None)=mean
+softmax(input,dim,dtype=None) log_softmax(input,dim,dtype=None) logsumexp(input,dim,keepdim=False)
+norm=mixing linalg.norm=mixing special.softmax(input,dim,dtype=None)=softmax
+special.log_softmax(input,dim,dtype=None)=log_softmax special.logsumexp(input,dim,keepdim=False)=logsumexp
+argmax=mixing argmin=mixing argsort=mixing bmm=mixing chunk=mixing cumprod=mixing cumsum=mixing
+cummax=mixing dot=mixing einsum=mixing flip=mixing gather=mixing kthvalue=mixing matmul=mixing
+median=mixing mm=mixing movedim=mixing outer=mixing permute=mixing quantile=mixing
+roll=mixing sort=mixing split=mixing std=mixing topk=mixing
+transpose=mixing t=mixing unbind=mixing unique=mixing var=mixing any=mixing all=mixing
+linalg.vector_norm=mixing arange=mixing take_along_dim=mixing
+"""
+)
+
+TORCH_FUNCTIONAL = """
+celu elu gelu(input,*,approximate="none") hardshrink(input,lambd=0.5)=hard_shrink
+hardsigmoid=hard_sigmoid_open hardswish=hard_silu_open hardtanh=hard_tanh_open leaky_relu
+logsigmoid(input)=log_sigmoid mish prelu(input,weight) relu relu6 selu sigmoid silu
+softplus(input,beta=1,threshold=20)=softplus_torch softshrink(input,lambd=0.5)=soft_shrink softsign tanh
+tanhshrink=tanh_shrink threshold
+rrelu(input,lower=0.125,upper=0.3333333333333333,training=False,inplace=False)
+relu_(input)=relu elu_(input,alpha=1.0)=elu selu_(input)=selu
+celu_(input,alpha=1.0)=celu hardtanh_(input,min_val=-1.0,max_val=1.0)=hard_tanh_open
+leaky_relu_(input,negative_slope=0.01)=leaky_relu
+threshold_(input,threshold,value)=threshold
+dropout alpha_dropout=dropout dropout1d=dropout dropout2d=dropout dropout3d=dropout
+feature_alpha_dropout=dropout gumbel_softmax=random
+binary_cross_entropy_with_logits=cross_entropy_with_logits huber_loss=huber l1_loss=absolute_error
+mse_loss=squared_error smooth_l1_loss=smooth_l1 soft_margin_loss=soft_margin
+glu=mixing layer_norm=mixing linear=mixing rms_norm=mixing
+log_softmax(input,dim=None,_stacklevel=3,dtype=None)
+normalize=mixing softmax(input,dim=None,_stacklevel=3,dtype=None)
+softmin=mixing group_norm=mixing one_hot=mixing
+"""
+
+_TF_MATH = """
+abs=absolute acos acosh add asin asinh atan atan2 atanh ceil cos cosh divide divide_no_nan equal erf
+erfc exp expm1 floor floordiv=quotient_floor floormod=mod greater greater_equal is_finite is_inf
+is_nan less less_equal log log1p log_sigmoid logical_and logical_not logical_or logical_xor maximum
+minimum mod multiply multiply_no_nan negative not_equal pow=power reciprocal
+reciprocal_no_nan=reciprocal_no_nan rint round=rint rsqrt
+sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh truediv=divide
+xdivy=divide_zero xlog1py xlogy
+add_n=total accumulate_n=total polyval conj=identity imag=zeros_like real=identity angle
+argmax=mixing argmin=mixing count_nonzero=mixing cumprod=mixing cumsum=mixing l2_normalize=mixing
+reduce_all=row_all reduce_any=row_any reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
+reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_std=mixing
+reduce_sum=total reduce_variance=mixing softmax top_k=mixing
+"""
+
+TENSORFLOW = """
+abs=absolute acos acosh add asin asinh atan atan2 atanh cast clip_by_value=clip
+constant=constant convert_to_tensor=as_array cos cosh divide equal exp floor greater
+greater_equal identity less less_equal logical_and logical_not logical_or maximum minimum multiply negative
+not_equal ones_like pow=power realdiv=divide round=rint sigmoid sign sin sinh sqrt square
+stop_gradient subtract tan tanh truediv=divide truncatediv=truncate_divide truncatemod=fmod where zeros_like
+zeros ones fill=full shape=shape_of rank=rank_of size=size_of
+broadcast_to=expand ensure_shape=same expand_dims=unsqueeze reshape squeeze boolean_mask=masked_select
+cond=tf_cond case=tf_case switch_case=tf_switch_case while_loop=tf_while_loop function=applied
+is_tensor=true vectorized_map=mapped map_fn=mapped
+guarantee_const=identity
+compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compat.v1.div=divide
+compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
+compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
+
+argmax=mixing argmin=mixing argsort=mixing concat=concatenated cumsum=mixing einsum=mixing gather=take
+matmul=mixing norm=mixing reduce_all=row_all reduce_any=row_any
+reduce_logsumexp=logsumexp reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
+reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=stacked tensordot=mixing
+transpose=mixing unstack=mixing range=mixing one_hot=mixing
+"""
+TF_MATH = _TF_MATH
+
+TF_V1_NN = "elu=elu_tf leaky_relu relu relu6 selu=selu_tf sigmoid softplus softsign tanh"
+
+TF_NUMPY = """
+abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2
+arctanh=atanh bitwise_and bitwise_or bitwise_xor cbrt ceil cos cosh deg2rad=radians divide
+divmod=floor_divmod equal exp exp2 expm1 fabs=absolute float_power=power floor floor_divide full_like
+greater greater_equal heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf isnan=is_nan
+isneginf=is_neginf isposinf=is_posinf less less_equal log log10 log1p log2 logaddexp logaddexp2
+logical_and logical_not logical_or logical_xor mod multiply negative not_equal ones_like polyval
+positive=identity power rad2deg=degrees real=identity reciprocal remainder=mod
+select sign sin sinc sinh sqrt square subtract tan tanh true_divide=divide
+where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied conj=identity
+conjugate=identity imag=zeros_like isreal=true iscomplexobj=false isrealobj=true
+result_type take zeros ones full empty shape=shape_of ndim=rank_of size=size_of broadcast_to=expand
+expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same any=row_any all=row_all sum=total
+prod=product mean max=row_max min=row_min amax=row_max amin=row_min stack=stacked concatenate=concatenated
+dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing argmax=mixing
+argmin=mixing argsort=mixing average=mixing count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing
+diff=mixing flip=mixing nanmean=mixing nansum=mixing ptp=mixing roll=mixing sort=mixing split=mixing
+std=mixing transpose=mixing var=mixing maximum=maximum_tnp minimum clip fix=trunc asanyarray=as_array
+ascontiguousarray=as_array
+"""
+
+# Not `fake_quant_with_min_max_args`, whose ties are those of float32.
+TF_QUANTIZATION = "quantize_and_dequantize_v2=quantize_and_dequantize"
+
+TF_RAW_OPS = """
+Abs=absolute Acos=acos Acosh=acosh Add=add AddV2=add Asin=asin Asinh=asinh Atan=atan Atan2=atan2 Atanh=atanh
+Ceil=ceil Cos=cos Cosh=cosh Div=divide DivNoNan=divide_no_nan Elu=elu_tf Erf=erf Erfc=erfc Exp=exp Expm1=expm1
+Floor=floor FloorDiv=quotient_floor FloorMod=mod Greater=greater GreaterEqual=greater_equal Identity=identity
+Inv=reciprocal IsFinite=is_finite IsInf=is_inf IsNan=is_nan LeakyRelu(features,alpha=0.2,name=None)=leaky_relu
+Less=less LessEqual=less_equal Log=log Log1p=log1p LogicalAnd=logical_and LogicalNot=logical_not
+LogicalOr=logical_or Maximum=maximum Minimum=minimum Mul=multiply MulNoNan=multiply_no_nan Neg=negative
+OnesLike=ones_like Pow=power RealDiv=divide Reciprocal=reciprocal Relu=relu Relu6=relu6 Rint=rint Round=rint
+Rsqrt=rsqrt Select(condition,x,y,name=None)=where Selu=selu_tf
+Sigmoid=sigmoid Sign=sign Sin=sin Sinh=sinh Softplus=softplus Softsign=softsign Sqrt=sqrt Square=square
+SquaredDifference=squared_difference StopGradient=stop_gradient Sub=subtract Tan=tan Tanh=tanh
+TruncateDiv=truncate_divide TruncateMod=fmod Xdivy=divide_zero Xlog1py=xlog1py Xlogy=xlogy
+ZerosLike=zeros_like
+"""
+
+TF_NN = """
+elu=elu_tf gelu leaky_relu relu relu6 selu=selu_tf sigmoid silu softplus softsign swish=silu tanh
+crelu dropout=dropout_tf log_poisson_loss=log_poisson
+sigmoid_cross_entropy_with_logits=cross_entropy_tf
+experimental.stateless_dropout=random experimental.general_dropout=random
+l2_normalize=mixing log_softmax moments=mixing softmax
+"""
+
+TF_RANDOM = """
+categorical=random gamma=random normal=random poisson=random shuffle=random stateless_normal=random
+stateless_uniform=random stateless_truncated_normal=random truncated_normal=random uniform=random
+"""
+
+KERAS_OPS = """
+abs=absolute absolute add angle conj=identity real=identity rad2deg=degrees
+arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
+arctan2=atan2 arctanh=atanh array=constant broadcast_to=expand cast cbrt ceil celu clip
+convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
+divide divide_no_nan elu equal erf erfc exp exp2 expand_dims=unsqueeze expm1 fabs=absolute floor floor_divide
+fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_swish=hard_silu_open hard_tanh heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
+isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp leaky_relu less less_equal log log10 log1p
+log2 logaddexp logical_and logical_not logical_or logical_xor log_sigmoid maximum minimum mod
+multiply nan_to_num negative not_equal ones_like power ravel=flatten reciprocal relu relu6 reshape
+round=round_decimals rsqrt select selu=selu_tf sigmoid sign signbit sin sinc sinh silu soft_shrink softplus
+softsign sparse_plus sparse_sigmoid sqrt square squareplus squeeze stop_gradient subtract swish=silu tan tanh
+tanh_shrink threshold true_divide=divide trunc where zeros_like shape=shape_of ndim=rank_of size=size_of
+saturate_cast=cast is_tensor=true zeros ones full conjugate=identity imag=zeros_like isreal=true
+empty_like fmax fmin logaddexp2=logaddexp2_keras nonzero
+vectorized_map=mapped map=mapped vectorize=applied
+cond=tf_cond fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop
+all=row_all any=row_any amax=row_max amin=row_min argmax=mixing argmin=mixing argsort=mixing average=mixing
+concatenate=concatenated cumprod=mixing cumsum=mixing dot=mixing einsum=mixing glu=mixing log_softmax
+logsumexp matmul=mixing max=row_max mean median=mixing min=row_min norm=mixing normalize=mixing
+prod=product quantile=mixing roll=mixing take digitize searchsorted softmax sort=mixing split=mixing
+stack=stacked std=mixing sum=total transpose=mixing var=mixing layer_normalization=mixing
+rms_normalization=mixing sparsemax=mixing arange=mixing flip=mixing one_hot=mixing
+take_along_axis=mixing top_k=mixing moments=mixing
+"""
+
+KERAS_ACTIVATIONS = """
+celu elu exponential=exp gelu hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_tanh leaky_relu linear=identity log_sigmoid mish relu relu6 selu=selu_tf sigmoid silu soft_shrink
+softplus softsign sparse_plus sparse_sigmoid squareplus tanh tanh_shrink threshold
+glu=mixing log_softmax=mixing softmax=mixing sparsemax=mixing
+"""
+
+KERAS_BACKEND = """
+abs=absolute cast cast_to_floatx=as_float clip constant cos elu=elu_tf equal exp expand_dims=unsqueeze
+flatten greater greater_equal hard_sigmoid=hard_sigmoid_keras2 less less_equal log maximum
+minimum not_equal
+ones_like pow=power relu=keras_relu reshape round=rint shape=shape_of ndim=rank_of sigmoid sign sin softplus
+softsign sqrt square squeeze switch=backend_switch tanh stop_gradient zeros_like
+all=mixing any=mixing argmax=mixing argmin=mixing batch_dot=mixing concatenate=mixing cumprod=mixing
+cumsum=mixing dot=mixing dropout=random l2_normalize=mixing max=mixing mean=mixing
+min=mixing permute_dimensions=mixing prod=mixing random_bernoulli=random random_normal=random
+random_uniform=random reverse=mixing softmax=mixing stack=mixing std=mixing sum=mixing transpose=mixing
+truncated_normal=random var=mixing
+"""
+
+KERAS_RANDOM = """
+beta=random binomial=random categorical=random dropout=random gamma=random normal=random randint=random
+shuffle=random truncated_normal=random uniform=random
+"""
+
+JAX_NUMPY = (
+    _NUMPY_LIKE
+    + """
+abs=absolute_jax absolute=absolute_jax fabs=absolute_jax maximum=maximum_half minimum=minimum_half
+clip=clip_half fmax=fmax_jax fmin=fmin_jax interp=interp_jax vectorize=applied linalg.norm=row_norm
+concat=concatenated bitwise_not hypot=hypot_jax astype=cast
+bitwise_invert=bitwise_not
+promote_types=result_type
+"""
+)
+
+JAX_NN = """
+celu elu gelu(x,approximate=True) identity hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_swish=hard_silu_open hard_tanh leaky_relu=leaky_relu_jax log_sigmoid mish relu relu6
+selu sigmoid silu soft_sign=softsign softplus sparse_plus
+sparse_sigmoid=sparse_sigmoid_half squareplus swish=silu
+glu=mixing log_softmax logmeanexp=mixing logsumexp softmax standardize=mixing one_hot=mixing
+"""
+
+JAX_LAX = """
+abs=absolute_jax acos acosh add asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor
+cbrt ceil clamp=lax_clamp convert_element_type=cast cos cosh div=divide eq=equal erf
+erfc exp exp2 expm1 floor ge=greater_equal gt=greater integer_pow=power is_finite le=less_equal log
+log1p logistic=sigmoid lt=less max=maximum_half min=minimum_half mul=multiply ne=not_equal neg=negative
+pow=power reciprocal rem=fmod round=round_away rsqrt select=where select_n sign sin sinh
+sqrt square stop_gradient sub=subtract tan tanh
+cond=lax_cond fori_loop scan switch=lax_switch while_loop=lax_while_loop map=mapped
+full full_like expand_dims(array,dimensions)=unsqueeze
+optimization_barrier=identity
+reduce_precision squeeze(array,dimensions)
+cumsum=mixing cumprod=mixing cummax=mixing dot=mixing reduce=mixing sort=mixing top_k=mixing
+"""
+
+JAX = """
+grad=gradient_of value_and_grad=value_and_gradient_of jit=applied checkpoint=applied remat=applied
+jvp vjp vmap=applied named_call=applied block_until_ready=identity device_put=same
+dtypes.result_type=result_type dtypes.finfo=finfo dtypes.issubdtype=issubdtype
+"""
+
+JAX_RANDOM = """
+bernoulli=random beta=random categorical=random choice=random exponential=random gamma=random gumbel=random
+laplace=random logistic=random normal=random permutation=random poisson=random rademacher=random
+randint=random truncated_normal=random uniform=random
+"""
+
+_COMMON: dict[str, str] = {
+    "builtins": BUILTINS,
+    "math": MATH,
+    "numpy": NUMPY,
+    "scipy.special": SCIPY_SPECIAL,
+    "tensorflow": TENSORFLOW,
+    "tensorflow.math": TF_MATH,
+    "tensorflow.nn": TF_NN,
+    "tensorflow.random": TF_RANDOM,
+    "tensorflow.compat.v1.nn": TF_V1_NN,
+    "tensorflow.experimental.numpy": TF_NUMPY,
+    "tensorflow.quantization": TF_QUANTIZATION,
+    "tensorflow.raw_ops": TF_RAW_OPS,
+    "torch": TORCH,
+    "torch.nn.functional": TORCH_FUNCTIONAL,
+    "jax": JAX,
+    "jax.numpy": JAX_NUMPY,
+    "jax.nn": JAX_NN,
+    "jax.lax": JAX_LAX,
+    "jax.random": JAX_RANDOM,
+    "jax.scipy.special": """entr=entropy_term erf erfc expit=sigmoid logit ndtr=normal_cdf xlog1py xlogy
+        logsumexp""",
+    "keras.ops": KERAS_OPS,
+    "keras.activations": KERAS_ACTIVATIONS,
+    "keras.random": KERAS_RANDOM,
+    "tensorflow.keras.backend": KERAS_BACKEND,
+}
+NAMES = {
+    path: f"{_COMMON.get(path, '')} {SPECIAL.get(path, '')}" for path in {**_COMMON, **SPECIAL}
+}
+
+METHODS = f"""
+{SPECIAL_METHODS}
+over_arrays part_of dot element=get_item length_of
+row.sum(axis=None,*,keepdim=False,keepdims=False)=total
+row.prod(axis=None,*,keepdim=False,keepdims=False)=product
+row.mean(axis=None,*,keepdim=False,keepdims=False)=mean row.max(axis=None,*,dim=None)=largest_of
+row.min(axis=None,*,dim=None)=smallest_of
+row.amax(dim=None)=row_max row.amin(dim=None)=row_min row.softmax(dim)=softmax
+row.log_softmax(dim)=log_softmax
+row.logsumexp(dim)=logsumexp
+__getitem__=get_item __setitem__=set_item __round__=python_round at=At
+abs=absolute absolute acos acosh add(other,*,alpha=1) addcdiv(tensor1,tensor2,*,value=1)
+addcmul(tensor1,tensor2,*,value=1) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
+arctan2=atan2 arctanh=atanh asin asinh astype(dtype,order="K",casting="unsafe",subok=True,copy=True)=cast
+atan atan2 atanh bfloat16(memory_format=None) bool=as_bool byte char
+cbrt ceil clamp(min=None,max=None)=clip clamp_max(max)=clip_above
+clamp_min(min)=clip_below clip(min=None,max=None,out=None) clone(*,memory_format=None)=copied
+conj=identity conjugate=identity
+contiguous(memory_format=None)=same copy(order="C")=copied copysign=copysign_torch cos cosh cpu=same
+cuda(device=None)=same
+deg2rad=radians degrees detach=stop_gradient dim=rank_of
+div(other,*,rounding_mode=None)=python_divide divide(other,*,rounding_mode=None)=python_divide
+double=as_float eq=equal erf erfc exp exp2 expand(*sizes) expand_as=expand
+expm1 fabs=absolute fill_diagonal_=mixing fix=trunc flatten float=single floor floor_divide fmax fmin fmod
+frac=fraction ge=greater_equal get_shape=shape_of greater greater_equal gt=greater half=narrow
+heaviside(values) hypot int=as_int is_complex=false is_floating_point=true
+index_put(indices,values,accumulate=False) is_contiguous=true is_integer isclose=array_is_close
+isfinite=is_finite isinf=is_inf isnan=is_nan item=identity ldexp le=less_equal
+lerp(end,weight) less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not
+logical_or logical_xor logit(eps=None) long=as_int lt=less masked_scatter(mask,source)
+masked_fill(mask,value) masked_select(mask) max=largest_of maximum=maximum_half min=smallest_of
+minimum=minimum_half mul=multiply multiply nan_to_num(nan=0.0,posinf=None,neginf=None) ndimension=rank_of
+ne=not_equal neg=negative negative nonzero(*,as_tuple=False) not_equal numpy=identity positive=identity
+pow=power prelu rad2deg=degrees radians
+ravel=flatten reciprocal relu remainder=mod reshape(*shape) reshape_as=reshape
+rint round(decimals=0)=round_decimals rsqrt short sigmoid sign signbit sgn=sign sin sinc sinh
+size=shape_of sqrt square squeeze(axis=None) sub(other,*,alpha=1)=subtract subtract(other,*,alpha=1) tan tanh
+to(*args,dtype=None,device=None,other=None,non_blocking=False,copy=False,memory_format=None)
+true_divide=divide trunc type(dtype=None,non_blocking=False)=torch_type type_as unsqueeze(dim)
+view(*shape)=reshape view_as=reshape where(condition,other)=method_where xlogy
+zero_=cleared fill_=filled_with copy_=filled_with
+numel=element_count nelement=element_count
+new_zeros(size,*,dtype=None,device=None,requires_grad=False)=new_zeros
+new_ones(size,*,dtype=None,device=None,requires_grad=False)=new_ones
+new_tensor(data,*,dtype=None,device=None,requires_grad=False)=new_tensor new(data)
+new_full(size,fill_value,*,dtype=None,device=None,requires_grad=False)=new_full
+new_empty(size,*,dtype=None,device=None,requires_grad=False)=new_empty
+bernoulli=random bernoulli_=random exponential_=random normal_=random uniform_=random random_=random
+all=mixing any=mixing amax=mixing amin=mixing argmax=mixing argmin=mixing argsort=mixing chunk=mixing
+cumprod=mixing cumsum=mixing flip=mixing gather=mixing logsumexp=mixing log_softmax=mixing matmul=mixing
+mean=mixing median=mixing mm=mixing norm=mixing permute=mixing prod=mixing ptp=mixing repeat=mixing
+roll=mixing softmax=mixing sort=mixing split=mixing std=mixing sum=mixing swapaxes=mixing t=mixing
+tolist=mixing topk=mixing transpose=mixing unbind=mixing unique=mixing var=mixing"""
+
+METHOD_NAMES = [
+    entry.partition("(")[0].partition("=")[0] for entry in METHODS.split() if "row." not in entry
+]

@@ -1,0 +1,78 @@
+"""Sums over all elements in a custom gradient: `(upstream * (x > alpha)).sum()`, by a number `alpha`."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from actgrad.reading.libraries.meanings import add, divide, multiply, negative, where
+from actgrad.reading.reader import mixes
+from actgrad.reading.symbol import Symbol
+
+_SAME = frozenset(
+    {"view", "reshape", "unsqueeze", "squeeze", "flatten", "expand_as", "view_as", "reshape_as"}
+) | {"to", "type_as", "type", "float", "double", "contiguous", "clone", "astype", "sum", "item"}
+"""Methods that leave a sum what it is."""
+
+
+class Total:
+    """The sum of a symbol's elements. The derivative by a number that all elements share is one, so only a
+    rule may make it, and only scale it."""
+
+    __slots__ = ("terms",)
+    __actgrad_reads__ = True
+
+    def __init__(self, terms: Symbol) -> None:
+        self.terms = terms
+
+    @classmethod
+    def of(cls, value: Symbol) -> Total:
+        if value.mask is None:
+            return cls(value)
+        chosen = where(Symbol(value.mask, value.form), Symbol(value.expr, value.form), 0.0)
+        return cls(chosen)
+
+    def __neg__(self) -> Total:
+        return Total(negative(self.terms))
+
+    def __mul__(self, other: Any) -> Total:
+        return Total(multiply(self.terms, _number(other)))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Total:
+        return Total(divide(self.terms, _number(other)))
+
+    def __add__(self, other: Any) -> Total:
+        return Total(add(self.terms, other.terms)) if isinstance(other, Total) else _refuse()
+
+    def __sub__(self, other: Any) -> Total:
+        return self + -other if isinstance(other, Total) else _refuse()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return (lambda *args, **kwargs: self) if name in _SAME else _refuse()
+
+    def __getitem__(self, key: Any) -> Total:
+        return self
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        return args[0] if function.__name__ in _SAME else _refuse()
+
+
+def _refuse(*_: Any) -> NoReturn:
+    mixes("sum")
+
+
+for _name in ("radd", "rsub", "rtruediv", "pow", "rpow", "bool", "lt", "le", "gt", "ge", "float"):
+    setattr(Total, f"__{_name}__", _refuse)
+
+
+def _number(value: Any) -> Any:
+    """What a sum may be scaled by: a number, or a parameter."""
+    if isinstance(value, Total) or (isinstance(value, Symbol) and value.form is not None):
+        _refuse()
+    return value

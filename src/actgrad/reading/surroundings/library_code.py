@@ -1,0 +1,53 @@
+"""Stand-ins for modules and for library functions whose code cannot be followed."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+from actgrad.reading.libraries import names
+from actgrad.reading.reader import Environment, unknown
+from actgrad.reading.surroundings.impure import IMPURE_MODULES, draws, impure
+
+
+class Module:
+    """A module whose functions stand in for symbols as well; looked into only as far as it is used."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, environment: Environment, module: types.ModuleType) -> None:
+        self.__dict__["_environment"], self.__dict__["_module"] = environment, module
+
+    def __getattr__(self, name: str) -> Any:
+        path = self._module.__name__
+        root = path.partition(".")[0]
+        value = getattr(self._module, name)
+        if root in names.ROOTS and root not in {"numpy", "math", "scipy", "builtins"}:
+            self._environment.uses_frameworks = True
+        if callable(value) and (root in IMPURE_MODULES or draws(f"{path}.{name}")):
+            return impure(f"{path}.{name}")
+        return self._environment.copy(value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        impure(f"{self._module.__name__}.{name} = ...")()
+
+
+class Opaque:
+    """A library's function, or an object that can be called, whose code cannot be followed."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, environment: Environment, value: Callable[..., object]) -> None:
+        self._environment, self._value = environment, value
+        self.__name__ = getattr(value, "__name__", None) or type(value).__name__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if names.stands_in(args, kwargs):
+            unknown(names.public_name(self._value))
+        return self._value(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._environment.copy(getattr(self._value, name))

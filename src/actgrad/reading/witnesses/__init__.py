@@ -1,0 +1,1 @@
+"""The second witness: a function's own run on real arrays, against its reading."""

@@ -1,0 +1,127 @@
+"""The second witness of a function of a row: its own run on rows of several lengths, against its reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from actgrad.errors import ImpureError, TraceError
+from actgrad.language.expression import LENGTH, Expr, evaluate, walk
+from actgrad.language.rows import misfit
+from actgrad.reading.outputs import length_of
+from actgrad.reading.refusal import COPY_FIRST, definition
+from actgrad.reading.signature import is_number
+from actgrad.reading.witnesses import native
+from actgrad.reading.witnesses.native import Array, Library, Run
+from actgrad.reading.witnesses.original import IRREGULAR, Original, refuse_what_fails
+
+_LENGTHS = (12, 8, 6, 9, 5, 7, 16, 24, 4, 3, 2, 1, *range(25, 64))
+_TIED = [1.0, -2.0, 3.0, 1.0, 0.0, 3.0, -0.5, 2.0, 2.0, -2.0, 0.5, 1.5]
+
+
+def check(original: Original) -> None:
+    """Compare a reading with the function's own run, and refuse what is not the same."""
+    function, own = original.function, original.own
+    nodes = walk(*original.reading.outputs)
+    lengths = [n for n in _LENGTHS if misfit(nodes, n) is None][:3]
+    if not lengths:
+        raise TraceError(
+            f"{own.name!r} cannot be read: no row that was tried fits its parts\n{definition(function)}\n"
+            f"  Take parts that a row of 12 numbers has."
+        )
+    mentioned = native.mentions(function)
+    # One that names no library may still be written for tensors: `x.max(dim=-1)`.
+    names = mentioned.libraries or ("numpy", *(n for n in native.imported() if n != "numpy"))
+    libraries = [each for each in map(native.library, names) if each is not None]
+    for library in libraries:
+        if _answers(original, library, lengths):
+            return
+    n = lengths[0]
+    columns = _columns(original, IRREGULAR, n, np.float32)
+    refuse_what_fails(original, libraries[0], columns, f" of {n} numbers", "one row")
+
+
+def _answers(original: Original, library: Library, lengths: Sequence[int]) -> bool:
+    """Compare on this library's rows. Whether the function takes them."""
+    samples = [IRREGULAR, IRREGULAR[11:] + IRREGULAR, _TIED]
+    if any(node.op == "order" for node in walk(*original.reading.outputs)):
+        del samples[-1]  # most libraries' sorts leave open which of two that are equal comes first
+    for dtype in (np.float64, np.float32)[: 1 + (library.name != "numpy")]:
+        runs = []
+        for n in lengths:
+            for numbers in samples:
+                columns = _columns(original, numbers, n, dtype)
+                run = _attempt(original, library, columns)
+                if run is None:
+                    break
+                runs.append((n, columns, run))
+        if len(runs) == len(samples) * len(lengths):
+            for n, columns, run in runs:
+                _compare(original, library, n, columns, run)
+            return True
+    return False
+
+
+def _columns(original: Original, numbers: Sequence[float], n: int, dtype: Any) -> list[Array]:
+    columns = []
+    for i, name in enumerate(original.inputs):
+        row = np.roll(np.resize(numbers, n), 5 * i).astype(dtype)
+        is_row = original.own.rows.get(name) is not None
+        width = original.own.rows[name].at(n) if is_row else None  # type: ignore[union-attr]
+        columns.append(np.resize(row, width) if width is not None else row[0])
+    return columns
+
+
+def _attempt(original: Original, library: Library, columns: Sequence[Array]) -> Run | None:
+    try:
+        return library.run(original.call, columns)
+    except native.NotTaken:
+        return None
+
+
+def _evaluated(original: Original, root: Expr, n: int, columns: Sequence[Array]) -> Array:
+    values = {name: v for name, v in original.values.items() if is_number(v)}
+    values |= dict(zip(original.inputs, columns, strict=True)) | {LENGTH: n}
+    found = np.atleast_1d(evaluate(root, values))
+    length = length_of(root)
+    return found.reshape(()) if length is None else found
+
+
+def _compare(
+    original: Original, library: Library, n: int, columns: Sequence[Array], run: Run
+) -> None:
+    name, where = original.own.name, definition(original.function)
+    if run.changed:
+        raise ImpureError(
+            f"{name!r} cannot be read: it writes into its input, which would change the caller's tensor\n"
+            f"{where}\n  {COPY_FIRST}"
+        )
+    again = _attempt(original, library, columns)
+    for k, root in enumerate(original.reading.outputs):
+        theirs, ours = run.outputs[k], _evaluated(original, root, n, columns)
+        if theirs.shape != ours.shape:
+            raise TraceError(
+                f"{name!r} cannot be read: of a row of {n} numbers it makes {theirs.shape or 'one number'} "
+                f"for {library.tensor}, and its reading {ours.shape or 'one number'}\n{where}\n"
+                f"  Return the row, or one number of it."
+            )
+        if again is None or not np.array_equal(again.outputs[k], theirs, equal_nan=True):
+            raise ImpureError(
+                f"two runs of {name!r} with the same row gave different results\n{where}\n"
+                f"  Remove what varies between two calls (randomness, time, stored state)."
+            )
+        literal = _evaluated(original, original.literal.outputs[k], n, columns)
+        narrow = run.narrow or np.asarray(columns[0]).dtype == np.float32
+        close = {"rtol": 1e-4, "atol": 1e-5} if narrow else {"rtol": 1e-6, "atol": 1e-9}
+        wrong = ~np.isclose(ours, theirs, **close, equal_nan=True)
+        wrong &= ~np.isclose(literal, theirs, **close, equal_nan=True)
+        if wrong.any():
+            i = int(np.flatnonzero(wrong.ravel())[0])
+            raise ImpureError(
+                f"{name!r} cannot be read: at place {i} of the row {np.ravel(columns[0])[:6]}... it returns "
+                f"{theirs.ravel()[i]:.9g} for {library.tensor}, and its reading {ours.ravel()[i]:.9g}\n"
+                f"{where}\n  It does something that is not a computation with its row: rounding to a "
+                f"narrower dtype, looking at dtypes, asking for a mode, or keeping a state."
+            )
