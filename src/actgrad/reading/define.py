@@ -89,10 +89,12 @@ def _read(
                 program = with_rule(program, rule, kind, host, pinned, shared)
             return program
         except NonlinearRuleError:
-            halves = custom.halves(function)
-            if rule is not None or halves is None:
+            if rule is not None:
                 raise
-            function, rule = halves
+            function, rule = (
+                custom.Half(function, gradient=False),
+                custom.Half(function, gradient=True),
+            )
             kind = "gradient"
         except Pinned as more:
             pinned |= more.names

@@ -13,9 +13,10 @@ from actgrad.reading.derivatives.rules import (
     CustomVjp,
     Function,
     WithGradient,
+    gradients_of,
     pass_through,
     plain_rule,
-    results_of,
+    value_of,
     with_gradient,
 )
 from actgrad.reading.libraries import gradients
@@ -250,33 +251,25 @@ class Half:
         return self.function(*args, **kwargs)
 
     def copied(self, environment: Environment) -> Any:
-        target = self.function.target if isinstance(self.function, Applied) else self.function
-        run = environment.copy(target)._run
+        copy = environment.copy(self.function)
         outer = inspect.signature(self.function)
-        inputs = [p.default is p.empty for p in outer.parameters.values()]
+        inputs = [p.name for p in outer.parameters.values() if p.default is p.empty]
 
         def call(*args: object, **kwargs: object) -> Any:
             arguments = dict(self.__signature__.bind(*args, **kwargs).arguments)
             upstream = arguments.pop("upstream", None)
             bound = outer.bind(**arguments)
-            value, _, backward, _ = run(*bound.args, **bound.kwargs)
+
+            def run() -> Any:
+                return copy(*bound.args, **bound.kwargs)
+
             if not self.gradient:
-                return value
-            found = results_of(self.__name__, backward(upstream), len(bound.arguments))
-            chosen = [0.0 if g is None else g for g, own in zip(found, inputs, strict=False) if own]
-            return chosen[0] if len(chosen) == 1 else tuple(chosen)
+                return value_of(run)
+            found = gradients_of(run, [arguments[name] for name in inputs], upstream)
+            return found[0] if len(found) == 1 else tuple(found)
 
         call.__name__ = self.__name__
         return call
-
-
-def halves(function: object) -> tuple[Half, Half] | None:
-    """The value and the whole gradient of a function that is nothing but a custom gradient."""
-    vjp = public("jax.custom_vjp")
-    whole = isinstance(function, Applied) or (vjp is not None and isinstance(function, vjp))
-    if whole or _is_tensorflows(function):
-        return Half(function, False), Half(function, True)
-    return None
 
 
 def adapted(function: Any) -> Any:

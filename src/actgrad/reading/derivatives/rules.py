@@ -21,9 +21,6 @@ from actgrad.reading.reader import Reader, mixes, reader, reading
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, given, number, of_row
 
-Parts = tuple[Any, list[Any], Callable[..., Any], Sequence[int]]
-"""The outputs of a function, its inputs, the function of its gradients, and the outputs that have none."""
-
 _UPSTREAM = "the upstream gradient"
 
 
@@ -47,6 +44,64 @@ class _Without:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._outer, name)
+
+
+class _Whole(_Without):
+    """The reader at work, for a function whose result is that of a custom gradient, taken as a whole."""
+
+    in_rule = False
+
+    def __init__(self, outer: Reader, upstream: Symbol | None) -> None:
+        super().__init__(outer, "the result of a custom gradient")
+        self.upstream = upstream
+        self.gradients: list[tuple[Any, Any]] = []
+        """What the rule gives for each of its arguments."""
+
+    def take(
+        self, name: str, output: Any, inputs: Sequence[Any], backward: Callable[..., Any]
+    ) -> Any:
+        if self.upstream is None:
+            return output
+        if isinstance(output, (tuple, list)):
+            _nonlinear("is one of several results")
+        with reading(self._outer):
+            results = results_of(name, backward(self.upstream), len(inputs))
+        self.gradients = list(zip(inputs, results, strict=True))
+        output = number(output)
+        return Symbol(var(self._name), output.form, output.mask)
+
+    def by(self, arguments: Sequence[Symbol]) -> list[Any]:
+        """The gradient by each argument of the function, which are those of the rule."""
+        own = {x.expr for x in arguments}
+        for x, _ in self.gradients:
+            if _differentiable(x) and x.expr not in own:
+                _nonlinear("is applied to what is computed of the input")
+        return [
+            sum(
+                0.0 if gradient is None else gradient
+                for at, gradient in self.gradients
+                if _differentiable(at) and at.expr is x.expr
+            )
+            for x in arguments
+        ]
+
+
+def value_of(function: Callable[[], Any]) -> Any:
+    """What a function returns, without its custom gradients."""
+    with reading(_Whole(reader(), None)):
+        return function()
+
+
+def gradients_of(
+    function: Callable[[], Any], arguments: Sequence[Symbol], upstream: Symbol
+) -> list[Any]:
+    """The gradients of a function that returns what a custom gradient is of, and nothing made of it."""
+    whole = _Whole(reader(), upstream)
+    with reading(whole):
+        result = function()
+    if not isinstance(result, Symbol) or result.expr is not var(whole._name):
+        _nonlinear("is not linear in the upstream gradient, and the function goes on after it")
+    return whole.by(arguments)
 
 
 @contextmanager
@@ -124,6 +179,9 @@ def declared(
 ) -> Any:
     """The outputs with the derivatives by `inputs` that `backward(*upstreams)` says; the outputs at the
     places `fixed` have none."""
+    at = reader()
+    if isinstance(at, _Whole):
+        return at.take(name, outputs, inputs, backward)
     several = isinstance(outputs, (tuple, list))
     parts = list(outputs) if several else [outputs]
     made = []
@@ -198,10 +256,6 @@ class Function:
 
     @classmethod
     def apply(cls, *args: object, **kwargs: object) -> Any:
-        return declared(cls.__name__, *cls._run(*args, **kwargs))
-
-    @classmethod
-    def _run(cls, *args: object, **kwargs: object) -> Parts:
         kind: Any = cls
         split = hasattr(kind, "setup_context")
         if split or kwargs:
@@ -232,7 +286,7 @@ class Function:
                 return rule(context, list(gradients))
             return rule(context, *gradients)
 
-        return outputs, before, backward, fixed
+        return declared(cls.__name__, outputs, before, backward, fixed)
 
 
 class WithGradient:
@@ -247,10 +301,7 @@ class WithGradient:
         """Whether the gradient is called with the inputs, and `upstream=`: Keras does so on PyTorch."""
         self.__name__ = getattr(function, "__name__", "function")
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
-        return declared(self.__name__, *self._run(*args, **kwargs))
-
-    def _run(self, *args: Any, **kwargs: Any) -> Parts:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         before = [_like(arg) if isinstance(arg, Symbol) else arg for arg in args]
         returned = self.function(*args, **kwargs)
         if (
@@ -268,7 +319,7 @@ class WithGradient:
         def backward(*upstream: object) -> Any:
             return gradient(*args, upstream=upstream[0]) if self.by_name else gradient(*upstream)
 
-        return value, before, backward, ()
+        return declared(self.__name__, value, before, backward)
 
 
 def with_gradient(f: Callable[..., object] | None = None) -> Any:
@@ -344,10 +395,7 @@ class CustomVjp(_Custom):
         if symbolic_zeros:
             _symbolic_zeros()
 
-    def _declared(self, *args: object, **kwargs: object) -> Any:
-        return declared(self.__name__, *self._run(*args, **kwargs))
-
-    def _run(self, *args: Any, **kwargs: Any) -> Parts:
+    def _declared(self, *args: Any, **kwargs: Any) -> Any:
         every, inputs, fixed = self._arguments(args, kwargs)
         outputs = self.fun(*every)
         _, residuals = self._rule(self.fwd)(*every)
@@ -357,7 +405,7 @@ class CustomVjp(_Custom):
             several = isinstance(outputs, (tuple, list))
             return rule(*fixed, residuals, upstream if several else upstream[0])
 
-        return outputs, inputs, backward, ()
+        return declared(self.__name__, outputs, inputs, backward)
 
 
 class CustomJvp(_Custom):
