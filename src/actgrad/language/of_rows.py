@@ -51,7 +51,8 @@ class OfRows:
         if self.axis is not None:
             raise CallError(
                 f"{self.name!r} is a function of a row (axis={self.axis}), and {what} is of a function of "
-                f"one number"
+                f"one number\n"
+                f"  Of a row there are `check()`, `plot()`, `source()`, `supports()` and `save()`."
             )
 
     def misfit(self, n: int) -> str | None:
