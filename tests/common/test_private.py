@@ -84,7 +84,7 @@ MENTIONED = re.compile(
 def test_reading_mentions_no_other():
     """It knows what libraries make by public names; `torch._dynamo` is looked up to see if it is loaded."""
     found = set()
-    for file in sorted((PACKAGE / "reading").glob("*.py")):
+    for file in sorted((PACKAGE / "reading").rglob("*.py")):
         found |= set(MENTIONED.findall(file.read_text(encoding="utf-8")))
     assert found == {"_torchdynamo_inline"}
 

@@ -21,7 +21,7 @@ from actgrad.language import derive
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import walk
 from actgrad.language.ops import OPS
-from actgrad.reading.libraries import casts, meanings
+from actgrad.reading.libraries import casts, formulas, meanings
 from actgrad.reading.libraries import names as aliases
 from tests.fuzz import compare
 from tests.fuzz.programs import Generated, programs
@@ -195,7 +195,7 @@ def test_a_wrong_meaning_is_caught(
     ("named", "module", "name", "wrong"),
     [
         ("acosh", meanings, "acosh", "asinh"),
-        ("maximum", meanings, "maximum", "minimum"),
+        ("maximum", formulas, "maximum", "minimum"),
         ("ceil", casts, "whole_ceil", "whole_floor"),
     ],
 )

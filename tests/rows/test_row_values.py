@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ from actgrad.errors import (
     TraceError,
     ZeroDerivativeWarning,
 )
+from actgrad.language import storage
+from actgrad.language.expression import const, make, var
+from actgrad.language.length import N
+from actgrad.language.program import Program
 from tests.rows.functions import FUNCTIONS, SIZE, by_row, gradients, rows
 
 NAMES = list(FUNCTIONS)
@@ -270,3 +275,22 @@ def test_nothing_warns_while_it_is_made() -> None:
         warnings.simplefilter("error")
         for name in ("softmax", "glu", "unit", "sparsemax"):
             made(name)
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow", "jax"])
+def test_a_row_that_turns_out_to_be_one_number_stays_a_row(framework: str) -> None:
+    x = var("x", N)
+    false = make("lt", const(-1.0), make("copysign", const(-1.0), const(-1.0)))
+    ones = make("select", false, x, const(1.0))
+    mean = make("div", make("sum", ones), make("sum", ones))
+    program = Program("f", ("x",), (), make("mul", ones, mean), axis=-1, rows=(("x", N),))
+    f = from_json(storage.to_json(program))
+    module = pytest.importorskip(framework)
+    made = {
+        "torch": "asarray",
+        "tensorflow": "constant",
+        "jax": "numpy.asarray",
+        "numpy": "asarray",
+    }
+    array = attrgetter(made[framework])(module)
+    assert np.array_equal(f(array(np.arange(6.0, dtype="float32").reshape(2, 3))), np.ones((2, 3)))

@@ -37,8 +37,6 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
     rows = [name for name, width in program.rows if width == N]
     like = names[rows[0] if rows else program.inputs[0]]
     lines = [f'"""{_docstring(program)}"""'] * doc
-    if any(_counts(node) for node in walk(program.value)):
-        lines.append(f"{_LENGTH} = {dialect.row_length.format(like=like)}")
 
     def body(dialect: Dialect) -> list[str]:
         root = program.value
@@ -55,7 +53,10 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
                 text = [f"if {condition.format(like=like)}:", *(f"    {b}" for b in branch), *text]
         return text
 
-    lines += branches(dialect)
+    computed = branches(dialect)
+    if any(_LENGTH in line for line in computed):
+        lines.append(f"{_LENGTH} = {dialect.row_length.format(like=like)}")
+    lines += computed
     arguments = list(names.values())
     function = "\n    ".join([f"def {name}({', '.join(arguments)}):", *lines])
     return "\n\n\n".join([*(_vector_text(vector, v) for vector, v in vectors.items()), function])
@@ -63,12 +64,6 @@ def function_text(program: Program, dialect: Dialect, name: str, doc: bool = Tru
 
 _LENGTH = "row_length"
 """What the text calls the length of the rows."""
-
-
-def _counts(node: Expr) -> bool:
-    """Whether its text mentions the length of the rows."""
-    parts = node.value if isinstance(node.value, tuple) else (node.value,)
-    return node.op in ROWS and any(isinstance(p, Length) and (p.per or p.parts) for p in parts)
 
 
 def _vector_text(vector: Expr, name: str) -> str:

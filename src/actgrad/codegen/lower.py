@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from actgrad.language.expression import (
     Expr,
+    as_row,
     const,
     is_const,
     lift,
@@ -31,7 +32,7 @@ Rule = Callable[..., Expr | None]
 def lower(root: Expr, lacks: Mapping[str, Rule]) -> Expr:
     """The same value in operations that a framework has. None from a rule: the operation stays."""
     everywhere = {"gather": gather, "mod": _first(mod_by_power_of_two, lacks.get("mod"))}
-    return _lowered(plain(root), {**lacks, **everywhere}, {})
+    return as_row(_lowered(plain(root), {**lacks, **everywhere}, {}), root.width)
 
 
 def _first(rule: Rule, otherwise: Rule | None) -> Rule:
