@@ -8,9 +8,8 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from actgrad.reading.derivatives.jax_rules import CustomJvp, CustomVjp
 from actgrad.reading.derivatives.rules import (
-    CustomJvp,
-    CustomVjp,
     Function,
     WithGradient,
     gradients_of,

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from actgrad.common.types import Fields
 from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, as_row, const, is_const, substitute, var, variables
 from actgrad.language.length import ONE
@@ -74,13 +73,13 @@ class _Whole(_Without):
         """The gradient by each argument of the function, which are those of the rule."""
         own = {x.expr for x in arguments}
         for x, _ in self.gradients:
-            if _differentiable(x) and x.expr not in own:
+            if differentiable(x) and x.expr not in own:
                 _nonlinear("is applied to what is computed of the input")
         return [
             sum(
                 0.0 if gradient is None else gradient
                 for at, gradient in self.gradients
-                if _differentiable(at) and at.expr is x.expr
+                if differentiable(at) and at.expr is x.expr
             )
             for x in arguments
         ]
@@ -105,7 +104,7 @@ def gradients_of(
 
 
 @contextmanager
-def _upstream() -> Iterator[str]:
+def upstream_name() -> Iterator[str]:
     """A name for the upstream gradient; a rule that uses another rule has two."""
     outer = reader()
     depth = 0
@@ -117,7 +116,7 @@ def _upstream() -> Iterator[str]:
         yield name
 
 
-def _of_form(name: str, like: Symbol) -> Expr:
+def of_form(name: str, like: Symbol) -> Expr:
     """A variable that is as long as a row, where this is one."""
     return var(name, like.form if of_row(like) and like.form != ONE else None)
 
@@ -132,7 +131,7 @@ def _nonlinear(what: str) -> NoReturn:
     )
 
 
-def _coefficient(result: object, name: str, by: Symbol) -> Any:
+def coefficient(result: object, name: str, by: Symbol) -> Any:
     """The local derivative in a rule's result by a symbol, which is the symbol `name` times it."""
     if result is None:
         return 0.0
@@ -148,11 +147,11 @@ def _coefficient(result: object, name: str, by: Symbol) -> Any:
     return Symbol(unit, symbol.form, symbol.mask)
 
 
-def _differentiable(value: object) -> bool:
+def differentiable(value: object) -> bool:
     return isinstance(value, Symbol) and not value.expr.boolean
 
 
-def _like(symbol: Symbol) -> Symbol:
+def like(symbol: Symbol) -> Symbol:
     """The symbol as it is now: its code may write into it."""
     return Symbol(symbol.expr, symbol.form, symbol.mask)
 
@@ -191,15 +190,15 @@ def declared(
             made.append(output)
             continue
         output = number(output)
-        with _upstream() as upstream:
+        with upstream_name() as upstream:
             shape = (
-                output if output.form is not None else next(filter(_differentiable, inputs), output)
+                output if output.form is not None else next(filter(differentiable, inputs), output)
             )
             gradients = [Symbol(const(0.0), shape.form, shape.mask) for _ in parts]
-            gradients[i] = Symbol(_of_form(upstream, shape), shape.form, shape.mask)
+            gradients[i] = Symbol(of_form(upstream, shape), shape.form, shape.mask)
             results = results_of(name, backward(*gradients), len(inputs))
             slopes = [
-                _coefficient(result, upstream, x) if _differentiable(x) else None
+                coefficient(result, upstream, x) if differentiable(x) else None
                 for x, result in zip(inputs, results, strict=True)
             ]
         pairs = [
@@ -263,8 +262,8 @@ class Function:
             bound = inspect.signature(kind.forward).bind(*skip, *args, **kwargs)
             bound.apply_defaults()
             args = bound.args[len(skip) :]
-        before = [_like(arg) if isinstance(arg, Symbol) else arg for arg in args]
-        context = Context(tuple(map(_differentiable, args)))
+        before = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]
+        context = Context(tuple(map(differentiable, args)))
         if split:
             outputs = kind.forward(*args)
             kind.setup_context(context, args, outputs)
@@ -302,7 +301,7 @@ class WithGradient:
         self.__name__ = getattr(function, "__name__", "function")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        before = [_like(arg) if isinstance(arg, Symbol) else arg for arg in args]
+        before = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]
         returned = self.function(*args, **kwargs)
         if (
             not isinstance(returned, (tuple, list))
@@ -333,125 +332,3 @@ def pass_through(f: Any) -> Any:
         return declared("grad_pass_through", f(*args, **kwargs), args, lambda *upstream: upstream)
 
     return call
-
-
-class _Custom:
-    """What `jax.custom_jvp` and `jax.custom_vjp` share."""
-
-    __actgrad_reads__ = True
-
-    def __init__(self, fun: Any, nondiff_argnums: Any = (), nondiff_argnames: Any = ()) -> None:
-        self.fun = fun
-        self.__name__ = getattr(fun, "__name__", "function")
-        names = list(inspect.signature(fun).parameters)
-        numbers = [i % len(names) for i in nondiff_argnums]
-        self.fixed = sorted({*numbers, *map(names.index, nondiff_argnames)})
-        self._busy = False
-        """Whether its rule is being read: where that uses the function itself, it is for the value."""
-
-    def __call__(self, *args: Any, **kwargs: object) -> Any:
-        if self._busy:
-            return self.fun(*args, **kwargs)
-        self._busy = True
-        try:
-            return self._declared(*args, **kwargs)
-        finally:
-            self._busy = False
-
-    def _declared(self, *args: object, **kwargs: object) -> Any:
-        raise NotImplementedError
-
-    def _arguments(
-        self, args: tuple[Any, ...], kwargs: Fields
-    ) -> tuple[list[Any], list[Any], list[Any]]:
-        """All arguments, those with a derivative, and those without."""
-        bound = inspect.signature(self.fun).bind(*args, **kwargs)
-        bound.apply_defaults()
-        every = list(bound.args)
-        inputs = [
-            _like(arg) if isinstance(arg, Symbol) else arg
-            for i, arg in enumerate(every)
-            if i not in self.fixed
-        ]
-        return every, inputs, [every[i] for i in self.fixed]
-
-    def _rule(self, rule: object) -> Any:
-        if rule is None:
-            refuse(
-                f"{self.__name__!r} has no rule for its derivative yet",
-                "Define it before the activation is made, with `defjvp` or `defvjp`.",
-            )
-        return rule
-
-
-class CustomVjp(_Custom):
-    """`jax.custom_vjp`."""
-
-    fwd: Any = None
-    bwd: Any = None
-
-    def defvjp(self, fwd: object, bwd: object, symbolic_zeros: bool = False, **_: object) -> None:
-        self.fwd, self.bwd = fwd, bwd
-        if symbolic_zeros:
-            _symbolic_zeros()
-
-    def _declared(self, *args: Any, **kwargs: Any) -> Any:
-        every, inputs, fixed = self._arguments(args, kwargs)
-        outputs = self.fun(*every)
-        _, residuals = self._rule(self.fwd)(*every)
-        rule = self._rule(self.bwd)
-
-        def backward(*upstream: object) -> Any:
-            several = isinstance(outputs, (tuple, list))
-            return rule(*fixed, residuals, upstream if several else upstream[0])
-
-        return declared(self.__name__, outputs, inputs, backward)
-
-
-class CustomJvp(_Custom):
-    """`jax.custom_jvp`."""
-
-    jvp: Any = None
-
-    def defjvp(self, jvp: object, symbolic_zeros: bool = False) -> Any:
-        self.jvp = jvp
-        if symbolic_zeros:
-            _symbolic_zeros()
-        return jvp
-
-    def defjvps(self, *jvps: Any) -> None:
-        def jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-            output = self.fun(*primals)
-            total: object = 0.0
-            for tangent, rule in zip(tangents, jvps, strict=True):
-                total = total if rule is None else total + rule(tangent, output, *primals)
-            return output, total
-
-        self.jvp = jvp
-
-    def _declared(self, *args: Any, **kwargs: Any) -> Any:
-        every, inputs, fixed = self._arguments(args, kwargs)
-        output = self.fun(*every)
-        if isinstance(output, (tuple, list)):
-            refuse(
-                f"{self.__name__!r} has a `custom_jvp` and returns several values",
-                "Make a function of each.",
-            )
-        rule = self._rule(self.jvp)
-        pairs: list[object] = []
-        for i, x in enumerate(inputs):
-            if not _differentiable(x):
-                continue
-            with _upstream() as name:
-                tangents: list[Any] = [
-                    Symbol(const(0.0), y.form, y.mask) if isinstance(y, Symbol) else 0.0
-                    for y in inputs
-                ]
-                tangents[i] = Symbol(_of_form(name, x), x.form, x.mask)
-                _, tangent = rule(*fixed, tuple(inputs), tuple(tangents))
-                pairs += [x, _coefficient(tangent, name, x)]
-        return given(output, *pairs) if pairs else output
-
-
-def _symbolic_zeros() -> NoReturn:
-    refuse("a rule with `symbolic_zeros=True`", "Leave it out: here every gradient is a number.")
