@@ -86,6 +86,23 @@ def test_jax_grad_is_the_derivative(name):
     np.testing.assert_allclose(made(X), each(wide), rtol=2e-5, atol=1e-5)
 
 
+def test_a_derivative_within_a_rule_within_a_derivative():
+    @jax.custom_jvp
+    def curve(t):
+        return jnp.sin(t)
+
+    @curve.defjvp
+    def _(primals, tangents):
+        (t,), (dt,) = primals, tangents
+        return curve(t), jax.grad(lambda s: jnp.sin(s) * t)(t) * dt
+
+    def function(x):
+        return jax.grad(lambda z: curve(z * z))(x)
+
+    made = activation(function)
+    np.testing.assert_allclose(made(X), jax.vmap(function)(jnp.asarray(X)), rtol=2e-5, atol=1e-5)
+
+
 REFUSED = {
     "by several arguments": lambda x: grad(lambda a, b: a * b, argnums=(0, 1))(x, x)[0],
     "with other results": lambda x: grad(lambda a: (a * a, a), has_aux=True)(x)[0],

@@ -179,3 +179,27 @@ def test_a_function_without_a_rule_is_refused_with_a_cure_that_works():
     with pytest.raises(TraceError, match="has no `backward`"):
         activation(Rounded)
     np.testing.assert_array_equal(activation(Passed).derivative([0.2, 0.7]), [1.0, 1.0])
+
+
+SPREAD = {
+    "spread, and added up again": lambda total, x: total.expand_as(x).sum(),
+    "cut to a whole number": lambda total, x: total.to(torch.int32),
+    "cut by its type": lambda total, x: total.type(torch.LongTensor),
+}
+
+
+@pytest.mark.parametrize("name", SPREAD)
+def test_a_sum_that_is_no_longer_one_is_refused(name):
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, gain):
+            ctx.save_for_backward(x, gain)
+            return x * gain
+
+        @staticmethod
+        def backward(ctx, upstream):
+            x, gain = ctx.saved_tensors
+            return upstream * gain, SPREAD[name]((upstream * x).sum(), x)
+
+    with pytest.raises(MixingError, match="sum"):
+        activation(lambda x, gain=2.0: Scaled.apply(x, gain))

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from actgrad import activation, from_json
+from actgrad import activation, from_json, trainable
 from actgrad.errors import TraceError
 
 torch = pytest.importorskip("torch")
@@ -211,6 +211,51 @@ def test_a_rule_that_is_not_linear_is_the_whole_gradient():
             return Clipped.apply(x)
 
     check("torch", Module(), kind="gradient")
+
+
+def test_the_result_of_one_of_two_custom_gradients_is_the_whole_function():
+    def function(x):
+        clipped = Clipped.apply(x)
+        Step.apply(x)
+        return clipped
+
+    check("torch", function, kind="gradient")
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_a_rule_that_is_not_linear_has_a_parameter(learns):
+    class Guided(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, gain):
+            ctx.save_for_backward(x, gain)
+            return x.clamp(min=0) * gain
+
+        @staticmethod
+        def backward(ctx, upstream):
+            x, gain = ctx.saved_tensors
+            by_gain = (upstream.clamp(min=0) * x * 3).sum() if learns else None
+            return upstream.clamp(min=0) * (x > 0) * gain, by_gain
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gain = torch.nn.Parameter(torch.tensor(1.5))
+
+        def forward(self, x):
+            return Guided.apply(x, self.gain)
+
+    theirs = Module()
+    made = from_json(activation(theirs).to_json())
+    assert made.program.kind == "gradient"
+    ours = made.module(gain=trainable(1.5))
+    grads = []
+    for module in (theirs, ours):
+        x = torch.tensor(X, requires_grad=True)
+        module(x).backward(torch.tensor(UP))
+        grads.append((x.grad.numpy(), module.gain.grad))
+    np.testing.assert_allclose(grads[1][0], grads[0][0], rtol=2e-5, atol=1e-6)
+    if learns:  # otherwise the derivative by it stays the exact one
+        torch.testing.assert_close(grads[1][1].sum(), grads[0][1])
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,18 @@ class Reader(Protocol):
     def meaning(self, function: object) -> Callable[..., object] | None: ...
 
 
+class Nested:
+    """The reader at work, for code within which something else holds too; the rest is as outside."""
+
+    def __init__(self, outer: Any) -> None:
+        self.outer = outer
+        self.depth: int = 1 + (outer.depth if isinstance(outer, Nested) else 0)
+        """Told apart by it, no variable of a reader is that of another one around it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.outer, name)
+
+
 class Environment(Protocol):
     """Makes the copies that a function sees while it is read: see `sandbox`."""
 

@@ -264,8 +264,16 @@ class Half:
 
             if not self.gradient:
                 return value_of(run)
-            found = gradients_of(run, [arguments[name] for name in inputs], upstream)
-            return found[0] if len(found) == 1 else tuple(found)
+            found = gradients_of(run, arguments, upstream)
+            own = {
+                n: 0.0 if found.pop(n) is None else g
+                for n, g in found.copy().items()
+                if n in inputs
+            }
+            more = {n: g for n, g in found.items() if g is not None}
+            if more:
+                return own | more
+            return own[inputs[0]] if len(inputs) == 1 else tuple(own[n] for n in inputs)
 
         call.__name__ = self.__name__
         return call

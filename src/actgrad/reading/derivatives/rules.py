@@ -7,54 +7,67 @@ its result must be that symbol times a local derivative. The value is then decla
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from actgrad.common.types import Fields
 from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, as_row, const, is_const, substitute, var, variables
 from actgrad.language.length import ONE
 from actgrad.reading.derivatives.linear import is_linear, measures_linear
 from actgrad.reading.libraries.totals import Total
-from actgrad.reading.reader import Reader, mixes, reader, reading
+from actgrad.reading.reader import Nested, Reader, mixes, reader, reading
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, given, number, of_row
-
-_UPSTREAM = "the upstream gradient"
 
 
 class NonlinearRuleError(TraceError):
     """A rule whose result is not the upstream gradient times a local derivative."""
 
 
-class _Without:
-    """The reader at work, for code that must not decide on the upstream gradient."""
+class _InRule(Nested):
+    """The reader at work, for a custom gradient."""
 
     in_rule = True
 
-    def __init__(self, outer: Reader, name: str) -> None:
-        self._outer, self._name = outer, name
+
+class _Without(_InRule):
+    """And for one that must not decide on the upstream gradient."""
+
+    def __init__(self, outer: Reader) -> None:
+        super().__init__(outer)
+        self.name = f"the upstream gradient {self.depth}"
 
     def decide(self, condition: Expr) -> bool:
-        if self._name in variables(condition):
+        if self.name in variables(condition):
             _nonlinear("branches on the upstream gradient")
-        answer: bool = self._outer.decide(condition)
+        answer: bool = self.outer.decide(condition)
         return answer
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._outer, name)
+
+@contextmanager
+def upstream_name() -> Iterator[str]:
+    """A name for the upstream gradient; a rule that uses another rule has two."""
+    without = _Without(reader())
+    with reading(without):
+        yield without.name
 
 
-class _Whole(_Without):
+class _Whole(Nested):
     """The reader at work, for a function whose result is that of a custom gradient, taken as a whole."""
 
-    in_rule = False
-
     def __init__(self, outer: Reader, upstream: Symbol | None) -> None:
-        super().__init__(outer, "the result of a custom gradient")
+        super().__init__(outer)
         self.upstream = upstream
-        self.gradients: list[tuple[Any, Any]] = []
-        """What the rule gives for each of its arguments."""
+        self.taken: dict[Expr, list[tuple[Any, Any]]] = {}
+        """For the result of each custom gradient: what it gives for each of its arguments."""
+
+    def decide(self, condition: Expr) -> bool:
+        if any(str(result.value) in variables(condition) for result in self.taken):
+            _goes_on()
+        answer: bool = self.outer.decide(condition)
+        return answer
 
     def take(
         self, name: str, output: Any, inputs: Sequence[Any], backward: Callable[..., Any]
@@ -63,26 +76,12 @@ class _Whole(_Without):
             return output
         if isinstance(output, (tuple, list)):
             _nonlinear("is one of several results")
-        with reading(self._outer):
+        with reading(_InRule(self.outer)):
             results = results_of(name, backward(self.upstream), len(inputs))
-        self.gradients = list(zip(inputs, results, strict=True))
+        result = var(f"the result of custom gradient {self.depth}.{len(self.taken)}")
+        self.taken[result] = list(zip(inputs, results, strict=True))
         output = number(output)
-        return Symbol(var(self._name), output.form, output.mask)
-
-    def by(self, arguments: Sequence[Symbol]) -> list[Any]:
-        """The gradient by each argument of the function, which are those of the rule."""
-        own = {x.expr for x in arguments}
-        for x, _ in self.gradients:
-            if differentiable(x) and x.expr not in own:
-                _nonlinear("is applied to what is computed of the input")
-        return [
-            sum(
-                0.0 if gradient is None else gradient
-                for at, gradient in self.gradients
-                if differentiable(at) and at.expr is x.expr
-            )
-            for x in arguments
-        ]
+        return Symbol(result, output.form, output.mask)
 
 
 def value_of(function: Callable[[], Any]) -> Any:
@@ -92,28 +91,31 @@ def value_of(function: Callable[[], Any]) -> Any:
 
 
 def gradients_of(
-    function: Callable[[], Any], arguments: Sequence[Symbol], upstream: Symbol
-) -> list[Any]:
-    """The gradients of a function that returns what a custom gradient is of, and nothing made of it."""
+    function: Callable[[], Any], arguments: Mapping[str, Any], upstream: Symbol
+) -> Fields:
+    """The gradients by the arguments of a function that returns what a custom gradient is of, and nothing
+    made of it; None where the rule gives none."""
     whole = _Whole(reader(), upstream)
     with reading(whole):
         result = function()
-    if not isinstance(result, Symbol) or result.expr is not var(whole._name):
-        _nonlinear("is not linear in the upstream gradient, and the function goes on after it")
-    return whole.by(arguments)
+    pairs = whole.taken.get(result.expr) if isinstance(result, Symbol) else None
+    if pairs is None:
+        _goes_on()
+    names = {x.expr: name for name, x in arguments.items() if isinstance(x, Symbol)}
+    found: Fields = dict.fromkeys(names.values())
+    for x, gradient in pairs:
+        if not differentiable(x):
+            continue
+        if x.expr not in names:
+            _nonlinear("is applied to what is computed of the input")
+        if gradient is not None:
+            name, terms = names[x.expr], terms_of(gradient, x)
+            found[name] = terms if found[name] is None else found[name] + terms
+    return found
 
 
-@contextmanager
-def upstream_name() -> Iterator[str]:
-    """A name for the upstream gradient; a rule that uses another rule has two."""
-    outer = reader()
-    depth = 0
-    at: Any = outer
-    while isinstance(at, _Without):
-        depth, at = depth + 1, at._outer
-    name = f"{_UPSTREAM} {depth}"
-    with reading(_Without(outer, name)):
-        yield name
+def _goes_on() -> NoReturn:
+    _nonlinear("is not linear in the upstream gradient, and the function goes on after it")
 
 
 def of_form(name: str, like: Symbol) -> Expr:
@@ -131,13 +133,18 @@ def _nonlinear(what: str) -> NoReturn:
     )
 
 
+def terms_of(result: object, by: Symbol) -> Any:
+    """What a rule gives by a symbol, for each element; by a number it may give their sum."""
+    if isinstance(result, Total):
+        return mixes("sum") if by.form is not None else result.terms
+    return result
+
+
 def coefficient(result: object, name: str, by: Symbol) -> Any:
     """The local derivative in a rule's result by a symbol, which is the symbol `name` times it."""
     if result is None:
         return 0.0
-    if isinstance(result, Total):
-        result = mixes("sum") if by.form is not None else result.terms
-    symbol = number(result)
+    symbol = number(terms_of(result, by))
     root = symbol.expr
     if is_const(root, 0.0) or is_const(root, -0.0):
         return 0.0

@@ -6,8 +6,6 @@ are on that variable, which the argument replaces.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import reduce
 from typing import Any
 
@@ -16,7 +14,7 @@ from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, substitute, var, walk
 from actgrad.reading.libraries.meanings import add, multiply, stop_gradient
 from actgrad.reading.libraries.totals import Total
-from actgrad.reading.reader import reader, reading
+from actgrad.reading.reader import Nested, reader, reading
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, made, number
 
@@ -25,16 +23,16 @@ MEANINGS = (
     *("jvp", "vjp"),
 )
 
-_ARGUMENT = "the argument of a derivative "
 
-
-class _Inside:
+class _Inside(Nested):
     """The reader at work, for a function of one more variable, which stands for an expression."""
 
     in_rule = True  # `jax.grad(lambda v: jnp.sum(g(v)))` is the derivative of g by each element
 
-    def __init__(self, outer: Any, name: str, value: Expr) -> None:
-        self.outer, self.values = outer, {name: value}
+    def __init__(self, outer: Any, value: Expr) -> None:
+        super().__init__(outer)
+        self.name = f"the argument of a derivative {self.depth}"
+        self.values = {self.name: value}
 
     def decide(self, condition: Expr) -> bool:
         answer: bool = self.outer.decide(substitute(condition, self.values))
@@ -51,21 +49,6 @@ class _Inside:
         bounds: tuple[float, float] = self.outer.range_of(substitute(value, self.values))
         return bounds
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.outer, name)
-
-
-@contextmanager
-def _variable(value: Expr) -> Iterator[str]:
-    outer: Any = reader()
-    depth = 0
-    at = outer
-    while at is not None:
-        depth, at = depth + isinstance(at, _Inside), getattr(at, "outer", None)
-    name = f"{_ARGUMENT}{depth}"
-    with reading(_Inside(outer, name, value)):
-        yield name
-
 
 def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
     """`jax.value_and_grad(g)`: the value, and the derivative by one argument."""
@@ -78,7 +61,9 @@ def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Fu
                 "that function before, and call its `derivative`.",
             )
         x = number(args[argnums])
-        with _variable(x.expr) as name:
+        inside = _Inside(reader(), x.expr)
+        name = inside.name
+        with reading(inside):
             own = [*args]
             own[argnums] = Symbol(var(name), x.form, x.mask)
             result = g(*own, **kwargs)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from actgrad.reading.libraries.casts import dtype_name
 from actgrad.reading.libraries.meanings import add, divide, multiply, negative, where
 from actgrad.reading.reader import mixes
 from actgrad.reading.symbol import Symbol
+from actgrad.reading.tokens import Token
 
 _SAME = frozenset(
-    {"view", "reshape", "unsqueeze", "squeeze", "flatten", "expand_as", "view_as", "reshape_as"}
-) | {"to", "type_as", "type", "float", "double", "contiguous", "clone", "astype", "sum", "item"}
-"""Methods that leave a sum what it is."""
+    {"view", "reshape", "unsqueeze", "squeeze", "flatten", "view_as", "reshape_as", "sum", "item"}
+) | {"to", "type_as", "type", "float", "double", "contiguous", "clone", "astype"}
+"""Methods that leave a sum what it is; a cast to an integer does not."""
+
+_WHOLE = ("int", "uint", "bool")
 
 
 class Total:
@@ -51,7 +55,13 @@ class Total:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return (lambda *args, **kwargs: self) if name in _SAME else _refuse()
+        return self._same if name in _SAME else _refuse()
+
+    def _same(self, *args: Any, **kwargs: Any) -> Total:
+        given = [
+            each for each in (*args, *kwargs.values()) if not isinstance(each, (Symbol, Token))
+        ]
+        return _refuse() if any(dtype_name(each).startswith(_WHOLE) for each in given) else self
 
     def __getitem__(self, key: Any) -> Total:
         return self
@@ -60,7 +70,10 @@ class Total:
     def __torch_function__(
         cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        return args[0] if function.__name__ in _SAME else _refuse()
+        if function.__name__ not in _SAME:
+            _refuse()
+        total: Total = args[0]
+        return total._same(*args[1:], **(kwargs or {}))
 
 
 def _refuse(*_: Any) -> NoReturn:
