@@ -7,6 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+WITHOUT_ACTGRAD = """
+import sys
+class Absent:
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] == "actgrad":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+"""
+"""The beginning of a script that runs as in an environment without actgrad."""
+
 SOURCE = Path(__file__).parents[1] / "src"
 
 

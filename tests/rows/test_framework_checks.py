@@ -4,7 +4,7 @@ gradgradcheck of PyTorch, and check_grads of JAX to order 3 in both modes."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,6 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
 cases = pytest.mark.parametrize("case", CASES)
 
 
-@pytest.fixture
-def _x64() -> Iterator[None]:
-    with jax.enable_x64(True):
-        yield
-
-
 @cases
 def test_gradcheck_and_gradgradcheck(case: str) -> None:
     make, parameters = CASES[case]
@@ -72,7 +66,7 @@ def test_gradcheck_and_gradgradcheck(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", exhaustive_but(["numbers"], CASES))
-@pytest.mark.usefixtures("_x64")
+@pytest.mark.usefixtures("float64")
 def test_check_grads_to_order_three(case: str) -> None:
     make, parameters = CASES[case]
     f = make()
@@ -84,7 +78,7 @@ def test_check_grads_to_order_three(case: str) -> None:
     test_util.check_grads(call, given, order=3, modes=("fwd", "rev"))
 
 
-@pytest.mark.usefixtures("_x64")
+@pytest.mark.usefixtures("float64")
 def test_the_checks_see_a_false_derivative() -> None:
     f = activation(lambda x: x * x, surrogate=lambda x: 3.0, name="false")
     with pytest.raises(AssertionError):

@@ -24,12 +24,7 @@ SECOND = [
 STEP = dict(rtol=2e-5, atol=2e-7)
 
 
-@pytest.fixture(autouse=True)
-def _float64() -> Any:
-    before = jax.config.read("jax_enable_x64")
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def made(name: str) -> Any:

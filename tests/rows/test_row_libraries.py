@@ -20,13 +20,7 @@ from actgrad import activation, from_json
 from actgrad.errors import CallError, ImpureError, TraceError
 from tests.rows.functions import rows
 
-
-@pytest.fixture(autouse=True)
-def _float64() -> Any:
-    before = jax.config.read("jax_enable_x64")
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 NUMPY: dict[str, Callable[[Any], Any]] = {

@@ -12,20 +12,17 @@ import pytest
 
 from actgrad import activation, rows
 from actgrad.errors import ActgradWarning
-from tests.process import python
+from tests.process import WITHOUT_ACTGRAD, python
 from tests.rows.functions import FUNCTIONS, by_row, gradients
 from tests.rows.functions import rows as rows_of
 from tests.sample import exhaustive_but
 
 FRAMEWORKS = ("numpy", "tensorflow", "torch", "jax")
 
-ALONE = """
+ALONE = (
+    WITHOUT_ACTGRAD
+    + """
 import importlib.util, json, sys
-class Absent:
-    def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] == "actgrad":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Absent())
 import numpy as np
 
 def of_numpy(f, by, inputs, upstream, axis):
@@ -68,6 +65,7 @@ for i, (path, name, inputs, upstream, axis) in enumerate(cases):
     print(json.dumps([np.asarray(value).tolist(), [np.asarray(s).tolist() for s in slopes]]))
 assert "actgrad" not in sys.modules
 """
+)
 
 
 @pytest.mark.parametrize("framework", exhaustive_but(["numpy", "torch"], FRAMEWORKS))

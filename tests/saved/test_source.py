@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation
-from tests.process import python
+from tests.process import WITHOUT_ACTGRAD, python
 from tests.sample import exhaustive_but
 from tests.tensors import tensor
 
@@ -85,13 +85,10 @@ CASES: list[tuple[Any, Callable[[float], float], Callable[[float], float]]] = [
     ),
 ]
 
-ALONE = """
+ALONE = (
+    WITHOUT_ACTGRAD
+    + """
 import json, runpy, sys
-class Absent:
-    def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] == "actgrad":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Absent())
 import numpy as np
 
 def of_numpy(names, f, x):
@@ -130,6 +127,7 @@ for path, name in json.loads(sys.argv[2]):
 assert "actgrad" not in sys.modules
 print(json.dumps(found))
 """
+)
 
 
 # Those of PyTorch and JAX have a file each in tests/frameworks too.

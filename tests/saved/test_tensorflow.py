@@ -15,7 +15,7 @@ import pytest
 
 import actgrad
 from actgrad import activation
-from tests.process import python
+from tests.process import WITHOUT_ACTGRAD, python
 
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
@@ -169,18 +169,9 @@ def opened(tmp_path_factory: Any, network: Any) -> Any:
     data = {f"g{i}": g.numpy() for i, g in enumerate(gradients)}
     np.savez(folder / "keras.npz", x=x, t=t, y=network(x).numpy(), **data)
     numbers = json.dumps(X.tolist())
-    return json.loads(python("-I", "-c", BLOCK + OPENED, folder, numbers, folder=folder)[-1])
-
-
-# As in an environment without actgrad.
-BLOCK = """
-import sys
-class Absent:
-    def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] == "actgrad":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Absent())
-"""
+    return json.loads(
+        python("-I", "-c", WITHOUT_ACTGRAD + OPENED, folder, numbers, folder=folder)[-1]
+    )
 
 
 def test_it_was_opened_without_actgrad(opened: Any) -> None:

@@ -145,6 +145,7 @@ def {name}({signature}):
 '''
 )
 
+# `SPREAD` is a gradient `g` in the shape of the value.
 _REVERSE = '''
 def _forward(*arguments):
     return _rule(*arguments), arguments
@@ -154,23 +155,23 @@ def _backward(arguments, upstream):
     inputs, parameters = arguments[:{size}], arguments[{size}:]
     rules = {gradients}
     gradients = [_wide(g, *inputs, upstream, *parameters) for g in rules]
-    return tuple(_sum_to(g, upstream.shape, a) for g, a in zip(gradients, arguments))
+    whole = [SPREAD for g in gradients]
+    return tuple(_sum_to(g, a) for g, a in zip(whole, arguments))
 
 
 _rule.defvjp(_forward, _backward)
 
 
-def _sum_to(gradient, shape, array):
+def _sum_to(gradient, array):
     """Add up the gradient over the dimensions in which the array was broadcast."""
-    gradient = jnp.broadcast_to(gradient, shape)
-    new = len(shape) - array.ndim
-    wide = [new + i for i, n in enumerate(array.shape) if n == 1]
+    new = gradient.ndim - array.ndim
+    wide = [new + i for i, n in enumerate(array.shape) if n == 1 < gradient.shape[new + i]]
     return gradient.sum((*range(new), *wide)).reshape(array.shape).astype(array.dtype)
 '''
 # Reverse mode alone: what a branch that is not taken makes infinite would come back as nan from a tangent
 # that JAX transposes.
 _ROW_BINDING = (
-    rows.COMMON
+    rows.common()
     + '''
 def {name}({signature}, axis={axis}):
     """{doc}"""
@@ -202,11 +203,7 @@ def _spread(rows, arguments):
     return jnp.broadcast_to(rows, (*batch, rows.shape[-1]))
 
 '''
-    + _REVERSE.replace("jnp.broadcast_to(gradient, shape)", "_spread(gradient, arguments)")
-    .replace("_sum_to(g, upstream.shape, a)", "_sum_to(g, arguments, a)")
-    .replace("def _sum_to(gradient, shape, array):", "def _sum_to(gradient, arguments, array):")
-    .replace("new = len(shape) - array.ndim", "new = gradient.ndim - array.ndim")
-    .replace("if n == 1]", "if n == 1 < gradient.shape[new + i]]")
+    + _REVERSE.replace("SPREAD", "_spread(g, arguments)")
 )
 
 _FLOAT32 = Dialect(
@@ -251,5 +248,5 @@ WHOLE_GRADIENT = replace(
 @jax.custom_vjp
 """
     + _VALUE
-    + _REVERSE,
+    + _REVERSE.replace("SPREAD", "jnp.broadcast_to(g, upstream.shape)"),
 )

@@ -272,7 +272,7 @@ def _arrays(arguments):
     + _DTYPE
     + _ROWS_COMPUTED.replace("{", "{{").replace("}", "}}")
     + "\n\n"
-    + rows.COMMON,
+    + rows.common(),
     tables=_LOOKUP
     + '''
 

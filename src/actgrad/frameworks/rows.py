@@ -16,22 +16,30 @@ from actgrad.language.program import Program
 
 Rule = Callable[[Program, Sequence[Any]], Any]
 
-COMMON = (
-    inspect.getsource(views.along_axis).replace("{", "{{").replace("}", "}}")
-    + """
+
+def common(unknown: str = "") -> str:
+    """What every stand-alone file of a function of a row has: a part of the dialect's `row_binding`.
+
+    `unknown` is what it does about lengths that are None, as lines of `row_length`.
+    """
+    views_text = inspect.getsource(views.along_axis).replace("{", "{{").replace("}", "}}")
+    return (
+        views_text
+        + '''
 
 def row_length(lengths):
-    @@@How long the rows are; one number is as good as a row of equal ones.@@@
+    """How long the rows are; one number is as good as a row of equal ones."""
     found = {{n for n in lengths if n != 1}} or {{1}}
-    n = max(found)
+'''
+        + unknown
+        + """    n = max(found)
     fits = {fits}
     if len(found) > 1 or not fits:
         raise ValueError(f"this function takes no rows of length {{', '.join(map(str, lengths))}}")
     return n
 
-""".replace("@@@", chr(34) * 3)
-)
-"""What every stand-alone file of a function of a row has: a part of the dialect's `row_binding`."""
+"""
+    )
 
 
 def along_axis(

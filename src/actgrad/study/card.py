@@ -13,7 +13,7 @@ from actgrad.common.types import Function
 from actgrad.errors import MissingFrameworkError
 from actgrad.language.program import Program
 from actgrad.study.check import Check, check
-from actgrad.study.plots import plot
+from actgrad.study.plots import draw
 from actgrad.study.propagation import Propagation, propagation
 
 _GOOD, _BAD = "#2a8f41", "#e5484d"  # to be read on white and on black
@@ -103,7 +103,7 @@ def _numbers(found: Propagation) -> str:
 
 
 def _picture(program: Program) -> str:
-    figure = plot(program)
+    figure = draw(program)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=72)
     data = base64.b64encode(buffer.getvalue()).decode()

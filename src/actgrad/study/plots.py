@@ -33,15 +33,8 @@ EXACT = {"color": "#333333", "linewidth": 1.5, "zorder": 5, "linestyle": (0, (2,
 _MOST_DOTS = 60
 
 
-def plot(
-    program: Program,
-    low: float = -4.0,
-    high: float = 4.0,
-    path: str | os.PathLike[str] | None = None,
-    ax: Axes | None = None,
-) -> Figure:
+def draw(program: Program, low: float = -4.0, high: float = 4.0, ax: Axes | None = None) -> Figure:
     """Draw a program: see `Studied.plot`."""
-    check_range(low, high)
     inputs = program.inputs
     if ax is not None:
         _draw(ax, program, inputs[0], low, high)
@@ -55,8 +48,6 @@ def plot(
         figure = new_figure(6.2 * len(inputs), 4.8)
         for axes, name in zip(figure.subplots(1, len(inputs)), inputs, strict=True):
             _draw(axes, program, name, low, high)
-    if path is not None:
-        save(figure, path)
     return figure
 
 

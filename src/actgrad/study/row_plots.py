@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +13,8 @@ from actgrad.study.plots import (
     EXACT,
     FUNCTION,
     IN_FORCE,
-    check_range,
     heat_map,
     new_figure,
-    save,
     title,
 )
 from actgrad.study.row_check import evaluated, jacobian
@@ -36,22 +33,8 @@ _KINDS = {
 }
 
 
-def plot(
-    program: Program,
-    low: float = -4.0,
-    high: float = 4.0,
-    path: str | os.PathLike[str] | None = None,
-    ax: Axes | None = None,
-) -> Figure:
+def draw(program: Program, low: float, high: float, ax: Axes | None = None) -> Figure:
     """Draw a program of rows: see `Studied.plot`."""
-    check_range(low, high)
-    figure = _drawn(program, low, high, ax)
-    if path is not None:
-        save(figure, path)
-    return figure
-
-
-def _drawn(program: Program, low: float, high: float, ax: Axes | None) -> Figure:
     n = next(n for n in (8, 6, 9, 5, *range(1, MOST)) if program.misfit(n) is None)
     at = _sample(program, n, low, high)
     if ax is not None:

@@ -138,8 +138,12 @@ class Studied:
         from actgrad.study import plots, row_plots
 
         program = self._with(parameters).program
-        draw = plots.plot if program.axis is None else row_plots.plot
-        return draw(program, low, high, path, ax)
+        plots.check_range(low, high)
+        room = plots if program.axis is None else row_plots
+        figure = room.draw(program, low, high, ax)
+        if path is not None:
+            plots.save(figure, path)
+        return figure
 
     def propagation(self, **parameters: Any) -> Propagation:
         """Measure how signals and gradients pass through an activation of one input.

@@ -173,14 +173,16 @@ def _text() -> str:
     return text.partition("import tensorflow as tf\n")[2].replace("{", "{{").replace("}", "}}")
 
 
+_UNKNOWN = """    if None in found:
+        if len(found) == 1 and {any_length}:  # not known yet, and every one fits
+            return None
+        raise ValueError(f"this function takes no rows of length {{', '.join(map(str, lengths))}}")
+"""
+
+
 def _row_binding() -> str:
     return (
-        f"{_text()}\n\n{rows.COMMON}".replace(
-            "    n = max(found)\n",
-            "    if found == {{None}} and {any_length}:  # not known yet, and every one fits\n"
-            "        return None\n"
-            "    n = max(n or 0 for n in found)\n",
-        ).replace("if len(found) > 1", "if None in found or len(found) > 1")
+        f"{_text()}\n\n{rows.common(_UNKNOWN)}"
         + '''
 _rule = Rule(
     RowKernel({value}, {fuses}),

@@ -126,7 +126,7 @@ def {name}({signature}):
 
 _ROW_BINDING = (
     f"SMALL ={_RULE}".replace("{", "{{").replace("}", "}}")
-    + f"\n\n{rows.COMMON}"
+    + f"\n\n{rows.common()}"
     + '''
 _GRADIENTS = {gradients}
 _TANGENTS = {tangents}
