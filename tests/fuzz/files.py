@@ -299,6 +299,11 @@ def large(share: float) -> Iterator[str]:
     yield json.dumps({**head, "nodes": chain, "value": nodes - 1})
     yield json.dumps({**head, "nodes": [["const", i + 0.125] for i in range(nodes)]})
     yield json.dumps({**head, "nodes": [["var", "x"], ["given", *[0] * (size // 4 * 2 // 2 - 99)]]})
+    row = {**head, "actgrad": 2, "axis": -1}
+    doubled = [["var", "x", [1, 0]], *(["concat", i, i] for i in range(nodes - 1))]
+    yield json.dumps({**row, "nodes": doubled})
+    turned = [["var", "x", [1, 0]], ["order", 0], *(["flip", i + 1] for i in range(nodes // 2))]
+    yield json.dumps({**row, "nodes": [*turned, *[["take", 0, nodes // 2]] * (nodes // 2 - 3)]})
     yield json.dumps({**head, "parameters": {"a": [0.5] * (size // 5 - 99)}})
     yield json.dumps({**head, "parameters": {"a": [[0.5]] * (size // 7 - 99)}})
     yield json.dumps({**head, "name": "a" * (size - 999)})

@@ -88,7 +88,12 @@ def nodes(*rows: Any) -> str:
     return changed(nodes=list(rows), value=len(rows) - 1)
 
 
+def of_rows(*rows: Any) -> str:
+    return changed(actgrad=2, axis=-1, parameters={}, nodes=[ROW, *rows], value=len(rows))
+
+
 X = ["var", "x"]
+ROW = ["var", "x", [1, 0]]
 FAULTS = {
     "empty": ("", "line 1, column 1"),
     "truncated": (storage.to_json(TEXT)[:80], "line"),
@@ -169,6 +174,25 @@ FAULTS = {
     "a gradient of another type": (changed(gradient={}), '"gradient"'),
     "upstream in the value": (
         changed(kind="gradient", nodes=[["var", "upstream"]], value=0, gradient=[0]), '"value"'
+    ),
+    "a row without a name": (of_rows(["var", [], [1, 0]]), '"nodes"[1]: no input or parameter'),
+    "a length that is a list": (of_rows(["fill", [[0, [1]]], 0]), '"nodes"[1]: a length is of whole numbers'),
+    "a part of a length that is a text": (of_rows(["fill", [[1, 0, "abcd"]], 0]), "a part of a length has"),
+    "a divisor that is a list": (of_rows(["fill", [[1, 0, [1, 1, 0, []]]], 0]), "a length is of whole"),
+    "flips of an order": (
+        of_rows(["order", 0], *(["flip", i] for i in range(1, 3000)), ["take", 0, 3000]),
+        '"nodes"[3001]: take is by an order',
+    ),
+    "a row doubled and doubled": (
+        of_rows(*(["concat", i, i] for i in range(50_000))), '"nodes"[20]: a length beyond a million'
+    ),
+    "half a row doubled and doubled": (
+        of_rows(["slice", [[0, 0], 1, [0, 0, [1, 1, 0, 2]]], 0], *(["concat", i, i] for i in range(1, 40))),
+        '"nodes"[21]: a length beyond a million',
+    ),
+    "many long rows": (
+        of_rows(["sum", 0], ["fill", [[0, 500_000]], 1], *(["neg", i] for i in range(2, 40)), ["sum", 40]),
+        "its rows have 19,500,001 numbers, more than the 10,000,000 allowed",
     ),
     "too many bytes": (" " * (storage.MAX_BYTES + 1), "more than the 4,000,000 allowed"),
 }  # fmt: skip

@@ -77,6 +77,12 @@ def test_a_file_holds_all_of_it(name: str) -> None:
     assert pickle.loads(pickle.dumps(f)) == f
 
 
+def test_an_order_that_is_turned_twice_is_the_order() -> None:
+    f = activation(lambda x: x[np.argsort(x)[::-1][::-1]], axis=-1, name="ordered")
+    assert f == activation(lambda x: x[np.argsort(x)], axis=-1, name="ordered")
+    assert from_json(f.to_json()) == f
+
+
 def test_of_equal_maxima_each_has_an_equal_share() -> None:
     top = activation(lambda x: np.max(x), axis=-1, name="top").program
     row = np.array([1.0, 3.0, 3.0, 0.0, 3.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 
@@ -52,7 +53,7 @@ class Length:
     def __floordiv__(self, by: int) -> Length:
         """Raises `ValueError` where it has no such form."""
         if by < 1:
-            raise ValueError("a length is divided by 1, 2, ...")
+            raise ValueError("a part of a length is divided by 1, 2, ...")
         if not self.parts:
             return _made(0, 0, [(1, self.per, self.plus, by)])
         (times, over, add, inner), *more = self.parts
@@ -87,25 +88,31 @@ def _made(per: int, plus: int, parts: Iterable[tuple[int, int, int, int]]) -> Le
 
 MOST = 200
 """Rows up to this length are tried, to see which an activation can take."""
+LONGEST = 10**6
+"""No number of a length in a file is larger, nor of one that is made of them."""
 N = Length(1)
 ONE = Length(0, 1)
 
 
 def read_length(written: Any) -> Length:
     """From `written`. Raises `ValueError` for what is none."""
-    whole = isinstance(written, list) and 2 <= len(written) <= 10
-    if not whole or any(type(number) is not int for number in _flat(written)):
-        raise ValueError("a length is a list of whole numbers")
+    if not isinstance(written, list) or not 2 <= len(written) <= 10:
+        raise ValueError("a length is a list of two to ten")
     per, plus, *parts = written
-    if any(not isinstance(part, list) or len(part) != 4 or part[3] < 1 for part in parts):
+    if any(not isinstance(part, list) or len(part) != 4 for part in parts):
         raise ValueError("a part of a length has four numbers")
-    if any(abs(number) > 10**6 for number in _flat(written)):
-        raise ValueError("a length beyond a million")
+    if any(type(number) is not int for number in chain([per, plus], *parts)):
+        raise ValueError("a length is of whole numbers")
+    if any(part[3] < 1 for part in parts):
+        raise ValueError("a part of a length is divided by 1, 2, ...")
     length = _made(per, plus, [tuple(part) for part in parts])
     if length.written != written:
         raise ValueError("a length that is written otherwise")
+    return bounded(length)
+
+
+def bounded(length: Length) -> Length:
+    """As it is, if a row of a file may have it."""
+    if max(map(abs, chain([length.per, length.plus], *length.parts))) > LONGEST:
+        raise ValueError("a length beyond a million")
     return length
-
-
-def _flat(written: Any) -> list[Any]:
-    return [x for part in written for x in (part if isinstance(part, list) else [part])]

@@ -8,6 +8,7 @@ from functools import cache
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, var, walk
+from actgrad.language.length import MOST
 from actgrad.language.program import Program
 
 MAX_OPERATIONS = 20_000
@@ -16,6 +17,8 @@ special function as all that it is made of. With so many, `check()`, `source()` 
 take a few seconds and less than 1 GB."""
 MAX_SLOPES = 100_000
 """Operations that depend on an argument, added up over all of them: each has a derivative of its own."""
+MAX_NUMBERS = 10_000_000
+"""Of all rows that are made, from the shortest that the function takes: 80 MB."""
 
 
 def growth(node: Expr) -> int:
@@ -37,6 +40,7 @@ def size(nodes: Iterable[Expr]) -> int:
 def excess(program: Program) -> str | None:
     """What is too large, in words; None if nothing is."""
     value = _too_many("the value", program.value) or _too_many_slopes(program)
+    value = value or _too_long(program)
     if value or sum(map(growth, walk(program.value))) <= MAX_OPERATIONS:
         return value or _too_many("the gradient", *program.gradient)
     for name in () if program.gradient else program.inputs:
@@ -55,6 +59,17 @@ def _too_many(what: str, *roots: Expr) -> str | None:
     if count <= MAX_OPERATIONS:
         return None
     return f"{what} has {count:,} operations, more than the {MAX_OPERATIONS:,} allowed"
+
+
+def _too_long(program: Program) -> str | None:
+    if program.axis is None:
+        return None
+    shortest = next((n for n in range(1, MOST) if program.misfit(n) is None), 1)
+    rows = (node.width for node in walk(*program.expressions) if node.width is not None)
+    count = sum(width.at(shortest) for width in rows)
+    if count <= MAX_NUMBERS:
+        return None
+    return f"its rows have {count:,} numbers, more than the {MAX_NUMBERS:,} allowed"
 
 
 def _too_many_slopes(program: Program) -> str | None:

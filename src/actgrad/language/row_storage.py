@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from actgrad.language.expression import Expr, make
-from actgrad.language.length import Length, read_length
-from actgrad.language.rows import ROWS, WHOLE
+from actgrad.language.length import Length, bounded, read_length
+from actgrad.language.rows import ROWS, WHOLE, is_order
 
 _CARRIED = {"slice": 3, "place": 3, "fill": 1, "length": 1, "position": 1}
 """How many numbers an operation carries."""
@@ -45,10 +45,9 @@ def made(op: str, parts: Sequence[Expr], value: Any) -> Expr:
             raise ValueError(f"an argument of {op} must be a {'row' if op in WHOLE else 'number'}")
     if op == "fill" and parts[0].width is not None:
         raise ValueError("fill takes one number, and got a row")
-    if op == "take" and not _is_permutation(parts[1]):
+    if op == "take" and not is_order(parts[1]):
         raise ValueError("take is by an order alone")
-    return make(op, *parts, value=value)
-
-
-def _is_permutation(node: Expr) -> bool:
-    return node.op == "order" or (node.op == "flip" and _is_permutation(node.args[0]))
+    node = make(op, *parts, value=value)
+    if node.width is not None:
+        bounded(node.width)
+    return node

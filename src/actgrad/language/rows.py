@@ -121,6 +121,12 @@ WHOLE = frozenset({"sum", "max", "prod", "cumsum", "flip", "order", "take", "sli
 """What takes a row in every argument, and never one number in the place of one."""
 
 
+def is_order(node: Any) -> bool:
+    """Whether it has each place of a row once."""
+    node = node.args[0] if node.op == "flip" else node
+    return bool(node.op == "order")
+
+
 def misfit(nodes: Sequence[Any], n: int) -> str | None:
     """Why rows of length n do not fit the operations of these nodes; None if they do."""
     for node in nodes:

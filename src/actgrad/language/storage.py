@@ -24,7 +24,7 @@ from actgrad.errors import HostError, ProgramError
 from actgrad.language import row_storage
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import Expr, const, make, var, variables, vector, walk
-from actgrad.language.length import MOST, N, read_length
+from actgrad.language.length import MOST, Length, N, read_length
 from actgrad.language.limits import excess
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program, Value
@@ -367,14 +367,13 @@ class _Loader:
         if not isinstance(row, list) or not row or not isinstance(row[0], str):
             self.fail(where, f"expected [operation, arguments...], and got {_brief(row)}")
         op, args = row[0], row[1:]
-        if op == "var" and self.rows and len(args) == 2 and args[0] in names:
-            return self._row_variable(where, args)
         if op in ROWS and self.rows:
             return self._row(where, op, args, nodes)
         if op == "var":
-            if len(args) != 1 or not isinstance(args[0], str) or args[0] not in names:
+            name, *length = args or [None]
+            if not isinstance(name, str) or name not in names or len(length) > self.rows:
                 self.fail(where, f"no input or parameter is called {_brief(args)}")
-            return var(args[0])
+            return var(name, *(self._length(where, written) for written in length))
         if op == "const":
             if len(args) != 1 or isinstance(args[0], list):
                 self.fail(where, "expected one number")
@@ -409,11 +408,11 @@ class _Loader:
         except ValueError as error:
             self.fail(where, str(error))
 
-    def _row_variable(self, where: str, args: list[Any]) -> Expr:
+    def _length(self, where: str, written: object) -> Length:
         try:
-            return var(args[0], read_length(args[1]))
+            return read_length(written)
         except ValueError as error:
-            self.fail(where, f"{_brief(args[1])}: {error}")
+            self.fail(where, f"{_brief(written)}: {error}")
 
     def _reference(self, where: str, at: object, nodes: list[Expr]) -> Expr:
         if type(at) is not int or not 0 <= at < len(nodes):

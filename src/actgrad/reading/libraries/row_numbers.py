@@ -220,6 +220,8 @@ def cumsum(x: object, axis: object = None) -> Number:
 def flip(x: object, axis: object = None) -> Number:
     along(axis, "flip")
     x = whole(x, "flip")
+    if x.expr.op == "flip":
+        return kept(x.expr.args[0], x.form)
     return row("flip", x, form=x.form)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
+from actgrad.language.rows import is_order
 from actgrad.reading.libraries import stacks
 from actgrad.reading.libraries.meanings import (
     Number,
@@ -79,10 +80,7 @@ def part_of(x: Symbol, key: object) -> Any:
 
 def _reordered(x: Symbol, order: Symbol) -> Symbol:
     """`x[np.argsort(y)]`: each place once."""
-    node = order.expr
-    while node.op == "flip":
-        node = node.args[0]
-    if node.op != "order" or order.form != x.form:
+    if not is_order(order.expr) or order.form != x.form:
         refuse("a row indexed by a row that is no whole order of it", "Index by `np.argsort(x)`.")
     return row("take", x, order, form=x.form)
 
