@@ -23,20 +23,13 @@ _add = ENTRIES.add
 # Piecewise linear.
 
 
-@_add("identity", keras="linear")
+@_add("identity", same="keras")
 def linear(x):
     """x"""
     return x
 
 
-@_add(
-    "Fukushima 1969; Nair & Hinton 2010",
-    {0.0: 0.0},
-    keras="relu",
-    torch="relu",
-    jax="relu",
-    tensorflow="relu",
-)
+@_add("Fukushima 1969; Nair & Hinton 2010", {0.0: 0.0}, same="keras torch jax tensorflow")
 def relu(x):
     """max(0, x)"""
     return max(0, x)
@@ -45,29 +38,20 @@ def relu(x):
 @_add(
     "Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10",
     {0.0: 0.0, 6.0: 1.0},
-    keras="relu6",
-    torch="relu6",
-    jax="relu6",
-    tensorflow="relu6",
+    same="keras torch jax tensorflow",
 )
 def relu6(x):
     """min(max(0, x), 6)"""
     return min(max(0, x), 6)
 
 
-@_add("Maas, Hannun & Ng 2013", {0.0: 1.0}, torch="leaky_relu", jax="leaky_relu")
+@_add("Maas, Hannun & Ng 2013", {0.0: 1.0}, same="torch jax")
 def leaky_relu(x, slope=0.01):
     """x if x >= 0 else slope x"""
     return x if x >= 0 else slope * x
 
 
-@_add(
-    "Glorot 2011; Collobert 2004",
-    {-1.0: 1.0, 1.0: 1.0},
-    keras="hard_tanh",
-    torch="hardtanh",
-    jax="hard_tanh",
-)
+@_add("Glorot 2011; Collobert 2004", {-1.0: 1.0, 1.0: 1.0}, same="keras jax", torch="hardtanh")
 def hard_tanh(x):
     """min(max(x, -1), 1)"""
     return min(max(x, -1), 1)
@@ -76,22 +60,21 @@ def hard_tanh(x):
 @_add(
     "Courbariaux, Bengio & David 2015; Howard et al. 2019 (MobileNetV3)",
     {-3.0: 1 / 6, 3.0: 1 / 6},
-    keras="hard_sigmoid",
+    same="keras jax",
     torch="hardsigmoid",
-    jax="hard_sigmoid",
 )
 def hard_sigmoid(x):
     """min(max((x + 3) / 6, 0), 1)"""
     return min(max((x + 3) / 6, 0), 1)
 
 
-@_add("Donoho 1995", {-0.5: 0.0, 0.5: 0.0}, keras="hard_shrink", torch="hardshrink")
+@_add("Donoho 1995", {-0.5: 0.0, 0.5: 0.0}, same="keras", torch="hardshrink")
 def hard_shrink(x, threshold=0.5):
     """x if |x| > threshold else 0"""
     return x if abs(x) > threshold else 0
 
 
-@_add("Donoho 1995", {-0.5: 0.0, 0.5: 0.0}, keras="soft_shrink", torch="softshrink")
+@_add("Donoho 1995", {-0.5: 0.0, 0.5: 0.0}, same="keras", torch="softshrink")
 def soft_shrink(x, threshold=0.5):
     """x -+ threshold where |x| > threshold, else 0"""
     if x > threshold:
@@ -111,19 +94,19 @@ def spiky(x):
 # Sigmoids.
 
 
-@_add("Verhulst 1838", keras="sigmoid", torch="sigmoid", jax="sigmoid", tensorflow="sigmoid")
+@_add("Verhulst 1838", same="keras torch jax tensorflow")
 def sigmoid(x):
     """1 / (1 + e^-x)"""
     return formulas.sigmoid(x)
 
 
-@_add("classical", keras="log_sigmoid", torch="logsigmoid", jax="log_sigmoid")
+@_add("classical", same="keras jax", torch="logsigmoid")
 def log_sigmoid(x):
     """log(1 / (1 + e^-x))"""
     return math.log(formulas.sigmoid(x))
 
 
-@_add("classical", keras="tanh", torch="tanh", jax="tanh", tensorflow="tanh")
+@_add("classical", same="keras torch jax tensorflow")
 def tanh(x):
     """tanh(x)"""
     return math.tanh(x)
@@ -147,7 +130,7 @@ def arctan(x):
     return math.atan(x)
 
 
-@_add("Bergstra et al. 2009; Elliott 1993", keras="softsign", torch="softsign", jax="soft_sign")
+@_add("Bergstra et al. 2009; Elliott 1993", same="keras torch", jax="soft_sign")
 def softsign(x):
     """x / (1 + |x|)"""
     return x / (1 + abs(x))
@@ -178,28 +161,19 @@ def cloglog(x):
 # Exponential and softplus families.
 
 
-@_add(
-    "Clevert, Unterthiner & Hochreiter 2016", keras="elu", torch="elu", jax="elu", tensorflow="elu"
-)
+@_add("Clevert, Unterthiner & Hochreiter 2016", same="keras torch jax tensorflow")
 def elu(x, alpha=1.0):
     """x if x > 0 else alpha (e^x - 1)"""
     return x if x > 0 else alpha * (math.exp(x) - 1)
 
 
-@_add("Barron 2017", torch="celu", jax="celu", keras="celu")
+@_add("Barron 2017", same="torch jax keras")
 def celu(x, alpha=1.0):
     """x if x > 0 else alpha (e^(x / alpha) - 1)"""
     return x if x > 0 else alpha * (math.exp(x / alpha) - 1)
 
 
-@_add(
-    "Klambauer et al. 2017",
-    {0.0: 1.7580993408473766},
-    keras="selu",
-    torch="selu",
-    jax="selu",
-    tensorflow="selu",
-)
+@_add("Klambauer et al. 2017", {0.0: 1.7580993408473766}, same="keras torch jax tensorflow")
 def selu(x):
     """1.0507 (x if x > 0 else 1.6733 (e^x - 1))"""
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -212,27 +186,25 @@ def isrlu(x, alpha=1.0):
     return x if x >= 0 else x / math.sqrt(1 + alpha * x * x)
 
 
-@_add("classical", keras="exponential")
+@_add("classical", same="keras")
 def exponential(x):
     """e^x"""
     return math.exp(x)
 
 
-@_add(
-    "Dugas et al. 2001", keras="softplus", torch="softplus", jax="softplus", tensorflow="softplus"
-)
+@_add("Dugas et al. 2001", same="keras torch jax tensorflow")
 def softplus(x):
     """log(1 + e^x)"""
     return formulas.softplus(x)
 
 
-@_add("Barron 2021", keras="squareplus", jax="squareplus")
+@_add("Barron 2021", same="keras jax")
 def squareplus(x, b=4.0):
     """(x + sqrt(x^2 + b)) / 2"""
     return (x + math.sqrt(x * x + b)) / 2
 
 
-@_add("Ziyin et al.; JAX", keras="sparse_plus", jax="sparse_plus")
+@_add("Ziyin et al.; JAX", same="keras jax")
 def sparse_plus(x):
     """0 below -1, (x + 1)^2 / 4 within [-1, 1], x above"""
     if x <= -1:
@@ -251,7 +223,7 @@ def smelu(x, beta=1.0):
 # Self-gated.
 
 
-@_add("Hendrycks & Gimpel 2016", keras="gelu", torch="gelu")
+@_add("Hendrycks & Gimpel 2016", same="keras torch")
 def gelu(x):
     """x Phi(x), Phi the normal distribution function"""
     return x * formulas.normal_cdf(x)
@@ -263,13 +235,7 @@ def gelu_tanh(x):
     return x * formulas.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
 
 
-@_add(
-    "Elfwing et al. 2018; Ramachandran et al. 2017",
-    keras="silu",
-    torch="silu",
-    jax="silu",
-    tensorflow="silu",
-)
+@_add("Elfwing et al. 2018; Ramachandran et al. 2017", same="keras torch jax tensorflow")
 def silu(x):
     """x sigmoid(x)"""
     return x * formulas.sigmoid(x)
@@ -306,7 +272,7 @@ def hard_swish(x):
     return x * min(max((x + 3) / 6, 0), 1)
 
 
-@_add("Misra 2019", keras="mish", torch="mish", jax="mish")
+@_add("Misra 2019", same="keras torch jax")
 def mish(x):
     """x tanh(softplus(x))"""
     return x * math.tanh(formulas.softplus(x))
@@ -360,7 +326,7 @@ def squared_relu(x):
     return max(0, x) ** 2
 
 
-@_add("Bulat et al.; torch", torch="tanhshrink", keras="tanh_shrink")
+@_add("Bulat et al.; torch", same="keras", torch="tanhshrink")
 def tanh_shrink(x):
     """x - tanh(x)"""
     return x - math.tanh(x)

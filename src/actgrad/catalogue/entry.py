@@ -82,14 +82,16 @@ class Catalogue(dict[str, Entry]):
         *,
         rule: Rule | None = None,
         noise: dict[str, Sampled] | None = None,
+        same: str = "",
         **builtins: str,
     ) -> Callable[[Function], Activation]:
-        """Collect a function. Its name is taken from the module later, which answers with an
-        `Activation` for it: that is its type."""
+        """Collect a function; `same` are the frameworks that have it under the same name. Its name is taken
+        from the module later, which answers with an `Activation` for it: that is its type."""
 
         def collect(function: Function) -> Activation:
+            known = dict.fromkeys(same.split(), function.__name__) | builtins
             self[function.__name__] = Entry(
-                function, source, kinks or {}, builtins, rule, noise or {}, self._axis
+                function, source, kinks or {}, known, rule, noise or {}, self._axis
             )
             return cast(Activation, function)
 

@@ -22,6 +22,7 @@ from typing import cast
 
 from actgrad.activation import Activation, activation
 from actgrad.catalogue.entry import Function, served
+from actgrad.catalogue.formulas import sigmoid as _sigmoid
 
 
 def heaviside(x, at_zero=1.0):
@@ -85,10 +86,6 @@ def _of(
         return cast(Activation, derivative)
 
     return collect
-
-
-def _sigmoid(x):
-    return 1 / (1 + math.exp(-x))
 
 
 def _normal(x, mu, sigma):
