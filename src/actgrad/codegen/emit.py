@@ -18,10 +18,10 @@ from collections.abc import Callable
 from functools import cache
 
 from actgrad.codegen.dialect import Dialect
-from actgrad.codegen.kept import kept
 from actgrad.codegen.lower import lower
 from actgrad.common.types import Fields, Function
 from actgrad.language.expression import Expr, carried, is_const, walk
+from actgrad.language.kept import kept
 from actgrad.language.length import ONE, Length, N
 from actgrad.language.program import Program
 from actgrad.language.rows import ROWS

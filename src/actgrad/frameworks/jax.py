@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from actgrad.codegen.emit import identifier, kernel
-from actgrad.codegen.kept import kept, twin
 from actgrad.codegen.size import operations
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError, NoDerivativeError, UnfusedWarning
@@ -27,6 +26,7 @@ from actgrad.frameworks.dtypes import way_out
 from actgrad.frameworks.jax_dialect import DIALECT, WHOLE_GRADIENT
 from actgrad.frameworks.lookups import call_with_tables
 from actgrad.frameworks.parameters import native_values
+from actgrad.language.kept import kept, twin
 from actgrad.language.program import Program
 
 MOST_OPERATIONS = 2000

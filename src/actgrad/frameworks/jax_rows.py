@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from actgrad.codegen.kept import kept, twin
 from actgrad.errors import NoDerivativeError
+from actgrad.language.kept import kept, twin
 from actgrad.language.program import Program
 
 Compute = Callable[[Program, Sequence[Any]], Any]

@@ -12,7 +12,6 @@ import numpy as np
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.emit import kernel
-from actgrad.codegen.kept import kept
 from actgrad.codegen.standalone import standalone
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import rows
@@ -20,6 +19,7 @@ from actgrad.frameworks.dtypes import way_out
 from actgrad.frameworks.lookups import call_with_tables
 from actgrad.frameworks.parameters import native_values
 from actgrad.language.decomposed import DECOMPOSITIONS
+from actgrad.language.kept import kept
 from actgrad.language.program import Program
 
 TABLE: dict[str, str] = {

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache, partial
-from typing import Any
+from functools import cache
 
-from actgrad.language.derive import chain, derive, differentiated
-from actgrad.language.expression import Expr, as_row, carried, const, is_const, lift, make, walk
+from actgrad.language.derive import ZERO, chain, choose, derive, differentiated, total
+from actgrad.language.expression import (
+    Expr,
+    as_row,
+    carried,
+    const,
+    is_const,
+    lift,
+    make,
+    operation,
+    walk,
+)
 from actgrad.language.length import ONE, Length
 from actgrad.language.ops import OPS
 from actgrad.language.rewrite import rewrite
 from actgrad.language.rows import ROWS
-
-_ZERO = const(0.0)
 
 
 def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
@@ -33,7 +40,7 @@ def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
             part = _product(slope, g)
             if leaf.width is None and into.width is not None:
                 part = make("sum", as_row(part, into.width))
-            if not is_const(part, 0.0):
+            if part is not ZERO:
                 found.setdefault(leaf, []).append(part)
 
     order = _through(root)
@@ -42,10 +49,10 @@ def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
     for node in reversed(order):
         if node.op == "var" or node not in found:
             continue
-        g = _total(found.pop(node))
+        g = total(found.pop(node))
         for arg, pulled in _pulled(node, g):
             flow(arg, pulled)
-    return as_row(rewrite(_total(found.get(by, [])))[0], by.width)
+    return as_row(rewrite(total(found.get(by, [])))[0], by.width)
 
 
 def tangent(root: Expr, along: Mapping[Expr, Expr], finite: bool = False) -> Expr:
@@ -62,13 +69,13 @@ def tangent(root: Expr, along: Mapping[Expr, Expr], finite: bool = False) -> Exp
                 slope, t = derive(node, leaf), known[leaf]
                 product = _finite(slope) * t if finite else _product(slope, t)
                 parts.append(product)
-        return _total(parts)
+        return total(parts)
 
     for node in _through(root):
         if node.op == "var":
             continue
         pushed = _pushed(node, [of(arg) for arg in node.args], finite)
-        if not is_const(pushed, 0.0):
+        if pushed is not ZERO:
             known[node] = pushed
     return as_row(rewrite(of(root))[0], root.width)
 
@@ -77,19 +84,18 @@ def _finite(slope: Expr) -> Expr:
     if is_const(slope) or slope.op in {"sigmoid", "tanh"}:
         return slope
     is_finite = make("lt", make("abs", slope), const(math.inf))
-    return make("select", is_finite, slope, _ZERO)
+    return make("select", is_finite, slope, ZERO)
 
 
 def _product(slope: Expr, other: Expr) -> Expr:
     """slope * other, where one that is zero because its branch was not taken makes it zero."""
     if slope.op == "select":
         condition, yes, no = slope.args
-        yes, no = _product(yes, other), _product(no, other)
-        return yes if yes is no else make("select", condition, yes, no)
+        return choose(condition, _product(yes, other), _product(no, other))
     product = chain(slope, other)
     if not slope.forked or is_const(product):
         return product
-    return make("select", make("eq", slope, _ZERO), make("given", _ZERO, slope, other), product)
+    return make("select", make("eq", slope, ZERO), make("given", ZERO, slope, other), product)
 
 
 def _leaves(root: Expr) -> list[Expr]:
@@ -119,14 +125,6 @@ def _moved_by(order: list[Expr], variables: set[Expr]) -> set[Expr]:
     return moved
 
 
-def _total(parts: list[Expr]) -> Expr:
-    total = _ZERO
-    for part in parts:
-        if not is_const(part, 0.0):
-            total = part if total is _ZERO else make("add", total, part)
-    return total
-
-
 def _pulled(node: Expr, g: Expr) -> list[tuple[Expr, Expr]]:
     if node.op == "concat":
         pulled, start = [], Length(0)
@@ -143,8 +141,8 @@ def _pulled(node: Expr, g: Expr) -> list[tuple[Expr, Expr]]:
 
 def _pushed(node: Expr, tangents: list[Expr], finite: bool) -> Expr:
     moving = tangents[: len(_arguments(node))]
-    if all(is_const(t, 0.0) for t in moving):
-        return _ZERO
+    if all(t is ZERO for t in moving):
+        return ZERO
     if node.op == "concat":
         parts = [as_row(t, a.width) for t, a in zip(tangents, node.args, strict=True)]
         return make("concat", *parts)
@@ -173,17 +171,14 @@ def _rule(op: str, which: str, finite: bool = False) -> Callable[[Expr, Expr], E
 
 
 def _words(node: Expr) -> dict[str, object]:
-    def operation(op: str, *args: Any) -> Expr:
-        return make(op, *map(lift, args))
-
-    words: dict[str, object] = {name: partial(operation, name) for name in (*OPS, *ROWS)}
+    words: dict[str, object] = {name: operation(name) for name in (*OPS, *ROWS)}
     words |= {"share": _share, "others": _others}
     words["total"] = lambda g: g if g.width is None else make("sum", g)
     words["same"] = lambda t: make(node.op, t, value=node.value)
     if node.op == "slice":
         start, step, _ = carried(node)
-        total = node.args[0].width
-        words["placed"] = lambda g: make("place", g, value=(start, step, total))
+        whole = node.args[0].width
+        words["placed"] = lambda g: make("place", g, value=(start, step, whole))
     if node.op == "place":
         start, step, _ = carried(node)
         size = node.args[0].width or ONE
@@ -193,17 +188,17 @@ def _words(node: Expr) -> dict[str, object]:
 
 def _share(x: Expr, y: Expr) -> Expr:
     """Of the largest each has an equal share, the others none."""
-    step = make("select", make("eq", x, y), const(1.0), _ZERO)
+    step = make("select", make("eq", x, y), const(1.0), ZERO)
     count = make("sum", step)
-    return step / make("select", make("eq", count, _ZERO), const(1.0), count)
+    return step / make("select", make("eq", count, ZERO), const(1.0), count)
 
 
 def _others(x: Expr) -> Expr:
     """For each number of the row the product of the others. In a row with a zero its own derivative is
     nan, as no quotient gives it."""
-    is_zero = make("eq", x, _ZERO)
-    zeros = make("sum", as_row(make("select", is_zero, const(1.0), _ZERO), x.width))
+    is_zero = make("eq", x, ZERO)
+    zeros = make("sum", as_row(make("select", is_zero, const(1.0), ZERO), x.width))
     rest = make("prod", as_row(make("select", is_zero, const(1.0), x), x.width))
     only = make("and", is_zero, make("eq", zeros, const(1.0)))
-    at_zero = make("given", make("select", only, rest, _ZERO), x, const(float("nan")))
-    return make("select", make("eq", zeros, _ZERO), rest / x, at_zero)
+    at_zero = make("given", make("select", only, rest, ZERO), x, const(float("nan")))
+    return make("select", make("eq", zeros, ZERO), rest / x, at_zero)

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from actgrad.language import special
-from actgrad.language.expression import Expr, lift, make
-
-
-def _operation(op: str) -> Callable[..., Expr]:
-    return lambda *args: make(op, *map(lift, args))
-
+from actgrad.language.expression import Expr, lift, operation
 
 _EXPRESSIONS = special.Numbers(
-    *map(_operation, ("abs", "floor", "round", "sqrt", "exp", "log", "log1p", "pow", "sin", "cos")),
-    *map(_operation, ("eq", "select")),
+    *map(operation, ("abs", "floor", "round", "sqrt", "exp", "log", "log1p", "pow", "sin", "cos")),
+    *map(operation, ("eq", "select")),
 )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Callable, Iterable
+from functools import cache, partial, reduce
 
 from actgrad.errors import NoDerivativeError
 from actgrad.language.decomposed import polygamma
-from actgrad.language.expression import Expr, const, is_const, lift, make, walk
+from actgrad.language.expression import Expr, const, is_const, lift, make, operation, walk
 from actgrad.language.ops import OPS
 from actgrad.language.rewrite import rewrite
 from actgrad.language.rows import ROWS
 
-_ZERO, _ONE = const(0.0), const(1.0)
+ZERO, _ONE = const(0.0), const(1.0)
 
 
 def derive(root: Expr, by: str | Expr) -> Expr:
@@ -28,9 +28,9 @@ def derive(root: Expr, by: str | Expr) -> Expr:
     for node in walk(root, into=differentiated):
         own = node is by or (node.op == "var" and node.value == by)
         tangent = _ONE if own else _tangent(node, tangents)
-        if tangent is not _ZERO:
+        if tangent is not ZERO:
             tangents[node] = tangent
-    return rewrite(tangents.get(root, _ZERO))[0]
+    return rewrite(tangents.get(root, ZERO))[0]
 
 
 def differentiated(node: Expr) -> tuple[Expr, ...]:
@@ -45,35 +45,29 @@ def differentiated(node: Expr) -> tuple[Expr, ...]:
 
 def _tangent(node: Expr, tangents: dict[Expr, Expr]) -> Expr:
     if not any(arg in tangents for arg in differentiated(node)):
-        return _ZERO
+        return ZERO
     if node.op == "given":
         pairs = zip(node.args[1::2], node.args[2::2], strict=True)
-        return _total([chain(d, tangents[x]) for x, d in pairs if x in tangents])
+        return total(chain(d, tangents[x]) for x, d in pairs if x in tangents)
     if node.op == "select":
         condition, yes, no = node.args
-        return _choose(condition, tangents.get(yes, _ZERO), tangents.get(no, _ZERO))
+        return choose(condition, tangents.get(yes, ZERO), tangents.get(no, ZERO))
     if node.op == "host":
         name = getattr(node.value, "__name__", "function")
         raise NoDerivativeError(
             f"{name!r} runs on the host, so its derivative is not known: give `derivative=` "
             f"(or `surrogate=`), a function that may run on the host too"
         )
-    terms = []
-    for rule, arg in zip(_rules(node.op), node.args, strict=True):
-        if arg in tangents:
-            terms.append(chain(lift(rule(*node.args)), tangents[arg]))
-    return _total(terms)
+    rules = zip(_rules(node.op), node.args, strict=True)
+    return total(chain(lift(rule(*node.args)), tangents[x]) for rule, x in rules if x in tangents)
 
 
-def _total(terms: list[Expr]) -> Expr:
-    total = _ZERO
-    for term in terms:
-        if term is not _ZERO:
-            total = term if total is _ZERO else make("add", total, term)
-    return total
+def total(terms: Iterable[Expr]) -> Expr:
+    """The sum, without what is zero."""
+    return reduce(partial(make, "add"), [term for term in terms if term is not ZERO] or [ZERO])
 
 
-def _choose(condition: Expr, yes: Expr, no: Expr) -> Expr:
+def choose(condition: Expr, yes: Expr, no: Expr) -> Expr:
     return yes if yes is no else make("select", condition, yes, no)
 
 
@@ -82,13 +76,13 @@ def chain(outer: Expr, inner: Expr) -> Expr:
     zero even if the outer one is infinite there (as in sqrt(max(x, 0)) at x < 0)."""
     if inner.op == "select":
         condition, yes, no = inner.args
-        return _choose(condition, _times(outer, yes), _times(outer, no))
+        return choose(condition, _times(outer, yes), _times(outer, no))
     return _times(outer, inner)
 
 
 def _times(outer: Expr, inner: Expr) -> Expr:
-    if outer is _ZERO or inner is _ZERO:
-        return _ZERO
+    if outer is ZERO or inner is ZERO:
+        return ZERO
     if is_const(outer, 1.0):
         return inner
     if is_const(inner, 1.0):
@@ -96,8 +90,8 @@ def _times(outer: Expr, inner: Expr) -> Expr:
     product = make("mul", outer, inner)
     if inner.forked and outer.op != "const":
         # That it is zero says nothing of its own derivative.
-        zero = make("given", _ZERO, inner, outer)
-        return make("select", make("eq", inner, _ZERO), zero, product)
+        zero = make("given", ZERO, inner, outer)
+        return make("select", make("eq", inner, ZERO), zero, product)
     return product
 
 
@@ -110,10 +104,5 @@ def _rules(op: str) -> list[Callable[..., Expr | float]]:
 
 @cache
 def _vocabulary() -> dict[str, object]:
-    def operation(op: str, *args: Expr | float) -> Expr:
-        return make(op, *map(lift, args))
-
-    return {
-        "polygamma": polygamma,
-        **{name + "_" * (name in {"and", "or", "not"}): partial(operation, name) for name in OPS},
-    }
+    named = {name + "_" * (name in {"and", "or", "not"}): operation(name) for name in OPS}
+    return {"polygamma": polygamma, **named}

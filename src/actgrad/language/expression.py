@@ -165,6 +165,11 @@ def lift(value: Operand) -> Expr:
     return value if isinstance(value, Expr) else const(value)
 
 
+def operation(op: str) -> Callable[..., Expr]:
+    """An operation as a function of nodes and numbers."""
+    return lambda *args: make(op, *map(lift, args))
+
+
 def is_const(node: Expr, value: float | None = None) -> bool:
     """Whether the node is a number (this one: then 0.0 is not -0.0)."""
     if node.op != "const" or node.boolean:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from actgrad.errors import CallError, NoDerivativeError
 from actgrad.language import adjoint
 from actgrad.language.expression import Expr, as_row, substitute, var, walk
+from actgrad.language.kept import kept
 from actgrad.language.length import MOST, Length, N
 from actgrad.language.rows import misfit
 
@@ -36,7 +37,7 @@ class OfRows:
         @property
         def expressions(self) -> tuple[Expr, ...]: ...
         @property
-        def kept(self) -> dict[Any, Any]: ...
+        def arguments(self) -> tuple[str, ...]: ...
 
     def variable(self, name: str) -> Expr:
         return var(name, dict(self.rows).get(name))
@@ -55,13 +56,10 @@ class OfRows:
                 f"  Of a row there are `check()`, `plot()`, `source()`, `supports()` and `save()`."
             )
 
+    @kept
     def misfit(self, n: int) -> str | None:
         """Why it cannot take rows of length n; None if it can."""
-        if n not in self.kept.setdefault("misfits", {}):
-            found = misfit(walk(*self.expressions), n) if n else "they are empty"
-            self.kept["misfits"][n] = found
-        found = self.kept["misfits"][n]
-        return None if found is None else str(found)
+        return misfit(walk(*self.expressions), n) if n else "they are empty"
 
     @cached_property
     def takes_any_length(self) -> bool:
@@ -78,60 +76,44 @@ class OfRows:
             f"  It takes rows of the lengths {', '.join(some)}{', ...' * (len(some) == 4)}."
         )
 
+    @kept
     def with_rows(self, names: frozenset[str]) -> Self:
         """The same with these parameters as rows: a number for each place in the input's rows."""
         if names <= dict(self.rows).keys():
             return self
-        found = self.kept.setdefault("rows", {})
-        if names not in found:
-            wide = {name: var(name, N) for name in names}
-            widths = [self.value.width, *(self.variable(name).width for name in self.reverse_only)]
-            new = [substitute(root, wide) for root in self.expressions]
-            value, *gradient = map(as_row, new, widths)
-            if value.width != self.value.width:
-                raise CallError(
-                    f"{self.name!r} makes one number of a row, and would make more with "
-                    f"{', '.join(map(repr, sorted(names)))} for each place in it"
-                )
-            found[names] = replace(  # type: ignore[type-var]
-                self,
-                value=value,
-                gradient=tuple(gradient),
-                rows=(*self.rows, *((name, N) for name in sorted(names))),
+        wide = {name: var(name, N) for name in names}
+        widths = [self.value.width, *(self.variable(name).width for name in self.reverse_only)]
+        new = [substitute(root, wide) for root in self.expressions]
+        value, *gradient = map(as_row, new, widths)
+        if value.width != self.value.width:
+            raise CallError(
+                f"{self.name!r} makes one number of a row, and would make more with "
+                f"{', '.join(map(repr, sorted(names)))} for each place in it"
             )
-        program: Self = found[names]
-        return program
+        rows = (*self.rows, *((name, N) for name in sorted(names)))
+        return replace(self, value=value, gradient=tuple(gradient), rows=rows)  # type: ignore[type-var]
 
+    @kept
     def push(self, moving: tuple[str, ...], finite: bool = False) -> Self:
         """The derivative along a direction, as a program of the arguments and of the directions in which
         these move. Of rows; an elementwise one has `partial`. With `finite`, a slope that is not finite
         counts as zero."""
         if set(moving) & set(self.reverse_only):
             raise reverse_only(self.name)
-        found = self.kept.setdefault("push", {})
-        if (moving, finite) not in found:
-            found[moving, finite] = _push(self, moving, finite)
-        program: Self = found[moving, finite]
-        return program
-
-
-def _push(program: Any, moving: tuple[str, ...], finite: bool) -> Any:
-    names = {name: f"along_{name}" for name in moving}
-    while set(names.values()) & set(program.arguments):
-        names = {name: f"{along}_" for name, along in names.items()}
-    along = {program.variable(n): var(d, program.variable(n).width) for n, d in names.items()}
-    return replace(
-        program,
-        name=f"{program.name}_tangent",
-        inputs=(*program.arguments, *names.values()),
-        parameters=(),
-        fixed=(),
-        vectors=(),
-        value=adjoint.tangent(program.value, along, finite),
-        kind="exact",
-        gradient=(),
-        rows=(
-            *program.rows,
-            *((str(d.value), d.width) for d in along.values() if d.width is not None),
-        ),
-    )
+        names = {name: f"along_{name}" for name in moving}
+        while set(names.values()) & set(self.arguments):
+            names = {name: f"{along}_" for name, along in names.items()}
+        along = {self.variable(n): var(d, self.variable(n).width) for n, d in names.items()}
+        widths = ((str(d.value), d.width) for d in along.values() if d.width is not None)
+        return replace(  # type: ignore[type-var]
+            self,
+            name=f"{self.name}_tangent",
+            inputs=(*self.arguments, *names.values()),
+            parameters=(),
+            fixed=(),
+            vectors=(),
+            value=adjoint.tangent(self.value, along, finite),
+            kind="exact",
+            gradient=(),
+            rows=(*self.rows, *widths),
+        )

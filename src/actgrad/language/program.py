@@ -8,7 +8,7 @@ or one per input and parameter where the rule names a parameter.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -39,6 +39,7 @@ from actgrad.language.expression import (
     vector,
     walk,
 )
+from actgrad.language.kept import kept
 from actgrad.language.length import Length, N
 from actgrad.language.of_rows import OfRows, reverse_only
 from actgrad.language.rewrite import rewrite
@@ -54,30 +55,17 @@ class _MadeOnce(type):
     def __call__(cls, *args: object, **kwargs: object) -> Any:
         made = super().__call__(*args, **kwargs)
         # By their texts 0.0 and -0.0 are two, and every nan is one.
-        numbers = repr((made.parameters, made.fixed))
-        content = (
-            made.name,
-            made.inputs,
-            numbers,
-            made.value,
-            made.kind,
-            made.gradient,
-            made.vectors,
-            made.tables,
-            made.axis,
-            made.rows,
-        )
+        by_text = {name: repr(getattr(made, name)) for name in ("parameters", "fixed")}
+        content = tuple((vars(made) | by_text).values())
         with _one_at_a_time:
             program = _programs.setdefault(content, made)
             if program is made:
                 open_ = tuple((name, 0.0) for name, _ in made.parameters)
                 alike = repr(open_) == repr(made.parameters) and not made.fixed
                 axis = None if made.axis is None else -1
-                structure = (
-                    None
-                    if alike and made.axis == axis
-                    else replace(made, parameters=open_, fixed=(), axis=axis)
-                )
+                structure = None
+                if not alike or made.axis != axis:
+                    structure = replace(made, parameters=open_, fixed=(), axis=axis)
                 # Not a cached property: torch.compile follows this attribute, and no lock.
                 object.__setattr__(made, "_structure", structure)
             return program
@@ -224,11 +212,6 @@ class Program(OfRows, metaclass=_MadeOnce):
         )
 
     @cached_property
-    def kept(self) -> dict[Any, Any]:
-        """What others make of the program and want again; it goes with it."""
-        return {}
-
-    @cached_property
     def shows_nan(self) -> bool:
         """Whether the opened program is nan of itself where an index is."""
         opened = self.opened
@@ -304,9 +287,30 @@ class Program(OfRows, metaclass=_MadeOnce):
             value = rewrite(value)[0]
         return variables(value) >= set(self.arguments)
 
-    def bound(self, kept: frozenset[str] = frozenset()) -> Program:
-        """The program with its parameters' values put in, but for those kept as arguments."""
-        return _bound(self, kept)
+    @kept
+    def bound(self, but: frozenset[str] = frozenset()) -> Program:
+        """The program with its parameters' values put in, but for those that stay arguments."""
+        values = {n: const(v) for n, v in self.parameters if n not in but and isinstance(v, float)}
+        values |= {
+            n: vector(v)  # type: ignore[arg-type]
+            for n, v in self.parameters
+            if n in self.tables and n not in but and np.ndim(v) == 1
+        }
+        if not values:
+            return self
+        new = rewrite(*(substitute(root, values) for root in self.expressions))
+        value, *gradient = (
+            as_row(root, before.width) for root, before in zip(new, self.expressions, strict=True)
+        )
+        pairs = zip(self.reverse_only, gradient, strict=True)
+        return replace(
+            self,
+            parameters=tuple((n, v) for n, v in self.parameters if n not in values),
+            value=value,
+            gradient=tuple(part for n, part in pairs if n not in values),
+            vectors=tuple((n, names) for n, names in self.vectors if not values.keys() & names),
+            tables=tuple(n for n in self.tables if n not in values),
+        )
 
     def with_input(self, name: str) -> Program:
         """The same function with one of its parameters as the last input."""
@@ -329,6 +333,7 @@ class Program(OfRows, metaclass=_MadeOnce):
         """With every number among its parameters put in."""
         return self.bound()
 
+    @kept
     def partial(self, name: str) -> Program:
         """The derivative in force by one input or parameter, as a program of the same arguments."""
         if name in self.reverse_only:
@@ -344,11 +349,28 @@ class Program(OfRows, metaclass=_MadeOnce):
                 f"{self.name!r} runs on the host (host=True), so its derivative by {name!r} is not known\n"
                 f"  Give one in the rule: `derivative={{{name!r}: ...}}`."
             )
-        return _partial(self, name)
+        return self._derived("derivative", name, derive(self.value, name))
 
+    @kept
     def vjp(self, name: str) -> Program:
         """The gradient by one argument, as a program of the arguments and the upstream gradient."""
-        return _vjp(self, name)
+        above = var(self.upstream, self.value.width)
+        if name in self.reverse_only:
+            value = self.gradient[self.reverse_only.index(name)]
+        elif self.axis is not None:
+            value = adjoint.adjoint(self.value, above, self.variable(name))
+        else:
+            value = make("mul", above, self.partial(name).value)
+        value = value if self.axis is not None else rewrite(value)[0]
+        row = () if above.width is None else ((self.upstream, above.width),)
+        inputs, rows = (*self.inputs, self.upstream), (*self.rows, *row)
+        return self._derived("gradient", name, value, inputs=inputs, rows=rows)
+
+    def _derived(self, what: str, name: str, value: Expr, **changes: Any) -> Program:
+        """A program whose derivative is that of its formula."""
+        suffix = "" if len(self.arguments) == 1 else f"_{name}"
+        changes |= {"name": f"{self.name}_{what}{suffix}", "value": value}
+        return replace(self, kind="exact", gradient=(), **changes)
 
     def exact(self) -> Program:
         """The same function with the derivative that its formula has."""
@@ -371,79 +393,7 @@ class Program(OfRows, metaclass=_MadeOnce):
         """As in `str`; a long formula of several pieces over as many lines."""
         return show_lines(self.value)
 
-
-def _kept(make: Callable[..., Program]) -> Callable[..., Program]:
-    """Made once for each program, which keeps it: so it goes when the program goes."""
-
-    def of(program: Program, argument: object) -> Program:
-        key = (make.__name__, argument)
-        if key not in program.kept:
-            program.kept[key] = make(program, argument)
-        made: Program = program.kept[key]
-        return made
-
-    return of
-
-
-@_kept
-def _partial(program: Program, name: str) -> Program:
-    suffix = "" if len(program.arguments) == 1 else f"_{name}"
-    return replace(
-        program,
-        name=f"{program.name}_derivative{suffix}",
-        value=derive(program.value, name),
-        kind="exact",
-        gradient=(),
-    )
-
-
-@_kept
-def _bound(program: Program, kept: frozenset[str]) -> Program:
-    values = {n: const(v) for n, v in program.parameters if n not in kept and isinstance(v, float)}
-    values |= {
-        n: vector(v)  # type: ignore[arg-type]
-        for n, v in program.parameters
-        if n in program.tables and n not in kept and np.ndim(v) == 1
-    }
-    if not values:
-        return program
-    new = rewrite(*(substitute(root, values) for root in program.expressions))
-    value, *gradient = (
-        as_row(root, before.width) for root, before in zip(new, program.expressions, strict=True)
-    )
-    pairs = zip(program.reverse_only, gradient, strict=True)
-    return replace(
-        program,
-        parameters=tuple((n, v) for n, v in program.parameters if n not in values),
-        value=value,
-        gradient=tuple(part for n, part in pairs if n not in values),
-        vectors=tuple(
-            (n, entries) for n, entries in program.vectors if not values.keys() & entries
-        ),
-        tables=tuple(n for n in program.tables if n not in values),
-    )
-
-
-@_kept
-def _vjp(program: Program, name: str) -> Program:
-    upstream = program.upstream
-    above = var(upstream, program.value.width)
-    if name in program.reverse_only:
-        value = program.gradient[program.reverse_only.index(name)]
-    elif program.axis is not None:
-        value = adjoint.adjoint(program.value, above, program.variable(name))
-    else:
-        value = make("mul", var(upstream), program.partial(name).value)
-    return replace(
-        program,
-        name=f"{program.name}_gradient" + ("" if len(program.arguments) == 1 else f"_{name}"),
-        inputs=(*program.inputs, upstream),
-        value=value if program.axis is not None else rewrite(value)[0],
-        kind="exact",
-        gradient=(),
-        rows=(*program.rows, *_row(upstream, above)),
-    )
-
-
-def _row(name: str, variable: Expr) -> tuple[tuple[str, Length], ...]:
-    return () if variable.width is None else ((name, variable.width),)
+    @cached_property
+    def kept(self) -> dict[object, Any]:
+        """What others make of the program and want again; it goes with it."""
+        return {}

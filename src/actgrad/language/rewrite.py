@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
@@ -79,22 +80,13 @@ def _neg(x: Expr) -> Expr | None:
     return x.args[0] if x.op == "neg" else None
 
 
-def _abs(x: Expr) -> Expr | None:
-    return build("abs", x.args[0]) if x.op in {"abs", "neg"} else None
-
-
 def _add(x: Expr, y: Expr) -> Expr | None:
-    if is_const(x, -0.0):
-        return y
-    if is_const(y, -0.0):
-        return x
-    if is_const(y, -1.0) and x.op == "exp":
-        return build("expm1", x.args[0])
-    if is_const(x, -1.0) and y.op == "exp":
-        return build("expm1", y.args[0])
-    if y.op == "neg":
-        return build("sub", x, y.args[0])
-    return None
+    for one, other in ((x, y), (y, x)):
+        if is_const(one, -0.0):
+            return other
+        if is_const(one, -1.0) and other.op == "exp":
+            return build("expm1", other.args[0])
+    return build("sub", x, y.args[0]) if y.op == "neg" else None
 
 
 def _sub(x: Expr, y: Expr) -> Expr | None:
@@ -106,9 +98,7 @@ def _sub(x: Expr, y: Expr) -> Expr | None:
         return build("neg", build("expm1", y.args[0]))
     if is_const(x, 1.0) and y.op == "sigmoid":
         return build("sigmoid", build("neg", y.args[0]))
-    if y.op == "neg":
-        return build("add", x, y.args[0])
-    return None
+    return build("add", x, y.args[0]) if y.op == "neg" else None
 
 
 def _mul(x: Expr, y: Expr) -> Expr | None:
@@ -187,10 +177,6 @@ def _log(x: Expr) -> Expr | None:
     return None
 
 
-def _log1p(x: Expr) -> Expr | None:
-    return build("softplus", x.args[0]) if x.op == "exp" else None
-
-
 def _pow(x: Expr, y: Expr) -> Expr | None:
     if is_const(x, 2.0):
         return build("exp2", y)
@@ -210,12 +196,10 @@ def _pow(x: Expr, y: Expr) -> Expr | None:
     return None
 
 
-def _lt(x: Expr, y: Expr) -> Expr | None:
-    return const(False) if x is y else _compare("lt", x, y)
-
-
 def _compare(op: str, x: Expr, y: Expr) -> Expr | None:
     """A comparison of one of two numbers with a number is the condition that chose between them."""
+    if op == "lt" and x is y:
+        return const(False)
     if x.op == "select" and all(arg.op == "const" for arg in (*x.args[1:], y)):
         yes, no = (_fold(op, (arg, y)) for arg in x.args[1:])
     elif y.op == "select" and all(arg.op == "const" for arg in (x, *y.args[1:])):
@@ -228,24 +212,13 @@ def _compare(op: str, x: Expr, y: Expr) -> Expr | None:
     return x.args[0] if yes.value else build("not", x.args[0])
 
 
-def _and(x: Expr, y: Expr) -> Expr | None:
-    if x is y or y is const(True):
+def _joined(neutral: bool, x: Expr, y: Expr) -> Expr | None:
+    """`and`, whose neutral argument is True, or `or`, whose is False."""
+    if x is y or y is const(neutral):
         return x
-    if x is const(True):
+    if x is const(neutral):
         return y
-    return const(False) if const(False) in (x, y) else None
-
-
-def _or(x: Expr, y: Expr) -> Expr | None:
-    if x is y or y is const(False):
-        return x
-    if x is const(False):
-        return y
-    return const(True) if const(True) in (x, y) else None
-
-
-def _not(x: Expr) -> Expr | None:
-    return x.args[0] if x.op == "not" else None
+    return const(not neutral) if const(not neutral) in (x, y) else None
 
 
 def _select(condition: Expr, yes: Expr, no: Expr) -> Expr | None:
@@ -276,20 +249,18 @@ def _gather(vector: Expr, index: Expr) -> Expr | None:
 
 _RULES: dict[str, Rule] = {
     "neg": _neg,
-    "abs": _abs,
+    "abs": lambda x: build("abs", x.args[0]) if x.op in {"abs", "neg"} else None,
     "add": _add,
     "sub": _sub,
     "mul": _mul,
     "div": _div,
     "log": _log,
-    "log1p": _log1p,
+    "log1p": lambda x: build("softplus", x.args[0]) if x.op == "exp" else None,
     "pow": _pow,
-    "lt": _lt,
-    "le": lambda x, y: _compare("le", x, y),
-    "eq": lambda x, y: _compare("eq", x, y),
-    "and": _and,
-    "or": _or,
-    "not": _not,
+    **{op: partial(_compare, op) for op in ("lt", "le", "eq")},
+    "and": partial(_joined, True),
+    "or": partial(_joined, False),
+    "not": lambda x: x.args[0] if x.op == "not" else None,
     "select": _select,
     "gather": _gather,
 }
