@@ -8,18 +8,22 @@ point numbers themselves, until nothing lies between the two sides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
 from actgrad.common.types import Array, Fields
+from actgrad.errors import CallError
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, evaluate, evaluate_all, plain, walk
 from actgrad.language.program import Program
 
 GRID = 2049
+_nodes = cache(np.polynomial.legendre.leggauss)
 LIMIT = 1000
 
 
@@ -81,6 +85,35 @@ def settings(program: Program, at: Mapping[str, float] | None = None) -> Fields:
         array = np.asarray(value)
         values[name] = array if name in program.tables else float(array.flat[0])
     return values | dict(at or {})
+
+
+def along(
+    program: Program, by: str | None = None, at: Mapping[str, float] | None = None
+) -> Callable[[Array], Array]:
+    """The value as a function of one input, the first if none is said, with the others at `at`."""
+    by, others = by or program.inputs[0], at or {}
+
+    def value(x: Array) -> Array:
+        arguments = (x if name == by else others[name] for name in program.inputs)
+        return np.broadcast_to(program.evaluate(*arguments), np.shape(x))
+
+    return value
+
+
+def check_range(low: float, high: float, what: str = "range") -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise CallError(f"the {what} goes from low to high, and is {low!r} to {high!r}")
+
+
+def on_panels(ends: Array, points: int) -> tuple[Array, Array]:
+    """So many nodes between each two neighbours along the last axis, and weights with the normal density."""
+    nodes, own = _nodes(points)
+    half = np.diff(ends)[..., None] / 2
+    z = ((ends[..., :-1] + ends[..., 1:])[..., None] / 2 + half * nodes).reshape(
+        *ends.shape[:-1], -1
+    )
+    weights = (half * own).reshape(z.shape) * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return z, weights
 
 
 class Signature:
@@ -176,15 +209,11 @@ def _classified(
     if not len(found):
         return
     before, x, after = found.T
-    slope = derive(value, by)
-
-    def of(root: Expr) -> Callable[[Array], Array]:
-        return lambda x: np.broadcast_to(evaluate(root, {**values, by: x}), x.shape)
-
-    jumps = _jumps(of(value), before, x, after, width)
-    kinks = _jumps(of(slope), before, before, after, width) & ~jumps
-    left, right, d_left, d_right = (of(r)(at) for r in (value, slope) for at in (before, after))
-    vertical = ~np.isfinite(d_left + d_right + of(slope)(x)) & np.isfinite(left + right)
+    function, slope = (_function(root, by, values) for root in (value, derive(value, by)))
+    jumps = _jumps(function, before, x, after, width)
+    kinks = _jumps(slope, before, before, after, width) & ~jumps
+    left, right, d_left, d_right = (f(at) for f in (function, slope) for at in (before, after))
+    vertical = ~np.isfinite(d_left + d_right + slope(x)) & np.isfinite(left + right)
     kinks |= vertical & ~jumps
     for i in np.flatnonzero(jumps | kinks):
         yield Breakpoint(
@@ -198,15 +227,15 @@ def _classified(
         )
 
 
+def _function(root: Expr, by: str, values: Mapping[str, float]) -> Callable[[Array], Array]:
+    return lambda x: np.broadcast_to(evaluate(root, {**values, by: x}), x.shape)
+
+
 def _measured_jumps(
     value: Expr, by: str, values: Mapping[str, float], low: float, high: float, limit: int
 ) -> Iterator[Breakpoint]:
     """Jumps seen from outside: of each steep cell of the grid the steeper half, again and again."""
-
-    def function(x: Array) -> Array:
-        return np.broadcast_to(evaluate(value, {**values, by: x}), x.shape)
-
-    grid = np.linspace(low, high, GRID)
+    function, grid = _function(value, by, values), np.linspace(low, high, GRID)
     rises = np.abs(np.diff(function(grid)))
     steep = np.flatnonzero(rises > 4 * np.nanmedian(rises) + 1e-9 * np.nanmax(rises, initial=0))
     if len(steep) > limit:
@@ -244,10 +273,6 @@ def _jumps(
     return np.where(finite == 2, jump, (finite == 1) | poles)
 
 
-def _sign(x: Array) -> Array:
-    return np.sign(x)
-
-
 def _compared(x: Array, y: Array) -> Array:
     """The side of a comparison, equal being one of its own; nan where it cannot be said."""
     return np.where(x == y, 0.0, np.sign(np.subtract(x, y)))
@@ -266,21 +291,21 @@ _SWITCHES: dict[str, Callable[..., Array]] = {
     "gather": lambda vector, index: np.clip(np.trunc(index), 0, len(vector) - 1),
     "floordiv": np.floor_divide,
     "mod": np.floor_divide,
-    "abs": _sign,
-    "copysign": lambda x, y: _sign(x) + 3 * _sign(y),
-    "hypot": lambda x, y: _sign(x) + 3 * _sign(y),
-    "atan2": lambda y, x: _sign(x) + 3 * _sign(y),
-    "div": lambda x, y: _sign(y),
-    "pow": lambda x, y: _sign(x),
-    "sqrt": _sign,
-    "cbrt": _sign,
-    "log": _sign,
-    "log2": _sign,
-    "log10": _sign,
-    "log1p": lambda x: _sign(1 + x),
+    "abs": np.sign,
+    "copysign": lambda x, y: np.sign(x) + 3 * np.sign(y),
+    "hypot": lambda x, y: np.sign(x) + 3 * np.sign(y),
+    "atan2": lambda y, x: np.sign(x) + 3 * np.sign(y),
+    "div": lambda x, y: np.sign(y),
+    "pow": lambda x, y: np.sign(x),
+    "sqrt": np.sign,
+    "cbrt": np.sign,
+    "log": np.sign,
+    "log2": np.sign,
+    "log10": np.sign,
+    "log1p": lambda x: np.sign(1 + x),
     "tan": lambda x: np.floor(x / np.pi + 0.5),
-    "asin": lambda x: _sign(x - 1) + 3 * _sign(x + 1),
-    "acos": lambda x: _sign(x - 1) + 3 * _sign(x + 1),
-    "acosh": lambda x: _sign(x - 1),
-    "atanh": lambda x: _sign(x - 1) + 3 * _sign(x + 1),
+    "asin": lambda x: np.sign(x - 1) + 3 * np.sign(x + 1),
+    "acos": lambda x: np.sign(x - 1) + 3 * np.sign(x + 1),
+    "acosh": lambda x: np.sign(x - 1),
+    "atanh": lambda x: np.sign(x - 1) + 3 * np.sign(x + 1),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,14 +12,13 @@ import numpy as np
 
 from actgrad.common.text import finite_json
 from actgrad.common.types import Array, Fields, Function
-from actgrad.errors import CallError
 from actgrad.language.derive import derive
 from actgrad.language.expression import evaluate, walk
 from actgrad.language.program import Program
 from actgrad.reading.derivatives import claims
 from actgrad.reading.signature import MAX_ENTRIES, like
 from actgrad.reading.surroundings.wrappers import unwrap
-from actgrad.study.breakpoints import simplest
+from actgrad.study.breakpoints import check_range, simplest
 from actgrad.study.line import Line, is_exact
 
 Verdict = Literal["exact", "exact except at kinks", "surrogate (declared)", "WRONG"]
@@ -138,8 +136,7 @@ def check(
     points: int = 321,
 ) -> Check:
     """Measure a program's derivative, against `function` if it is at hand: see `Studied.check`."""
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
+    check_range(low, high)
     if 0 < sum(program.lengths[name] for name in program.tables) <= MAX_ENTRIES:
         program = program.unrolled
     own = _python_function(program, function)
@@ -150,12 +147,28 @@ def check(
         for name in numbers
         if name in program.differentiable
     )
+    settings = tuple((n, v) for n, v in program.settings.items() if isinstance(v, float))
+    return concluded(program, own, inputs, parameters, settings)
+
+
+def concluded(
+    program: Program,
+    own: object,
+    inputs: tuple[InputCheck, ...],
+    parameters: tuple[InputCheck, ...],
+    settings: tuple[tuple[str, float], ...] = (),
+) -> Check:
+    """The worst of all verdicts, and whether the function itself was at hand."""
     verdict = max((item.verdict for item in inputs + parameters), key=VERDICTS.index)
     if program.kind == "surrogate":
         verdict = max(verdict, "surrogate (declared)", key=VERDICTS.index)
     oracle = "the Python function" if own else "its formula"
-    settings = tuple((n, v) for n, v in program.settings.items() if isinstance(v, float))
     return Check(program.name, verdict, inputs, oracle, parameters, settings)
+
+
+def has_declared(program: Program) -> bool:
+    """Whether an exact derivative goes through a declared one, of an activation that it calls, say."""
+    return program.kind == "exact" and any(node.op == "given" for node in walk(program.value))
 
 
 def _check_parameter(
@@ -259,10 +272,9 @@ def _summary(program: Program, by: str, lines: Sequence[Line]) -> InputCheck:
         found = _clusters(np.sort(np.concatenate([line.own_kinks() for line in lines])))
         kinks = [x for x in found if all(abs(x - jump) > 0.02 for jump in jumps)]
     linear = all(line.linear for line in lines)
-    declared = program.kind == "exact" and any(n.op == "given" for n in walk(program.value))
     if (
         (program.kind == "surrogate" and not is_exact(program, by))
-        or (declared and wrong)
+        or (has_declared(program) and wrong)
         or (program.gradient and (wrong or not linear))
     ):
         verdict: Verdict = "surrogate (declared)"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actgrad.common.types import Fields
-from actgrad.study.plots import EXACT, FUNCTION, IN_FORCE, new_figure, save
+from actgrad.study.plots import EXACT, FUNCTION, IN_FORCE, new_figure, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,7 +153,7 @@ def _map(axes: Axes, forecast: Forecast) -> None:
     _numbers(axes.yaxis, low, high)
     axes.set_title("variance map", loc="left", fontsize=10)
     axes.legend(frameon=False, fontsize=8, loc="best")
-    _plain(axes)
+    plain(axes)
 
 
 def _layers(axes: Axes, forecast: Forecast) -> None:
@@ -180,7 +180,7 @@ def _layers(axes: Axes, forecast: Forecast) -> None:
         "forecast by layer (band: one standard deviation of networks)", loc="left", fontsize=10
     )
     axes.legend(frameon=False, fontsize=9)
-    _plain(axes)
+    plain(axes)
 
 
 def _numbers(axis: Any, low: float, high: float) -> None:
@@ -199,8 +199,3 @@ def whole_numbers() -> object:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(integer=True)
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)

@@ -11,7 +11,7 @@ from actgrad.common.types import Array
 from actgrad.language.derive import derive
 from actgrad.language.expression import plain
 from actgrad.language.program import Program
-from actgrad.study.breakpoints import Signature, breakpoints, places, settings
+from actgrad.study.breakpoints import Signature, along, breakpoints, places, settings
 from actgrad.study.slopes import slopes
 
 RTOL = 1e-4
@@ -127,14 +127,14 @@ def _claims(
 ) -> tuple[Array, bool, bool]:
     """The derivative in force, whether it is linear in the upstream gradient, and whether zero. Of a
     `gradient=` rule, what it makes of an upstream gradient, per unit of it."""
-    arguments = [x if name == by else at[name] for name in program.inputs]
     if not program.gradient:
-        claims = np.broadcast_to(program.partial(by).evaluate(*arguments), x.shape) + 0.0
+        claims = along(program.partial(by), by, at)(x) + 0.0
         return claims, True, not np.any(claims)
-    rule = program.vjp(by)
     with np.errstate(all="ignore"):
-        units = [np.broadcast_to(rule.evaluate(*arguments, u), x.shape) / u for u in _UPSTREAM]
-        nothing = np.broadcast_to(rule.evaluate(*arguments, 0.0), x.shape)
+        *pulled, nothing = (
+            along(program.vjp(by), by, {**at, program.upstream: u})(x) for u in (*_UPSTREAM, 0.0)
+        )
+        units = [found / u for found, u in zip(pulled, _UPSTREAM, strict=True)]
         spread = np.max(units, axis=0) - np.min(units, axis=0)
         size = np.max(np.abs(units), axis=0)
         linear = not np.any((spread > 1e-9 * size) & np.isfinite(size)) and not np.any(
@@ -147,13 +147,7 @@ def _along(
     program: Program, own: Callable[..., float] | None, by: str, at: Mapping[str, float]
 ) -> Callable[[Array], Array]:
     if own is None:
-        return lambda x: (
-            np.broadcast_to(
-                program.evaluate(*(x if name == by else at[name] for name in program.inputs)),
-                np.shape(x),
-            )
-            + 0.0
-        )
+        return along(program, by, at)
 
     def value(x: float) -> float:
         try:

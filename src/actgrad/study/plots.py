@@ -16,9 +16,9 @@ import numpy as np
 
 from actgrad.common.files import atomically
 from actgrad.common.types import Array
-from actgrad.errors import CallError, MissingFrameworkError
+from actgrad.errors import MissingFrameworkError
 from actgrad.language.program import Program
-from actgrad.study.breakpoints import Breakpoint, breakpoints
+from actgrad.study.breakpoints import Breakpoint, along, breakpoints
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,11 +49,6 @@ def draw(program: Program, low: float = -4.0, high: float = 4.0, ax: Axes | None
         for axes, name in zip(figure.subplots(1, len(inputs)), inputs, strict=True):
             _draw(axes, program, name, low, high)
     return figure
-
-
-def check_range(low: float, high: float) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise CallError(f"the range goes from low to high, and is {low!r} to {high!r}")
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -130,12 +125,7 @@ def _curve(
     **given: float,
 ) -> _Curve:
     at = {name: 0.5 for name in program.inputs if name != by} | given
-
-    def function(x: Array) -> Array:
-        arguments = (x if name == by else at[name] for name in program.inputs)
-        return np.broadcast_to(program.evaluate(*arguments), x.shape)
-
-    return _Curve(function, breakpoints(program, by, low, high, at), label, style)
+    return _Curve(along(program, by, at), breakpoints(program, by, low, high, at), label, style)
 
 
 def _curves(program: Program, by: str, low: float, high: float) -> list[_Curve]:
@@ -229,11 +219,24 @@ def _frame(ax: Axes, y: Array, low: float, high: float, by: str) -> None:
         ax.set_ylim(bottom - margin, top + margin)
     ax.axhline(0, color="#888888", linewidth=0.8, zorder=1)
     ax.axvline(0, color="#888888", linewidth=0.8, zorder=1)
+    plain(ax)
+    ax.tick_params(labelsize=11)
+    ax.set_xlabel(by, fontsize=12)
+
+
+def plain(ax: Axes) -> None:
+    """The frame of every drawing."""
     ax.grid(color="#E4E4E4", linewidth=0.8, zorder=0)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=11)
-    ax.set_xlabel(by, fontsize=12)
+
+
+def legend_below(
+    ax: Axes, handles: object, labels: object, below: float, columns: int, **style: float
+) -> None:
+    """A legend under the drawing, so many entries in a line."""
+    where = {"loc": "upper center", "bbox_to_anchor": (0.5, -below)}
+    ax.legend(handles, labels, **where, ncols=columns, frameon=False, **style)
 
 
 def title(program: Program) -> str:
@@ -248,30 +251,16 @@ def title(program: Program) -> str:
 def _legend(ax: Axes, marks: set[str]) -> None:
     from matplotlib.lines import Line2D
 
-    handles, _ = ax.get_legend_handles_labels()
-
-    def sign(marker: str, face: str, label: str, size: float) -> object:
-        return Line2D(
-            [], [], linestyle="", marker=marker, mfc=face, mec="#333333", ms=size, label=label
-        )
-
+    handles, labels = ax.get_legend_handles_labels()
     for label, marker, face, size in (
         ("kink", "D", "none", 8),
         ("value at a jump", "o", "#333333", 6),
         ("limit at a jump", "o", "white", 6),
     ):
         if label in marks:
-            handles.append(sign(marker, face, label, size))
-    ax.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.13),
-        ncols=3,
-        frameon=False,
-        fontsize=10.5,
-        columnspacing=1.6,
-        handlelength=2.4,
-    )
+            handles.append(Line2D([], [], ls="", marker=marker, mfc=face, mec="#333333", ms=size))
+            labels.append(label)
+    legend_below(ax, handles, labels, 0.13, 3, fontsize=10.5, columnspacing=1.6, handlelength=2.4)
 
 
 def _maps(program: Program, low: float, high: float) -> object:

@@ -19,14 +19,13 @@ from actgrad.common.text import finite_json
 from actgrad.common.types import Array, Fields
 from actgrad.errors import CallError
 from actgrad.language.program import Program
-from actgrad.study.breakpoints import breakpoints
+from actgrad.study.breakpoints import along, breakpoints, on_panels
 
 if TYPE_CHECKING:
     from actgrad.study.forecast import Forecast
 
 
 _REACH, _PANELS, _POINTS = 14.0, 56, 64
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_POINTS)
 HERMITE = 8
 _FAR = 2.0 ** np.arange(10, 31, 4)
 
@@ -220,7 +219,7 @@ def propagation(program: Program) -> Propagation:
     slope = program.partial(program.inputs[0])
     places = _places(program) + _places(slope)
     z, weights = _rule(places)
-    f, s = (np.broadcast_to(part.evaluate(z), z.shape) for part in (program, slope))
+    f, s = along(program)(z), along(slope)(z)
     with np.errstate(all="ignore"):
         mean, second = _mean(weights, f), _mean(weights, f * f)
         slopes, mean_slope = _mean(weights, s * s), _mean(weights, s)
@@ -228,7 +227,7 @@ def propagation(program: Program) -> Propagation:
         variance = _mean(weights, (f - mean) ** 2)
         gap = _mean(weights, f * z) - mean_slope
         hermite = _hermite(z, weights * f)
-    exponent = _tail(program.evaluate)
+    exponent = _tail(along(program))
     return Propagation(
         program.name,
         program.kind == "surrogate",
@@ -254,12 +253,9 @@ def _places(program: Program) -> list[float]:
 
 
 def _rule(places: list[float]) -> tuple[Array, Array]:
-    """Nodes, and weights with the normal density, on panels that end at every breakpoint."""
+    """Nodes and weights on panels that end at every breakpoint."""
     ends = np.union1d(np.linspace(-_REACH, _REACH, _PANELS + 1), np.clip(places, -_REACH, _REACH))
-    half = np.diff(ends)[:, None] / 2
-    z = ((ends[:-1] + ends[1:])[:, None] / 2 + half * _NODES).ravel()
-    weights = (half * _WEIGHTS).ravel() * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return z, weights
+    return on_panels(ends, _POINTS)
 
 
 def _mean(weights: Array, values: Array) -> float:
@@ -282,7 +278,7 @@ def _tail(function: Callable[[Array], Array]) -> float:
     """From the two largest powers of 2 at which both values are finite."""
     found = []
     for side in (-1.0, 1.0):
-        values = np.abs(np.broadcast_to(function(side * _FAR), _FAR.shape))
+        values = np.abs(function(side * _FAR))
         if not np.isfinite(values[0]):
             found.append(math.inf)
             continue
@@ -308,7 +304,7 @@ def _threshold(program: Program, second: float, exponent: float) -> float:
     def grows(q: float) -> bool:
         z, weights = _rule(list(places / math.sqrt(q)))
         with np.errstate(all="ignore"):
-            values = np.broadcast_to(program.evaluate(z * math.sqrt(q)), z.shape)
+            values = along(program)(z * math.sqrt(q))
             moment = _mean(weights, np.where(weights > 0, values * values, 0.0))
         return not moment <= second * q * (1 + 1e-9)
 

@@ -19,14 +19,13 @@ import numpy as np
 from actgrad.common.types import Array
 from actgrad.errors import CallError
 from actgrad.language.program import Program
-from actgrad.study.breakpoints import breakpoints
+from actgrad.study.breakpoints import along, breakpoints, on_panels
 from actgrad.study.forecast import FixedPoint, Forecast, finite_exp
 
 NETWORKS = 1000
 _REACH, _LOGS = 9.0, np.linspace(-40, 40, 101)
 _FINE = np.geomspace(1e-4, 0.4, 10)
 _ENDS = np.unique(np.concatenate([np.linspace(-_REACH, _REACH, 37), _FINE, -_FINE]))
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
 def forecast(
@@ -82,8 +81,7 @@ class _Table:
         z, weights = _rules(places)
         x = z * np.exp(_LOGS / 2)[:, None]
         with np.errstate(all="ignore"):
-            f2, s2 = (np.broadcast_to(p.evaluate(x), x.shape) ** 2 for p in (program, slope))
-            f2, s2 = (np.where(weights > 0, part, 0.0) for part in (f2, s2))
+            f2, s2 = (np.where(weights > 0, along(p)(x) ** 2, 0.0) for p in (program, slope))
 
             def mean(values: Array) -> Array:
                 return np.sum(weights * values, axis=1)
@@ -120,10 +118,7 @@ def _rules(places: Array) -> tuple[Array, Array]:
     if len(moving):
         moved = np.clip(moving / np.exp(_LOGS / 2)[:, None], -_REACH, _REACH)
         ends = np.sort(np.concatenate([ends, moved], axis=1), axis=1)
-    half = np.diff(ends, axis=1)[..., None] / 2
-    z = ((ends[:, :-1] + ends[:, 1:])[..., None] / 2 + half * _NODES).reshape(len(_LOGS), -1)
-    weights = (half * _WEIGHTS).reshape(z.shape) * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return z, weights
+    return on_panels(ends, 8)
 
 
 def _at(log_q: Array, values: Array) -> Array:

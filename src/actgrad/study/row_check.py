@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from actgrad.common.types import Array, Fields, Function
-from actgrad.language.expression import walk
 from actgrad.language.length import MOST
 from actgrad.language.program import Program
 from actgrad.reading.surroundings.wrappers import unwrap
 from actgrad.reading.witnesses import native
 from actgrad.reading.witnesses.original import IRREGULAR
-from actgrad.study.check import VERDICTS, Check, InputCheck, Place, Verdict
+from actgrad.study.check import Check, InputCheck, Place, Verdict, concluded, has_declared
 
 Value = Callable[[Fields], Array]
 _STEPS = (1e-5, 1e-6)
@@ -31,11 +30,7 @@ def check_rows(program: Program, function: Function | None) -> Check:
     names = [*program.inputs, *(n for n, v in program.parameters if isinstance(v, float))]
     found = tuple(_by(program, value, name, lengths) for name in names)
     inputs, parameters = found[: len(program.inputs)], found[len(program.inputs) :]
-    verdict = max((item.verdict for item in found), key=VERDICTS.index)
-    if program.kind == "surrogate":
-        verdict = max(verdict, "surrogate (declared)", key=VERDICTS.index)
-    oracle = "the Python function" if own else "its formula"
-    return Check(program.name, verdict, inputs, oracle, parameters)
+    return concluded(program, own, inputs, parameters)
 
 
 def evaluated(program: Program, arguments: dict[str, object]) -> Array:
@@ -97,9 +92,8 @@ def _by(program: Program, value: Value, by: str, lengths: Sequence[int]) -> Inpu
                 )
             linear &= _is_linear(program, by, at)
     worst = sorted(wrong, key=lambda place: -abs(place.claimed - place.true))[:8]
-    declared = program.kind == "exact" and any(node.op == "given" for node in walk(program.value))
     verdict: Verdict = "exact"
-    if program.kind == "surrogate" or declared or program.gradient:
+    if program.kind == "surrogate" or has_declared(program) or program.gradient:
         verdict = "surrogate (declared)" if wrong or not linear else "exact"
     elif wrong:
         verdict = "WRONG"

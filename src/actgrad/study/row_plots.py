@@ -14,7 +14,9 @@ from actgrad.study.plots import (
     FUNCTION,
     IN_FORCE,
     heat_map,
+    legend_below,
     new_figure,
+    plain,
     title,
 )
 from actgrad.study.row_check import evaluated, jacobian
@@ -140,22 +142,12 @@ def _shade(share: float) -> tuple[float, float, float]:
 
 
 def _framed(ax: Axes, columns: int = 3, reverse: bool = False) -> None:
-    ax.grid(color="#E4E4E4", linewidth=0.8, zorder=0)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
+    plain(ax)
     ax.tick_params(labelsize=10)
-    handles, labels = ax.get_legend_handles_labels()
     step = -1 if reverse else 1
-    ax.legend(
-        handles[::step],
-        labels[::step],
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.16),
-        ncols=columns,
-        frameon=False,
-        fontsize=9.5,
-        columnspacing=1.4,
-        handlelength=1.6,
+    handles, labels = (each[::step] for each in ax.get_legend_handles_labels())
+    legend_below(
+        ax, handles, labels, 0.16, columns, fontsize=9.5, columnspacing=1.4, handlelength=1.6
     )
 
 

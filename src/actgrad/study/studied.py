@@ -135,10 +135,10 @@ class Studied:
 
         Raises `MissingFrameworkError` without matplotlib, and `CallError` for an empty range.
         """
-        from actgrad.study import plots, row_plots
+        from actgrad.study import breakpoints, plots, row_plots
 
         program = self._with(parameters).program
-        plots.check_range(low, high)
+        breakpoints.check_range(low, high)
         room = plots if program.axis is None else row_plots
         figure = room.draw(program, low, high, ax)
         if path is not None:

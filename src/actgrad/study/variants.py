@@ -8,16 +8,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from actgrad.common.types import Array
 from actgrad.errors import CallError
 from actgrad.language.expression import Expr, const, make, var
 from actgrad.language.program import Program
 from actgrad.reading.derivatives.rule_reader import with_rule
-from actgrad.study.breakpoints import breakpoints
+from actgrad.study.breakpoints import along, breakpoints, check_range
 from actgrad.study.propagation import propagation
-
-Array = npt.NDArray[np.float64]
 
 MOST = 30
 _SAMPLES = 4001
@@ -102,13 +100,12 @@ def _checked(program: Program, degree: int, interval: tuple[float, float]) -> tu
     if isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= MOST:
         raise CallError(f"the degree is a whole number from 0 to {MOST}, and is {degree!r}")
     low, high = map(float, interval)
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise CallError(f"the interval goes from low to high, and is {interval!r}")
+    check_range(low, high, "interval")
     return low, high
 
 
 def _values(program: Program, x: Array, interval: tuple[float, float]) -> Array:
-    values: Array = np.broadcast_to(program.evaluate(x), x.shape)
+    values = along(program)(x)
     if not np.isfinite(values).all():
         where = float(x[~np.isfinite(values)][0])
         raise CallError(f"{program.name!r} is not finite at {where:.4g}, inside of {interval}")
