@@ -12,7 +12,8 @@ from mpmath import mp, mpf
 from actgrad import Activation, activations
 from actgrad.integers.decimals import context
 from actgrad.integers.exact import DECISIONS, bounded
-from actgrad.integers.special import FUNCTIONS, SPECIAL
+from actgrad.integers.special import FUNCTIONS
+from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
@@ -52,7 +53,7 @@ def test_a_decimal_operation_has_sixty_digits(op: str) -> None:
     reference = NAMES.get(op) or getattr(mp, op)
     seconds = (0.7, -2.5, 3.0) if OPS[op].arity == 2 else (None,)
     compared = 0
-    with mp.workdps(250 if op in SPECIAL else 1200), decimal.localcontext(context()):
+    with mp.workdps(250 if op in DECOMPOSITIONS else 1200), decimal.localcontext(context()):
         for x in (*POINTS, *(-p for p in POINTS)):
             for y in seconds:
                 args = [x] if y is None else [x, y]
@@ -107,7 +108,7 @@ def _special(name: str) -> Activation:
     return Activation(Program(name, ("x",), (), make(name, var("x"))))
 
 
-@pytest.mark.parametrize("name", SPECIAL)
+@pytest.mark.parametrize("name", DECOMPOSITIONS)
 def test_a_table_of_a_special_function_is_correctly_rounded(name: str) -> None:
     """Input codes from just above 0, or on both sides of it, to where the output saturates."""
     step, zero = {"erfinv": (1 / 129, 0), "ndtri": (1 / 257, -128)}.get(name, (0.0431, 11))
@@ -129,7 +130,7 @@ def test_a_table_of_a_special_function_is_correctly_rounded(name: str) -> None:
         assert code == min(max(wanted, -128), 127), (q, x)
 
 
-@pytest.mark.parametrize("name", SPECIAL)
+@pytest.mark.parametrize("name", DECOMPOSITIONS)
 def test_the_bound_of_a_special_function_holds(name: str) -> None:
     low, high = {"erfinv": (-0.999, 0.999), "ndtri": (0.001, 0.999)}.get(name, (-9.03, 30.0))
     x = np.linspace(low, high, 61)

@@ -19,6 +19,22 @@ DIGITS = 120
 _MOST = 500  # guard digits, beyond which a small number is a function's own first term
 
 
+FUNCTIONS: dict[str, Function] = {
+    "neg": lambda x: x.copy_negate(),
+    "abs": lambda x: x.copy_abs(),
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "copysign": lambda x, y: x.copy_sign(y),
+    "sqrt": lambda x: x.sqrt(),
+    "exp": lambda x: x.exp(),
+    "log": lambda x: x.ln(),
+    "log10": lambda x: x.log10(),
+}
+"""By name; below and in `special` are more. What is nowhere is a decision: a comparison, a step, a table."""
+
+
 def context(digits: int = DIGITS) -> decimal.Context:
     """Without traps: 1 / -0 is -Infinity, as in IEEE's arithmetic."""
     return decimal.Context(
@@ -32,19 +48,22 @@ def ieee(op: str, *args: Decimal) -> Decimal:
         return Decimal(float(OPS[op].numpy(*(np.float64(float(x)) for x in args))))
 
 
-def guarded(function: Function) -> Function:
-    """With guard digits for the size of the arguments; infinities and nan are NumPy's."""
-    op = function.__name__.strip("_")
+def guarded(op: str) -> Callable[[Function], Function]:
+    """An operation with guard digits for the size of its arguments; infinities and nan are NumPy's."""
 
-    @wraps(function)
-    def compute(*args: Decimal) -> Decimal:
-        if not all(x.is_finite() for x in args):
-            return ieee(op, *args)
-        guard = max(min(abs(x.adjusted()), _MOST) if x else 0 for x in args)
-        with decimal.localcontext(context(DIGITS + 30 + guard)):
-            return function(*args)
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def compute(*args: Decimal) -> Decimal:
+            if not all(x.is_finite() for x in args):
+                return ieee(op, *args)
+            guard = max(min(abs(x.adjusted()), _MOST) if x else 0 for x in args)
+            with decimal.localcontext(context(DIGITS + 30 + guard)):
+                return function(*args)
 
-    return compute
+        FUNCTIONS[op] = compute
+        return compute
+
+    return decorate
 
 
 def odd(function: Function) -> Function:
@@ -94,16 +113,7 @@ def _pow(x: Decimal, y: Decimal) -> Decimal:
     return x**y
 
 
-def _copysign(x: Decimal, y: Decimal) -> Decimal:
-    return x.copy_sign(y)
-
-
-@guarded
-def _hypot(x: Decimal, y: Decimal) -> Decimal:
-    return (x * x + y * y).sqrt()
-
-
-@guarded
+@guarded("cbrt")
 @odd
 def _cbrt(x: Decimal) -> Decimal:
     root = (x.ln() / 3).exp()
@@ -113,54 +123,19 @@ def _cbrt(x: Decimal) -> Decimal:
 # Exponentials and logarithms.
 
 
-@guarded
-def _exp2(x: Decimal) -> Decimal:
-    return Decimal(2) ** x
-
-
-@guarded
-def _expm1(x: Decimal) -> Decimal:
-    return x if x.adjusted() < -_MOST else x.exp() - 1 if x else x
-
-
-@guarded
+@guarded("log2")
 def _log2(x: Decimal) -> Decimal:
     whole = Decimal(math.frexp(float(x))[1] - 1) if x > 0 else x
     return whole if x > 0 and Decimal(2) ** whole == x else x.ln() / Decimal(2).ln()
 
 
-@guarded
-def _log1p(x: Decimal) -> Decimal:
-    return x if not x or x.adjusted() < -_MOST else (1 + x).ln()
-
-
-@guarded
-def _sigmoid(x: Decimal) -> Decimal:
-    return 1 / (1 + (-x).exp())
-
-
 def _softplus(x: Decimal) -> Decimal:
     if not x.is_finite():
         return ieee("softplus", x)
-    return max(x, Decimal(0)) + _log1p((-abs(x)).exp())
+    return max(x, Decimal(0)) + FUNCTIONS["log1p"]((-abs(x)).exp())
 
 
 # Circular functions.
-
-
-@guarded
-def _sin(x: Decimal) -> Decimal:
-    return sine(x, 0) if x else x
-
-
-@guarded
-def _cos(x: Decimal) -> Decimal:
-    return sine(x, 1)
-
-
-@guarded
-def _tan(x: Decimal) -> Decimal:
-    return sine(x, 0) / sine(x, 1) if x else x
 
 
 def sine(x: Decimal, quarters: int) -> Decimal:
@@ -176,7 +151,7 @@ def sine(x: Decimal, quarters: int) -> Decimal:
     return -value if quarter >= 2 else value
 
 
-@guarded
+@guarded("atan")
 @odd
 def _atan(x: Decimal) -> Decimal:
     if x > 1:
@@ -186,7 +161,7 @@ def _atan(x: Decimal) -> Decimal:
     return 8 * _arctan_series(x)
 
 
-@guarded
+@guarded("atan2")
 def _atan2(y: Decimal, x: Decimal) -> Decimal:
     if not y:
         return (pi() if x.is_signed() else Decimal(0)).copy_sign(y)
@@ -196,32 +171,10 @@ def _atan2(y: Decimal, x: Decimal) -> Decimal:
     return (pi() - angle if x < 0 else angle).copy_sign(y)
 
 
-@guarded
-@odd
-def _asin(x: Decimal) -> Decimal:
-    return _atan2(x, ((1 - x) * (1 + x)).sqrt())
-
-
-@guarded
-def _acos(x: Decimal) -> Decimal:
-    return _atan2(((1 - x) * (1 + x)).sqrt(), x)
-
-
 # Hyperbolic functions.
 
 
-@guarded
-@odd
-def _sinh(x: Decimal) -> Decimal:
-    return x if x.adjusted() < -_MOST else (x.exp() - (-x).exp()) / 2
-
-
-@guarded
-def _cosh(x: Decimal) -> Decimal:
-    return (x.exp() + (-x).exp()) / 2
-
-
-@guarded
+@guarded("tanh")
 @odd
 def _tanh(x: Decimal) -> Decimal:
     if x.adjusted() < -_MOST:
@@ -230,33 +183,16 @@ def _tanh(x: Decimal) -> Decimal:
     return (1 - less) / (1 + less)
 
 
-@guarded
-@odd
-def _asinh(x: Decimal) -> Decimal:
-    return x if x.adjusted() < -_MOST else (x + (x * x + 1).sqrt()).ln()
-
-
-@guarded
-def _acosh(x: Decimal) -> Decimal:
-    return (x + ((x - 1) * (x + 1)).sqrt()).ln()
-
-
-@guarded
-@odd
-def _atanh(x: Decimal) -> Decimal:
-    return x if x.adjusted() < -_MOST else ((1 + x) / (1 - x)).ln() / 2
-
-
 # The error function.
 
 
-@guarded
+@guarded("erf")
 @odd
 def _erf(x: Decimal) -> Decimal:
     return 1 - _erfc(x) if x > 3 else _erf_series(x)
 
 
-@guarded
+@guarded("erfc")
 def _erfc(x: Decimal) -> Decimal:
     if x < 0:
         return 2 - _erfc(-x)
@@ -284,41 +220,24 @@ def _erf_series(x: Decimal) -> Decimal:
     return 2 / pi().sqrt() * (-x * x).exp() * total
 
 
-FUNCTIONS: dict[str, Function] = {
-    "neg": lambda x: x.copy_negate(),
-    "abs": lambda x: x.copy_abs(),
-    "add": lambda x, y: x + y,
-    "sub": lambda x, y: x - y,
-    "mul": lambda x, y: x * y,
-    "div": lambda x, y: x / y,
-    "pow": _pow,
-    "hypot": _hypot,
-    "copysign": _copysign,
-    "sqrt": lambda x: x.sqrt(),
-    "cbrt": _cbrt,
-    "exp": lambda x: x.exp(),
-    "exp2": _exp2,
-    "expm1": _expm1,
-    "log": lambda x: x.ln(),
-    "log2": _log2,
-    "log10": lambda x: x.log10(),
-    "log1p": _log1p,
-    "sin": _sin,
-    "cos": _cos,
-    "tan": _tan,
-    "asin": _asin,
-    "acos": _acos,
-    "atan": _atan,
-    "atan2": _atan2,
-    "sinh": _sinh,
-    "cosh": _cosh,
-    "tanh": _tanh,
-    "asinh": _asinh,
-    "acosh": _acosh,
-    "atanh": _atanh,
-    "sigmoid": _sigmoid,
-    "softplus": _softplus,
-    "erf": _erf,
-    "erfc": _erfc,
+FUNCTIONS |= {"pow": _pow, "softplus": _softplus}
+
+_GUARDED: dict[str, Function] = {
+    "hypot": lambda x, y: (x * x + y * y).sqrt(),
+    "exp2": lambda x: Decimal(2) ** x,
+    "expm1": lambda x: x if x.adjusted() < -_MOST else x.exp() - 1 if x else x,
+    "log1p": lambda x: x if not x or x.adjusted() < -_MOST else (1 + x).ln(),
+    "sigmoid": lambda x: 1 / (1 + (-x).exp()),
+    "sin": lambda x: sine(x, 0) if x else x,
+    "cos": lambda x: sine(x, 1),
+    "tan": lambda x: sine(x, 0) / sine(x, 1) if x else x,
+    "asin": odd(lambda x: _atan2(x, ((1 - x) * (1 + x)).sqrt())),
+    "acos": lambda x: _atan2(((1 - x) * (1 + x)).sqrt(), x),
+    "sinh": odd(lambda x: x if x.adjusted() < -_MOST else (x.exp() - (-x).exp()) / 2),
+    "cosh": lambda x: (x.exp() + (-x).exp()) / 2,
+    "asinh": odd(lambda x: x if x.adjusted() < -_MOST else (x + (x * x + 1).sqrt()).ln()),
+    "acosh": lambda x: (x + ((x - 1) * (x + 1)).sqrt()).ln(),
+    "atanh": odd(lambda x: x if x.adjusted() < -_MOST else ((1 + x) / (1 - x)).ln() / 2),
 }
-"""What is not here is a decision: a comparison, a step, a choice, a table."""
+for _op, _function in _GUARDED.items():
+    guarded(_op)(_function)

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from actgrad.integers.decimals import context
-from actgrad.integers.special import FUNCTIONS, SPECIAL
+from actgrad.integers.special import FUNCTIONS
+from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import Expr, evaluate_all, plain, walk
 from actgrad.language.ops import OPS
 
@@ -77,7 +78,7 @@ def _bound(node: Expr, value: Any, args: list[Any], bounds: list[Any]) -> Any:
         return 0.0
     size = np.abs(value)
     total = _ULPS * np.spacing(size)
-    if node.op in SPECIAL:
+    if node.op in DECOMPOSITIONS:
         total = _SPECIAL_ULPS * np.spacing(np.maximum(size, 1.0))
     for i, bound in enumerate(bounds):
         if np.any(bound):

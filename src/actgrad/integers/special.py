@@ -9,8 +9,17 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 
-from actgrad.integers import decimals
-from actgrad.integers.decimals import Function, guarded, ieee, odd, pi, series, sine
+from actgrad.integers.decimals import (
+    DIGITS,
+    FUNCTIONS,
+    erfcx_far,
+    guarded,
+    ieee,
+    odd,
+    pi,
+    series,
+    sine,
+)
 
 _HALF = Decimal("0.5")
 
@@ -55,7 +64,7 @@ def _is_pole(x: Decimal) -> bool:
     return x <= 0 and x == x.to_integral_value()
 
 
-@guarded
+@guarded("lgamma")
 def _lgamma(x: Decimal) -> Decimal:
     if _is_pole(x):
         return ieee("lgamma", x)
@@ -69,7 +78,7 @@ def _lgamma(x: Decimal) -> Decimal:
     return (far - _HALF) * far.ln() - far + (2 * pi()).ln() / 2 + rest - product.ln()
 
 
-@guarded
+@guarded("gamma")
 def _gamma(x: Decimal) -> Decimal:
     if _is_pole(x):
         return ieee("gamma", x)
@@ -78,7 +87,7 @@ def _gamma(x: Decimal) -> Decimal:
     return pi() / (_reflected(x)[0] * _gamma(1 - x)) if x < 0 else _lgamma(x).exp()
 
 
-@guarded
+@guarded("digamma")
 def _digamma(x: Decimal) -> Decimal:
     if _is_pole(x):
         return ieee("digamma", x)
@@ -89,7 +98,7 @@ def _digamma(x: Decimal) -> Decimal:
     return far.ln() - _HALF / far - _stirling(far, lambda n, term: term / n) - sum(steps)
 
 
-@guarded
+@guarded("trigamma")
 def _trigamma(x: Decimal) -> Decimal:
     if _is_pole(x):
         return ieee("trigamma", x)
@@ -103,11 +112,11 @@ def _trigamma(x: Decimal) -> Decimal:
 # The error function's relatives.
 
 
-@guarded
+@guarded("erfcx")
 def _erfcx(x: Decimal) -> Decimal:
     if x > 25:
-        return decimals.erfcx_far(x)
-    return (x * x).exp() * decimals.FUNCTIONS["erfc"](x)
+        return erfcx_far(x)
+    return (x * x).exp() * FUNCTIONS["erfc"](x)
 
 
 def _newton(x: Decimal, step: Callable[[Decimal], Decimal]) -> Decimal:
@@ -115,7 +124,7 @@ def _newton(x: Decimal, step: Callable[[Decimal], Decimal]) -> Decimal:
     while True:
         move = step(x)
         x -= move
-        if abs(move) <= abs(x).scaleb(-decimals.DIGITS - 20):
+        if abs(move) <= abs(x).scaleb(-DIGITS - 20):
             return x
 
 
@@ -124,24 +133,24 @@ def _inverse_erfc(y: Decimal) -> Decimal:
     root, wanted = pi().sqrt() / 2, y.ln()
 
     def step(x: Decimal) -> Decimal:
-        value = decimals.FUNCTIONS["erfc"](x)
+        value = FUNCTIONS["erfc"](x)
         return (wanted - value.ln()) * value * (x * x).exp() * root
 
     return _newton((-wanted).sqrt(), step)
 
 
-@guarded
+@guarded("erfinv")
 @odd
 def _erfinv(y: Decimal) -> Decimal:
     if y >= 1:
         return ieee("erfinv", y)
     if y > _HALF:
         return _inverse_erfc(1 - y)
-    erf, root = decimals.FUNCTIONS["erf"], pi().sqrt() / 2
+    erf, root = FUNCTIONS["erf"], pi().sqrt() / 2
     return _newton(y * root, lambda x: (erf(x) - y) * (x * x).exp() * root)
 
 
-@guarded
+@guarded("ndtri")
 def _ndtri(p: Decimal) -> Decimal:
     if not 0 < p < 1:
         return ieee("ndtri", p)
@@ -162,33 +171,12 @@ def _scaled_bessel(order: int, x: Decimal) -> Decimal:
         return series(first, lambda k: square / (k * (k + order)))
     total = term = Decimal(1)
     k = 0
-    while abs(term) > Decimal(10) ** -(decimals.DIGITS + 20):
+    while abs(term) > Decimal(10) ** -(DIGITS + 20):
         k += 1
         term = term * ((2 * k - 1) ** 2 - 4 * order) / (8 * k * x)
         total += term
     return total / (2 * pi() * x).sqrt()
 
 
-@guarded
-def _i0e(x: Decimal) -> Decimal:
-    return _scaled_bessel(0, abs(x))
-
-
-@guarded
-@odd
-def _i1e(x: Decimal) -> Decimal:
-    return _scaled_bessel(1, x)
-
-
-SPECIAL: dict[str, Function] = {
-    "gamma": _gamma,
-    "lgamma": _lgamma,
-    "digamma": _digamma,
-    "trigamma": _trigamma,
-    "erfcx": _erfcx,
-    "erfinv": _erfinv,
-    "ndtri": _ndtri,
-    "i0e": _i0e,
-    "i1e": _i1e,
-}
-FUNCTIONS = decimals.FUNCTIONS | SPECIAL
+guarded("i0e")(lambda x: _scaled_bessel(0, abs(x)))
+guarded("i1e")(odd(lambda x: _scaled_bessel(1, x)))
