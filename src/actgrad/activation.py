@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
+from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError, DefinitionError
 from actgrad.frameworks.dispatch import apart, caller, under_dynamo
 from actgrad.frameworks.hook import when_imported
@@ -48,25 +49,28 @@ class Activation(Tabled):
     """
 
     __actgrad_reads__ = True
-    autograph_info__: ClassVar[dict[str, Any]] = {}
+    autograph_info__: ClassVar[Fields] = {}
     """By this TensorFlow's AutoGraph knows that there is nothing here to convert."""
 
     def __init__(
-        self, program: Program, function: Callable[..., Any] | None = None, rules: Any = None
+        self,
+        program: Program,
+        function: Function | None = None,
+        rules: Mapping[str, Rule] | None = None,
     ) -> None:
         self.program = program
         self._function = function
-        self._rules = rules or {}
+        self._rules = dict(rules or {})
         self.__name__ = program.name
         self.__doc__ = getattr(function, "__doc__", None) or f"{program.name} = {program}"
 
     @overload
-    def __call__(self, /, **parameters: Any) -> Activation: ...
+    def __call__(self, /, **parameters: object) -> Activation: ...
     @overload
     def __call__(self, x: float, /, *more: float, **parameters: float) -> float: ...
     @overload
-    def __call__(self, x: Tensor, /, *more: Any, **parameters: Any) -> Tensor: ...
-    def __call__(self, /, *inputs: Any, **parameters: Any) -> Any:
+    def __call__(self, x: Tensor, /, *more: object, **parameters: object) -> Tensor: ...
+    def __call__(self, /, *inputs: object, **parameters: object) -> object:
         """The value, in the framework and the dtype of the inputs.
 
         Without inputs, the same activation with other parameter values; with `scaled=True` its
@@ -78,7 +82,7 @@ class Activation(Tabled):
             return self._call_with(inputs, parameters)
         return caller(inputs)(program, inputs, parameters)
 
-    def _call_with(self, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+    def _call_with(self, inputs: tuple[object, ...], parameters: Fields) -> object:
         if not inputs:
             return self._with(parameters)
         program = self.program
@@ -100,7 +104,7 @@ class Activation(Tabled):
         tensors = (*inputs, *parameters.values())
         return caller(tensors)(program, inputs, parameters | axis)
 
-    def _with(self, parameters: dict[str, Any]) -> Activation:
+    def _with(self, parameters: Fields) -> Activation:
         """The same with other parameter values, and with `scaled=True` brought into scale."""
         if "scaled" in parameters and "scaled" not in self.parameters:
             rest = {name: value for name, value in parameters.items() if name != "scaled"}
@@ -124,7 +128,7 @@ class Activation(Tabled):
         program = with_values(self.program, parameters)
         return Activation(program, self._function, self._rules)
 
-    def _reread(self, parameters: dict[str, Any], why: str) -> Activation:
+    def _reread(self, parameters: Fields, why: str) -> Activation:
         if self._function is None:
             raise CallError(
                 f"{why}, and its Python function is not at hand: define it anew with the other value"
@@ -189,16 +193,16 @@ class Activation(Tabled):
         backend = keras_backend() if framework == "keras" else framework
         return str(framework_module(backend).source(self.program))
 
-    def native(self, framework: str) -> Callable[..., Any]:
+    def native(self, framework: str) -> Function:
         """The framework's own function: inputs by position, parameters by keyword.
 
         Its calls raise `CallError` for a wrong number of inputs, an unknown parameter, and one that
         shaped the reading.
         """
-        function: Callable[..., Any] = framework_module(framework).native(self.program)
+        function: Function = framework_module(framework).native(self.program)
         return function
 
-    def layer(self, name: str | None = None, **parameters: Any) -> ActivationLayer:
+    def layer(self, name: str | None = None, **parameters: object) -> ActivationLayer:
         """A Keras layer. Parameters may be numbers, `trainable(...)` or `sampled(...)`.
 
         Raises `CallError` for anything else, and warns where a parameter cannot be learnt as the
@@ -208,7 +212,7 @@ class Activation(Tabled):
         layer: ActivationLayer = framework_module("keras").layer(shaped.program, name, parameters)
         return layer
 
-    def _shaped(self, parameters: dict[str, Any]) -> tuple[Activation, dict[str, Any]]:
+    def _shaped(self, parameters: Fields) -> tuple[Activation, Fields]:
         """With those parameters put in that shape the reading (a loop's length), and the others."""
         check_fixed(self.program, parameters)
         fixed = {n: v for n, v in parameters.items() if n in dict(self.program.fixed)}
@@ -222,7 +226,7 @@ class Activation(Tabled):
             check_setting(shaped.program, name, value)
         return shaped, rest
 
-    def module(self, **parameters: Any) -> ActivationModule:
+    def module(self, **parameters: object) -> ActivationModule:
         """A PyTorch module. Parameters may be numbers, `trainable(...)` or `sampled(...)`.
 
         Raises `CallError` for anything else, and warns where a parameter cannot be learnt as the
@@ -235,16 +239,16 @@ class Activation(Tabled):
     # As data.
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Activation:
+    def from_config(cls, config: Fields) -> Activation:
         return from_json(config["program"])
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Function, tuple[str]]:
         return from_json, (self.to_json(),)
 
     def __copy__(self) -> Activation:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Activation:
+    def __deepcopy__(self, memo: object) -> Activation:
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -256,7 +260,7 @@ class Activation(Tabled):
     # New activations from this one.
 
     def polynomial(
-        self, degree: int, interval: tuple[float, float] = (-3.0, 3.0), **parameters: Any
+        self, degree: int, interval: tuple[float, float] = (-3.0, 3.0), **parameters: object
     ) -> Polynomial:
         """A polynomial near it on an interval, as an activation with its own exact derivative.
 
@@ -277,7 +281,7 @@ class Activation(Tabled):
         return Polynomial(polynomial(self._with(parameters).program, degree, interval))
 
     @property
-    def function(self) -> Callable[..., Any] | None:
+    def function(self) -> Function | None:
         """The Python function that it was read from, where this process has it."""
         return self._function
 
@@ -308,10 +312,10 @@ def activation(
     axis: int | None = None,
     name: str | None = None,
     host: bool = False,
-) -> Callable[[Callable[..., Any]], Activation]: ...
+) -> Callable[[Function], Activation]: ...
 @overload
 def activation(
-    function: Callable[..., Any],
+    function: Function,
     *,
     derivative: Rule = None,
     surrogate: Rule = None,
@@ -321,7 +325,7 @@ def activation(
     host: bool = False,
 ) -> Activation: ...
 def activation(
-    function: Callable[..., Any] | None = None,
+    function: Function | None = None,
     *,
     derivative: Rule = None,
     surrogate: Rule = None,
@@ -329,7 +333,7 @@ def activation(
     axis: int | None = None,
     name: str | None = None,
     host: bool = False,
-) -> Any:
+) -> object:
     """Make an activation of a plain Python function of numbers. Decorator or call.
 
     Arguments of `function` without a default are inputs (tensors), those with one are parameters.

@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from actgrad import activation
-from actgrad.workbench.report import one, page, study
+from actgrad.common.files import write_text
+from actgrad.workbench.report import one, study
 from actgrad.workbench.report.bench import bench
 from actgrad.workbench.report.training import read
 from tests.compare.synthetic import write_synthetic_study
@@ -39,7 +40,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, training: Path) -> dict[str,
         path = folder / f"{f.name}.html"
         speed = bench(f, ["numpy"], 1024, 3)
         trainings = [options["training"]] if options else []
-        page.write(path, one.report(f, one.facts(f), speed, trainings, "file.py:f"))
+        write_text(path, one.report(f, one.facts(f), speed, trainings, "file.py:f"))
         return path
 
     spiky = activation(

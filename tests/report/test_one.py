@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from actgrad import activation, activations
+from actgrad.common.files import write_text
 from actgrad.workbench.report import one
 from actgrad.workbench.report.bench import bench
-from actgrad.workbench.report.page import number, typeset, write
+from actgrad.workbench.report.page import number, typeset
 from actgrad.workbench.report.training import read
 
 pytest.importorskip("jinja2")
@@ -241,6 +242,6 @@ def test_a_page_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> No
     path = tmp_path / "report.html"
     path.write_text("the old one")
     with pytest.raises(UnicodeEncodeError):
-        write(path, "half \ud800")
+        write_text(path, "half \ud800")
     assert path.read_text() == "the old one"
     assert list(tmp_path.iterdir()) == [path]

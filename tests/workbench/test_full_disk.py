@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from actgrad import activation
+from actgrad.common.files import write_text
 from actgrad.errors import WriteError
 from actgrad.workbench import export, folder
 from actgrad.workbench.compare import store
-from actgrad.workbench.report import page
 from tests.compare.synthetic import design, synthetic_rows
 
 f = activation(lambda x: x if x > 0 else 0.1 * x, name="leaky")
@@ -37,7 +37,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "plot": ("f.png", lambda path: f.plot(path=path)),
     "export to json": ("f.json", lambda path: export.export(f, "json", path)),
     "export to source": ("f.py", lambda path: export.export(f, "source", path, "numpy")),
-    "report": ("f.html", lambda path: page.write(path, "<html>" * 100)),
+    "report": ("f.html", lambda path: write_text(path, "<html>" * 100)),
     "checkpoint": ("f.npz", lambda path: folder.save_state(path, [np.zeros(100)], {"epochs": 1})),
     "results": ("f.json", lambda path: folder.write_json(path, {"a": list(range(100))})),
 }

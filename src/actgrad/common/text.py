@@ -6,6 +6,8 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 
@@ -37,6 +39,24 @@ def file_name(name: str) -> str:
     'my_spike_2'
     """
     return re.sub(r"\W+", "_", name).strip("_") or "activation"
+
+
+def installed(*names: str) -> dict[str, str]:
+    """The versions of those packages that are installed, none of which is loaded for it.
+
+    >>> "numpy" in installed("numpy", "no-such-package"), len(installed("no-such-package"))
+    (True, 0)
+    """
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name.removesuffix("-cpu")] = version(name)
+    return found
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; its name if it says nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -69,7 +69,7 @@ def _bounded(root: Expr, name: str, x: Array) -> tuple[Array, Array]:
     return value, np.broadcast_to(bounds[root], x.shape) + 0.0
 
 
-def _bound(node: Expr, value: Any, args: list[Any], bounds: list[Any]) -> Any:
+def _bound(node: Expr, value: Array, args: list[Array], bounds: list[Array]) -> Array | float:
     if node.op == "select":
         return np.where(args[0], bounds[1], bounds[2])
     if node.op == "mod":
@@ -108,7 +108,7 @@ def decimals(root: Expr, name: str, x: Array) -> Iterator[Decimal]:
             yield found[root]
 
 
-def _decimal(node: Expr, found: dict[Expr, Any], values: dict[Expr, Any], i: int) -> object:
+def _decimal(node: Expr, found: dict[Expr, Any], values: dict[Expr, Array], i: int) -> object:
     if node.op == "select":
         condition, yes, no = node.args
         return found[yes] if values[condition][i] else found[no]

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from actgrad.integers.exact import Array
-from actgrad.study.plots import EXACT, FUNCTION, new_figure, save
+from actgrad.study.plots import EXACT, FUNCTION, new_figure, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def picture(
     below.set_ylabel("error in steps")
     below.set_xlabel(input)
     for axes in (above, below):
-        axes.grid(alpha=0.3)
+        plain(axes)
     figure.suptitle(title)
     if path is not None:
         save(figure, path)

@@ -16,6 +16,8 @@ from actgrad.errors import CallError
 from actgrad.integers.decimals import context
 
 Rounding = Literal["even", "away"]
+Pair = tuple[float, int]
+"""A scale and a zero point."""
 Codes = npt.NDArray[Any]
 
 _SURE = 1e-6
@@ -74,7 +76,7 @@ class Format:
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(f"{'' if self.signed else 'u'}int{self.bits}")
 
-    def affine(self, what: str, pair: Any) -> Affine:
+    def affine(self, what: str, pair: Pair) -> Affine:
         """A pair (scale, zero point), checked, with the scale as float32, as ONNX and TFLite store it."""
         try:
             scale, zero_point = pair

@@ -14,7 +14,7 @@ from actgrad.common.files import write_text
 from actgrad.errors import CallError
 from actgrad.integers import text
 from actgrad.integers.exact import Array, bounded, decimals
-from actgrad.integers.scheme import Codes, Format, near_tie, nearest
+from actgrad.integers.scheme import Codes, Format, Pair, near_tie, nearest
 from actgrad.language.program import Program
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Table:
     the highest; `table[code]` is one of them. `input` and `output` are pairs (scale, zero point).
     """
 
-    def __init__(self, program: Program, input: object, output: object, format: Format) -> None:
+    def __init__(self, program: Program, input: Pair, output: Pair, format: Format) -> None:
         self.program = _one_input(program)
         self.format = format
         self.input = format.affine("input", input)

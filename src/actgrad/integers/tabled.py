@@ -6,7 +6,7 @@ from typing import Self
 
 from actgrad.errors import CallError
 from actgrad.integers.quantised import quantised
-from actgrad.integers.scheme import Format, Rounding, ranges
+from actgrad.integers.scheme import Format, Pair, Rounding, ranges
 from actgrad.integers.table import Table
 from actgrad.study.studied import Studied
 
@@ -16,8 +16,8 @@ class Tabled(Studied):
 
     def table(
         self,
-        input: tuple[float, int],
-        output: tuple[float, int],
+        input: Pair,
+        output: Pair,
         *,
         bits: int = 8,
         signed: bool = True,
@@ -86,8 +86,8 @@ class Tabled(Studied):
 
     def quantised(
         self,
-        input: tuple[float, int],
-        output: tuple[float, int],
+        input: Pair,
+        output: Pair,
         *,
         bits: int = 8,
         signed: bool = True,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -46,7 +46,7 @@ class Expr:
     def __repr__(self) -> str:
         return show(self)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("an expression is stored through its program's JSON, not pickled")
 
     # The operators that the derivative rules in `ops` are written with.

@@ -15,7 +15,7 @@ def kept(make: Make) -> Make:
     """A cache whose entries lie in the program, the first argument. The others must be hashable."""
 
     @wraps(make)
-    def of(program: Any, *others: object, **options: object) -> Any:
+    def of(program: Any, *others: object, **options: object) -> object:
         key = (make, *others, *options.items())
         if key not in program.kept:
             program.kept.setdefault(key, make(program, *others, **options))

@@ -66,7 +66,7 @@ class Length:
         return self == other or any(self.at(n) == other.at(n) > 0 for n in range(2, MOST))
 
     @property
-    def written(self) -> list[Any]:
+    def written(self) -> list[object]:
         """As JSON has it."""
         return [self.per, self.plus, *map(list, self.parts)]
 

@@ -71,7 +71,7 @@ class _MadeOnce(type):
             return program
 
 
-_programs: WeakValueDictionary[object, Any] = WeakValueDictionary()
+_programs: WeakValueDictionary[object, Program] = WeakValueDictionary()
 _one_at_a_time = Lock()
 
 

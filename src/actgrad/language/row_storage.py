@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from actgrad.language.expression import Expr, make
+from actgrad.language.expression import Expr, Payload, make
 from actgrad.language.length import Length, bounded, read_length
 from actgrad.language.rows import ROWS, WHOLE, is_order
 
@@ -13,14 +12,14 @@ _CARRIED = {"slice": 3, "place": 3, "fill": 1, "length": 1, "position": 1}
 """How many numbers an operation carries."""
 
 
-def written(value: object) -> list[Any]:
+def written(value: object) -> list[object]:
     if value is None:
         return []
     parts = value if isinstance(value, tuple) else (value,)
     return [[part.written if isinstance(part, Length) else part for part in parts]]
 
 
-def carried(op: str, args: list[object]) -> tuple[object, list[object]]:
+def carried(op: str, args: list[object]) -> tuple[Payload, list[object]]:
     """What an operation carries, and its arguments."""
     size = _CARRIED.get(op)
     if size is None:
@@ -36,7 +35,7 @@ def carried(op: str, args: list[object]) -> tuple[object, list[object]]:
     return (read_length(start), step, read_length(length)), rest
 
 
-def made(op: str, parts: Sequence[Expr], value: Any) -> Expr:
+def made(op: str, parts: Sequence[Expr], value: Payload) -> Expr:
     arity = len(ROWS[op].arguments.split())
     if (len(parts) != arity) if op != "concat" else len(parts) < 2:
         raise ValueError(f"{op} takes {arity} arguments, and got {len(parts)}")

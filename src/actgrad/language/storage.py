@@ -259,13 +259,13 @@ class _Loader:
             self.fail('"inputs"', "expected a short list of names")
         return tuple(self._name('"inputs"', name) for name in names)
 
-    def _name(self, where: str, name: Any) -> str:
+    def _name(self, where: str, name: object) -> str:
         valid = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
         # Python reads every name in this normal form, so another one could not be given by keyword.
-        valid = valid and name == unicodedata.normalize("NFKC", name) != "__debug__"
-        if not valid or len(name) > 200:
+        normal = unicodedata.normalize("NFKC", str(name))
+        if not valid or name != normal or normal == "__debug__" or len(normal) > 200:
             self.fail(where, f"{_brief(name)} is not a Python name")
-        return str(name)
+        return normal
 
     def _values(
         self, key: str, values: object, read: Callable[[str, object], object]

@@ -8,7 +8,6 @@ activation (`keras.layers.ReLU`), and a layer of ours. A layer that is an activa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 
@@ -58,7 +57,7 @@ def _layer(layer: keras.Layer) -> Place:
     if all(float(options[n] or 0) == float(plain[n] or 0) for n in plain) and plain:
         return Place(layer.name, own, layer, original, original, _becomes(layer))
 
-    def function(x: object) -> Any:
+    def function(x: object) -> object:
         return original(x, **options)
 
     shown = ", ".join(f"{name}={value}" for name, value in options.items())

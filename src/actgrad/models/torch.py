@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -118,7 +117,7 @@ def _seen(module: torch.nn.Module, put: Put) -> Put:
     return put_and_note
 
 
-def _as_module(new: Any) -> torch.nn.Module:
+def _as_module(new: Function | torch.nn.Module | Activation) -> torch.nn.Module:
     if isinstance(new, torch.nn.Module):
         return new
     return new.module() if isinstance(new, Activation) else _Function(new)

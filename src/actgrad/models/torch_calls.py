@@ -22,6 +22,8 @@ from actgrad.common.types import Fields, Function
 from actgrad.errors import OverrideError
 from actgrad.models.place import Place
 
+Options = tuple[tuple[str, object], ...]
+
 
 class _Running(threading.local):
     """Whether calls are within reach: for each module that runs, the innermost last."""
@@ -33,7 +35,7 @@ class _Running(threading.local):
 _running = _Running()
 
 
-def forms(name: str) -> dict[Any, tuple[Function, bool]]:
+def forms(name: str) -> dict[object, tuple[Function, bool]]:
     """Every function that computes `name`: the plain function that it stands for, and whether in place."""
     homes = (functional, torch, torch.Tensor)
     plain = next(f for home in homes[:2] if (f := getattr(home, name, None)))
@@ -52,13 +54,13 @@ def _alone(new: Any) -> object:
         return new
 
     @functools.wraps(new)
-    def function(*inputs: object) -> Any:
+    def function(*inputs: object) -> object:
         return _apart(new, *inputs)
 
     return function
 
 
-def _apart(function: Function, *args: object, **kwargs: object) -> Any:
+def _apart(function: Function, *args: object, **kwargs: object) -> object:
     _running.reach.append(False)
     try:
         return function(*args, **kwargs)
@@ -89,7 +91,7 @@ class Calls(TorchFunctionMode):
             return _apart(new, x)
         return x.copy_(_apart(new, x.clone()))
 
-    def instead_of(self, plain: Function, rest: tuple[Any, ...], options: Any) -> Any:
+    def instead_of(self, plain: Function, rest: tuple[object, ...], options: Options) -> Any:
         key = (plain, rest, options)
         if key not in self.chosen:
             self.chosen[key] = self._made(plain, rest, dict(options))
@@ -104,7 +106,7 @@ class Calls(TorchFunctionMode):
         if not rest and not options:
             return self.choose(plain)
 
-        def function(x: object) -> Any:
+        def function(x: object) -> object:
             return plain(x, *rest, **options)
 
         function.__name__ = plain.__name__
@@ -124,7 +126,7 @@ def _in_reach() -> bool:
 
 @contextmanager
 def overridden(
-    model: Any, name: str, places: list[Place], choose: Callable[[Function], object]
+    model: torch.nn.Module, name: str, places: list[Place], choose: Callable[[Function], object]
 ) -> Iterator[Calls]:
     """While the scope lasts, the places and the calls of `name` in the model have what `choose` gives."""
     calls = Calls(name, choose)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
+from actgrad.common.text import first_line
 from actgrad.common.types import Function
 from actgrad.errors import MissingFrameworkError
 from actgrad.language.program import Program
@@ -57,14 +58,11 @@ def _tried(work: Callable[[], object]) -> tuple[Any, str]:
     except MissingFrameworkError as error:
         return None, str(error)
     except Exception as error:
-        return None, str(error).partition("\n")[0] or type(error).__name__
+        return None, first_line(error)
 
 
 def _formulas(program: Program) -> Iterator[str]:
-    arguments = ", ".join(
-        [*program.inputs, *(f"{n}={_value(v)}" for n, v in program.settings.items())]
-    )
-    yield _code(over_lines(f"{program.name}({arguments}) = ", program), bold=True)
+    yield _code(over_lines(f"{head(program)} = ", program), bold=True)
     if program.on_host:
         return
     kind = {"exact": "", "derivative": " (given)", "surrogate": " (surrogate)"}
@@ -77,8 +75,12 @@ def _formulas(program: Program) -> Iterator[str]:
             yield _code(over_lines(f"d/d{name}{kind[program.kind]} = ", program.partial(name)))
 
 
-def _value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else "[...]"
+def head(program: Program) -> str:
+    """The function with its arguments, as it would be called."""
+    values = (
+        f"{n}={v:g}" if isinstance(v, float) else f"{n}=[...]" for n, v in program.settings.items()
+    )
+    return f"{program.name}({', '.join([*program.inputs, *values])})"
 
 
 def _verdict(found: Check) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from actgrad.reading.derivatives import claims
 from actgrad.reading.signature import MAX_ENTRIES, like
 from actgrad.reading.surroundings.wrappers import unwrap
 from actgrad.study.breakpoints import check_range, simplest
-from actgrad.study.line import Line, is_exact
+from actgrad.study.line import Line, Rank, is_exact
 
 Verdict = Literal["exact", "exact except at kinks", "surrogate (declared)", "WRONG"]
 
@@ -232,7 +232,7 @@ def _python_function(
     only_keyword = {n for n in names if n in takes and takes[n].kind is takes[n].KEYWORD_ONLY}
     vector = next((n for n, entries in program.vectors if by in entries), None)
 
-    def call(*numbers: float) -> Any:
+    def call(*numbers: float) -> float:
         given = dict(zip(names, numbers, strict=False))
         positional = [v for n, v in given.items() if n not in only_keyword]
         changed = dict(keywords)
@@ -256,7 +256,7 @@ def _python_function(
 
 
 def _summary(program: Program, by: str, lines: Sequence[Line]) -> InputCheck:
-    wrong: list[tuple[Any, Place]] = []
+    wrong: list[tuple[Rank, Place]] = []
     for line in lines:
         for i in np.flatnonzero(line.wrong):
             point = tuple(float(line.x[i]) if n == by else line.at[n] for n in program.inputs)

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from actgrad.study.plots import EXACT, FUNCTION, IN_FORCE, new_figure, plain, sa
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _TEN = np.log(10)
@@ -183,7 +184,7 @@ def _layers(axes: Axes, forecast: Forecast) -> None:
     plain(axes)
 
 
-def _numbers(axis: Any, low: float, high: float) -> None:
+def _numbers(axis: Axis, low: float, high: float) -> None:
     """Ticks for logarithms to base 10: powers of ten, and within few of them 1, 2, 5 as well."""
     if high - low > _FEW:
         axis.set_major_locator(whole_numbers())

@@ -21,6 +21,9 @@ _SMALL = (5e-324, 1e-310, 2.3e-308, 1e-200, 1e-30, 1e-8, 1e-3)
 _UPSTREAM = (1.0, -1.0, 0.37, -2.6)
 
 
+Rank = tuple[bool, bool, float, float]
+
+
 class Line:
     """The comparison along one input, the others at the values `at`."""
 
@@ -82,7 +85,7 @@ class Line:
         """Points at which the slopes measured on the two sides differ."""
         return np.asarray(self.x[self.slopes.kink & (np.abs(self.x) <= self.range)])
 
-    def rank(self, i: int) -> tuple[object, ...]:
+    def rank(self, i: int) -> Rank:
         """The largest difference first; of equal ones that of a moderate x."""
         x, off = abs(float(self.x[i])), float(self.off[i])
         off = float(f"{off:.2g}")

@@ -6,7 +6,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -263,7 +263,7 @@ def _legend(ax: Axes, marks: set[str]) -> None:
     legend_below(ax, handles, labels, 0.13, 3, fontsize=10.5, columnspacing=1.6, handlelength=2.4)
 
 
-def _maps(program: Program, low: float, high: float) -> object:
+def _maps(program: Program, low: float, high: float) -> Figure:
     """Function and derivatives over two inputs; below them the exact derivatives, if others."""
     first, second = names = program.inputs
     a, b = np.meshgrid(*[np.linspace(low, high, 401)] * 2)
@@ -301,7 +301,12 @@ def _maps(program: Program, low: float, high: float) -> object:
 
 
 def _map(
-    figure: Any, ax: Axes, image: Array, dots: Array, ends: tuple[float, float], names: Any
+    figure: Figure,
+    ax: Axes,
+    image: Array,
+    dots: Array,
+    ends: tuple[float, float],
+    names: Sequence[str],
 ) -> None:
     """Over two inputs, with the breakpoints on it."""
     heat_map(figure, ax, image, (*ends, *ends))
@@ -312,7 +317,7 @@ def _map(
 
 
 def heat_map(
-    figure: Any, ax: Axes, image: Array, extent: tuple[float, float, float, float]
+    figure: Figure, ax: Axes, image: Array, extent: tuple[float, float, float, float]
 ) -> None:
     """A heat map, its colours symmetric around 0 and not stretched by a pole."""
     known = np.abs(image[np.isfinite(image)])

@@ -92,8 +92,8 @@ class Propagation:
             ("escape threshold", self.escape_threshold),
             ("share without slope", self.dead),
         ]
-        lines = [f"{label:22}{_seen(value):12.6g}" for label, value in rows]
-        hermite = " ".join(f"{_seen(a):.4g}" for a in self.hermite)
+        lines = [f"{label:22}{as_shown(value):12.6g}" for label, value in rows]
+        hermite = " ".join(f"{as_shown(a):.4g}" for a in self.hermite)
         lines.append(f"{'Hermite coefficients':22}{hermite}")
         return "\n".join([self.name, *("  " + line for line in lines)])
 
@@ -199,7 +199,7 @@ class Propagation:
         )
 
 
-def _seen(value: float) -> float:
+def as_shown(value: float) -> float:
     """A number as it is shown: what is only rounding is zero."""
     return 0.0 if abs(value) < 1e-12 else value
 

@@ -12,7 +12,7 @@ width.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -151,12 +151,12 @@ def _fixed_points(mapped: Array) -> tuple[tuple[FixedPoint, ...], bool]:
     return tuple(found), False
 
 
-def _each(summary: Any, rows: Any) -> tuple[float, ...]:
+def _each(summary: Callable[[Array], np.floating], rows: Iterable[Array]) -> tuple[float, ...]:
     with np.errstate(invalid="ignore"):
         return tuple(float(summary(row)) for row in rows)
 
 
-def _plus(log_a: Any, log_b: Any) -> Any:
+def _plus(log_a: Array | float, log_b: float) -> Array:
     with np.errstate(invalid="ignore"):
         return np.logaddexp(log_a, log_b)
 

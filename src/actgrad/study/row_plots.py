@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actgrad.common.types import Array
+from actgrad.common.types import Array, Fields
 from actgrad.language.length import MOST
 from actgrad.language.program import Program
 from actgrad.study.plots import (
@@ -55,8 +55,8 @@ def draw(program: Program, low: float, high: float, ax: Axes | None = None) -> F
     return figure
 
 
-def _sample(program: Program, n: int, low: float, high: float) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _sample(program: Program, n: int, low: float, high: float) -> Fields:
+    found: Fields = {}
     for i, name in enumerate(program.inputs):
         found[name] = low + (high - low) * np.roll(np.resize(_PATTERN, n), 3 * i)
     return found | {
@@ -64,18 +64,18 @@ def _sample(program: Program, n: int, low: float, high: float) -> dict[str, Any]
     }
 
 
-def _result(program: Program, at: dict[str, Any], size: int) -> Array:
+def _result(program: Program, at: Fields, size: int) -> Array:
     """One row, or one number for each number of the batch, as many numbers as the result has."""
     found = np.atleast_1d(evaluated(program, at))
     return np.broadcast_to(found, (*found.shape[:-1], size))
 
 
-def _size(program: Program, at: dict[str, Any]) -> int:
+def _size(program: Program, at: Fields) -> int:
     width = program.value.width
     return 1 if width is None else int(width.at(len(at[program.inputs[0]])))
 
 
-def _jacobians(program: Program, at: dict[str, Any], n: int) -> list[tuple[str, str, Array]]:
+def _jacobians(program: Program, at: Fields, n: int) -> list[tuple[str, str, Array]]:
     """By each input, and the exact one beside it where that is another."""
     panels = []
     several = len(program.inputs) > 1
@@ -91,7 +91,7 @@ def _jacobians(program: Program, at: dict[str, Any], n: int) -> list[tuple[str, 
     return panels
 
 
-def _rows(ax: Axes, program: Program, at: dict[str, Any]) -> None:
+def _rows(ax: Axes, program: Program, at: Fields) -> None:
     """The numbers of the row, and those of the result: bars side by side."""
     styles = (EXACT, IN_FORCE)
     size = _size(program, at)
@@ -111,7 +111,7 @@ def _rows(ax: Axes, program: Program, at: dict[str, Any]) -> None:
     _framed(ax)
 
 
-def _slice(ax: Axes, program: Program, at: dict[str, Any], low: float, high: float) -> None:
+def _slice(ax: Axes, program: Program, at: Fields, low: float, high: float) -> None:
     """What is made of the row while its first number moves. Of many numbers, the first eight."""
     first = program.inputs[0]
     line = np.linspace(low, high, 801)
@@ -151,7 +151,7 @@ def _framed(ax: Axes, columns: int = 3, reverse: bool = False) -> None:
     )
 
 
-def _matrix(figure: Any, ax: Axes, label: str, by: str, image: Array) -> None:
+def _matrix(figure: Figure, ax: Axes, label: str, by: str, image: Array) -> None:
     """A line for each number of the result, a column for each one of the row."""
     heat_map(figure, ax, image, (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5))
     ax.set_xlabel(f"place in {by}", fontsize=11)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from actgrad.common.files import write_text
 from actgrad.common.types import Fields, Function
@@ -68,7 +68,7 @@ class Studied:
         return {"program": self.to_json()}
 
     def check(
-        self, low: float = -8.0, high: float = 8.0, *, points: int = 321, **parameters: Any
+        self, low: float = -8.0, high: float = 8.0, *, points: int = 321, **parameters: object
     ) -> Check:
         """Measure the derivative in force against the slope of the function.
 
@@ -119,7 +119,7 @@ class Studied:
         high: float = 4.0,
         path: str | os.PathLike[str] | None = None,
         ax: Axes | None = None,
-        **parameters: Any,
+        **parameters: object,
     ) -> Figure:
         """Draw the function, the derivative in force and, if it is another, the exact derivative.
 
@@ -145,7 +145,7 @@ class Studied:
             plots.save(figure, path)
         return figure
 
-    def propagation(self, **parameters: Any) -> Propagation:
+    def propagation(self, **parameters: object) -> Propagation:
         """Measure how signals and gradients pass through an activation of one input.
 
         Gauss-Legendre quadrature over [-14, 14], 56 panels of 64 points, split at the kinks and jumps
@@ -185,7 +185,7 @@ class Studied:
         self.program.check_elementwise("scaled()")
         return self._of(scaled(self.program))
 
-    def standardised(self, **parameters: Any) -> Self:
+    def standardised(self, **parameters: object) -> Self:
         """(f - E f(Z)) / √Var f(Z): mean 0 and variance 1 for a standard normal input.
 
         The derivative in force is divided by the same number. Keyword arguments are parameter values.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from actgrad.activation import Activation
@@ -16,8 +14,8 @@ from actgrad.trainability.stabilise import PENALTY, Plan, plan
 
 
 def stabilise(
-    model: object, learning_rate: float = 1e-3, *, foldable: bool = False
-) -> tuple[object, Plan]:
+    model: keras.Model, learning_rate: float = 1e-3, *, foldable: bool = False
+) -> tuple[keras.Model, Plan]:
     """A new model with the layers of `model`, repaired, and the plan with its reasons.
 
     Each dense or convolutional layer with an actgrad activation becomes the layer with weights of the
@@ -36,9 +34,11 @@ def stabilise(
             "no layer of this model has an actgrad activation: there is nothing to repair"
         )
     longest = max(chains(own), key=len)
-    chosen = plan(longest[0].function, len(longest), learning_rate, foldable=foldable)
+    first = longest[0].function
+    assert isinstance(first, Activation)
+    chosen = plan(first, len(longest), learning_rate, foldable=foldable)
 
-    def repaired(layer: Any) -> object:
+    def repaired(layer: keras.Layer) -> object:
         f = getattr(layer, "activation", None)
         if not isinstance(f, Activation) or not hasattr(layer, "kernel_initializer"):
             return type(layer).from_config(layer.get_config())
@@ -47,12 +47,12 @@ def stabilise(
     return keras.models.clone_model(model, clone_function=repaired), chosen
 
 
-def optimizer(chosen: Plan) -> Any:
+def optimizer(chosen: Plan) -> keras.Optimizer:
     """Adam, with the plan's learning rate and clipping."""
     return keras.optimizers.Adam(chosen.learning_rate, global_clipnorm=chosen.clip)
 
 
-def _repaired(layer: Any, f: Activation, chosen: Plan) -> object:
+def _repaired(layer: keras.Layer, f: Activation, chosen: Plan) -> object:
     weights = type(layer).from_config({**layer.get_config(), "activation": "linear"})
     weights.kernel_initializer = initializer(f)
     if f.program == chosen.function.program or _scaled(f, chosen):

@@ -13,8 +13,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from actgrad.common.types import Fields
-
 try:
     import typer
     from rich.console import Console
@@ -32,7 +30,16 @@ from actgrad.frameworks.names import Backend, Framework
 from actgrad.workbench.compare import arguments as _compare  # noqa: F401 (it adds the subcommand)
 from actgrad.workbench.load import load
 from actgrad.workbench.report import arguments as _report  # noqa: F401
-from actgrad.workbench.terminal import AsJson, Target, app, command, complain, warn
+from actgrad.workbench.terminal import (
+    AsJson,
+    ResultsAsJson,
+    Target,
+    app,
+    command,
+    complain,
+    option_output,
+    warn,
+)
 
 BenchFramework = Literal["numpy", "tensorflow", "torch", "jax"]
 PICTURES = (".png", ".svg", ".pdf", ".jpg", ".webp")
@@ -64,11 +71,10 @@ actgrad plot spiky.py:spiky --output spiky.svg --low -2 --high 2"""
 def plot(
     target: Target,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The picture to write. \\[default: NAME.png]"),
+        Path | None, option_output("The picture to write. \\[default: NAME.png]")
     ] = None,
-    low: Annotated[float | None, typer.Option(help="Where the drawing begins.")] = None,
-    high: Annotated[float | None, typer.Option(help="Where the drawing ends.")] = None,
+    low: Annotated[float, typer.Option(help="Where the drawing begins.")] = -4.0,
+    high: Annotated[float, typer.Option(help="Where the drawing ends.")] = 4.0,
     as_json: AsJson = False,
 ) -> None:
     """Draw the function, its derivative in force, and its exact derivative."""
@@ -78,10 +84,7 @@ def plot(
         raise InputError(f"--output {path}: a picture ends in {', '.join(PICTURES)}")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"--output {path}: it should be a file in a folder that exists")
-    limits: Fields = {
-        name: value for name, value in (("low", low), ("high", high)) if value is not None
-    }
-    f.plot(path=path, **limits)
+    f.plot(low, high, path)
     print(json.dumps({"activation": f.name, "picture": str(path)}, indent=2) if as_json else path)
 
 
@@ -99,11 +102,7 @@ def study(
     bias_scale: Annotated[float, typer.Option(help="Deviation of the biases.")] = 0.0,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The folder for the pictures. \\[default: here; none with --json]",
-        ),
+        option_output("The folder for the pictures. \\[default: here; none with --json]"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -124,9 +123,7 @@ def bench(
     target: Target,
     framework: Annotated[
         BenchFramework | None,
-        typer.Option(
-            help="In which framework. \\[default: all that are installed]", show_default=False
-        ),
+        typer.Option(help="In which framework. \\[default: all that are installed]"),
     ] = None,
     size: Annotated[int, typer.Option(min=1, help="Elements of the tensor.")] = 131_072,
     repeats: Annotated[int, typer.Option(min=2, help="Runs of each.")] = 21,
@@ -175,10 +172,8 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The file to write; for saved_model a folder. \\[default: NAME with the target's ending]",
+        option_output(
+            "The file to write; for saved_model a folder. \\[default: NAME with the target's ending]"
         ),
     ] = None,
     model: Annotated[
@@ -293,8 +288,7 @@ def train(
         ),
     ] = "off",
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The folder for what is made. \\[default: runs/NAME]"),
+        Path | None, option_output("The folder for what is made. \\[default: runs/NAME]")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a training that was stopped.")
@@ -304,11 +298,9 @@ def train(
     ] = False,
     backend: Annotated[
         Backend | None,
-        typer.Option(help="What Keras runs on. \\[default: Keras' own choice]", show_default=False),
+        typer.Option(help="What Keras runs on. \\[default: Keras' own choice]"),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the results as JSON; how it goes, on stderr.")
-    ] = False,
+    as_json: ResultsAsJson = False,
 ) -> None:
     """Train a network with your activation, beside the same network with ReLU."""
     if not (math.isfinite(learning_rate) and learning_rate > 0):
@@ -325,30 +317,21 @@ def train(
     options = Options(network, epochs, seeds, batch_size, learning_rate, stabilise)
     path = output or Path("runs") / file_name(f.name)
     try:
-        job.run(
-            f,
-            data,
-            options,
-            path,
-            Console(stderr=as_json),
-            backend=backend,
-            resume=resume,
-            overwrite=overwrite,
-        )
+        console = Console(stderr=as_json)
+        job.run(f, data, options, path, console, backend, resume=resume, overwrite=overwrite)
     except KeyboardInterrupt:
         if (path / SETTINGS).exists():
-            kept = f"Every finished epoch is kept in {path}. To go on:\n  {_resume_command()}"
+            again = [a for a in sys.argv[1:] if a not in ("--overwrite", "--resume")]
+            kept = (
+                f"Every finished epoch is kept in {path}. To go on:\n"
+                f"  actgrad {shlex.join(again)} --resume"
+            )
         else:
             kept = "Training had not begun."
         complain(f"\nStopped. {kept}")
         raise typer.Exit(130) from None
     if as_json:
         print((path / RESULTS).read_text(encoding="utf-8").rstrip("\n"))
-
-
-def _resume_command() -> str:
-    arguments = [a for a in sys.argv[1:] if a not in ("--overwrite", "--resume")]
-    return f"actgrad {shlex.join(arguments)} --resume"
 
 
 if __name__ == "__main__":

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actgrad.common.files import atomically
 from actgrad.study.forecast import whole_numbers
+from actgrad.study.plots import plain
 from actgrad.workbench.train import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = {"own": "#0072B2", "relu": "#777777"}
 
@@ -22,7 +24,7 @@ def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
         figure(runs, title).savefig(temporary, dpi=130, format="png")
 
 
-def figure(runs: dict[str, list[Run]], title: str) -> Any:
+def figure(runs: dict[str, list[Run]], title: str) -> Figure:
     """Test data as a full line, training data dashed, the seeds' range as a band, a cross where one broke."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -37,8 +39,7 @@ def figure(runs: dict[str, list[Run]], title: str) -> Any:
         axes.set_xlabel("epoch")
         axes.set_title(label, loc="left", fontsize=11)
         axes.xaxis.set_major_locator(whole_numbers())
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
+        plain(axes)
     if _is_wide(runs):
         left.set_yscale("log")
     else:
@@ -83,17 +84,9 @@ def _lines(axes: Axes, group: list[Run], key: str, colour: str) -> None:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.15, lw=0)
     for run in group:
         if run.broke is not None:
-            before = run.history[run.broke["epoch"] - 2][key] if run.broke["epoch"] > 1 else 0.0
-            label = (
-                "_" if run is not next(r for r in group if r.broke) else f"{run.name}: became nan"
-            )
-            axes.plot(
-                run.broke["epoch"],
-                before,
-                "x",
-                color=colour,
-                ms=9,
-                mew=2,
-                clip_on=False,
-                label=label,
-            )
+            epoch = run.broke["epoch"]
+            before = run.history[epoch - 2][key] if epoch > 1 else 0.0
+            first = run is next(r for r in group if r.broke)
+            label = f"{run.name}: became nan" if first else "_"
+            look = {"color": colour, "ms": 9, "mew": 2, "clip_on": False}
+            axes.plot(epoch, before, "x", label=label, **look)

@@ -6,7 +6,6 @@ import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -95,7 +94,7 @@ def _read(path: Path) -> dict[str, Array]:
         raise InputError(f"{path} cannot be read: {reason}\n{_expected()}") from error
 
 
-def _four(path: Path, file: Any) -> dict[str, Array]:
+def _four(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, Array]:
     missing = [name for name in ARRAYS if name not in file.files]
     if missing:
         raise InputError(

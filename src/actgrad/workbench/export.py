@@ -19,18 +19,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actgrad.activation import Activation
 from actgrad.codegen.emit import identifier
-from actgrad.common.files import cannot_write, is_full
+from actgrad.common.files import cannot_write, is_full, write_text
 from actgrad.common.text import file_name
-from actgrad.common.types import Fields
+from actgrad.common.types import Array, Fields
 from actgrad.errors import ExportError, InputError, MissingFrameworkError, WriteError
 from actgrad.language.program import Program
 from actgrad.workbench.quiet import import_keras, quiet
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 SUFFIXES = {
     "json": ".json",
@@ -78,7 +82,7 @@ def export(
             else:
                 loaded = loaded_model(f, model)
                 inputs, wanted = _of_model(loaded, target)
-                _write_model(loaded, target, draft, inputs)
+                _write_model(loaded, target, draft)
         found = reopened(f, target, draft, framework, inputs)
         return _compared(path, wanted, found)
 
@@ -151,20 +155,13 @@ def telling(target: str, path: Path) -> Iterator[None]:
 # One writer for each target.
 
 
-def _json(f: Activation, path: Path, _: str) -> None:
-    f.save(path)
-
-
-def _source(f: Activation, path: Path, framework: str) -> None:
-    path.write_text(f.source(framework), encoding="utf-8")
-
-
-def _function(f: Activation) -> Any:
+def _function(f: Activation) -> tf.types.experimental.PolymorphicFunction:
     """The activation as a function of TensorFlow, of vectors of any length."""
     import tensorflow as tf
 
     size = _fixed_length(f.program)
-    signature = [tf.TensorSpec([size], tf.float32, name) for name in _sorted_names(f)]
+    # In alphabetic order, by which TensorFlow sorts them.
+    signature = [tf.TensorSpec([size], tf.float32, f"x{i:02}") for i in range(len(f.inputs))]
     return tf.function(lambda *inputs: f(*inputs), input_signature=signature)
 
 
@@ -180,11 +177,6 @@ def _length(program: Program) -> int:
     if program.axis is None:
         return POINTS
     return next(n for n in range(POINTS, 0, -1) if program.misfit(n) is None)
-
-
-def _sorted_names(f: Activation) -> list[str]:
-    """Names whose alphabetic order is that of the inputs."""
-    return [f"x{i:02}" for i, _ in enumerate(f.inputs)]
 
 
 def _saved_model(f: Activation, path: Path, _: str) -> None:
@@ -245,8 +237,8 @@ def _jax(f: Activation, path: Path, _: str) -> None:
 
 
 _WRITERS: dict[str, Callable[[Activation, Path, str], None]] = {
-    "json": _json,
-    "source": _source,
+    "json": lambda f, path, _: f.save(path),
+    "source": lambda f, path, framework: write_text(path, f.source(framework)),
     "saved_model": _saved_model,
     "tflite": _tflite,
     "onnx": write_onnx,
@@ -258,16 +250,15 @@ _WRITERS: dict[str, Callable[[Activation, Path, str], None]] = {
 # A Keras model.
 
 
-def loaded_model(f: Activation, path: Path) -> Any:
+def loaded_model(f: Activation, path: Path) -> keras.Model:
     """The Keras model in a file, which has the activation somewhere."""
-    keras = import_keras()
-    model = keras.saving.load_model(path, compile=False)
+    model = import_keras().saving.load_model(path, compile=False)
     if f not in set(_activations(model)):
         raise InputError(f"--model {path}: no layer of it has the activation {f.name!r}")
     return model
 
 
-def _activations(model: Any) -> Iterator[Activation]:
+def _activations(model: keras.Model) -> Iterator[Activation]:
     for layer in model._flatten_layers():
         program = getattr(layer, "program", None)
         if program is not None:
@@ -275,7 +266,7 @@ def _activations(model: Any) -> Iterator[Activation]:
         yield from (v for v in vars(layer).values() if isinstance(v, Activation))
 
 
-def _of_model(model: Any, target: str) -> tuple[list[Any], Fields]:
+def _of_model(model: keras.Model, target: str) -> tuple[list[Array], Fields]:
     """Inputs, and what Keras answers: predictions, and for a SavedModel the gradients of the weights."""
     if len(model.inputs) != 1:
         raise ExportError("a model with one input can be verified, and this one has more")
@@ -292,7 +283,7 @@ def _of_model(model: Any, target: str) -> tuple[list[Any], Fields]:
     return inputs, wanted
 
 
-def _write_model(model: Any, target: str, path: Path, inputs: list[object]) -> None:
+def _write_model(model: keras.Model, target: str, path: Path) -> None:
     if target == "tflite":
         path.write_bytes(tflite_converter(model, path).convert())
     elif target == "saved_model":
@@ -303,7 +294,7 @@ def _write_model(model: Any, target: str, path: Path, inputs: list[object]) -> N
         model.export(str(path), format="onnx", verbose=False)
 
 
-def tflite_converter(model: Any, path: Path) -> Any:
+def tflite_converter(model: keras.Model, path: Path) -> tf.lite.TFLiteConverter:
     """The converter of a Keras model, whose SavedModel is written beside `path`."""
     import tensorflow as tf
 
@@ -315,13 +306,13 @@ def tflite_converter(model: Any, path: Path) -> Any:
 # Is it the same?
 
 
-def _points(count: int, size: int = POINTS) -> list[Any]:
+def _points(count: int, size: int = POINTS) -> list[Array]:
     """Away from the places, mostly round numbers, where the last bit of float32 decides a branch."""
     random = np.random.default_rng(0)
-    return [np.float32(random.uniform(-4, 4, size)) for _ in range(count)]
+    return [random.uniform(-4, 4, size).astype(np.float32) for _ in range(count)]
 
 
-def _oracle(f: Activation, target: str, inputs: list[Any]) -> Fields:
+def _oracle(f: Activation, target: str, inputs: list[Array]) -> Fields:
     program, wide = f.program, [x.astype(np.float64) for x in inputs]
     with np.errstate(all="ignore"):
         wanted = {"value": program.evaluate(*wide)}
@@ -335,27 +326,19 @@ def _oracle(f: Activation, target: str, inputs: list[Any]) -> Fields:
     return wanted
 
 
-def reopened(f: Activation, target: str, path: Path, framework: str, inputs: list[Any]) -> Fields:
+def reopened(f: Activation, target: str, path: Path, framework: str, inputs: list[Array]) -> Fields:
     """What is answered to these inputs in a fresh process; in the folder of `path` are its files."""
     if framework == "keras":
-        import keras
-
-        framework = keras.config.backend()
+        framework = import_keras().config.backend()
     points, answers = (path.parent / f"{name}.npz" for name in ("points", "answers"))
-    np.savez(points, **{f"x{i}": x for i, x in enumerate(inputs)})
+    given: Fields = {f"x{i}": x for i, x in enumerate(inputs)}
+    np.savez(points, **given)
     script = Path(__file__).with_name("reopen.py")
-    command = [sys.executable, "-P", script, target, path, framework, identifier(f.name)]
-    done = subprocess.run(
-        list(map(str, [*command, points, answers])),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(script.parents[2])},
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    command = ["-P", script, target, path, framework, identifier(f.name), points, answers]
+    why = why_not(*command, env={"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(script.parents[2])})
+    if why is not None:
         raise ExportError(
-            f"it was written as {target}, and cannot be opened; removed\n  {last:.300}"
+            f"it was written as {target}, and cannot be opened; removed\n  {why:.300}"
         )
     with np.load(answers) as found:
         return dict(found)
@@ -381,6 +364,15 @@ def _compared(path: Path, wanted: Fields, found: Fields) -> Exported:
             )
     slopes = [apart for name, apart in largest.items() if name != "value"]
     return Exported(path, largest["value"], max(slopes) if slopes else None)
+
+
+def why_not(*arguments: object, env: dict[str, str], folder: Path | None = None) -> str | None:
+    """Run Python in a process of its own. The last line of its error, or None if it ends well."""
+    command, env = [sys.executable, *map(str, arguments)], {**os.environ, **env}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=folder)
+    if not done.returncode:
+        return None
+    return (done.stderr.strip().splitlines() or ["no reason given"])[-1]
 
 
 def default_path(f: Activation, target: str) -> Path:

@@ -13,14 +13,15 @@ from rich.console import Console
 
 from actgrad.activation import Activation
 from actgrad.common.files import atomically
-from actgrad.errors import HostError, InputError
+from actgrad.errors import HostError
 from actgrad.workbench import curves, folder, results, show
 from actgrad.workbench import data as data_files
 from actgrad.workbench.data import Data
 from actgrad.workbench.folder import Folder, Settings, write_json
-from actgrad.workbench.networks import NETWORKS, check_shape
+from actgrad.workbench.networks import NETWORKS, check_one_input, check_shape
 from actgrad.workbench.quiet import import_keras, quiet
 from actgrad.workbench.reload import same_in_a_fresh_process
+from actgrad.workbench.terminal import say
 from actgrad.workbench.train import Options, Run, build, repair, train
 
 RELU = "ReLU"
@@ -32,17 +33,13 @@ def run(
     options: Options,
     path: Path,
     console: Console,
-    *,
     backend: str | None = None,
+    *,
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Raises `InputError` for what cannot be used, before anything is written."""
-    if len(f.inputs) != 1:
-        raise InputError(
-            f"{f.name!r} takes {len(f.inputs)} inputs ({', '.join(f.inputs)}), and an activation between "
-            f"layers takes one"
-        )
+    check_one_input(f)
     with quiet():
         data = data_files.load(source)
     check_shape(options.network, data.shape)
@@ -120,7 +117,8 @@ def _report(runs: dict[str, list[Run]], data: Data, options: Options, console: C
     names = {who: group[0].name for who, group in runs.items()}
     console.print(show.table(names, {who: results.summary(group) for who, group in runs.items()}))
     difference = results.difference(runs["own"], runs["relu"])
-    say(console, show.compared(names["own"], difference, options.seeds))
+    if difference["mean"] is not None:
+        say(console, show.compared(names["own"], difference, options.seeds))
     for group in runs.values():
         for one in group:
             for note in results.notes(one, _steps(data, options)):
@@ -151,11 +149,3 @@ def _save(
         )
     else:
         say(console, f"! {path.name}, loaded in a fresh process: {wrong}", style="bold red")
-
-
-def say(console: Console, text: str, style: str | None = None) -> None:
-    """Text that may have any characters in it; empty text is not printed."""
-    if text:
-        console.print(
-            text, style=style, markup=False, highlight=False, soft_wrap=not console.is_terminal
-        )

@@ -16,6 +16,7 @@ from typing import Any
 import actgrad
 from actgrad.activation import Activation, activation
 from actgrad.common.text import did_you_mean, nearest
+from actgrad.common.types import Function
 from actgrad.errors import ActgradWarning, InputError
 from actgrad.workbench.quiet import quiet
 
@@ -109,7 +110,7 @@ def _last(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()
 
 
-def _find(module: ModuleType, file: str, name: str) -> Any:
+def _find(module: ModuleType, file: str, name: str) -> Function:
     own = {k: v for k, v in vars(module).items() if not k.startswith("_") and _is_own(v, module)}
     defined = [k for k, v in own.items() if isinstance(v, Activation)]
     if not name:
@@ -143,7 +144,9 @@ def _is_own(value: object, module: ModuleType) -> bool:
 def _actgrad_warnings(warn: Callable[[str], None]) -> Iterator[None]:
     show = warnings.showwarning
 
-    def showwarning(message: Any, category: Any, *rest: Any, **options: Any) -> None:
+    def showwarning(
+        message: Warning | str, category: type[Warning], *rest: Any, **options: Any
+    ) -> None:
         if issubclass(category, ActgradWarning):
             warn(str(message))
         else:

@@ -5,56 +5,60 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
+from actgrad.activation import Activation
 from actgrad.errors import InputError
 
+if TYPE_CHECKING:
+    import keras
 
-def mlp(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> Any:
+
+def mlp(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> keras.Model:
     """One wide hidden layer."""
-    dense = keras.layers.Dense
-    return keras.Sequential(
-        [
-            keras.Input(shape),
-            keras.layers.Flatten(),
-            dense(512, activation=activation),
-            dense(classes),
-        ]
-    )
+    layers = keras.layers
+    hidden = layers.Dense(512, activation=activation)
+    return keras.Sequential([keras.Input(shape), layers.Flatten(), hidden, layers.Dense(classes)])
 
 
-def deep(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> Any:
+def deep(
+    keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int
+) -> keras.Model:
     """Four hidden layers."""
-    dense = keras.layers.Dense
-    hidden = [dense(128, activation=activation) for _ in range(4)]
-    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), *hidden, dense(classes)])
+    layers = keras.layers
+    hidden = [layers.Dense(128, activation=activation) for _ in range(4)]
+    return keras.Sequential([keras.Input(shape), layers.Flatten(), *hidden, layers.Dense(classes)])
 
 
-def cnn(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> Any:
+def cnn(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> keras.Model:
     """Two convolutions, each followed by pooling, and a hidden layer."""
     layers = keras.layers
-    convolution, pooling, dense = layers.Conv2D, layers.MaxPooling2D, layers.Dense
     height, width, *channels = shape
     return keras.Sequential(
         [
             keras.Input(shape),
-            keras.layers.Reshape((height, width, *(channels or [1]))),
-            convolution(32, 3, padding="same", activation=activation),
-            pooling(),
-            convolution(64, 3, padding="same", activation=activation),
-            pooling(),
-            keras.layers.Flatten(),
-            dense(128, activation=activation),
-            dense(classes),
+            layers.Reshape((height, width, *(channels or [1]))),
+            layers.Conv2D(32, 3, padding="same", activation=activation),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, padding="same", activation=activation),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(128, activation=activation),
+            layers.Dense(classes),
         ]
     )
 
 
-NETWORKS: dict[str, Callable[[ModuleType, object, tuple[int, ...], int], Any]] = {
-    "mlp": mlp,
-    "deep": deep,
-    "cnn": cnn,
-}
+Network = Callable[[ModuleType, object, tuple[int, ...], int], "keras.Model"]
+NETWORKS: dict[str, Network] = {"mlp": mlp, "deep": deep, "cnn": cnn}
+
+
+def check_one_input(f: Activation) -> None:
+    if len(f.inputs) != 1:
+        raise InputError(
+            f"{f.name!r} takes {len(f.inputs)} inputs ({', '.join(f.inputs)}), and an activation between "
+            f"layers takes one"
+        )
 
 
 def check_shape(network: str, shape: tuple[int, ...]) -> None:

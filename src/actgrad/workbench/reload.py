@@ -3,18 +3,19 @@ the user's."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actgrad.workbench.data import Data
+from actgrad.workbench.export import why_not
 from actgrad.workbench.train import predict
+
+if TYPE_CHECKING:
+    import keras
 
 _FRESH = """
 import sys, numpy as np, actgrad, keras
@@ -27,7 +28,9 @@ np.savez("fresh.npz", predictions=predictions, **{f"w{i}": w for i, w in enumera
 """
 
 
-def same_in_a_fresh_process(keras: ModuleType, model: Any, path: Path, data: Data) -> str | None:
+def same_in_a_fresh_process(
+    keras: ModuleType, model: keras.Model, path: Path, data: Data
+) -> str | None:
     """None if predictions are identical and one more step of training goes to the same weights; else
     what is wrong. Trains `model` by that step."""
     predictions = predict(model, data)
@@ -35,16 +38,10 @@ def same_in_a_fresh_process(keras: ModuleType, model: Any, path: Path, data: Dat
     weights = [keras.ops.convert_to_numpy(w) for w in model.trainable_variables]
     with tempfile.TemporaryDirectory() as empty:
         np.savez(Path(empty) / "data.npz", x=data.x_test, y=data.y_test)
-        done = subprocess.run(
-            [sys.executable, "-c", _FRESH, str(path.resolve())],
-            cwd=empty,
-            env={**os.environ, "KERAS_BACKEND": keras.config.backend()},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            return f"it could not be loaded: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+        backend = {"KERAS_BACKEND": keras.config.backend()}
+        why = why_not("-c", _FRESH, path.resolve(), env=backend, folder=Path(empty))
+        if why is not None:
+            return f"it could not be loaded: {why}"
         with np.load(Path(empty) / "fresh.npz") as fresh:
             if not np.array_equal(fresh["predictions"], predictions, equal_nan=True):
                 return "its predictions differ"

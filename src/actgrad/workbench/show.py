@@ -80,8 +80,6 @@ def table(names: dict[str, str], summaries: dict[str, Fields]) -> Table:
 def compared(name: str, difference: Fields, seeds: int) -> str:
     """One sentence: how the activation stands beside ReLU."""
     mean, deviation = difference["mean"], difference["deviation"]
-    if mean is None:
-        return ""
     points = f"{abs(100 * mean):.1f}"
     spread = f" ± {100 * deviation:.1f}" if deviation is not None else ""
     where = "above" if mean > 0 else "below"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +11,9 @@ from rich.table import Table
 from actgrad.activation import Activation
 from actgrad.common.text import file_name, finite_json
 from actgrad.errors import InputError
+from actgrad.study.forecast import Forecast
+from actgrad.study.propagation import Propagation, as_shown
+from actgrad.workbench.terminal import say
 
 MEANING = {
     "mean": ("E f", "mean of the output, for a standard normal input"),
@@ -59,37 +61,34 @@ def study(
         print(json.dumps(finite_json(found), indent=2, allow_nan=False))
         return
 
-    def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-    say(str(f.check()) + "\n")
+    say(console, str(f.check()) + "\n")
     console.print(_table(numbers))
-    say(f"\n{ahead}\n")
+    say(console, f"\n{ahead}\n")
     for warning in warnings:
-        say(f"! {warning}", style="yellow")
+        say(console, f"! {warning}", style="yellow")
     if not warnings:
-        say(f"Nothing to warn about in a network of {depth} layers.")
+        say(console, f"Nothing to warn about in a network of {depth} layers.")
     if pictures:
-        say(f"Pictures: {', '.join(map(str, pictures))}")
+        say(console, f"Pictures: {', '.join(map(str, pictures))}")
 
 
-def _table(numbers: Any) -> Table:
+def _table(numbers: Propagation) -> Table:
     table = Table(header_style="bold", box=None, pad_edge=False)
     table.add_column("number")
     table.add_column("value", justify="right")
     table.add_column("what it says")
     for name, (symbol, meaning) in MEANING.items():
         table.add_row(symbol, short(getattr(numbers, name)), meaning)
-    hermite = " ".join(f"{a if abs(a) > 1e-9 else 0:.4g}" for a in numbers.hermite)
+    hermite = " ".join(f"{as_shown(a):.4g}" for a in numbers.hermite)
     table.caption = f"Hermite coefficients: {hermite}"
     return table
 
 
 def short(value: float) -> str:
-    return f"{0.0 if abs(value) < 1e-12 else value:.6g}"
+    return f"{as_shown(value):.6g}"
 
 
-def _pictures(f: Activation, ahead: Any, output: Path) -> list[Path]:
+def _pictures(f: Activation, ahead: Forecast, output: Path) -> list[Path]:
     name = file_name(f.name)
     function, forecast = output / f"{name}.png", output / f"{name}_forecast.png"
     f.plot(path=function)

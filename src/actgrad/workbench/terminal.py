@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
+from typer.models import OptionInfo
 
 import actgrad
 from actgrad.common.text import nearest
@@ -64,6 +65,9 @@ Target = Annotated[
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+ResultsAsJson = Annotated[
+    bool, typer.Option("--json", help="Print the results as JSON; how it goes, on stderr.")
+]
 
 
 def _version(asked: bool) -> None:
@@ -112,3 +116,13 @@ def warn(text: str) -> None:
 
 def complain(text: str, style: str | None = None) -> None:
     Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Text that may have any characters in it, in whole words where a terminal ends."""
+    soft = not console.is_terminal
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=soft)
+
+
+def option_output(help: str) -> OptionInfo:
+    return typer.Option("--output", "-o", help=help)

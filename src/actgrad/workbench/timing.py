@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-Run = Callable[[], Any]
+Run = Callable[[], object]
 Function = Callable[[object], object]
 
 
@@ -93,7 +93,7 @@ def _tensorflow(graph: bool, **options: object) -> Callable[[Function, object], 
     def prepared(function: Function, x: object) -> Run:
         import tensorflow as tf
 
-        def gradient(x: object) -> Any:
+        def gradient(x: object) -> object:
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 value = function(x)
@@ -117,16 +117,16 @@ def _torch(compiled: bool) -> Callable[[Function, object], Run]:
     return prepared
 
 
-def _jax(compiled: bool) -> Callable[[Function, Any], Run]:
+def _jax(compiled: bool) -> Callable[[Function, object], Run]:
     def prepared(function: Function, x: object) -> Run:
         import jax
 
-        def gradient(x: object) -> Any:
+        def gradient(x: object) -> object:
             value, pull = jax.vjp(function, x)
             return pull(value)[0]
 
         run = jax.jit(gradient) if compiled else gradient
-        return lambda: run(x).block_until_ready()
+        return lambda: jax.block_until_ready(run(x))
 
     return prepared
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +24,11 @@ from actgrad.common.types import Array
 from actgrad.workbench.data import Data
 from actgrad.workbench.folder import load_state, save_state
 from actgrad.workbench.networks import NETWORKS
+
+if TYPE_CHECKING:
+    import keras
+
+    from actgrad.trainability.stabilise import Plan
 
 Watch = Callable[["Run", int, int, float], None]
 """Called after each step with the run, the epoch (from 1), the step (from 1), and the loss."""
@@ -68,7 +73,9 @@ class Run:
         return float(np.median(times[1:] or times))
 
 
-def build(keras: ModuleType, activation: object, data: Data, options: Options, seed: int) -> Any:
+def build(
+    keras: ModuleType, activation: object, data: Data, options: Options, seed: int
+) -> keras.Model:
     """The network, with the same first weights for the same seed, whatever the activation."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -77,18 +84,25 @@ def build(keras: ModuleType, activation: object, data: Data, options: Options, s
     if options.stabilise != "off" and isinstance(activation, Activation):
         model, chosen = repair(model, options)
         optimizer = keras.optimizers.Adam(chosen.learning_rate, global_clipnorm=chosen.clip)
-    on_host = getattr(getattr(activation, "program", None), "on_host", False)
+    compile_model(keras, model, optimizer, activation)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def compile_model(
+    keras: ModuleType, model: keras.Model, optimizer: object, activation: object
+) -> None:
+    """For classes; without XLA where the activation runs on the host."""
+    on_host = isinstance(activation, Activation) and activation.program.on_host
     model.compile(
         optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile=False if on_host else "auto",
     )
-    model.optimizer.build(model.trainable_variables)
-    return model
 
 
-def repair(model: object, options: Options) -> tuple[Any, Any]:
+def repair(model: object, options: Options) -> tuple[keras.Model, Plan]:
     """The network with what its activation needs, and the plan that says why."""
     from actgrad.trainability.repair import stabilise
 
@@ -96,17 +110,19 @@ def repair(model: object, options: Options) -> tuple[Any, Any]:
 
 
 def train(
-    keras: ModuleType, model: Any, run: Run, data: Data, options: Options, path: Path, watch: Watch
+    keras: ModuleType,
+    model: keras.Model,
+    run: Run,
+    data: Data,
+    options: Options,
+    path: Path,
+    watch: Watch,
 ) -> None:
     """Train until the last epoch, from the checkpoint at `path` if there is one; keep one there."""
     variables = [*model.variables, *model.optimizer.variables]
     _restore(variables, run, path)
     with ctrl_c() as heed:
-        while not run.is_done(options.epochs):
-            row, step = one_epoch(keras, model, run, data, options, watch)
-            run.history.append(row)
-            if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
-                run.broke = {"epoch": len(run.history), "step": step}
+        for _ in epochs(keras, model, run, data, options, watch):
             progress = {"history": run.history, "broke": run.broke}
             save_state(path, [keras.ops.convert_to_numpy(v) for v in variables], progress)
             heed()
@@ -138,7 +154,7 @@ def ctrl_c() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _restore(variables: list[Any], run: Run, path: Path) -> None:
+def _restore(variables: list[keras.Variable], run: Run, path: Path) -> None:
     state = load_state(path, [tuple(v.shape) for v in variables])
     if state is not None:
         values, progress = state
@@ -147,8 +163,20 @@ def _restore(variables: list[Any], run: Run, path: Path) -> None:
         run.history, run.broke = progress["history"], progress["broke"]
 
 
-def one_epoch(
-    keras: ModuleType, model: Any, run: Run, data: Data, options: Options, watch: Watch
+def epochs(
+    keras: ModuleType, model: keras.Model, run: Run, data: Data, options: Options, watch: Watch
+) -> Iterator[int]:
+    """Train until the last epoch or a loss that is not finite; the number of each that is finished."""
+    while not run.is_done(options.epochs):
+        row, step = _one_epoch(keras, model, run, data, options, watch)
+        run.history.append(row)
+        if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
+            run.broke = {"epoch": len(run.history), "step": step}
+        yield len(run.history)
+
+
+def _one_epoch(
+    keras: ModuleType, model: keras.Model, run: Run, data: Data, options: Options, watch: Watch
 ) -> tuple[dict[str, float], int]:
     epoch = len(run.history)
     steps = 0
@@ -182,7 +210,7 @@ def one_epoch(
     return {key: float(value) for key, value in row.items()}, steps
 
 
-def predict(model: Any, data: Data) -> Array:
+def predict(model: keras.Model, data: Data) -> Array:
     return np.asarray(model.predict(data.x_test, batch_size=256, verbose=0))
 
 

@@ -17,7 +17,9 @@ from actgrad.trainability.monitor.watch import Watch
 __all__ = ["Finding", "LayerSample", "Monitor", "Sample", "Watch"]
 
 
-def Monitor(model: Any, *args: Any, **options: Any) -> Any:  # makes one: named like what it makes
+def Monitor(
+    model: object, *args: Any, **options: Any
+) -> Any:  # makes one: named like what it makes
     """A monitor for a model: a Keras callback, or hooks on a PyTorch module.
 
         monitor = Monitor(model, x_train, y_train)              # Keras, on any backend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -52,7 +52,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self.seen, self.mean = 0, 0.0
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         step, self.steps = self.steps, self.steps + 1
         mean = float((logs or {}).get("loss", np.nan))
         steps = max(batch + 1 - self.seen, 1)
@@ -111,12 +111,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
         if self.y is None or model.loss is None or isinstance(z, (list, tuple, dict)):
             return keras.ops.mean(keras.ops.square(z)) / 2
         y = keras.ops.convert_to_tensor(self.y)
-        return keras.ops.mean(_loss_function(model)(y, z))
-
-
-def _loss_function(model: keras.Model) -> Any:
-    loss = keras.losses.get(model.loss)
-    return loss
+        return keras.ops.mean(keras.losses.get(model.loss)(y, z))
 
 
 class _Record:
@@ -143,7 +138,11 @@ def _recording(watched: list[tuple[Place, object]]) -> Iterator[_Record]:
             own: Function = getattr(layer, key)
 
             def recorder(
-                h: object, *rest: object, own: Any = own, name: str = place.name, **options: object
+                h: object,
+                *rest: object,
+                own: Function = own,
+                name: str = place.name,
+                **options: object,
             ) -> object:
                 return own(record.see(name, h), *rest, **options)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from actgrad.activation import Activation, activation
-from actgrad.common.types import Array
+from actgrad.common.types import Array, Function
 from actgrad.errors import ActgradError
 from actgrad.frameworks.names import FRAMEWORKS
+from actgrad.study.propagation import Propagation
 
 QUANTILES = (0.01, 0.5, 0.99)
 _SAMPLES, _UNITS = 64, 128
@@ -23,7 +23,7 @@ class Place:
     """A layer that is watched."""
 
     name: str
-    function: Any = None
+    function: Activation | Function | None = None
     """Its activation: an `Activation`, or the framework's own function."""
     normalised: bool = False
     """Whether a normalisation stands between this place and the one before."""
@@ -40,7 +40,7 @@ class Place:
             return None
 
     @cached_property
-    def numbers(self) -> Any:
+    def numbers(self) -> Propagation | None:
         """Its `propagation()`, or None where there is none."""
         try:
             return self.activation.propagation() if self.activation is not None else None
@@ -52,7 +52,7 @@ class Place:
         return self.numbers.escape_threshold if self.numbers is not None else math.inf
 
     @cached_property
-    def slope(self) -> Any:
+    def slope(self) -> Function | None:
         """The derivative in force, in NumPy; None where it is not known."""
         if self.activation is None or len(self.activation.inputs) != 1:
             return None

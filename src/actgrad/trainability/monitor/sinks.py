@@ -6,13 +6,18 @@ import dataclasses
 import json
 import os
 import sys
-from typing import Any, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
 
 from actgrad.common.text import finite_json
 from actgrad.common.types import Fields
 from actgrad.errors import MissingFrameworkError
 from actgrad.trainability.monitor.causes import Finding
 from actgrad.trainability.monitor.sample import Sample
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from rich.console import Console
 
 
 class Sink(Protocol):
@@ -27,7 +32,7 @@ class Terminal:
         try:
             from rich.console import Console
         except ImportError:
-            self.console: Any = None
+            self.console: Console | None = None
         else:
             self.console = Console(stderr=True)
 
@@ -93,7 +98,9 @@ class TensorBoard:
         self._text(str(finding), finding.step)
 
 
-def _write_tf(tf: Any, writer: Any, name: str, value: float, step: int) -> None:
+def _write_tf(
+    tf: ModuleType, writer: tf.summary.SummaryWriter, name: str, value: float, step: int
+) -> None:
     """As `tf.summary.scalar` does, which needs TensorBoard itself."""
     kind = tf.compat.v1.SummaryMetadata
     plugin = kind.PluginData(plugin_name="scalars")

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from actgrad.activation import Activation
-from actgrad.common.types import Fields
+from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError
 from actgrad.frameworks.torch.modules import ActivationModule
 from actgrad.trainability.monitor.causes import Finding
@@ -32,12 +33,15 @@ class TorchMonitor(Watch):
     `close()` takes the hooks away.
     """
 
-    def __init__(self, module: nn.Module, *, optimizer: Any = None, **options: Any) -> None:
-        self.module, self.optimizer, self.steps = module, optimizer, 0
+    def __init__(
+        self, module: nn.Module, *, optimizer: Optimizer | None = None, **options: Any
+    ) -> None:
+        self.module, self.steps = module, 0
+        self.optimizer: Optimizer = optimizer  # there is one where it rolls back
         self.values: Fields = {}
         self.gradients: Fields = {}
-        self.inputs: Any = None
-        self.state: Any = None
+        self.inputs: torch.Tensor | None = None
+        self.state: tuple[Fields, Fields] | None = None
         watched, before = _places(module)
         super().__init__([place for place, _ in watched], **options)
         if self.on_failure == "roll back" and optimizer is None:
@@ -70,16 +74,16 @@ class TorchMonitor(Watch):
         for hook in self.hooks:
             hook.remove()
 
-    def _see(self, module: nn.Module, inputs: Any) -> None:
+    def _see(self, module: nn.Module, inputs: tuple[object, ...]) -> None:
         self.inputs = inputs[0] if inputs and isinstance(inputs[0], torch.Tensor) else None
 
-    def _before(self, name: str) -> Any:
+    def _before(self, name: str) -> Function:
         return lambda module, inputs: self._record(name, inputs[0])
 
-    def _after(self, name: str) -> Any:
+    def _after(self, name: str) -> Function:
         return lambda module, inputs, output: self._record(name, output)
 
-    def _record(self, name: str, h: Any) -> None:
+    def _record(self, name: str, h: torch.Tensor) -> None:
         if not self.module.training or not self.due(self.steps) or name in self.values:
             return
         start = time.perf_counter()
@@ -109,16 +113,18 @@ class TorchMonitor(Watch):
         self.state = weights, copy.deepcopy(self.optimizer.state_dict())
 
 
-def _places(module: nn.Module) -> tuple[list[tuple[Place, Any]], bool]:
+def _places(module: nn.Module) -> tuple[list[tuple[Place, nn.Module]], bool]:
     """The watched modules in order, and whether what they take in is meant (or what they give)."""
-    activations: list[tuple[Place, object]] = []
-    weighted: list[tuple[Place, object]] = []
+    activations: list[tuple[Place, nn.Module]] = []
+    weighted: list[tuple[Place, nn.Module]] = []
     normalised = False
     for name, child in module.named_modules():
         if "Norm" in type(child).__name__:
             normalised = True
         elif isinstance(child, (ActivationModule, nn.ReLU, *_SOUND)):
-            function: object = nn.functional.relu if isinstance(child, nn.ReLU) else child
+            function: Activation | Function = (
+                nn.functional.relu if isinstance(child, nn.ReLU) else child
+            )
             if isinstance(child, ActivationModule):
                 numbers = {n: v for n, v in child._numbers.items() if isinstance(v, (int, float))}
                 function = Activation(child.program)(**numbers)

@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from actgrad.activation import Activation
+from actgrad.common.types import Function
 from actgrad.errors import CallError
 from actgrad.trainability.monitor.causes import Finding, Judge
 from actgrad.trainability.monitor.sample import Place, Sample, measure
@@ -39,7 +41,7 @@ class Watch:
 
     def __init__(
         self,
-        functions: Mapping[str, object] | Sequence[Place],
+        functions: Mapping[str, Activation | Function | None] | Sequence[Place],
         *,
         every: int | None = None,
         on_failure: Failure = "go on",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,13 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from actgrad.frameworks.names import Backend
-from actgrad.workbench.terminal import command, complain, warn
+from actgrad.workbench.terminal import (
+    ResultsAsJson,
+    command,
+    complain,
+    option_output,
+    warn,
+)
 
 
 class Lists(TyperCommand):
@@ -41,6 +48,7 @@ actgrad compare runs/study --table""",
     cls=Lists,
 )
 def compare(
+    ctx: typer.Context,
     activations: Annotated[
         list[str],
         typer.Argument(
@@ -51,87 +59,62 @@ def compare(
         ),
     ],
     networks: Annotated[
-        list[str] | None,
-        typer.Option(help="One or more of mlp, deep, cnn. \\[default: mlp]", show_default=False),
+        list[str] | None, typer.Option(help="One or more of mlp, deep, cnn. \\[default: mlp]")
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(
-            help="'digits' and .npz files, one or more. \\[default: digits]", show_default=False
-        ),
+        typer.Option(help="'digits' and .npz files, one or more. \\[default: digits]"),
     ] = None,
     optimizers: Annotated[
         list[str] | None,
         typer.Option(
             help="To choose from, for each activation: adam, adamw, sgd, momentum, rmsprop, nadam, lion. "
-            "\\[default: adam]",
-            show_default=False,
+            "\\[default: adam]"
         ),
     ] = None,
     rates: Annotated[
         list[float] | None,
-        typer.Option(
-            help="Learning rates to choose from. \\[default: 1e-3 3e-4]", show_default=False
-        ),
+        typer.Option(help="Learning rates to choose from. \\[default: 1e-3 3e-4]"),
     ] = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            help="Final runs of each, with seeds 0, 1, ... \\[default: 10]", show_default=False
-        ),
-    ] = None,
-    tuning_seeds: Annotated[
-        int | None, typer.Option(help="Runs of each try. \\[default: 1]", show_default=False)
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Of every run. \\[default: 20]", show_default=False)
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Samples in a step. \\[default: 32]", show_default=False)
-    ] = None,
+    seeds: Annotated[int, typer.Option(help="Final runs of each, with seeds 0, 1, ...")] = 10,
+    tuning_seeds: Annotated[int, typer.Option(help="Runs of each try.")] = 1,
+    epochs: Annotated[int, typer.Option(help="Of every run.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Samples in a step.")] = 32,
     reference: Annotated[
         str | None,
-        typer.Option(
-            help="What the others are tested against. \\[default: relu, or the first]",
-            show_default=False,
-        ),
+        typer.Option(help="What the others are tested against. \\[default: relu, or the first]"),
     ] = None,
     engine: Annotated[
         Literal["loky", "dask", "ray"],
         typer.Option(help="Processes here, or a cluster that there is."),
     ] = "loky",
-    address: Annotated[str | None, typer.Option(help="Of the cluster.", show_default=False)] = None,
+    address: Annotated[str | None, typer.Option(help="Of the cluster.")] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes. \\[default: one for each core]", show_default=False),
+        typer.Option(min=1, help="Processes. \\[default: one for each core]"),
     ] = None,
     backend: Annotated[
         Backend | None,
-        typer.Option(help="What Keras runs on. \\[default: Keras' own choice]", show_default=False),
+        typer.Option(help="What Keras runs on. \\[default: Keras' own choice]"),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The folder. A comparison there goes on. \\[default: runs/compare]",
-        ),
+        option_output("The folder. A comparison there goes on. \\[default: runs/compare]"),
     ] = None,
     table: Annotated[
         bool, typer.Option("--table", help="Show the table of a comparison; train nothing.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the results as JSON; how it goes, on stderr.")
-    ] = False,
+    as_json: ResultsAsJson = False,
 ) -> None:
     """Train activations side by side: equal tuning, many seeds, intervals and tests. Stopped, it goes on."""
     from actgrad.workbench.compare import command as room
+    from actgrad.workbench.compare import design
 
-    flags = {
-        "networks": networks, "data": data, "optimizers": optimizers, "rates": rates, "seeds": seeds,
-        "tuning_seeds": tuning_seeds, "epochs": epochs, "batch_size": batch_size, "reference": reference,
-    }  # fmt: skip
-    given = {name: value for name, value in flags.items() if value not in (None, [])}
+    given = {
+        field.name: ctx.params[field.name]
+        for field in fields(design.Asked)[1:]
+        if ctx.get_parameter_source(field.name).name == "COMMANDLINE"
+    }
     console = Console(stderr=as_json)
     found: str
     if table:

@@ -8,7 +8,7 @@ import itertools
 import math
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from actgrad.errors import ActgradError, HostError, InputError
 from actgrad.frameworks.parameters import check_known
 from actgrad.workbench import data as data_files
 from actgrad.workbench.load import load
-from actgrad.workbench.networks import NETWORKS, check_shape
+from actgrad.workbench.networks import NETWORKS, check_one_input, check_shape
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "lion")
 CATALOGUE: Fields = {**SURROGATES, **ACTIVATIONS}
@@ -156,20 +156,9 @@ def make(asked: Asked, backend: str, warn: Warn) -> Design:
     reference = asked.reference or ("relu" if "relu" in labels else labels[0])
     if reference not in labels:
         raise InputError(f"reference {reference!r} is not compared{_nearest(reference, labels)}")
-    return Design(
-        activations=tuple(choices),
-        networks=asked.networks,
-        data=asked.data,
-        digests=tuple(digests),
-        optimizers=asked.optimizers,
-        rates=tuple(float(r) for r in asked.rates),
-        seeds=asked.seeds,
-        tuning_seeds=asked.tuning_seeds,
-        epochs=asked.epochs,
-        batch_size=asked.batch_size,
-        reference=reference,
-        backend=backend,
-    )
+    found: Fields = {"activations": tuple(choices), "rates": tuple(map(float, asked.rates))}
+    found |= {"digests": tuple(digests), "reference": reference, "backend": backend}
+    return Design(**(vars(asked) | found))
 
 
 def _numbers(asked: Asked) -> None:
@@ -204,11 +193,7 @@ def _choices(item: object, warn: Warn) -> list[Choice]:
     """An activation, once for each value of its parameters."""
     target, grid = _grid(item)
     f = _activation(target, warn)
-    if len(f.inputs) != 1:
-        raise InputError(
-            f"{f.name!r} takes {len(f.inputs)} inputs ({', '.join(f.inputs)}), and an activation between "
-            f"layers takes one"
-        )
+    check_one_input(f)
     combinations = [dict(zip(grid, v, strict=True)) for v in itertools.product(*grid.values())]
     return [_choice(f, target, parameters) for parameters in combinations]
 
@@ -305,7 +290,7 @@ def _labelled(choices: list[Choice]) -> list[Choice]:
         label = c.label
         if counts.count(label) > 1:
             label = f"{c.target}{label[label.index('(') :] if '(' in label else ''}"
-        found.append(Choice(label, c.target, c.parameters, c.hash, c.program, c.source))
+        found.append(replace(c, label=label))
     labels = [c.label for c in found]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice:

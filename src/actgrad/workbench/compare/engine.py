@@ -112,7 +112,7 @@ class Engine(AbstractContextManager["Engine"]):
 
         # joblib does one job in its own process, where a crash would be ours: so two at least.
         jobs = max(self.workers, 2)
-        ahead: Any = 1 if self.workers == 1 else 2 * jobs
+        ahead: int = 1 if self.workers == 1 else 2 * jobs
         with parallel_config(**self.config):
             if self.as_they_come:
                 parallel = Parallel(

@@ -27,6 +27,7 @@ from actgrad.workbench.compare.store import (
     stored,
 )
 from actgrad.workbench.report import study as report
+from actgrad.workbench.terminal import say
 
 PAGE = "report.html"
 TUNING_SEED = 1_000_000  # away from the seeds of the final runs
@@ -45,9 +46,7 @@ def run(design: Design, folder: Path, make_engine: Callable[[], Engine], console
     made = [p.name for p in plots.draw(study, folder)]
     pages = report.write(folder, folder / PAGE, console)["pages"]
     made += [PAGE, *([f"{report.pages_folder(Path(PAGE))}/"] if pages else [])]
-    console.print(
-        f"In {folder}: {', '.join([FILE, *made])}", markup=False, highlight=False, soft_wrap=True
-    )
+    say(console, f"In {folder}: {', '.join([FILE, *made])}")
     return study
 
 
@@ -92,19 +91,14 @@ def _task(
     network, data = place
     return Task(
         index=number,
-        stage=stage,
+        key=Key(stage, choice.label, network, data, one.optimizer, one.rate, seed),
         choice=choice,
-        network=network,
-        data=data,
         place=data if data == "digits" else str(Path(data).resolve()),
         digest=dict(zip(design.data, design.digests, strict=True))[data],
-        optimizer=one.optimizer,
-        rate=one.rate,
-        seed=seed,
         epochs=design.epochs,
         batch_size=design.batch_size,
         backend=design.backend,
-    )  # fmt: skip
+    )
 
 
 def tuning(design: Design, numbers: itertools.count[int]) -> list[Task]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 import math
 import os
 import platform
@@ -23,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+import actgrad
+from actgrad.common.text import installed
 from actgrad.common.types import Fields
 from actgrad.errors import InputError
 from actgrad.workbench import data as data_files
@@ -31,7 +32,7 @@ from actgrad.workbench.compare.store import FAILED, OK, TUNE, Key, Row
 from actgrad.workbench.data import Data
 from actgrad.workbench.networks import NETWORKS
 from actgrad.workbench.results import when_it_broke
-from actgrad.workbench.train import Options, Run, one_epoch
+from actgrad.workbench.train import Options, Run, compile_model, epochs
 
 VALIDATION = 5  # one sample of so many judges the tries
 DIED = "the worker died"
@@ -42,16 +43,11 @@ class Task:
     """A run that is asked for. All that a worker needs to know."""
 
     index: int
-    stage: str
+    key: Key
     choice: Choice
-    network: str
-    data: str
     place: str
     """Where the data is: `digits`, or an absolute path."""
     digest: str
-    optimizer: str
-    rate: float
-    seed: int
     epochs: int
     batch_size: int
     backend: str
@@ -59,18 +55,6 @@ class Task:
     marks: str = ""
     """A folder where a worker of the same machine says how far it is."""
     attempts: int = 1
-
-    @property
-    def key(self) -> Key:
-        return (
-            self.stage,
-            self.choice.label,
-            self.network,
-            self.data,
-            self.optimizer,
-            self.rate,
-            self.seed,
-        )
 
     def row(self, status: str, **rest: Any) -> Row:
         rest = {"attempts": self.attempts, **rest}
@@ -105,7 +89,7 @@ def run(task: Task) -> Row:
             "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         begun = time.perf_counter()
-        one = Run("", task.choice.label, task.seed)
+        one = Run("", task.key.activation, task.key.seed)
         found: Fields = {"settings": settings}
         task.mark(0)
         try:
@@ -130,7 +114,7 @@ def run(task: Task) -> Row:
 
 
 @functools.cache
-def _keras(backend: str, threads: int) -> Any:
+def _keras(backend: str, threads: int) -> ModuleType:
     """Once in each worker."""
     from actgrad.workbench.quiet import choose_backend, import_keras
 
@@ -153,7 +137,7 @@ def _loaded(place: str, digest: str) -> Data:
 def _data(task: Task) -> Data:
     """All of it; or, for tuning, the training data alone, a part of which judges."""
     data = _loaded(task.place, task.digest)
-    return split(data) if task.stage == TUNE else data
+    return split(data) if task.key.stage == TUNE else data
 
 
 def split(data: Data) -> Data:
@@ -165,7 +149,7 @@ def split(data: Data) -> Data:
     return Data(f"{data.name}, validation", x[train], y[train], x[judge], y[judge])
 
 
-def optimizer(keras: ModuleType, name: str, rate: float) -> Any:
+def optimizer(keras: ModuleType, name: str, rate: float) -> object:
     found = keras.optimizers
     if name == "momentum":
         return found.SGD(rate, momentum=0.9)
@@ -174,25 +158,17 @@ def optimizer(keras: ModuleType, name: str, rate: float) -> Any:
 
 
 def _train(keras: ModuleType, data: Data, task: Task, one: Run) -> None:
+    key = task.key
     keras.backend.clear_session()
-    keras.utils.set_random_seed(task.seed)
+    keras.utils.set_random_seed(key.seed)
     f = rebuild(task.choice)
     # All classes of the data, also where the part that trains has not each of them.
     classes = _loaded(task.place, task.digest).classes
-    model = NETWORKS[task.network](keras, f, data.shape, classes)
-    model.compile(
-        optimizer(keras, task.optimizer, task.rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        jit_compile=False if f.program.on_host else "auto",
-    )
-    options = Options(task.network, task.epochs, 1, task.batch_size, task.rate)
-    while not one.is_done(task.epochs):
-        row, step = one_epoch(keras, model, one, data, options, lambda *_: None)
-        one.history.append(row)
-        if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
-            one.broke = {"epoch": len(one.history), "step": step}
-        task.mark(len(one.history))
+    model = NETWORKS[key.network](keras, f, data.shape, classes)
+    compile_model(keras, model, optimizer(keras, key.optimizer, key.rate), f)
+    options = Options(key.network, task.epochs, 1, task.batch_size, key.rate)
+    for epoch in epochs(keras, model, one, data, options, lambda *_: None):
+        task.mark(epoch)
 
 
 _INSIDE = re.compile(r"^\s*([A-Z]\w*(?:Error|Exception)): (.+)$", re.MULTILINE)
@@ -215,15 +191,5 @@ def _named(error: Exception) -> str:
 
 @functools.cache
 def _versions(backend: str) -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    names = {"tensorflow": ("tensorflow", "tensorflow-cpu")}.get(backend, (backend,))
-    for name in ("actgrad", "numpy", "keras", *names):
-        try:
-            found[name.removesuffix("-cpu")] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    if "actgrad" not in found:
-        import actgrad
-
-        found["actgrad"] = actgrad.__version__
-    return found
+    own = {"python": platform.python_version(), "actgrad": actgrad.__version__}
+    return own | installed("numpy", "keras", backend, f"{backend}-cpu")

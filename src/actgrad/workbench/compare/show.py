@@ -17,7 +17,8 @@ from actgrad.common.text import percent
 from actgrad.workbench.compare.engine import Engine
 from actgrad.workbench.compare.run import Task
 from actgrad.workbench.compare.statistics import Line, budget, failures, summarise
-from actgrad.workbench.compare.store import OK, Row, Study
+from actgrad.workbench.compare.store import OK, TUNE, Key, Row, Study
+from actgrad.workbench.terminal import say
 
 MARK = 0.05
 
@@ -72,13 +73,13 @@ class Bars:
             )
 
     def say(self, text: str, style: str | None = None) -> None:
-        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        say(self.console, text, style)
 
 
-def _of(key: tuple[object, ...]) -> str:
-    stage, activation, network, data, optimizer, rate, seed = key
-    tuning = "tuning " if stage == "tune" else ""
-    return f"{tuning}{activation}, {network}, {data}, {optimizer} {rate:g}, seed {seed}"
+def _of(key: Key) -> str:
+    tuning = "tuning " if key.stage == TUNE else ""
+    how = f"{key.optimizer} {key.rate:g}, seed {key.seed}"
+    return f"{tuning}{key.activation}, {key.network}, {key.data}, {how}"
 
 
 def tell(console: Console, study: Study) -> None:
@@ -89,21 +90,17 @@ def tell(console: Console, study: Study) -> None:
             some = [x for x in lines if (x.network, x.data) == (network, data)]
             console.print(table(some, f"{network} on {data}"))
 
-    def say(text: str, style: str | None = None) -> None:
-        console.print(
-            text, style=style, markup=False, highlight=False, soft_wrap=not console.is_terminal
-        )
-
     tests = sum(line.p is not None for line in lines)
     say(
+        console,
         f"Test accuracy after the last epoch: mean ± 95 % interval. Differences are in points, paired by "
         f"seed, minus {study.design['reference']}; p is of the paired t-test, corrected by Holm for {tests} "
-        f"tests."
+        f"tests.",
     )
-    say(budget(study.design))
+    say(console, budget(study.design))
     for (activation, network, data, cause), rows in failures(study).items():
         what = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
-        say(f"! {activation}, {network}, {data}: {what} failed: {cause}", "yellow")
+        say(console, f"! {activation}, {network}, {data}: {what} failed: {cause}", "yellow")
 
 
 def table(lines: list[Line], title: str) -> Table:

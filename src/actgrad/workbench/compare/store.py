@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from actgrad.common.files import cannot_write
 from actgrad.common.types import Fields
@@ -23,7 +23,17 @@ FILE = "runs.sqlite"
 OK, FAILED = "ok", "failed"
 TUNE, FINAL = "tune", "final"
 
-Key = tuple[str, str, str, str, str, float, int]
+
+class Key(NamedTuple):
+    """By what a run is known."""
+
+    stage: str
+    activation: str
+    network: str
+    data: str
+    optimizer: str
+    rate: float
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -61,15 +71,7 @@ class Row:
 
     @property
     def key(self) -> Key:
-        return (
-            self.stage,
-            self.activation,
-            self.network,
-            self.data,
-            self.optimizer,
-            self.rate,
-            self.seed,
-        )
+        return Key(*(getattr(self, name) for name in Key._fields))
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS design (json TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     {", ".join(f"{name} {TYPES.get(name, 'TEXT')}" for name in COLUMNS)},
-    PRIMARY KEY (stage, activation, network, data, optimizer, rate, seed)
+    PRIMARY KEY ({", ".join(Key._fields)})
 );
 """
 

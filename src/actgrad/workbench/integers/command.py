@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actgrad.activation import Activation
 from actgrad.common.files import atomically
-from actgrad.common.types import Fields
+from actgrad.common.types import Array, Fields
 from actgrad.errors import ExportError, InputError
-from actgrad.integers.table import Table
+from actgrad.integers.table import Table, TableError
 from actgrad.workbench import export as room
 from actgrad.workbench.integers.scales import Scales, calibration
+
+if TYPE_CHECKING:
+    import keras
 
 
 def write(
@@ -35,23 +40,22 @@ def write(
     table = scales.table(f)
     _WRITERS[target](table, path, interpolated)
     found = table.error(interpolated=interpolated)
-    if as_json:
-        print(json.dumps(_data(table, path) | {"error": vars(found)}, indent=2))
-        return
     format = table.format
-    print(f"{path}: {format.size:,} inputs of {format.dtype}, each output rounded once")
+    said = f"{format.size:,} inputs of {format.dtype}, each output rounded once"
+    _tell(table, path, found, said, as_json)
+    if not as_json:
+        print("\n".join(f"  {line}" for line in str(found).splitlines()))
+
+
+def _tell(table: Table, path: Path, error: TableError, said: str, as_json: bool) -> None:
+    if as_json:
+        ends = {"input": table.input._asdict(), "output": table.output._asdict()}
+        known = {"path": str(path), "dtype": str(table.format.dtype)}
+        print(json.dumps(known | ends | {"error": vars(error)}, indent=2))
+        return
+    print(f"{path}: {said}")
     print(f"  input: {table.input.formula('code')}")
     print(f"  output: {table.output.formula('code')}")
-    print("\n".join(f"  {line}" for line in str(found).splitlines()))
-
-
-def _data(table: Table, path: Path) -> Fields:
-    return {
-        "path": str(path),
-        "dtype": str(table.format.dtype),
-        "input": dict(table.input._asdict()),
-        "output": dict(table.output._asdict()),
-    }
 
 
 def _npz(table: Table, path: Path, _: bool) -> None:
@@ -64,14 +68,6 @@ def _npz(table: Table, path: Path, _: bool) -> None:
             output_scale=np.float32(table.output.scale),
             output_zero_point=table.output.zero_point,
         )
-
-
-def _c(table: Table, path: Path, interpolated: bool) -> None:
-    table.to_c(path, interpolated=interpolated)
-
-
-def _hex(table: Table, path: Path, _: bool) -> None:
-    table.to_hex(path)
 
 
 def write_int8(
@@ -99,12 +95,8 @@ def _activation(f: Activation, target: str, path: Path, scales: Scales, as_json:
         wrong = int((found != np.asarray(table)).sum())
         if wrong:
             raise ExportError(f"{target} answers {wrong} of {len(codes)} codes otherwise; removed")
-    if as_json:
-        print(json.dumps(_data(table, path) | {"error": vars(table.error())}, indent=2))
-        return
-    print(f"{path}: all {len(codes):,} codes of {table.format.dtype} verified in a fresh process")
-    print(f"  input: {table.input.formula('code')}")
-    print(f"  output: {table.output.formula('code')}")
+    said = f"all {len(codes):,} codes of {table.format.dtype} verified in a fresh process"
+    _tell(table, path, table.error(), said, as_json)
 
 
 def _model(
@@ -123,7 +115,7 @@ def _model(
             lookups = _writer(target).write_model(f, loaded, data, draft)
         found = room.reopened(f, target, draft, "", [data])["value"]
         off = np.abs(found - wanted)
-    told = {
+    told: Fields = {
         "path": str(path),
         "lookups": lookups,
         "samples": len(data),
@@ -148,7 +140,7 @@ def _model(
         print(f"  the same class: {100 * told['same class']:.2f} % of the samples")
 
 
-def _check(model: Any, data: Any) -> None:
+def _check(model: keras.Model, data: Array) -> None:
     """One input, of the data's shape, and no activation of ours whose parameters were learnt."""
     if len(model.inputs) != 1:
         raise ExportError("a model with one input can be written in int8, and this one has more")
@@ -166,7 +158,7 @@ def _check(model: Any, data: Any) -> None:
             )
 
 
-def _writer(target: str) -> Any:
+def _writer(target: str) -> ModuleType:
     """Where the target is written; its libraries are imported when it is."""
     if target == "onnx":
         from actgrad.workbench.integers import onnx_models
@@ -178,5 +170,9 @@ def _writer(target: str) -> Any:
 
 
 _INT8 = ("onnx", "tflite")
-_WRITERS = {"table": _npz, "c": _c, "hex": _hex}
+_WRITERS: dict[str, Callable[[Table, Path, bool], None]] = {
+    "table": _npz,
+    "c": lambda table, path, interpolated: table.to_c(path, interpolated=interpolated),
+    "hex": lambda table, path, _: table.to_hex(path),
+}
 TARGETS = tuple(_WRITERS)

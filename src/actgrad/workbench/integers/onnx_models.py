@@ -7,10 +7,8 @@ a `GatherElements` from the exact table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +20,10 @@ from actgrad.language.expression import const, make, var
 from actgrad.language.program import Program
 from actgrad.models.swap import override
 from actgrad.workbench.export import write_onnx
+
+if TYPE_CHECKING:
+    import keras
+    import onnx
 
 MARK = float(np.float32(1.7182e-21))
 """A marker multiplies by this number, which nothing else does."""
@@ -42,7 +44,7 @@ def write_activation(table: Table, path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
 
 
-def _lookup(table: Table, x: str, y: str) -> tuple[list[object], list[object]]:
+def _lookup(table: Table, x: str, y: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """The nodes, and the table in the order of the code's bits: a negative index counts from the end.
 
     `Gather` copies element by element: in onnxruntime 1.31 `GatherElements`, of one axis, takes a twelfth.
@@ -64,7 +66,7 @@ def _lookup(table: Table, x: str, y: str) -> tuple[list[object], list[object]]:
     return nodes, [numpy_helper.from_array(value, name) for name, value in constants.items()]
 
 
-def write_model(f: Activation, model: Any, data: Array, path: Path) -> int:
+def write_model(f: Activation, model: keras.Model, data: Array, path: Path) -> int:
     """Write a Keras model in int8, and return how many lookups it has."""
     marked, alone = path.with_name("marked.onnx"), path.with_name("alone.onnx")
     model(data[:1])  # Keras exports what was called
@@ -81,12 +83,13 @@ def quantise_around(
 ) -> int:
     """Quantise a model with markers; `alone` is the activation in float32, `wanted` the first answers."""
     import onnx
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     clean, whole, quantised = (path.with_name(f"{n}.onnx") for n in ("clean", "whole", "quantised"))
     model = onnx.load(marked)
     _hold_markers(model)
     onnx.save(model, clean)
-    _without_casts(clean)
+    quant_pre_process(str(clean), str(clean), skip_symbolic_shape=True)
     onnx.save(_with_calls(onnx.load(clean), onnx.load(alone)), whole)
     _compare(whole, data[: len(wanted)], wanted)
     _quantise(whole, quantised, data)
@@ -96,7 +99,7 @@ def quantise_around(
     return count
 
 
-def _hold_markers(model: Any) -> None:
+def _hold_markers(model: onnx.ModelProto) -> None:
     """The product becomes an operation that nothing fuses: a product, onnxruntime puts into the weights."""
     from onnx import helper, numpy_helper
 
@@ -131,14 +134,7 @@ def _compare(path: Path, data: Array, wanted: Array) -> None:
         )
 
 
-def _without_casts(path: Path) -> None:
-    """What onnxruntime simplifies before it quantises."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
-
-
-def _with_calls(model: Any, body: Any) -> object:
+def _with_calls(model: onnx.ModelProto, body: onnx.ModelProto) -> onnx.ModelProto:
     """The model with a call of the float activation at every marker."""
     from onnx import helper
 
@@ -171,6 +167,8 @@ def _quantise(path: Path, quantised: Path, data: Array) -> None:
         QuantType,
         quantize_static,
     )
+    from onnxruntime.quantization.operators.qdq_base_operator import QDQOperatorBase
+    from onnxruntime.quantization.registry import QDQRegistry
 
     (name,) = (i.name for i in onnxruntime.InferenceSession(path).get_inputs())
     batches = iter([{name: data[i : i + 64]} for i in range(0, len(data), 64)])
@@ -179,7 +177,8 @@ def _quantise(path: Path, quantised: Path, data: Array) -> None:
         def get_next(self) -> object:
             return next(batches, None)
 
-    with _known_to_onnxruntime() as kinds:
+    QDQRegistry[_CALL] = QDQOperatorBase  # integers go in, and come out
+    try:
         quantize_static(
             str(path),
             str(quantised),
@@ -188,39 +187,28 @@ def _quantise(path: Path, quantised: Path, data: Array) -> None:
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            op_types_to_quantize=kinds,
+            op_types_to_quantize=list(QDQRegistry),
         )
-
-
-@contextmanager
-def _known_to_onnxruntime() -> Iterator[list[str]]:
-    """Its kinds of nodes, ours among them: integers go in, and come out."""
-    from onnxruntime.quantization.operators.qdq_base_operator import QDQOperatorBase
-    from onnxruntime.quantization.registry import QDQRegistry
-
-    QDQRegistry[_CALL] = QDQOperatorBase
-    try:
-        yield list(QDQRegistry)
     finally:
         del QDQRegistry[_CALL]
 
 
-def _with_lookups(model: Any, f: Activation) -> tuple[object, int]:
+def _with_lookups(model: onnx.ModelProto, f: Activation) -> tuple[onnx.ModelProto, int]:
     """DequantizeLinear, call, QuantizeLinear: together one lookup."""
     from onnx import numpy_helper
 
     graph = model.graph
     values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
-    users: dict[str, list[Any]] = {}
+    users: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
             users.setdefault(name, []).append(node)
 
-    def pair(node: Any) -> tuple[float, int]:
+    def pair(node: onnx.NodeProto) -> tuple[float, int]:
         return float(values[node.input[1]]), int(values[node.input[2]])
 
-    nodes: list[Any] = []
+    nodes: list[onnx.NodeProto] = []
     gone: set[str] = set()
     """The numbers that nothing computes any more: real ones on both sides of a call."""
     count = 0

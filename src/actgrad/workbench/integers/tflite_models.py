@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,12 @@ from actgrad.errors import ExportError
 from actgrad.integers.table import Table
 from actgrad.workbench.export import tflite_converter
 
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+Part = Any
+"""Of a TFLite model as objects, whose classes are made from its schema."""
 _STEPS = 3989
 """How many steps stand for the activation while it is calibrated: a prime, to be told from others."""
 
@@ -32,7 +39,7 @@ def write_activation(table: Table, path: Path) -> None:
     kind, codes = tf.as_dtype(format.dtype), np.asarray(table)
 
     @tf.function(input_signature=[tf.TensorSpec([None], kind, "x")])
-    def lookup(x: object) -> Any:
+    def lookup(x: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.constant(codes), tf.cast(x, tf.int32) - format.first)
 
     concrete = [lookup.get_concrete_function()]
@@ -40,7 +47,7 @@ def write_activation(table: Table, path: Path) -> None:
     path.write_bytes(converter.convert())
 
 
-def write_model(f: Activation, model: Any, data: Array, path: Path) -> int:
+def write_model(f: Activation, model: keras.Model, data: Array, path: Path) -> int:
     """Write a Keras model in int8, and return how many lookups it has."""
     import tensorflow as tf
 
@@ -69,7 +76,7 @@ class _Steps:
         self.recording = True
         self.low, self.high = 0.0, 0.0
 
-    def __call__(self, x: object, **_: object) -> Any:
+    def __call__(self, x: tf.Tensor, **_: object) -> tf.Tensor:
         import tensorflow as tf
 
         if self.recording:
@@ -120,7 +127,7 @@ def _with_lookups(content: bytearray, f: Activation, path: Path) -> int:
 class _Graph:
     """A subgraph of a TFLite model, which is rewritten."""
 
-    def __init__(self, model: Any, graph: Any, schema: Any) -> None:
+    def __init__(self, model: Part, graph: Part, schema: ModuleType) -> None:
         self.model, self.graph, self.schema = model, graph, schema
         self.makers = {int(t): op for op in graph.operators for t in op.outputs}
 
@@ -144,17 +151,17 @@ class _Graph:
         self.graph.operators = operators
         return count
 
-    def _code(self, op: Any) -> int:
+    def _code(self, op: Part) -> int:
         code = self.model.operatorCodes[op.opcodeIndex]
         return int(max(code.builtinCode, code.deprecatedBuiltinCode))
 
-    def _is(self, op: Any, name: str) -> bool:
+    def _is(self, op: Part, name: str) -> bool:
         return self._code(op) == getattr(self.schema.BuiltinOperator, name)
 
-    def _is_ours(self, op: Any) -> bool:
+    def _is_ours(self, op: Part) -> bool:
         return self._is(op, "BUCKETIZE") and len(op.builtinOptions.boundaries) == _STEPS - 1
 
-    def _lookup(self, gather: Any, steps: Any, f: Activation) -> list[Any]:
+    def _lookup(self, gather: Part, steps: Part, f: Activation) -> list[Part]:
         real = self.makers.get(int(steps.inputs[0]))
         x = None if real is None or not self._is(real, "DEQUANTIZE") else int(real.inputs[0])
         y = int(gather.outputs[0])
@@ -168,7 +175,9 @@ class _Graph:
         )
         for tensor in (wide, index):
             self.graph.tensors[tensor].shapeSignature = like.shapeSignature
-        first = self._tensor(f"{f.name}_first", int32, [], np.int32(-table.format.first))
+        first = self._tensor(
+            f"{f.name}_first", int32, [], np.asarray(-table.format.first, np.int32)
+        )
         codes = self._tensor(f"{f.name}_table", int8, [256], np.asarray(table))
         self.graph.tensors[codes].quantization = self.graph.tensors[y].quantization
         cast = self._operator("CAST", [x], [wide], "CastOptions")
@@ -181,7 +190,7 @@ class _Graph:
         quantised = self.graph.tensors[tensor].quantization
         return float(quantised.scale[0]), int(quantised.zeroPoint[0])
 
-    def _tensor(self, name: str, kind: int, shape: Any, numbers: Any) -> int:
+    def _tensor(self, name: str, kind: int, shape: object, numbers: Array | None) -> int:
         buffer = self.schema.BufferT()
         buffer.data = None if numbers is None else np.frombuffer(numbers.tobytes(), np.uint8)
         self.model.buffers.append(buffer)
@@ -191,7 +200,7 @@ class _Graph:
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
-    def _operator(self, name: str, inputs: list[int], outputs: list[int], options: str) -> Any:
+    def _operator(self, name: str, inputs: list[int], outputs: list[int], options: str) -> Part:
         code = self.schema.OperatorCodeT()
         code.builtinCode = getattr(self.schema.BuiltinOperator, name)
         code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1

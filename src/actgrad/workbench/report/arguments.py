@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from actgrad.errors import InputError
-from actgrad.workbench.terminal import AsJson, command, warn
+from actgrad.workbench.terminal import AsJson, command, option_output, warn
 
 
 @command(
@@ -27,9 +27,7 @@ def report(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path(
-        "report.html"
-    ),
+    output: Annotated[Path, option_output("The page to write.")] = Path("report.html"),
     training: Annotated[
         Path | None,
         typer.Option(help="The folder of an `actgrad train` run: its curves, beside ReLU's."),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from actgrad.activation import Activation
+from actgrad.common.text import first_line
+from actgrad.common.types import Function
 from actgrad.workbench.quiet import quiet
 from actgrad.workbench.timing import in_turns, step, tensor
 
@@ -51,7 +52,7 @@ def bench(
             with quiet():
                 rows.append(_measured(f, name, size, repeats))
         except Exception as error:  # whatever a framework raises: the page has the other ones
-            missing[name] = str(error).partition("\n")[0] or type(error).__name__
+            missing[name] = first_line(error)
     return Bench(rows, missing, size=size)
 
 
@@ -62,7 +63,7 @@ def _measured(f: Activation, framework: str, size: int, repeats: int) -> Speed:
     return Speed(framework, mode, found.ours, found.other, found.ratio, found.low, found.high)
 
 
-def relu(framework: str) -> Callable[[Any], Any]:
+def relu(framework: str) -> Function:
     """The framework's own."""
     if framework == "tensorflow":
         import tensorflow as tf

@@ -9,6 +9,7 @@ import numpy as np
 
 from actgrad.common.types import Fields
 from actgrad.study.forecast import whole_numbers
+from actgrad.study.plots import legend_below, plain
 from actgrad.workbench.compare.statistics import Line
 from actgrad.workbench.compare.store import Row
 
@@ -71,13 +72,8 @@ def curves(places: list[dict[str, list[Row]]], field: str, label: str) -> Figure
     figure, drawings = _axes(len(places), 3.3 + 0.22 * math.ceil(len(places[0]) / columns))
     for axes, place in zip(drawings, places, strict=True):
         _curves(axes, place, field, label)
-        axes.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.18),
-            ncols=columns,
-            frameon=False,
-            fontsize=9.5,
-        )
+        handles, labels = axes.get_legend_handles_labels()
+        legend_below(axes, handles, labels, 0.18, columns, fontsize=9.5)
     return figure
 
 
@@ -131,9 +127,7 @@ def _axes(count: int, height: float) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(WIDTH * count, height), layout="constrained")
     drawings = list(figure.subplots(1, count, squeeze=False)[0])
     for axes in drawings:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#E4E4E4", linewidth=0.8)
-        axes.set_axisbelow(True)
+        plain(axes)
     return figure, drawings
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 STYLE = """
 .code .k, .code .kn, .code .ow, .code .kc { color: var(--code-keyword); }
@@ -15,13 +18,13 @@ STYLE = """
 """
 
 
-def as_written(source: str) -> Any:
+def as_written(source: str) -> Markup:
     """A function's own lines; of one of the catalogue without the decorator that enters it there."""
     text = textwrap.dedent(source)
     return highlighted(re.sub(r"\A@_add\((?:[^()]|\([^()]*\))*\)\n", "", text))
 
 
-def highlighted(text: str) -> Any:
+def highlighted(text: str) -> Markup:
     from markupsafe import Markup
     from pygments import highlight
     from pygments.formatters import HtmlFormatter

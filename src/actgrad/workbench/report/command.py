@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from actgrad.common.files import write_text
 from actgrad.common.types import Fields
 from actgrad.errors import InputError
 from actgrad.workbench.load import load
@@ -46,7 +47,7 @@ def one(
     speed = bench(f) if measure else None
     if train:
         training = trainings.short(f, console)
-    page.write(output, report(f, found, speed, [training] if training else [], target))
+    write_text(output, report(f, found, speed, [training] if training else [], target))
     return {
         "activation": f.name,
         "report": str(output),

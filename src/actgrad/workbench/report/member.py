@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from actgrad.common.text import first_line
 from actgrad.common.types import Fields
 from actgrad.workbench.compare.design import Choice, rebuild
 from actgrad.workbench.compare.run import DIED
@@ -43,7 +44,7 @@ def member(i: int, chosen: Fields, rows: list[Row]) -> Member:
         else:
             found = facts(f, prefix=f"a{i}")
     except Exception as error:  # of one activation: the page has the others
-        why = str(error).partition("\n")[0] or type(error).__name__
+        why = first_line(error)
     source = as_written(chosen["source"]) if chosen.get("source") else None
     return Member(chosen["label"], f"activation-{i}", source, found, why, rows)
 

@@ -10,11 +10,15 @@ from itertools import groupby
 from typing import Any
 
 from actgrad.activation import Activation
+from actgrad.common.text import first_line
 from actgrad.common.types import Fields
 from actgrad.errors import ActgradError
 from actgrad.language.program import Program
-from actgrad.study.card import over_lines, shortened
-from actgrad.study.targets import ASPECTS, Row
+from actgrad.study.card import head, over_lines, shortened
+from actgrad.study.check import Check
+from actgrad.study.plots import legend_below
+from actgrad.study.propagation import Propagation
+from actgrad.study.targets import ASPECTS, Row, Support
 from actgrad.workbench.report.bench import Bench
 from actgrad.workbench.report.code import as_written, highlighted
 from actgrad.workbench.report.page import number, render
@@ -36,9 +40,9 @@ class Facts:
     """What can be said of an activation; `left_out` has the reason for what cannot."""
 
     f: Activation
-    check: Any = None
-    propagation: Any = None
-    supports: object = None
+    check: Check | None = None
+    propagation: Propagation | None = None
+    supports: Support | None = None
     warnings: list[str] = field(default_factory=list)
     function: Picture | None = None
     forecast: list[Picture] = field(default_factory=list)
@@ -58,7 +62,7 @@ class Facts:
     def formulas(self) -> list[tuple[str, object]]:
         """What it is, as code: the function, and its derivatives in force."""
         program = self.f.program
-        found = [("function", over_lines(f"{_head(program)} = ", program))]
+        found = [("function", over_lines(f"{head(program)} = ", program))]
         if not program.on_host:
             given = {"exact": "", "derivative": ", as given"}.get(program.kind, ", a surrogate")
             for i, name in enumerate(program.inputs):
@@ -70,7 +74,7 @@ class Facts:
         return [(label, highlighted(shortened(text))) for label, text in found]
 
     @property
-    def written(self) -> Any:
+    def written(self) -> object:
         """The user's own lines, if this process has them."""
         if self.f.function is None:
             return None
@@ -87,14 +91,6 @@ class Facts:
             for reason, group in groupby(reasons)
         ]
 
-    @property
-    def aspects(self) -> tuple[str, ...]:
-        return ASPECTS
-
-    @property
-    def framework_names(self) -> dict[str, str]:
-        return FRAMEWORKS
-
 
 def facts(f: Activation, prefix: str = "f", warned: list[str] | None = None) -> Facts:
     """Measured and drawn. `prefix` is another one for each activation of a page."""
@@ -104,16 +100,17 @@ def facts(f: Activation, prefix: str = "f", warned: list[str] | None = None) -> 
         try:
             return work()
         except Exception as error:
-            found.left_out[what] = str(error).partition("\n")[0] or type(error).__name__
+            found.left_out[what] = first_line(error)
             return None
 
     found.check = tried("check", f.check)
     found.function = tried("function", lambda: _function(f, found.check, prefix))
     found.propagation = tried("propagation", f.propagation)
     found.supports = tried("supports", f.supports)
-    if found.propagation:
-        found.warnings += [w for w in found.propagation.warnings() if w not in found.warnings]
-        found.forecast = tried("forecast", lambda: _forecast(found.propagation, prefix)) or []
+    numbers = found.propagation
+    if numbers:
+        found.warnings += [w for w in numbers.warnings() if w not in found.warnings]
+        found.forecast = tried("forecast", lambda: _forecast(numbers, prefix)) or []
     for name in FRAMEWORKS:
         text = tried(name, partial(f.source, name))
         if text is not None:
@@ -145,6 +142,8 @@ def report(
     return render(
         "activation.html",
         it=found,
+        aspects=ASPECTS,
+        framework_names=FRAMEWORKS,
         name=comparison.label if comparison else f.name,
         bench=speed,
         trainings=trainings,
@@ -153,14 +152,7 @@ def report(
     )
 
 
-def _head(program: Program) -> str:
-    values = (
-        f"{n}={v:g}" if isinstance(v, float) else f"{n}=[...]" for n, v in program.settings.items()
-    )
-    return f"{program.name}({', '.join([*program.inputs, *values])})"
-
-
-def _function(f: Activation, check: Any, prefix: str) -> Picture:
+def _function(f: Activation, check: Check | None, prefix: str) -> Picture:
     figure = f.plot()
     about = f"Graph of {f.name} and its derivative for inputs from −4 to 4."
     if check is not None:
@@ -175,19 +167,12 @@ def _function(f: Activation, check: Any, prefix: str) -> Picture:
     axes = figure.axes[0]
     axes.set_title("", loc="left")  # the page has it
     legend = axes.get_legend()
-    axes.legend(
-        legend.legend_handles,
-        [text.get_text() for text in legend.get_texts()],
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.16),
-        ncols=2,
-        frameon=False,
-        fontsize=10,
-    )
+    labels = [text.get_text() for text in legend.get_texts()]
+    legend_below(axes, legend.legend_handles, labels, 0.16, 2, fontsize=10)
     return picture(figure, f"{prefix}-function", about, caption)
 
 
-def _forecast(numbers: Any, prefix: str) -> list[Picture]:
+def _forecast(numbers: Propagation, prefix: str) -> list[Picture]:
     ahead = numbers.forecast()
     variance = [
         10 ** (v / 2.302585092994046) for v in (ahead.log_variance[0], ahead.log_variance[-1])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import re
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import actgrad
-from actgrad.common.files import write_text
-from actgrad.common.text import percent
+from actgrad.common.text import installed, percent
 from actgrad.errors import InputError, MissingFrameworkError
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
 
 _TYPESET: tuple[tuple[str, str], ...] = (
     (r"(?<![\w.])(-?\d+(?:\.\d+)?)e\+?(-?)0*(\d+)\b", r"\1·10<sup>\2\3</sup>"),
@@ -39,23 +41,16 @@ def check_output(path: Path) -> None:
         raise InputError(f"--output {path}: it should be a file in a folder that exists")
 
 
-def write(path: Path, text: str) -> None:
-    write_text(path, text)
-
-
 def render(template: str, **content: object) -> str:
     """The page. Text is escaped; only what is `Markup` already goes in as it is."""
     from actgrad.workbench.report.code import STYLE
 
-    return str(
-        _environment()
-        .get_template(template)
-        .render(**content, actgrad_version=actgrad.__version__, versions=versions(), code_css=STYLE)
-    )
+    content |= {"actgrad_version": actgrad.__version__, "versions": installed(*_LIBRARIES)}
+    return str(_environment().get_template(template).render(**content, code_css=STYLE))
 
 
 @cache
-def _environment() -> Any:
+def _environment() -> jinja2.Environment:
     try:
         import jinja2
     except ModuleNotFoundError:
@@ -73,17 +68,6 @@ def _environment() -> Any:
     return found
 
 
-def versions() -> dict[str, str]:
-    """Of the libraries that are installed; none of them is loaded for it."""
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name.removesuffix("-cpu")] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def points(difference: float | None) -> str:
     """A difference of two shares in points of a per cent, with its sign; a dash for None.
 
@@ -96,7 +80,7 @@ def points(difference: float | None) -> str:
     return f"{shown:+.2f}".replace("-", "−") if shown else "0.00"
 
 
-def typeset(text: str) -> Any:
+def typeset(text: str) -> Markup:
     """Plain text as HTML: its mathematics set as such, and no line break inside a command-line option.
 
     >>> print(typeset("weights of g_f / √fan_in; 2.5e-08"))

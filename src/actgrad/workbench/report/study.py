@@ -10,6 +10,7 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.markup import escape
 
+from actgrad.common.files import write_text
 from actgrad.common.text import percent
 from actgrad.common.types import Fields
 from actgrad.errors import InputError
@@ -73,9 +74,9 @@ def write(path: Path, output: Path, console: Console, measure: bool = False) -> 
             if one.facts is not None:
                 text = own_page(one, lines, found, back, str(path), measure)
                 folder.mkdir(exist_ok=True)
-                page.write(folder / file, text)
+                write_text(folder / file, text)
                 pages[one.label] = folder / file
-    page.write(
+    write_text(
         output,
         page.render(
             "study.html",
