@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import warnings
+from functools import reduce
 from operator import attrgetter
 from typing import Any
 
@@ -219,7 +221,14 @@ def test_an_elementwise_activation_has_no_axis() -> None:
     ("function", "message"),
     [
         (lambda x: np.sum(x, axis=1) * x, "only axis is -1"),
-        (lambda x: [v * 2 for v in x], "one number after another"),
+        (lambda x: [v if v > 0 else 0 for v in x], "an `if` on a whole row"),
+        (lambda x: [v for v in x if v > 0], "an `if` on a whole row"),
+        (lambda x: [*(v * 2 for v in x), 0.0], "returns 2 numbers"),
+        (lambda x: [a * b for a, b in zip(x, [1.0, 2.0], strict=False)], "Return the row"),
+        (lambda x: [x], r"\(1, 12\)"),
+        (lambda x: (lambda a, b: a + b)(*x), "one number after another"),
+        (lambda x: reduce(lambda total, v: total + v, x) * x, "carries something on"),
+        (lambda x: len([1 for v in x]) * x, "carries something on"),
         (lambda x: x if x > 0 else -x, "an `if` on a whole row"),
         (lambda x: x[: len(x) // 2] + x, "rows of the lengths"),
         (lambda x: x.reshape(2, -1)[0], "another shape"),
@@ -240,6 +249,53 @@ def test_an_elementwise_activation_has_no_axis() -> None:
 def test_what_is_no_function_of_a_row_is_refused(function: Any, message: str) -> None:
     with pytest.raises((TraceError, DefinitionError), match=message):
         activation(function, axis=-1, name="f")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: sum(v * v for v in x),
+        lambda x: [max(0.0, v) for v in x],
+        lambda x: np.array([v - sum(x) / len(x) for v in x]),
+        lambda x: [i * v for i, v in enumerate(x, start=1)],
+        lambda x: [x[i] * i for i in range(len(x))],
+        lambda x: [a * b for a, b in zip(x, reversed(x), strict=True)],
+        lambda x: list(map(math.tanh, x)),
+        lambda x: sorted(abs(v) for v in x),
+        lambda x: x * math.prod(math.exp(-v * v) for v in x),
+        lambda x: x / math.fsum(math.exp(v) for v in x),
+        lambda x: np.exp([v / max(abs(u) for u in x) for v in x]),
+        lambda x: x * any(v > 9 for v in x) + x * all(v < 9 for v in x),
+        lambda x: sum([v * v for v in x]) / len([v for v in x]),
+        lambda x: np.mean([v * v for v in x]) * x,
+        lambda x: [float(np.where(v > 0, v, 0.1 * v)) for v in x],
+    ],
+)
+def test_comprehensions_over_the_row(function: Any) -> None:
+    f = activation(function, axis=-1, name="f")
+    for n in (2, 7):
+        x = np.random.default_rng(n).normal(size=n)
+        np.testing.assert_allclose(f(x), function(x), rtol=1e-12)
+
+
+def test_a_loop_that_carries_something_on_is_refused() -> None:
+    def summed(x):
+        total = 0.0
+        for v in x:
+            total += v
+        return x - total
+
+    def last(x):
+        for v in x:
+            found = v
+        return x - found
+
+    def counted(x):
+        return x * sum(1 for _ in x)
+
+    for function in (summed, last, counted):
+        with pytest.raises(ImpureError, match="carries something on from turn to turn"):
+            activation(function, axis=-1)
 
 
 def test_the_witness_runs_the_function_itself() -> None:

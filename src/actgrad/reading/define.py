@@ -171,7 +171,7 @@ def _refuse_several(function: Function, own: Signature, reading: Reading) -> Non
             f"the result of {own.name!r} is not a number: a dict of {', '.join(reading.form)}\n"
             f"{definition(function)}\n  Every path must return one number."
         )
-    if reading.form != "number":
+    if reading.form not in ("number", "numbers"):
         n = len(reading.outputs)
         given = "a tuple with one number" if n == 1 else f"{n} numbers"
         cure = (

@@ -134,19 +134,24 @@ class Symbol:
     __int__ = __complex__ = __float__
 
     def __iter__(self) -> Iterator[object]:
-        self.refuse_sequence()
-
-    __reversed__ = __iter__
+        """Of a row one turn, with the row as each of its numbers; the second witness refuses a loop that
+        carries something on."""
+        if not of_row(self):
+            self.refuse_sequence()
+        return iter((self,))
 
     def __len__(self) -> int:
         self.refuse_sequence()
+
+    __reversed__ = __len__
 
     def refuse_sequence(self) -> NoReturn:
         reader().settle(self.expr)  # a parameter may be one: then it is read as it is
         if of_row(self):
             refuse(
                 "the function takes its row one number after another",
-                "Compute with the whole row: `x * 2`, `np.sum(x)`, `x[::-1]`, `np.where(x > 0, x, 0)`.",
+                "Compute with the whole row, `x * 2`, `np.sum(x)`, `x[::-1]`, or with each number, "
+                "`[v * 2 for v in x]`.",
             )
         refuse(
             "the function treats its input as a sequence",
@@ -239,11 +244,9 @@ class Symbol:
         return apply("eq", self, other) if hasattr(other, "__float__") else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return (
-            apply("not", apply("eq", self, other))
-            if hasattr(other, "__float__")
-            else NotImplemented
-        )
+        if not hasattr(other, "__float__"):
+            return NotImplemented
+        return apply("not", apply("eq", self, other))
 
     def __invert__(self) -> object:
         _need_truth("~", self)
@@ -296,12 +299,9 @@ class Symbol:
             plain = getattr(operator, name, None)
             if plain is not None:
                 return plain(*args)
-            swapped = getattr(operator, f"__{name[3:]}", None) if name.startswith("__r") else None
-            return (
-                swapped(args[1], args[0])
-                if swapped is not None
-                else unknown(f"torch.Tensor.{name}")
-            )
+            if name.startswith("__r") and hasattr(operator, f"__{name[3:]}"):
+                return getattr(operator, f"__{name[3:]}")(args[1], args[0])
+            unknown(f"torch.Tensor.{name}")
         found = reader().meaning(function) or reader().method(name)
         return (found or unknown(f"torch.{name}"))(*args, **(kwargs or {}))
 
@@ -385,6 +385,11 @@ def of_row(value: object) -> bool:
     return isinstance(value, Symbol) and isinstance(value.form, Length)
 
 
+def row_of(value: object) -> Any:
+    """The row whose numbers are in a list, as `[v * v for v in x]` makes it; anything else as it is."""
+    return value[0] if type(value) is list and len(value) == 1 and of_row(value[0]) else value
+
+
 def whole(op: str, x: object) -> Any:
     """A step whose result is a Python integer: there is no -0 among them."""
     return apply("add", apply(op, x), 0.0)
@@ -394,6 +399,7 @@ def number(value: object) -> Symbol:
     """The value as a number: True is 1."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
+    value = row_of(value)
     if isinstance(value, Symbol):
         if not value.expr.boolean:
             return value
@@ -420,11 +426,9 @@ def is_symbolic(value: object) -> bool:
         return any(map(is_symbolic, value))
     if isinstance(value, dict):
         return any(map(is_symbolic, value.values()))
-    return (
-        isinstance(value, np.ndarray)
-        and value.dtype == object
-        and any(map(is_symbolic, value.flat))
-    )
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return any(map(is_symbolic, value.flat))
+    return False
 
 
 def given(value: object, *pairs: object) -> Symbol:

@@ -16,7 +16,7 @@ from actgrad.reading.libraries.meanings import stop_gradient
 from actgrad.reading.libraries.notation import formulas
 from actgrad.reading.reader import mixes, reader
 from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
-from actgrad.reading.symbol import Symbol, number, truth, whole
+from actgrad.reading.symbol import Symbol, number, row_of, truth, whole
 from actgrad.reading.tokens import Shape, Token, is_token
 
 Number = Any
@@ -167,6 +167,7 @@ def type_as(x: Number, other: object) -> Number:
 
 def constant(value: object, dtype: object = None) -> Any:
     """An array made of numbers, some of which may be symbolic."""
+    value = row_of(value)
     if isinstance(value, Symbol):
         return cast(copied(value), dtype)
     if isinstance(dtype, Token) and isinstance(value, (int, float)):

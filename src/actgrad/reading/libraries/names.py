@@ -210,7 +210,9 @@ def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:
     Python raises."""
 
     @wraps(meant, assigned=("__name__",), updated=())
-    def call(*args: object, **kwargs: object) -> Any:
+    def call(*args: Any, **kwargs: object) -> Any:
+        if args and hasattr(args[0], "__next__"):  # `sum(v * v for v in x)`
+            args = ([*args[0]], *args[1:])
         if stands_in(args, kwargs) or not _runs(root):
             return meant(*args, **kwargs)
         try:

@@ -31,7 +31,7 @@ from actgrad.reading.libraries.meanings import (
 )
 from actgrad.reading.libraries.sizes import Size, kept
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, number, of_row, truth
+from actgrad.reading.symbol import Symbol, number, of_row, row_of, truth
 
 
 def row(op: str, x: Symbol, *others: Symbol, form: object, value: Any = None) -> Symbol:
@@ -275,6 +275,7 @@ def position(length: Length) -> Symbol:
 
 def length_of(x: Any, axis: object = None) -> Any:
     """`len(x)`, `x.shape[-1]`, `np.size(x)`."""
+    x = row_of(x)
     if not of_row(x):
         return len(x)
     along(axis, "size")

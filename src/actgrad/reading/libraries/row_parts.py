@@ -80,6 +80,8 @@ def part_of(x: Symbol, key: object) -> Any:
 
 def _reordered(x: Symbol, order: Symbol) -> Symbol:
     """`x[np.argsort(y)]`: each place once."""
+    if order.expr is position(x.form).expr:  # `[x[i] for i in range(len(x))]`
+        return x
     if not is_order(order.expr) or order.form != x.form:
         refuse("a row indexed by a row that is no whole order of it", "Index by `np.argsort(x)`.")
     return row("take", x, order, form=x.form)
@@ -183,6 +185,8 @@ def stacked(values: Sequence[object], axis: object = 0) -> Symbol:
     """A row of numbers."""
     along(axis, "stack")
     parts = [number(value) for value in values]
+    if len(parts) == 1 and of_row(parts[0]):
+        return whole(parts[0], "stack")
     if any(part.form is not None for part in parts):
         refuse(
             "rows on top of each other, which make a matrix", "Concatenate them: `np.concatenate`."

@@ -16,7 +16,7 @@ from actgrad.reading.libraries.sizes import Size
 from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, of_row
+from actgrad.reading.symbol import Symbol, of_row, row_of
 
 Meaning = Callable[..., object]
 
@@ -142,7 +142,7 @@ def over_row(path: str, key: str, otherwise: Meaning) -> Meaning:
             return otherwise(*args, **kwargs)
         if key.startswith("python_") and len(args) > 1 and key != "python_sum":
             return otherwise(*args, **kwargs)
-        return _called(path, meant, args, kwargs)
+        return _called(path, meant, args if always else tuple(map(row_of, args)), kwargs)
 
     call.__name__ = path.rpartition(".")[2]
     call.__wrapped__ = otherwise  # type: ignore[attr-defined]

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from actgrad.reading.libraries import meanings, names, row_numbers
+from actgrad.reading.libraries.sizes import Size
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.surroundings.impure import IMPURE_BUILTINS, impure
 from actgrad.reading.surroundings.origins import public
 from actgrad.reading.surroundings.weights import Weight
-from actgrad.reading.symbol import Symbol, is_symbolic, of_row
+from actgrad.reading.symbol import Symbol, is_symbolic, of_row, row_of
 from actgrad.reading.tokens import Shape, Token
 
 
@@ -21,6 +22,8 @@ def _symbolic_range(*bounds: Any) -> Iterator[object] | range:
     """`range`, also up to a symbolic bound: one decision per turn."""
     if not is_symbolic(bounds):
         return range(*bounds)
+    if len(bounds) == 1 and isinstance(bounds[0], Size):  # one turn, as in a loop over a row
+        return iter(row_numbers.position(bounds[0].length))
     for bound in bounds:
         if isinstance(bound, Symbol):
             reader().settle(bound.expr)
@@ -76,13 +79,21 @@ def _symbolic_len(values: object) -> object:
 
 
 def _symbolic_sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> object:
-    if of_row(values) and key is None:
-        return row_numbers.ascending(values, descending=reverse)
+    values = list(values) if hasattr(values, "__next__") else values
+    if of_row(row_of(values)) and key is None:
+        return row_numbers.ascending(row_of(values), descending=reverse)
     return sorted(values, key=key, reverse=reverse)
 
 
+def _symbolic_enumerate(values: Any, start: Any = 0) -> Iterator[object]:
+    row = row_of(values)
+    if not of_row(row):
+        return enumerate(values, start)
+    return iter(((row_numbers.position(row.form) + start, row),))
+
+
 def _symbolic_reversed(values: Any) -> object:
-    return row_numbers.flip(values) if of_row(values) else reversed(values)
+    return row_numbers.flip(row_of(values)) if of_row(row_of(values)) else reversed(values)
 
 
 @functools.cache
@@ -94,6 +105,11 @@ def symbolic_builtins() -> dict[str, object]:
     changed.update({kind.__name__: stand_in for kind, stand_in in names.KINDS.items()})
     changed.update(range=_symbolic_range, type=_symbolic_type, pow=_symbolic_pow)
     changed.update(isinstance=_symbolic_isinstance)
-    changed.update(len=_symbolic_len, sorted=_symbolic_sorted, reversed=_symbolic_reversed)
+    changed.update(
+        len=_symbolic_len,
+        enumerate=_symbolic_enumerate,
+        sorted=_symbolic_sorted,
+        reversed=_symbolic_reversed,
+    )
     changed.update({name: impure(name) for name in IMPURE_BUILTINS})
     return vars(builtins) | changed

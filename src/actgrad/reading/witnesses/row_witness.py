@@ -100,14 +100,14 @@ def _compare(
         )
     again = _attempt(original, library, columns)
     for k, root in enumerate(original.reading.outputs):
-        theirs, ours = run.outputs[k], _evaluated(original, root, n, columns)
+        theirs, ours = _result(original, run, k), _evaluated(original, root, n, columns)
         if theirs.shape != ours.shape:
             raise TraceError(
                 f"{name!r} cannot be read: of a row of {n} numbers it makes {theirs.shape or 'one number'} "
                 f"for {library.tensor}, and its reading {ours.shape or 'one number'}\n{where}\n"
                 f"  Return the row, or one number of it."
             )
-        if again is None or not np.array_equal(again.outputs[k], theirs, equal_nan=True):
+        if again is None or not np.array_equal(_result(original, again, k), theirs, equal_nan=True):
             raise ImpureError(
                 f"two runs of {name!r} with the same row gave different results\n{where}\n"
                 f"  Remove what varies between two calls (randomness, time, stored state)."
@@ -123,5 +123,13 @@ def _compare(
                 f"{name!r} cannot be read: at place {i} of the row {np.ravel(columns[0])[:6]}... it returns "
                 f"{theirs.ravel()[i]:.9g} for {library.tensor}, and its reading {ours.ravel()[i]:.9g}\n"
                 f"{where}\n  It does something that is not a computation with its row: rounding to a "
-                f"narrower dtype, looking at dtypes, asking for a mode, or keeping a state."
+                f"narrower dtype, looking at dtypes, asking for a mode, keeping a state, or a loop over its "
+                f"numbers that carries something on from turn to turn."
             )
+
+
+def _result(original: Original, run: Run, k: int) -> Array:
+    """The function's own; a list of numbers is a row."""
+    if original.reading.form == "numbers" or len(run.outputs) > len(original.reading.outputs) == 1:
+        return np.array(run.outputs)
+    return run.outputs[k]
