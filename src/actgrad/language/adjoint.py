@@ -24,6 +24,7 @@ from actgrad.language.expression import (
 )
 from actgrad.language.length import ONE, Length
 from actgrad.language.ops import OPS
+from actgrad.language.products import summed, united
 from actgrad.language.rewrite import rewrite
 from actgrad.language.rows import ROWS
 
@@ -39,7 +40,7 @@ def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
             slope = derive(into, leaf)
             part = _product(slope, g)
             if leaf.width is None and into.width is not None:
-                part = make("sum", as_row(part, into.width))
+                part = summed(as_row(part, into.width))
             if part is not ZERO:
                 found.setdefault(leaf, []).append(part)
 
@@ -49,10 +50,12 @@ def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
     for node in reversed(order):
         if node.op == "var" or node not in found:
             continue
-        g = total(found.pop(node))
+        g = total(united(found.pop(node)))
+        if g is ZERO:
+            continue
         for arg, pulled in _pulled(node, g):
             flow(arg, pulled)
-    return as_row(rewrite(total(found.get(by, [])))[0], by.width)
+    return as_row(rewrite(total(united(found.get(by, []))))[0], by.width)
 
 
 def tangent(root: Expr, along: Mapping[Expr, Expr], finite: bool = False) -> Expr:
@@ -173,7 +176,7 @@ def _rule(op: str, which: str, finite: bool = False) -> Callable[[Expr, Expr], E
 def _words(node: Expr) -> dict[str, object]:
     words: dict[str, object] = {name: operation(name) for name in (*OPS, *ROWS)}
     words |= {"share": _share, "others": _others}
-    words["total"] = lambda g: g if g.width is None else make("sum", g)
+    words["total"] = lambda g: g if g.width is None else summed(g)
     words["same"] = lambda t: make(node.op, t, value=node.value)
     if node.op == "slice":
         start, step, _ = carried(node)

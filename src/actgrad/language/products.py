@@ -1,0 +1,89 @@
+"""Expressions as products: what is common to a row goes out of its sum, and what cancels is dropped.
+
+A softmax subtracts the row's largest number, on which it does not depend: the gradient by that number is a
+sum of two terms that are the same but for their sign, once each is a product of the same factors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from actgrad.language.derive import ZERO
+from actgrad.language.expression import Expr, as_row, const, is_const, make, walk
+from actgrad.language.rewrite import build
+
+Factors = dict[Expr, int]
+"""With their powers."""
+
+
+def summed(row: Expr) -> Expr:
+    """The sum of a row's numbers, times what is the same for all of them."""
+    number, factors = _product_of(row)
+    common = {factor: power for factor, power in factors.items() if factor.width is None}
+    rest = {factor: power for factor, power in factors.items() if factor.width is not None}
+    if not rest or (number == 1.0 and not common):
+        return make("sum", row)
+    inner = make("sum", as_row(_written(1.0, rest), row.width))
+    return _written(number, _together({inner: 1}, common))
+
+
+def united(parts: Iterable[Expr]) -> list[Expr]:
+    """The terms of a sum, with those that differ by a number alone as one."""
+    terms: dict[frozenset[tuple[Expr, int]], list[tuple[float, Factors, Expr]]] = {}
+    for part in parts:
+        number, factors = _product_of(part)
+        terms.setdefault(frozenset(factors.items()), []).append((number, factors, part))
+    found = []
+    for alike in terms.values():
+        _, factors, term = alike[0]
+        if len(alike) > 1:
+            number = math.fsum(number for number, _, _ in alike)
+            term = as_row(_written(number, factors), term.width) if number else ZERO
+        found.append(term)
+    return found
+
+
+def _product_of(root: Expr) -> tuple[float, Factors]:
+    """The expression as a number times powers of others."""
+    known: dict[Expr, tuple[float, Factors]] = {}
+    for node in walk(root, into=_parts):
+        parts = [known[part] for part in _parts(node)]
+        if _is_number(node):
+            known[node] = (float(node.value), {})  # type: ignore[arg-type]
+        elif node.op == "neg":
+            known[node] = (-parts[0][0], parts[0][1])
+        elif node.op == "fill":
+            known[node] = parts[0]
+        elif parts:
+            (a, above), (b, below) = parts
+            sign = 1 if node.op == "mul" else -1
+            number, powers = a * b**sign, {factor: sign * p for factor, p in below.items()}
+            finite = math.isfinite(number) and number != 0.0
+            known[node] = (number, _together(above, powers)) if finite else (1.0, {node: 1})
+        else:
+            known[node] = (1.0, {node: 1})
+    return known[root]
+
+
+def _parts(node: Expr) -> tuple[Expr, ...]:
+    return node.args if node.op in {"mul", "div", "neg", "fill"} else ()
+
+
+def _is_number(node: Expr) -> bool:
+    return is_const(node) and math.isfinite(float(node.value)) and node.value != 0.0  # type: ignore[arg-type]
+
+
+def _together(a: Mapping[Expr, int], b: Mapping[Expr, int]) -> Factors:
+    powers = {factor: a.get(factor, 0) + b.get(factor, 0) for factor in (*a, *b)}
+    return {factor: power for factor, power in powers.items() if power}
+
+
+def _written(number: float, factors: Factors) -> Expr:
+    """One factor after the other, so that no power of one overflows."""
+    found = const(number)
+    for op, sign in (("mul", 1), ("div", -1)):
+        for factor, power in factors.items():
+            for _ in range(sign * power):
+                found = build(op, found, factor)
+    return found
