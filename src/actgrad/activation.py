@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError, DefinitionError
-from actgrad.frameworks.dispatch import apart, caller, under_dynamo
+from actgrad.frameworks.dispatch import apart, caller, native, under_dynamo
 from actgrad.frameworks.hook import when_imported
 from actgrad.frameworks.keras_backend import keras_backend, register
 from actgrad.frameworks.names import framework_module
@@ -199,8 +199,8 @@ class Activation(Tabled):
         Its calls raise `CallError` for a wrong number of inputs, an unknown parameter, and one that
         shaped the reading.
         """
-        function: Function = framework_module(framework).native(self.program)
-        return function
+        framework_module(framework)  # says what is wrong with a name
+        return native(self.program, framework)
 
     def layer(self, name: str | None = None, **parameters: object) -> ActivationLayer:
         """A Keras layer. Parameters may be numbers, `trainable(...)` or `sampled(...)`.

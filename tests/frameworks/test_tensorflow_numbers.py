@@ -14,7 +14,7 @@ tf = pytest.importorskip("tensorflow")
 from actgrad import activation, surrogates
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.tensorflow import binding, rule
-from actgrad.frameworks.tensorflow.rule import ProgramKernel, rule_for
+from actgrad.frameworks.tensorflow.rule import ProgramKernel
 from actgrad.language import program as language
 
 
@@ -55,8 +55,7 @@ def test_dropped_activations_leave_nothing_unbounded() -> None:
         f(beta=float(i))(x)
     gc.collect()
     alive = [p for p in list(language._programs.values()) if p.name == "dropped"]
-    assert len(alive) <= 1100
-    assert rule_for.cache_info().currsize <= 256
+    assert len(alive) <= 2  # the activation's own, and the structure that all have
 
 
 MODES = {

@@ -13,7 +13,7 @@ from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 
 torch = pytest.importorskip("torch")
-from actgrad.frameworks import torch as room
+from actgrad.frameworks.dispatch import native
 from tests.sample import exhaustive_but
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
@@ -81,7 +81,7 @@ def compare(function: Any, oracle: Program, dtype: Any, ulp: float) -> None:
 @pytest.mark.parametrize("op", OPERATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_operation(op: str, dtype: str) -> None:
-    compare(room.native(program(op)), program(op), DTYPES[dtype], 0 if op in EXACT else 4)
+    compare(native(program(op), "torch"), program(op), DTYPES[dtype], 0 if op in EXACT else 4)
 
 
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if OPS[op].partials])
@@ -93,7 +93,7 @@ def test_the_derivative_of_an_operation(op: str, dtype: str) -> None:
     with np.errstate(all="ignore"):
         wanted = np.broadcast_to(rule.evaluate(*(v.double().numpy() for v in x)), x[0].shape)
     leaf = x[0].clone().requires_grad_()
-    (got,) = torch.autograd.grad(room.native(program(op))(leaf, *x[1:]).sum(), leaf)
+    (got,) = torch.autograd.grad(native(program(op), "torch")(leaf, *x[1:]).sum(), leaf)
     assert got.dtype == DTYPES[dtype]
     info = torch.finfo(DTYPES[dtype])
     ordinary = np.isfinite(wanted) & (np.abs(wanted) < info.max / 1e3)
@@ -111,5 +111,5 @@ def test_the_derivative_of_an_operation(op: str, dtype: str) -> None:
 )
 def test_an_operation_compiled(op: str) -> None:
     torch._dynamo.reset()
-    compiled = torch.compile(room.native(program(op)), fullgraph=True)
+    compiled = torch.compile(native(program(op), "torch"), fullgraph=True)
     compare(compiled, program(op), torch.float32, 0 if op in EXACT else 6)

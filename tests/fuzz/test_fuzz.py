@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from actgrad.errors import TraceError
-from actgrad.frameworks import numpy
+from actgrad.frameworks import numpy_dialect
 from actgrad.language import derive
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.expression import walk
@@ -223,7 +223,7 @@ def test_a_wrong_alias_is_caught(
 def test_a_wrong_table_is_caught(
     op: str, named: str, text: str, fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(numpy.TABLE, op, text)
+    monkeypatch.setitem(numpy_dialect.TABLE, op, text)
     assert caught(_kernel, named)
 
 

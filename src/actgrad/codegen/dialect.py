@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 
 from actgrad.codegen.lower import Rule
 from actgrad.language.expression import Expr
+from actgrad.language.ops import OPS
+
+OPERATORS: dict[str, str] = {
+    "neg": "-{0}",
+    "add": "({0} + {1})",
+    "sub": "({0} - {1})",
+    "mul": "({0} * {1})",
+    "div": "({0} / {1})",
+    "pow": "({0} ** {1})",
+    "lt": "({0} < {1})",
+    "le": "({0} <= {1})",
+    "eq": "({0} == {1})",
+    "and": "({0} & {1})",
+    "or": "({0} | {1})",
+    "given": "{0}",
+    "host": "_host",
+}
+"""What is written alike in every framework."""
+
+
+def functions(module: str, names: str) -> dict[str, str]:
+    """Operations that a module has as functions, by the same name, or as in `asin=arcsin` by its own."""
+    table = {}
+    for each in names.split():
+        op, _, own = each.partition("=")
+        arguments = ", ".join(f"{{{i}}}" for i in range(OPS[op].arity))
+        table[op] = f"{module}.{own or op}({arguments})"
+    return table
+
+
+def printed(package: str, file: str) -> str:
+    """The code of a file that stand-alone files print, without what it says above and its imports."""
+    text = resources.files(package).joinpath(file).read_text("utf-8")
+    above = r'\A"""[^"]*(?:"[^"]+)*"""\n|^(?:import|from) .*\n'
+    return re.split(above, text, flags=re.MULTILINE)[-1].strip()
+
+
+def as_template(code: str) -> str:
+    return code.replace("{", "{{").replace("}", "}}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +78,8 @@ class Dialect:
     row_binding: str = ""
     """What `binding` is, for a function of a row: a template of `{name}`, `{signature}`, `{arguments}`,
     `{upstream}`, `{size}`, `{doc}`, `{value}`, `{gradients}`, `{tangents}` (for each argument the tangent
-    along it), `{reverse_only}`, `{kernels}`, `{axis}`, `{squeezes}` (whether the axis goes) and `{fits}`
-    (which lengths n fit, as code)."""
+    along it), `{reverse_only}`, `{kernel}`, `{kernels}`, `{axis}`, `{squeezes}` (whether the axis goes) and
+    `{fits}` (which lengths n fit, as code)."""
     helpers: dict[str, str] = field(default_factory=dict)
     """Definitions that entries of the table refer to, by name; included where they are used."""
     vector: str = "{0}"
@@ -63,6 +104,6 @@ class Dialect:
     binding: str = ""
     """The part of a standalone file that joins value and gradients into one function: a template of `{name}`,
     `{signature}`, `{arguments}`, `{upstream}`, `{size}`, `{doc}`, `{value}`, `{gradients}`,
-    `{reverse_only}`, `{spans}` (whether the value mentions every argument) and `{kernels}` (for each
-    gradient a line `Kernel(gradient, spans),`). It asks for the arguments first, so that none can be
-    hidden by a name of its own."""
+    `{reverse_only}`, `{kernel}` (`Kernel(value, spans)`, which says whether the value mentions every
+    argument) and `{kernels}` (such a line for each gradient). It asks for the arguments first, so that none
+    can be hidden by a name of its own."""

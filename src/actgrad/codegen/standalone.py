@@ -50,7 +50,11 @@ def _body(program: Program, dialect: Dialect, name: str) -> str:
     if program.axis is not None:
         rows, tangents = _of_rows(program, dialect, name)
         functions += tangents
-    kind, spans = ("RowKernel", rows["fuses"]) if rows else ("Kernel", None)
+    fuses = rows and not any(node.op == "order" for node in walk(*program.expressions))
+
+    def kernel(name: str, program: Program) -> str:
+        return f"RowKernel({name}, {fuses})" if rows else f"Kernel({name}, {program.spans_inputs})"
+
     template = dialect.row_binding if rows else dialect.binding
     binding = template.format(
         name=name,
@@ -62,9 +66,9 @@ def _body(program: Program, dialect: Dialect, name: str) -> str:
         value=value,
         gradients=_tuple(gradients),
         reverse_only=len(program.reverse_only),
-        spans=program.spans_inputs,
+        kernel=kernel(value, program),
         kernels="\n".join(
-            f"        {kind}({gradient}, {rule.spans_inputs if spans is None else spans}),"
+            f"        {kernel(gradient, rule)},"
             for gradient, rule in zip(gradients, rules, strict=True)
         ),
         **rows,
@@ -82,8 +86,7 @@ def _of_rows(program: Program, dialect: Dialect, name: str) -> tuple[dict[str, o
                 continue
             tangents.append(_private(f"{name}_along_{argument}"))
             functions.append(function_text(program.push((argument,)), dialect, tangents[-1]))
-    nodes = walk(*program.expressions)
-    conditions = fits(nodes)
+    conditions = fits(walk(*program.expressions))
     if len(" and ".join(conditions)) > 85:
         lines = "\n        and ".join(conditions)
         conditions = [f"(\n        {lines}\n    )"]
@@ -92,7 +95,6 @@ def _of_rows(program: Program, dialect: Dialect, name: str) -> tuple[dict[str, o
         "squeezes": program.squeezes,
         "fits": " and ".join(conditions),
         "any_length": program.takes_any_length,
-        "fuses": not any(node.op == "order" for node in nodes),
         "tangents": _tuple(tangents) if tangents else "()",
     }
     return fields, functions
@@ -160,23 +162,16 @@ def _private(name: str) -> str:
 @cache
 def _used(dialect: Dialect) -> frozenset[str]:
     """What a standalone file knows by name, outside of its functions; of `np.abs` that is `np`."""
-    fields = ("name", "signature", "arguments", "upstream", "value", "gradients")
-    binding = dialect.binding.format(
-        **{field: f"_{field}" for field in fields},
-        **{"size": 0, "reverse_only": 0, "doc": "", "spans": True, "kernels": ""},
-    )
-    of_rows = dict.fromkeys(("axis", "squeezes", "fits", "any_length", "fuses", "tangents"), 0)
-    row_binding = dialect.row_binding.format(
-        **{field: f"_{field}" for field in fields},
-        **of_rows,
-        size=0,
-        reverse_only=0,
-        doc="",
-        kernels="",
-    )
+    fields = ("name", "signature", "arguments", "upstream", "value", "gradients", "kernel")
+    known = {field: f"_{field}" for field in fields} | {"size": 0, "reverse_only": 0}
+    known |= dict.fromkeys(("axis", "squeezes", "fits", "any_length", "tangents"), 0)
+    bindings = [
+        binding.format(**known, doc="", kernels="")
+        for binding in (dialect.binding, dialect.row_binding)
+    ]
     names = ("name", "signature", "arguments", "flat", "lookups", "nan", "inner")
     tables = dialect.tables.format(**{field: f"_{field}" for field in names}, doc="")
-    texts = [dialect.imports, *dialect.helpers.values(), binding, row_binding, tables]
+    texts = [dialect.imports, *dialect.helpers.values(), *bindings, tables]
     for condition, each in (("0", dialect), *dialect.variants):
         operations = (condition, *each.table.values(), *each.rows.values())
         carried = dict.fromkeys(("like", "n", "part", "all", "start", "stop", "step"), "_like")

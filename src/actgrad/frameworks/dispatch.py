@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from functools import cache
 from sys import modules
-from typing import Any
+
+from actgrad.codegen.emit import identifier
+from actgrad.common.types import Function
+from actgrad.frameworks.names import not_installed
+from actgrad.frameworks.parameters import native_values
+from actgrad.language.kept import kept
+from actgrad.language.program import Program
 
 _ROOTS = {
     "tensorflow": "tensorflow",
@@ -16,27 +21,33 @@ _ROOTS = {
     "keras": "keras",
 }
 
-_ROOMS = {"torch": "actgrad.frameworks.torch.rule", "symbols": "actgrad.reading.inline"}
+_ROOMS = {
+    "numpy": "actgrad.frameworks.numpy",
+    "keras": "actgrad.frameworks.keras",
+    "jax": "actgrad.frameworks.jax_rule",
+    "tensorflow": "actgrad.frameworks.tensorflow.call",
+    "torch": "actgrad.frameworks.torch.rule",
+    "symbols": "actgrad.reading.inline",
+}
 _SYMBOL = "actgrad.reading.symbol"
 
 
 @cache
-def _caller_of(kind: type[Any]) -> Callable[..., Any] | None:
+def _caller_of(kind: type) -> Function | None:
     """For a framework's tensors, and for symbols; None for what is NumPy's, or nobody's."""
     for base in kind.__mro__:
         if base.__module__ == _SYMBOL:
-            return _caller("symbols")
+            return caller_in("symbols")
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
-            return _caller(_ROOTS[root])
-    return _caller("jax") if hasattr(kind, "__jax_array__") else None
+            return caller_in(_ROOTS[root])
+    return caller_in("jax") if hasattr(kind, "__jax_array__") else None
 
 
 @cache
-def _caller(name: str) -> Callable[..., Any]:
-    room = importlib.import_module(_ROOMS.get(name, f"actgrad.frameworks.{name}"))
-    call: Callable[..., Any] = room.call
-    return call
+def caller_in(room: str) -> Function:
+    """What calls a program in this room, of its inputs and its parameters by name."""
+    return importlib.import_module(_ROOMS[room]).call  # type: ignore[no-any-return]
 
 
 def under_dynamo() -> bool:
@@ -45,13 +56,13 @@ def under_dynamo() -> bool:
     return compiler is not None and compiler.is_dynamo_compiling()
 
 
-def apart(function: Callable[..., Any]) -> Callable[..., Any]:
+def apart(function: Function) -> Function:
     """The function, whose frames `torch.compile` leaves alone."""
     compiler = modules.get("torch.compiler")
-    return function if compiler is None else compiler.disable(function)  # type: ignore[no-any-return]
+    return function if compiler is None else compiler.disable(function)
 
 
-def caller(arguments: tuple[Any, ...]) -> Callable[..., Any]:
+def caller(arguments: tuple[object, ...]) -> Function:
     """What calls a program in the room of the first argument that belongs to one; NumPy's otherwise."""
     if under_dynamo():
         from actgrad.frameworks.torch.rule import call  # it follows this, unlike what is below
@@ -60,4 +71,20 @@ def caller(arguments: tuple[Any, ...]) -> Callable[..., Any]:
     for x in arguments:
         if found := _caller_of(type(x)):  # type: ignore[arg-type]
             return found
-    return _caller("numpy")
+    return caller_in("numpy")
+
+
+@kept
+def native(program: Program, framework: str) -> Function:
+    """The activation as a function of a framework's tensors: inputs by position, parameters by keyword."""
+    try:
+        call = caller_in(framework)
+    except ModuleNotFoundError as error:
+        raise not_installed(framework) from error
+
+    def function(*inputs: object, **parameters: object) -> object:
+        return call(program, inputs, native_values(program, inputs, parameters))
+
+    function.__name__ = function.__qualname__ = identifier(program.name)
+    function.autograph_info__ = {}  # type: ignore[attr-defined]  # by this TensorFlow's AutoGraph leaves it as it is
+    return function

@@ -1,6 +1,10 @@
-"""What to do about a tensor that is not of real numbers."""
+"""The dtypes of real numbers, and what to do about a tensor of another."""
 
 from __future__ import annotations
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+HALVES = ("float16", "bfloat16")
+"""They compute in float32 inside."""
 
 
 def way_out(dtype: str, convert: str, join: str) -> str:

@@ -17,10 +17,15 @@ def _entries(table, index):
     """The entries of a table, whose further dimensions broadcast with the index."""
     if not 1 < len(table) <= 32:
         return _gathered(table, index)
-    found = table[-1]  # on a CPU, 21 comparisons take XLA 0.4 of the time of a gather
-    for i in reversed(range(len(table) - 1)):
-        found = jnp.where(index < i + 1, table[i], found)
-    return found
+    # One level of choices for each bit: on a CPU, 20 choices take XLA less than a gather of 21 entries.
+    at = jnp.clip(index.astype(jnp.int32), 0, len(table) - 1)
+    found, bit = list(table), 1
+    while len(found) > 1:
+        odd = (at & bit) != 0
+        pairs = zip(found[::2], found[1::2], strict=False)
+        found = [*(jnp.where(odd, b, a) for a, b in pairs), *found[len(found) // 2 * 2 :]]
+        bit *= 2
+    return found[0]
 
 
 @_entries.defjvp

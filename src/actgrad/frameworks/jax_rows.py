@@ -7,139 +7,123 @@ of the tangent's program, and that transposes to the gradient's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
-from typing import Any
+from collections.abc import Sequence
+from functools import lru_cache
 
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from actgrad.common.types import Function
 from actgrad.errors import NoDerivativeError
+from actgrad.frameworks.jax_binding import spread_rows, sum_to
+from actgrad.frameworks.jax_value import value_of
 from actgrad.language.kept import kept, twin
 from actgrad.language.program import Program
 
-Compute = Callable[[Program, Sequence[Any]], Any]
-"""A program's value, of arrays whose rows lie last."""
+_rows = Primitive("actgrad_rows")
+"""Of the arguments of a program and, where some of them move, of their directions."""
 
 
-def rule(program: Program, arrays: Sequence[Any], compute: Compute) -> Any:
+def rule(program: Program, arrays: Sequence[Array]) -> Array:
     """The program of arrays whose rows lie last, in the dtype of the first."""
-    import jax.numpy as jnp
+    return _rows.bind(*map(jnp.asarray, arrays), program=program.structure, moving=())
 
-    arrays = tuple(map(jnp.asarray, arrays))
-    return _primitive().bind(*arrays, program=program.structure, moving=(), compute=compute)
+
+def no_forward_mode(name: str) -> NoDerivativeError:
+    return NoDerivativeError(
+        f"{name!r} has a `gradient=` rule, which defines reverse mode only, and forward mode was asked for "
+        f"(jax.jvp, jacfwd, linearize, hessian)\n"
+        f"  Use jax.grad, vjp or jacrev, or give `derivative=` or `surrogate=`."
+    )
 
 
 @kept
-def _function(program: Program, moving: tuple[str, ...], compute: Compute) -> Callable[..., Any]:
-    """Of the arguments and, where some move, of their directions."""
-    import jax.numpy as jnp
-
-    def run(*arrays: Any) -> Any:
+def _function(program: Program, moving: tuple[str, ...]) -> Function:
+    def run(*arrays: Array) -> Array:
+        if set(moving) & set(program.reverse_only):
+            raise no_forward_mode(program.name)
         pushed = program.push(moving) if moving else program
-        result = jnp.atleast_1d(compute(pushed, arrays))
-        batch = jnp.broadcast_shapes(*(x.shape[:-1] for x in arrays))
-        result = jnp.broadcast_to(result, (*batch, result.shape[-1]))
-        return result.astype(arrays[0].dtype)
+        return spread_rows(value_of(pushed, arrays), arrays)
 
-    def refuse(*arrays: Any) -> Any:
-        raise NoDerivativeError(
-            f"{program.name!r} has a `gradient=` rule, which defines reverse mode only, and forward "
-            f"mode was asked for (jax.jvp, jacfwd, linearize, hessian)\n"
-            f"  Use jax.grad, vjp or jacrev, or give `surrogate=`."
-        )
+    return run
 
-    return refuse if set(moving) & set(program.reverse_only) else run
+
+def _run(*arrays: Array, program: Program, moving: tuple[str, ...]) -> Array:
+    return _function(program, moving)(*arrays)
 
 
 @lru_cache(maxsize=128)
-def _compiled(program: Program, moving: tuple[str, ...], compute: Compute) -> Callable[..., Any]:
+def _compiled(program: Program, moving: tuple[str, ...]) -> Function:
     """For eager calls. JAX's caches hold the program, so what is compiled is not kept with it."""
-    import jax
-
-    return jax.jit(_function(twin(program), moving, compute))  # type: ignore[no-any-return]
+    return jax.jit(_function(twin(program), moving))
 
 
-@cache
-def _primitive() -> Any:
-    import jax
-    import jax.numpy as jnp
-    from jax.extend.core import Primitive
-    from jax.interpreters import ad, batching, mlir
-
-    rows = Primitive("actgrad_rows")
-
-    def run(*arrays: Any, program: Program, moving: tuple[str, ...], compute: Compute) -> Any:
-        return _function(program, moving, compute)(*arrays)
-
-    @rows.def_impl
-    def run_eagerly(
-        *arrays: Any, program: Program, moving: tuple[str, ...], compute: Compute
-    ) -> Any:
-        return _compiled(program, moving, compute)(*arrays)
-
-    def shape(*arrays: Any, program: Program, moving: tuple[str, ...], compute: Compute) -> Any:
-        size = len(program.arguments)
-        like = jax.eval_shape(_function(program, (), compute), *arrays[:size])
-        batch = jnp.broadcast_shapes(*(x.shape[:-1] for x in arrays))
-        return jax.core.ShapedArray((*batch, like.shape[-1]), like.dtype)
-
-    rows.def_abstract_eval(shape)
-    mlir.register_lowering(rows, mlir.lower_fun(run, multiple_results=False))
-
-    def jvp(
-        primals: Any, tangents: Any, *, program: Program, moving: tuple[str, ...], compute: Compute
-    ) -> Any:
-        value = rows.bind(*primals, program=program, moving=moving, compute=compute)
-        whole = program.push(moving).structure if moving else program
-        along = [
-            (name, ad.instantiate_zeros(t))
-            for name, t in zip(whole.arguments, tangents, strict=True)
-            if type(t) is not ad.Zero
-        ]
-        names = tuple(name for name, _ in along)
-        if not names:
-            return value, ad.Zero.from_primal_value(value)
-        directions = [t for _, t in along]
-        tangent = rows.bind(*primals, *directions, program=whole, moving=names, compute=compute)
-        return value, tangent
-
-    ad.primitive_jvps[rows] = jvp
-
-    def transpose(
-        above: Any, *arrays: Any, program: Program, moving: tuple[str, ...], compute: Compute
-    ) -> list[Any]:
-        size = len(program.arguments)
-        primals, along = arrays[:size], arrays[size:]
-        result: list[Any] = [None] * len(arrays)
-        inputs = len(program.inputs)
-        for i, (name, direction) in enumerate(zip(moving, along, strict=True)):
-            if type(above) is ad.Zero:
-                result[size + i] = ad.Zero(direction.aval)
-                continue
-            pulled = program.vjp(name)
-            found = rule(pulled, (*primals[:inputs], above, *primals[inputs:]), compute)
-            result[size + i] = _sum_to(found, direction.aval)
-        return result
-
-    ad.primitive_transposes[rows] = transpose
-
-    def batch(arrays: Any, dims: Any, **how: Any) -> tuple[Any, int]:
-        rank = max(x.ndim - (d is not None) for x, d in zip(arrays, dims, strict=True))
-        moved = []
-        for x, d in zip(arrays, dims, strict=True):
-            if d is not None:
-                x = jnp.moveaxis(x, d, 0)
-                x = jnp.reshape(x, (x.shape[0], *(1,) * (rank + 1 - x.ndim), *x.shape[1:]))
-            moved.append(x)
-        return rows.bind(*moved, **how), 0
-
-    batching.primitive_batchers[rows] = batch
-    return rows
+def _run_eagerly(*arrays: Array, program: Program, moving: tuple[str, ...]) -> Array:
+    return _compiled(program, moving)(*arrays)
 
 
-def _sum_to(gradient: Any, like: Any) -> Any:
-    """Add up the gradient over the dimensions in which the array was broadcast."""
-    import jax.numpy as jnp
+def _shape(*arrays: Array, program: Program, moving: tuple[str, ...]) -> ShapedArray:
+    like = jax.eval_shape(_function(program, ()), *arrays[: len(program.arguments)])
+    batch = jnp.broadcast_shapes(*(x.shape[:-1] for x in arrays))
+    return ShapedArray((*batch, like.shape[-1]), like.dtype)
 
-    shape = like.shape
-    new = gradient.ndim - len(shape)
-    wide = [new + i for i, size in enumerate(shape) if size == 1 and gradient.shape[new + i] != 1]
-    return jnp.sum(gradient, (*range(new), *wide)).reshape(shape).astype(like.dtype)
+
+def _tangent(
+    primals: Sequence[Array],
+    tangents: Sequence[Array | ad.Zero],
+    *,
+    program: Program,
+    moving: tuple[str, ...],
+) -> tuple[Array, Array | ad.Zero]:
+    value = _rows.bind(*primals, program=program, moving=moving)
+    whole = program.push(moving).structure if moving else program
+    along = {
+        name: ad.instantiate_zeros(t)
+        for name, t in zip(whole.arguments, tangents, strict=True)
+        if type(t) is not ad.Zero
+    }
+    if not along:
+        return value, ad.Zero.from_primal_value(value)
+    return value, _rows.bind(*primals, *along.values(), program=whole, moving=tuple(along))
+
+
+def _transposed(
+    above: Array | ad.Zero, *arrays: Array, program: Program, moving: tuple[str, ...]
+) -> list[Array | ad.Zero | None]:
+    size, inputs = len(program.arguments), len(program.inputs)
+    primals, along = arrays[:size], arrays[size:]
+    if type(above) is ad.Zero:
+        return [*(None for _ in primals), *(ad.Zero(direction.aval) for direction in along)]
+    arguments = (*primals[:inputs], above, *primals[inputs:])
+    pulled = [rule(program.vjp(name), arguments) for name in moving]
+    by_each = [sum_to(found, d.aval) for found, d in zip(pulled, along, strict=True)]
+    return [*(None for _ in primals), *by_each]
+
+
+def _batched(
+    arrays: Sequence[Array],
+    dims: Sequence[int | None],
+    *,
+    program: Program,
+    moving: tuple[str, ...],
+) -> tuple[Array, int]:
+    rank = max(x.ndim - (d is not None) for x, d in zip(arrays, dims, strict=True))
+    moved = []
+    for x, d in zip(arrays, dims, strict=True):
+        if d is not None:
+            x = jnp.moveaxis(x, d, 0)
+            x = jnp.reshape(x, (x.shape[0], *(1,) * (rank + 1 - x.ndim), *x.shape[1:]))
+        moved.append(x)
+    return _rows.bind(*moved, program=program, moving=moving), 0
+
+
+_rows.def_impl(_run_eagerly)
+_rows.def_abstract_eval(_shape)
+mlir.register_lowering(_rows, mlir.lower_fun(_run, multiple_results=False))
+ad.primitive_jvps[_rows] = _tangent
+ad.primitive_transposes[_rows] = _transposed
+batching.primitive_batchers[_rows] = _batched

@@ -7,27 +7,33 @@ Values and derivatives are those of the backend's own room; nothing here goes th
 from __future__ import annotations
 
 import functools
-import importlib
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
-from actgrad.errors import CallError, DtypeError, HostError
+from actgrad.common.types import Array, Fields
+from actgrad.errors import CallError, DtypeError
+from actgrad.frameworks.dispatch import caller_in
 from actgrad.frameworks.keras_backend import PACKAGE
-from actgrad.frameworks.parameters import along, native_values
+from actgrad.frameworks.parameters import along
 from actgrad.frameworks.rows import last_axis
 from actgrad.frameworks.sampled import Sampled
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
 from actgrad.language.length import ONE
-from actgrad.language.program import Program
-from actgrad.reading.signature import as_value, is_number
+from actgrad.language.program import Program, Value
+from actgrad.reading.signature import as_value
+
+Setting: TypeAlias = Trainable | Sampled | Value
+Tensor: TypeAlias = keras.KerasTensor
+"""Or one of the backend's."""
+Shape: TypeAlias = tuple[int | None, ...]
 
 
-def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
+def call(program: Program, inputs: tuple[Tensor, ...], parameters: Fields) -> Tensor:
     """The activation of Keras tensors (symbolically: as a layer) or of Keras variables."""
     symbolic = [x.dtype for x in inputs if isinstance(x, keras.KerasTensor)]
     if symbolic:
@@ -37,21 +43,14 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
             parameters = {n: value for n, value in parameters.items() if n != "axis"}
         return ActivationLayer(program, dict(parameters), dtype=_checked(program, dtype))(*inputs)
     values = {name: _value(value) for name, value in parameters.items()}
-    return _backend().call(program, tuple(map(_value, inputs)), values)
+    return caller_in(keras.config.backend())(program, tuple(map(_value, inputs)), values)
 
 
-def native(program: Program) -> Callable[..., Any]:
-    """The activation as a function of the backend's tensors."""
-    return lambda *inputs, **parameters: call(
-        program, inputs, native_values(program, inputs, parameters)
-    )
-
-
-def _listed(value: Any) -> Any:
+def _listed(value: Value) -> object:
     return list(map(_listed, value)) if isinstance(value, tuple) else value
 
 
-def layer(program: Program, name: str | None, parameters: Mapping[str, Any]) -> ActivationLayer:
+def layer(program: Program, name: str | None, parameters: Mapping[str, Setting]) -> ActivationLayer:
     return ActivationLayer(program, dict(parameters), name=name)
 
 
@@ -71,11 +70,7 @@ def _checked(program: Program, dtype: str) -> str:
     return dtype
 
 
-def _backend() -> Any:
-    return importlib.import_module(f"actgrad.frameworks.{keras.config.backend()}")
-
-
-def _value(x: Any) -> Any:
+def _value(x: object) -> object:
     return x.value if isinstance(x, keras.Variable) else x
 
 
@@ -83,32 +78,18 @@ def _layer_name(name: str) -> str:
     return re.sub(r"\W", "_", name).strip("_") or "activation"
 
 
-def _initial(program: Program, name: str, value: Trainable) -> Any:
+def _initial(program: Program, name: str, value: Trainable) -> Value:
     return program.settings[name] if value.initial is None else value.initial
 
 
-def _setting(program: Program, name: str, value: Any) -> Any:
-    """What a layer keeps of a parameter: `trainable(...)`, or the number, frozen."""
+def _setting(program: Program, name: str, value: Setting | float) -> Setting:
+    """What a layer keeps of a parameter: `trainable(...)`, `sampled(...)`, or the number, frozen."""
     if isinstance(value, Trainable):
-        entries = dict(program.vectors).get(name, (name,))
-        if program.on_host and not set(entries) <= set(program.differentiable):
-            raise HostError(
-                f"{program.name!r} runs on the host (host=True), so its derivative by {name!r} is not "
-                f"known and {name!r} cannot be learnt"
-            )
         value.check(_initial(program, name, value))
-        return value
-    if isinstance(value, Sampled):
-        return value
-    if not is_number(value):
-        raise CallError(
-            f"the parameter {name!r} of a {program.name!r} layer must be a number or `trainable(...)`, "
-            f"and is {value!r}"
-        )
-    return as_value(value)
+    return value if isinstance(value, (Trainable, Sampled)) else as_value(value)
 
 
-def _from_config(config: dict[str, Any]) -> Trainable | Sampled:
+def _from_config(config: Fields) -> Trainable | Sampled:
     return Sampled(**config) if "distribution" in config else Trainable(**config)
 
 
@@ -119,12 +100,12 @@ class Bounds(keras.constraints.Constraint):
     def __init__(self, low: float | None, high: float | None) -> None:
         self.low, self.high = low, high
 
-    def __call__(self, w: Any) -> Any:
+    def __call__(self, w: Tensor) -> Tensor:
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
         return keras.ops.clip(w, low, high)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Fields:
         return {"low": self.low, "high": self.high}
 
 
@@ -135,11 +116,11 @@ class Boundary(keras.regularizers.Regularizer):
     def __init__(self, at: float, weight: float) -> None:
         self.at, self.weight = at, weight
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Tensor) -> Tensor:
         excess = keras.ops.maximum(keras.ops.abs(x) - self.at, 0.0)
         return self.weight * keras.ops.mean(keras.ops.square(excess))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Fields:
         return {"at": self.at, "weight": self.weight}
 
 
@@ -155,9 +136,9 @@ class ActivationLayer(keras.layers.Layer):
     def __init__(
         self,
         program: Program,
-        parameters: dict[str, Any] | None = None,
+        parameters: Fields | None = None,
         data_format: str | None = None,
-        **options: Any,
+        **options: object,
     ) -> None:
         if not options.get("name"):
             name = _layer_name(program.name)
@@ -174,9 +155,9 @@ class ActivationLayer(keras.layers.Layer):
         self.supports_masking = True
         self.supports_jit = not program.on_host
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: Tensor | Sequence[Tensor], **options: object) -> Tensor:
         if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)):
-            (inputs,) = inputs
+            inputs = tuple(inputs[0])
         if len(inputs) != len(self.program.inputs):
             raise CallError(
                 f"the layer {self.name!r} takes {len(self.program.inputs)} inputs "
@@ -184,15 +165,21 @@ class ActivationLayer(keras.layers.Layer):
             )
         return super().__call__(inputs[0] if len(inputs) == 1 else list(inputs), **options)
 
-    def build(self, input_shape: Any) -> None:
-        shapes = [input_shape] if len(self.program.inputs) == 1 else input_shape
+    def _each(self, given: Any) -> list[Any]:
+        """For each input, from what Keras gives: a tensor or a shape, or a list of them."""
+        return [given] if len(self.program.inputs) == 1 else list(given)
+
+    def build(self, input_shape: Shape | Sequence[Shape]) -> None:
+        shapes = self._each(input_shape)
         for name, value in self.parameters.items():
             if isinstance(value, Trainable):
                 self._add_weight(name, value, _initial(self.program, name, value), shapes)
         self._rank = max(map(len, shapes))
         super().build(input_shape)
 
-    def _add_weight(self, name: str, value: Trainable, initial: Any, shapes: Any) -> None:
+    def _add_weight(
+        self, name: str, value: Trainable, initial: Value | Array, shapes: Sequence[Shape]
+    ) -> None:
         shape: tuple[int, ...] = np.shape(initial)
         if value.per_channel:
             axis = self._channels_axis(len(shapes[0]))
@@ -229,13 +216,15 @@ class ActivationLayer(keras.layers.Layer):
             return self.program.axis
         return 1 if self.data_format == "channels_first" and rank > 3 else -1
 
-    def _weight(self, name: str, value: Trainable, rank: int) -> Any:
+    def _weight(self, name: str, value: Trainable, rank: int) -> Tensor:
         weight = getattr(self, f"_{name}_weight").value
         if value.per_channel and self.program.axis is None and self._channels_axis(rank) == 1:
             return keras.ops.reshape(weight, (*weight.shape, *(1,) * (rank - 2)))
         return weight
 
-    def _sample(self, sampled: Sampled, tensors: tuple[Any, ...], training: bool) -> Any:
+    def _sample(
+        self, sampled: Sampled, tensors: tuple[Tensor, ...], training: bool
+    ) -> Tensor | float:
         """The number for inference, or a number for each element, drawn anew."""
         still = sampled.still(training)
         if still is not None:
@@ -249,8 +238,8 @@ class ActivationLayer(keras.layers.Layer):
         )
         return sampled.transform(keras.ops, draw(shape, dtype=dtype, seed=self.seed_generator))
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        tensors = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
+    def call(self, inputs: Tensor | Sequence[Tensor], training: bool = False) -> Tensor:
+        tensors = tuple(self._each(inputs))
         rank = len(tensors[0].shape)
         values = dict(self.parameters)
         for name, value in self.parameters.items():
@@ -258,9 +247,13 @@ class ActivationLayer(keras.layers.Layer):
                 values[name] = self._weight(name, value, rank)
             elif isinstance(value, Sampled):
                 values[name] = self._sample(value, tensors, training)
-        return _backend().call(self.program, tensors, self.program.spread(values))
+        return caller_in(keras.config.backend())(self.program, tensors, self.program.spread(values))
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(
+        self,
+        inputs: Tensor | Sequence[Tensor],
+        previous_mask: Tensor | Sequence[Tensor | None] | None,
+    ) -> Tensor | None:
         """Of several inputs: where none of them is masked. None where the rows lie along another axis than
         the last, so that a mask's places are mixed."""
         axis = self.program.axis
@@ -271,8 +264,8 @@ class ActivationLayer(keras.layers.Layer):
         known = [mask for mask in previous_mask if mask is not None]
         return functools.reduce(keras.ops.logical_and, known) if known else None
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        shapes = [input_shape] if len(self.program.inputs) == 1 else input_shape
+    def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
+        shapes = self._each(input_shape)
         rank = max(map(len, shapes))
         padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
         shape = [_broadcast(sizes) for sizes in zip(*padded, strict=True)]
@@ -292,16 +285,17 @@ class ActivationLayer(keras.layers.Layer):
             shape[axis] = width.at(n) if n is not None or not width.per + len(width.parts) else None
         return tuple(shape)
 
-    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
-        tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    def compute_output_spec(
+        self, inputs: Tensor | Sequence[Tensor], training: bool = False
+    ) -> keras.KerasTensor:
+        tensors = self._each(inputs)
         for tensor in tensors:
             _checked(self.program, keras.backend.standardize_dtype(tensor.dtype))
-        shape = self.compute_output_shape(
-            [t.shape for t in tensors] if len(tensors) > 1 else inputs.shape
-        )
+        shapes = [t.shape for t in tensors]
+        shape = self.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Fields:
         parameters = {
             name: value.get_config() if isinstance(value, (Trainable, Sampled)) else _listed(value)
             for name, value in self.parameters.items()
@@ -310,7 +304,7 @@ class ActivationLayer(keras.layers.Layer):
         return {**super().get_config(), **own, "data_format": self.data_format}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> ActivationLayer:
+    def from_config(cls, config: Fields) -> ActivationLayer:
         config = dict(config)
         program = storage.from_json(config.pop("program"))
         parameters = {

@@ -6,25 +6,27 @@ What was read is a further parameter of the rest of the program, which computes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
+from actgrad.common.types import Function
 from actgrad.language.program import Program
 
 
 def call_with_tables(
     program: Program,
-    inputs: Sequence[Any],
-    parameters: Mapping[str, Any],
-    call: Callable[..., Any],
-    still: Callable[[Any], Any],
-    lookup: Callable[[Any, Any, bool], Any],
-) -> Any:
+    inputs: Sequence[object],
+    parameters: Mapping[str, object],
+    call: Function,
+    still: Callable[[object], object],
+    lookup: Function,
+) -> object:
     """The value of a program with tables.
 
     `still(x)` is a tensor without its derivative, in a dtype that counts exactly, and
     `lookup(table, index, nan)` the framework's gather; with `nan` it is nan where the index is.
     """
-    tables = {name: value for name, value in program.parameters if name in program.tables}
+    tables: dict[str, object] = {
+        name: value for name, value in program.parameters if name in program.tables
+    }
     tables |= {name: parameters[name] for name in tables if name in parameters}
     found = {name: value for name, value in parameters.items() if name not in tables}
     quiet = {name: still(value) for name, value in found.items()} | tables

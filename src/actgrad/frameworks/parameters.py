@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from actgrad.reading.define import check_trainable
 from actgrad.reading.signature import as_value, is_number
 
 
-def along(program: Program, axis: Any) -> Program:
+def along(program: Program, axis: object) -> Program:
     """A function of a row, of the rows along another axis. Raises `CallError` for what is none."""
     if program.axis is None:
         raise CallError(
@@ -27,7 +26,7 @@ def along(program: Program, axis: Any) -> Program:
     return replace(program, axis=whole_axis(program, axis))
 
 
-def whole_axis(program: Program, axis: Any) -> int:
+def whole_axis(program: Program, axis: object) -> int:
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise CallError(f"axis={axis!r} of {program.name!r} is no whole number")
     return int(axis)
@@ -43,7 +42,9 @@ def check_known(program: Program, names: Iterable[str]) -> None:
             raise CallError(f"{program.name!r} has no parameter {name!r}; {hint}")
 
 
-def check_call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]) -> None:
+def check_call(
+    program: Program, inputs: tuple[object, ...], parameters: Mapping[str, object]
+) -> None:
     """Raises `CallError` for a wrong number of inputs, and for parameters that cannot be in a call."""
     check_known(program, parameters)
     for name, value in parameters.items():
@@ -60,8 +61,8 @@ def check_call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[st
 
 
 def native_values(
-    program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any]
-) -> Mapping[str, Any]:
+    program: Program, inputs: tuple[object, ...], parameters: Mapping[str, object]
+) -> Mapping[str, object]:
     """The parameters of a call of `native`, entry by entry. Raises `CallError` for what is none."""
     if not parameters and len(inputs) == len(program.inputs):
         return parameters
@@ -80,7 +81,7 @@ def native_values(
     return program.spread(parameters)
 
 
-def _length(program: Program, name: str, value: Any) -> int:
+def _length(program: Program, name: str, value: object) -> int:
     """How many entries a value has for a parameter that is a vector."""
     shape = getattr(value, "shape", None)
     if shape is not None:
@@ -95,7 +96,7 @@ def _length(program: Program, name: str, value: Any) -> int:
     return int(size)
 
 
-def other_lengths(program: Program, parameters: Mapping[str, Any]) -> dict[str, int]:
+def other_lengths(program: Program, parameters: Mapping[str, object]) -> dict[str, int]:
     """The lengths of the vectors among these, if one is another than the program was read with."""
     known = program.lengths
     lengths = {n: _length(program, n, parameters[n]) for n in known if n in parameters}
@@ -113,17 +114,17 @@ def other_length_compiled(program: Program, lengths: Mapping[str, int]) -> str:
     )
 
 
-def check_numbers(program: Program, parameters: Mapping[str, Any]) -> None:
+def check_numbers(program: Program, parameters: Mapping[str, object]) -> None:
     for name, value in parameters.items():
         if not is_number(value):
             raise _not_a_number(program, name, value)
 
 
-def with_values(program: Program, parameters: Mapping[str, Any]) -> Program:
+def with_values(program: Program, parameters: Mapping[str, object]) -> Program:
     """The program with other values for its numbers. Raises `CallError` for what is none."""
     check_numbers(program, parameters)
     for name, value in parameters.items():
-        if program.axis is not None and np.ndim(value):
+        if program.axis is not None and isinstance(as_value(value), tuple):
             raise CallError(
                 f"the parameter {name!r} of {program.name!r}, a function of a row, is one number\n"
                 f"  One for each place in the row goes with the tensor, `f(x, {name}=gain)`, or is learnt, "
@@ -134,7 +135,7 @@ def with_values(program: Program, parameters: Mapping[str, Any]) -> Program:
     return replace(program, parameters=tuple(values.items()))
 
 
-def _not_a_number(program: Program, name: str, value: Any) -> CallError:
+def _not_a_number(program: Program, name: str, value: object) -> CallError:
     hint = f"\n  {program.name}.layer({name}=...) and .module(...) take one."
     return CallError(
         f"the parameter {name!r} of {program.name!r} must be a number, and is {value!r}"
@@ -142,7 +143,7 @@ def _not_a_number(program: Program, name: str, value: Any) -> CallError:
     )
 
 
-def check_fixed(program: Program, parameters: Mapping[str, Any]) -> None:
+def check_fixed(program: Program, parameters: Mapping[str, object]) -> None:
     """Raises `CallError` for an unknown one, and where one is to be learnt that shaped the reading."""
     check_known(program, parameters)
     for name, value in parameters.items():
@@ -153,7 +154,7 @@ def check_fixed(program: Program, parameters: Mapping[str, Any]) -> None:
             )
 
 
-def check_setting(program: Program, name: str, value: Any) -> None:
+def check_setting(program: Program, name: str, value: object) -> None:
     """That a layer or a module can be given this for a parameter; warn where it cannot be learnt."""
     if isinstance(value, Trainable):
         entries = dict(program.vectors).get(name, (name,))
@@ -172,8 +173,8 @@ def check_setting(program: Program, name: str, value: Any) -> None:
                 f"the parameter {name!r} of {program.name!r} is a vector, and only a number can be drawn"
             )
     elif not is_number(value):
-        itself = value in (trainable, sampled)
-        said = f"the function `{value.__name__}` itself" if itself else f"{value!r:.80}"
+        itself = [f.__name__ for f in (trainable, sampled) if value is f]
+        said = f"the function `{itself[0]}` itself" if itself else f"{value!r:.80}"
         raise CallError(
             f"the parameter {name!r} of {program.name!r} must be a number, `trainable(...)` or "
             f"`sampled(...)`, and is {said}\n  To learn it: {name}=trainable()."

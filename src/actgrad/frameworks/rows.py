@@ -6,10 +6,10 @@ size of 1.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from actgrad.codegen.dialect import as_template, printed
 from actgrad.errors import CallError
 from actgrad.frameworks import views
 from actgrad.language.program import Program
@@ -22,10 +22,10 @@ def common(unknown: str = "") -> str:
 
     `unknown` is what it does about lengths that are None, as lines of `row_length`.
     """
-    views_text = inspect.getsource(views.along_axis).replace("{", "{{").replace("}", "}}")
     return (
-        views_text
+        as_template(printed(__package__, "views.py"))
         + '''
+
 
 def row_length(lengths):
     """How long the rows are; one number is as good as a row of equal ones."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import ModuleType
+from typing import Literal, TypeVar
 
 import numpy as np
 
+from actgrad.common.text import did_you_mean
+from actgrad.common.types import Fields, Function
 from actgrad.reading.signature import is_number
+
+Tensor = TypeVar("Tensor")
 
 _TINY = float(np.finfo(np.float32).tiny)
 _EULER = 0.5772156649015329
@@ -21,7 +25,7 @@ class _Distribution:
     names: tuple[str, str] | tuple[str]
     defaults: tuple[float, ...]
     mean: Callable[..., float]
-    draw: Callable[..., Any]
+    draw: Function
     """The sample from `z`, uniform in [0, 1) (standard normal for "normal"); `m` has log, log1p, where."""
 
 
@@ -70,15 +74,10 @@ class Sampled:
     def __post_init__(self) -> None:
         known = _DISTRIBUTIONS.get(self.distribution)
         if known is None:
-            near = difflib.get_close_matches(str(self.distribution), _DISTRIBUTIONS, 1)
-            raise ValueError(
-                f"sampled: no distribution {self.distribution!r}; "
-                + (
-                    f"did you mean {near[0]!r}?"
-                    if near
-                    else f"there are {', '.join(_DISTRIBUTIONS)}"
-                )
+            hint = did_you_mean(
+                self.distribution, _DISTRIBUTIONS, f"there are {', '.join(_DISTRIBUTIONS)}"
             )
+            raise ValueError(f"sampled: no distribution {self.distribution!r}; {hint}")
         given = tuple(self.parameters)
         if len(given) > len(known.names) or not all(
             is_number(v) and np.ndim(v) == 0 for v in given
@@ -113,7 +112,7 @@ class Sampled:
         """What is drawn, before it is brought into the distribution."""
         return "normal" if self.distribution == "normal" else "uniform"
 
-    def transform(self, m: Any, drawn: Any) -> Any:
+    def transform(self, m: ModuleType, drawn: Tensor) -> Tensor:
         """What was drawn, in the distribution; `m` is `torch` or `keras.ops`."""
         return _DISTRIBUTIONS[self.distribution].draw(m, drawn, *self.parameters)
 
@@ -125,7 +124,7 @@ class Sampled:
             return _DISTRIBUTIONS[self.distribution].mean(*self.parameters)
         return float(self.inference)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Fields:
         return {
             "distribution": self.distribution,
             "parameters": list(self.parameters),

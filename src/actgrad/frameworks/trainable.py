@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Fields
 from actgrad.language.program import Value
 from actgrad.reading.signature import as_value, is_number
 
@@ -43,7 +43,7 @@ class Trainable:
         if not np.all((low <= start) & (start <= high)):
             raise ValueError(f"trainable: initial={initial} is not within [{low}, {high}]")
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Fields:
         return {
             "initial": np.asarray(self.initial).tolist() if self.initial is not None else None,
             "low": self.low,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 LARGE = 32768  # elements, from which on XLA makes one loop of a call
 SHAPES = 16  # XLA compiles anew for each shape; after so many, others run unfused
-HALVES = (tf.float16, tf.bfloat16)
+HALVES = frozenset([tf.float16, tf.bfloat16])
 
 
 class Kernel:
@@ -19,7 +19,6 @@ class Kernel:
         self.function = function
         self.spans = spans  # whether the function mentions every argument
         self.compiled = {}
-        self.shapes = set()
 
     def __call__(self, tensors, dtype):
         """The value, in this dtype."""
@@ -36,41 +35,36 @@ class Kernel:
     def run(self, tensors, dtype):
         """Half types compute in float32 inside."""
         wide = [tf.cast(t, tf.float32) if t.dtype in HALVES else t for t in tensors]
-        result = self.function(*wide)
-        if not self.spans:
-            result = spread(result, wide)
+        result = self.whole(self.function(*wide), wide)
         return result if result.dtype == dtype else tf.cast(result, dtype)
 
+    def whole(self, result, tensors):
+        """The result in the shape of all tensors."""
+        return result if self.spans else spread(result, tensors)
+
     def run_eagerly(self, tensors, dtype):
-        shapes = tuple((t.dtype, *t.shape) for t in tensors)
-        if shapes in self.shapes:
-            return self.fused(tensors, dtype)(*tensors)
-        if len(self.shapes) >= SHAPES:
+        key = (dtype, *((t.dtype, *t.shape) for t in tensors))
+        fused = self.compiled.get(key)
+        if fused is not None:
+            return fused(*tensors)
+        if len(self.compiled) >= SHAPES:
             return self.run(tensors, dtype)
         try:
-            result = self.compile(tensors, dtype)
-        except tf.errors.OpError as error:
+            self.compiled[key], result = self.compile(tensors, dtype)
+        except (tf.errors.OpError, ValueError) as error:
             result = self.run(tensors, dtype)  # raises if the tensors do not fit together
             Kernel.fuses = False
             self.warn(
                 f"XLA failed, so all activations do from here on: {str(error).partition(chr(10))[0]}"
             )
-        else:
-            self.shapes.add(shapes)
         return result
 
     def compile(self, tensors, dtype):
-        """The first call with these shapes."""
-        return self.fused(tensors, dtype)(*tensors)
-
-    def fused(self, tensors, dtype):
-        """The function that XLA compiles for tensors of these dtypes."""
-        key = (dtype, *(t.dtype for t in tensors))
-        if key not in self.compiled:
-            function = tf.function(lambda *t: self.run(t, dtype), autograph=False, jit_compile=True)
-            specs = [tf.TensorSpec(None, t.dtype) for t in tensors]
-            self.compiled[key] = function.get_concrete_function(*specs)
-        return self.compiled[key]
+        """A loop for tensors of these shapes and dtypes, and its first result."""
+        function = tf.function(lambda *t: self.run(t, dtype), autograph=False, jit_compile=True)
+        specs = [tf.TensorSpec(t.shape, t.dtype) for t in tensors]
+        fused = function.get_concrete_function(*specs)
+        return fused, fused(*tensors)
 
     def warn(self, reason):
         message = f"runs unfused in TensorFlow: {reason}"
@@ -85,26 +79,15 @@ class RowKernel(Kernel):
         super().__init__(function)
         self.fuses = fuses
 
-    def run(self, tensors, dtype):
-        wide = [tf.cast(t, tf.float32) if t.dtype in HALVES else t for t in tensors]
-        result = self.function(*wide)
+    def whole(self, result, tensors):
         result = result if result.shape.rank else tf.reshape(result, [1])
-        like = [t[..., :1] for t in wide if t.shape.rank]
+        like = [t[..., :1] for t in tensors if t.shape.rank]
         batches = [result[..., :1], *like]
         if any(t.shape != like[0].shape or not t.shape.is_fully_defined() for t in batches):
             static = result.shape[-1:]
             result = spread(result, [result, *like])
             result.set_shape(result.shape[:-1].concatenate(static))
-        return result if result.dtype == dtype else tf.cast(result, dtype)
-
-    def fused(self, tensors, dtype):
-        """Of tensors of these shapes: their rank is part of what the function does."""
-        key = (dtype, *((t.dtype, *t.shape) for t in tensors))
-        if key not in self.compiled:
-            function = tf.function(lambda *t: self.run(t, dtype), autograph=False, jit_compile=True)
-            specs = [tf.TensorSpec(t.shape, t.dtype) for t in tensors]
-            self.compiled[key] = function.get_concrete_function(*specs)
-        return self.compiled[key]
+        return result
 
 
 class Rule:

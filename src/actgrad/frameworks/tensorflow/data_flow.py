@@ -7,23 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import combinations_with_replacement
-from typing import Any
 
 import tensorflow as tf
 
 from actgrad.frameworks.tensorflow.binding import HALVES
 from actgrad.language.program import Program
 
-Evaluate = Callable[[Program, Sequence[Any]], Any]
+Evaluate = Callable[[Program, Sequence[tf.Tensor]], tf.Tensor]
 
 
 def data_flow(
     program: Program,
-    tensors: Sequence[Any],
+    tensors: Sequence[tf.Tensor],
     learnt: Sequence[bool],
     orders: int,
     evaluate: Evaluate,
-) -> Any:
+) -> tf.Tensor:
     """The program's value, and its derivatives up to an order, as operations that need no rule.
 
     With z = x - stop(x), which is zero with derivative one: stop(f) + stop(d) z + stop(d') z² / 2 + ...

@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from pathlib import Path
 
 from actgrad.codegen import lower
-from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.dialect import OPERATORS, Dialect, as_template, functions, printed
 from actgrad.frameworks import rows
 from actgrad.language.decomposed import DECOMPOSITIONS, without
-from actgrad.language.expression import Expr, const, is_const, make, rebuild, transform, variables
+from actgrad.language.expression import Expr, is_const, make, rebuild, transform
 
 TABLE: dict[str, str] = {
-    "neg": "-{0}",
-    "abs": "tf.abs({0})",
-    "add": "({0} + {1})",
-    "sub": "({0} - {1})",
-    "mul": "({0} * {1})",
-    "div": "({0} / {1})",
-    "mod": "tf.math.floormod({0}, {1})",  # of sizes; with signs it loses small numbers
-    "pow": "({0} ** {1})",
-    "floor": "tf.floor({0})",
-    "ceil": "tf.math.ceil({0})",
-    "round": "tf.round({0})",
-    "sqrt": "tf.sqrt({0})",
-    "exp": "tf.exp({0})",
-    "expm1": "tf.math.expm1({0})",
-    "log": "tf.math.log({0})",
-    "log1p": "tf.math.log1p({0})",
-    "sin": "tf.sin({0})",
-    "cos": "tf.cos({0})",
-    "tan": "tf.tan({0})",
-    "asin": "tf.asin({0})",
-    "acos": "tf.acos({0})",
-    "atan": "tf.atan({0})",
-    "atan2": "tf.atan2({0}, {1})",
-    "tanh": "tf.tanh({0})",
-    "asinh": "tf.asinh({0})",
-    "acosh": "tf.acosh({0})",
-    "atanh": "tf.atanh({0})",
-    "sigmoid": "tf.sigmoid({0})",
-    "softplus": "tf.math.softplus({0})",
-    "erf": "tf.math.erf({0})",
-    "erfc": "tf.math.erfc({0})",
-    "lgamma": "tf.math.lgamma({0})",
-    "ndtri": "tf.math.ndtri({0})",
-    "i0e": "tf.math.bessel_i0e({0})",
-    "lt": "({0} < {1})",
-    "le": "({0} <= {1})",
-    "eq": "tf.equal({0}, {1})",
-    "and": "tf.logical_and({0}, {1})",
-    "or": "tf.logical_or({0}, {1})",
-    "not": "tf.logical_not({0})",
-    "select": "tf.where({0}, {1}, {2})",
+    **OPERATORS,
+    **functions(
+        "tf",
+        "abs floor round sqrt exp sin cos tan asin acos atan atan2 tanh asinh acosh atanh sigmoid",
+    ),
+    **functions("tf.math", "ceil expm1 log log1p softplus erf erfc lgamma ndtri i0e=bessel_i0e"),
+    **functions("tf", "select=where eq=equal and=logical_and or=logical_or not=logical_not"),
+    **functions("tf.math", "mod=floormod"),  # of sizes; with signs it loses small numbers
     "gather": "tf.gather({0}, tf.cast({1}, tf.int32))",
-    "given": "{0}",
-    "host": "_host",
 }
 
 ROWS: dict[str, str] = {
@@ -138,18 +101,6 @@ LACKS: dict[str, lower.Rule] = {
 LACKS_IN_FLOAT64 = LACKS | lower.XLA_IN_FLOAT64 | {"erf": lower.erf_far_out}
 
 
-def kept_division(x: Expr, y: Expr) -> Expr | None:
-    """Graphs and XLA multiply by the reciprocal of a divisor that they know: 49 * (1 / 49) is below 1.
-
-    They do not know `y if x == x else nan`, which is y wherever the quotient is a number.
-    """
-    if y.op == "const" and math.frexp(float(y.value))[0] in (0.5, -0.5):  # type: ignore[arg-type]
-        return None  # exact
-    if not variables(x) or variables(x) & variables(y):
-        return None
-    return make("div", x, make("select", make("eq", x, x), y, const(math.nan)))
-
-
 def select_by_step(root: Expr) -> Expr:
     """y * (1 if c else 0) as y if c else 0: one operation less."""
 
@@ -167,11 +118,7 @@ def select_by_step(root: Expr) -> Expr:
     return transform([root], visit)[0]
 
 
-def _text() -> str:
-    """Of `binding.py`, without its imports."""
-    text = Path(__file__).with_name("binding.py").read_text(encoding="utf-8")
-    return text.partition("import tensorflow as tf\n")[2].replace("{", "{{").replace("}", "}}")
-
+_BINDING = as_template(printed(__package__, "binding.py"))
 
 _UNKNOWN = """    if None in found:
         if len(found) == 1 and {any_length}:  # not known yet, and every one fits
@@ -180,18 +127,26 @@ _UNKNOWN = """    if None in found:
 """
 
 
-def _row_binding() -> str:
-    return (
-        f"{_text()}\n\n{rows.common(_UNKNOWN)}"
-        + '''
+_RULE = """
+
+
 _rule = Rule(
-    RowKernel({value}, {fuses}),
+    {kernel},
     [
 {kernels}
     ],
     {size},
 )
+"""
 
+_ENTRY = '''
+
+def {name}({signature}):
+    """{doc}"""
+    return _rule(*as_tensors({arguments}, {size}))
+'''
+
+_ROW_ENTRY = '''
 
 def {name}({signature}, axis={axis}):
     """{doc}"""
@@ -207,36 +162,10 @@ def _of_rows(arguments, axis):
 
     return along_axis(tensors[:{size}], axis, {squeezes}, Views, row_length, rule)
 '''
-    )
 
-
-def _binding() -> str:
-    """The text of `binding.py`, and the function of a stand-alone file."""
-    return (
-        _text()
-        + '''
-
-_rule = Rule(
-    Kernel({value}, {spans}),
-    [
-{kernels}
-    ],
-    {size},
-)
-
-
-def {name}({signature}):
-    """{doc}"""
-    return _rule(*as_tensors({arguments}, {size}))
-'''
-    )
-
-
-def _tables() -> str:
-    text = Path(__file__).with_name("gather.py").read_text(encoding="utf-8")
-    return (
-        text.partition("import tensorflow as tf\n")[2].strip()
-        + '''
+_TABLES = (
+    printed(__package__, "gather.py")
+    + '''
 
 
 def {name}({signature}):
@@ -248,8 +177,7 @@ def {name}({signature}):
     read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
     return {inner}(*arguments, *read)
 '''
-    )
-
+)
 
 _EAGER = Dialect(
     "tensorflow",
@@ -267,14 +195,14 @@ _EAGER = Dialect(
     entries="*({0} if isinstance({0}, (list, tuple)) else tf.unstack({0}))",
     minus_zero="(-tf.constant(0.0, {like}.dtype))",
     typed_first=True,
-    binding=_binding(),
-    row_binding=_row_binding(),
-    tables=_tables(),
+    binding=_BINDING + _RULE + _ENTRY,
+    row_binding=f"{_BINDING}\n\n\n{rows.common(_UNKNOWN).rstrip()}{_RULE}{_ROW_ENTRY}",
+    tables=_TABLES,
 )
 _GRAPH = replace(
     _EAGER,
-    lacks=LACKS | DECOMPOSITIONS | {"add": lower.plus_zero, "div": kept_division},
-    passes=(select_by_step, lower.share_exponentials),
+    lacks=LACKS | DECOMPOSITIONS | {"add": lower.plus_zero},
+    passes=(select_by_step, lower.exact_quotients, lower.share_exponentials),
 )
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -14,13 +12,15 @@ from tensorflow.python.eager import record
 
 from actgrad.codegen.emit import kernel
 from actgrad.codegen.size import operations
+from actgrad.common.types import Array, Function
 from actgrad.errors import CallError, HostError, UnfusedWarning
 from actgrad.frameworks import rows
 from actgrad.frameworks.patience import saying
-from actgrad.frameworks.tensorflow.binding import Kernel, RowKernel, Rule, Views, is_large
+from actgrad.frameworks.tensorflow.binding import Kernel, RowKernel, Rule, is_large
 from actgrad.frameworks.tensorflow.data_flow import data_flow
 from actgrad.frameworks.tensorflow.dialect import DIALECT
 from actgrad.language.expression import const, substitute, variables, walk
+from actgrad.language.kept import kept
 from actgrad.language.program import Program
 from actgrad.language.rewrite import rewrite
 
@@ -42,13 +42,13 @@ class ProgramKernel(Kernel):
         self.fuses = not program.on_host and self.operations <= MOST_OPERATIONS
         self.warned = program.on_host
 
-    def __call__(self, tensors: Sequence[Any], dtype: Any) -> Any:
+    def __call__(self, tensors: Sequence[tf.Tensor], dtype: tf.DType) -> tf.Tensor:
         if not (self.fuses or self.warned) and any(map(is_large, tensors)):
             self.warned = True
             self.warn(f"XLA would take long to compile its {self.operations:,} operations")
         return super().__call__(tensors, dtype)
 
-    def compile(self, tensors: Sequence[Any], dtype: Any) -> Any:
+    def compile(self, tensors: Sequence[tf.Tensor], dtype: tf.DType) -> tuple[Function, tf.Tensor]:
         with saying("XLA", self.name, on_disk=False):
             return super().compile(tensors, dtype)
 
@@ -85,7 +85,7 @@ class ProgramRule(Rule):
         self.learnt = [name in known for name in program.arguments]
         self.has_whole_gradient = bool(program.gradient)
 
-    def __call__(self, *tensors: Any) -> Any:
+    def __call__(self, *tensors: tf.Tensor) -> tf.Tensor:
         if tf.executing_eagerly():
             if not record.could_possibly_record():
                 return self.value(tensors, self.result)
@@ -93,14 +93,14 @@ class ProgramRule(Rule):
             return self.as_data_flow(self.program, tensors, self.learnt, ORDERS)
         return super().__call__(*tensors)
 
-    def in_forward_mode(self, tensors: Sequence[Any]) -> Any:
+    def in_forward_mode(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         if self.has_whole_gradient:
             self.program.partial(self.program.reverse_only[0])  # raises
         if self.program.on_host or self.program.axis is not None:
             return super().in_forward_mode(tensors)
         return self.as_data_flow(self.program, tensors, self.learnt, ORDERS)
 
-    def dtype(self, tensors: Sequence[Any]) -> Any:
+    def dtype(self, tensors: Sequence[tf.Tensor]) -> tf.DType:
         return self.result
 
     @property
@@ -109,24 +109,24 @@ class ProgramRule(Rule):
             self.has_whole_gradient or self.program.on_host or self.program.axis is not None
         )
 
-    def hidden(self, tensors: Sequence[Any]) -> list[Any]:
+    def hidden(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
         if self.has_whole_gradient and tf.executing_eagerly():
             tensors = [self.in_reverse_mode_only(t) for t in tensors]
         return super().hidden(tensors)
 
-    def forward(self, *tensors: Any) -> tuple[list[Any], Callable[[Any], list[Any]]]:
+    def forward(self, *tensors: tf.Tensor) -> tuple[list[tf.Tensor], Function]:
         results, backward = super().forward(*tensors)
         if not (tf.executing_eagerly() or self.may_be_data_flow) and is_vectorised():
             # vectorized_map drops the rule; this stays, and raises.
             results[0] = self.without_gradient(results[0])
         return results, backward
 
-    def without_gradient(self, result: Any) -> Any:
+    def without_gradient(self, result: tf.Tensor) -> tf.Tensor:
         """The same, which raises where it is differentiated."""
         what = "a gradient= rule, a host function or one of a row is lost around it"
         return tf.raw_ops.PreventGradient(input=result, message=f"{self.program.name}: {what}")
 
-    def backward(self, tensors: Sequence[Any], upstream: Any) -> list[Any]:
+    def backward(self, tensors: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
         upstream = tf.convert_to_tensor(upstream)
         may_be_forward = is_elsewhere(tensors[0]) and not is_saved(tensors[0], upstream)
         if self.has_whole_gradient and may_be_forward and not is_linear(self.program):
@@ -135,7 +135,7 @@ class ProgramRule(Rule):
             upstream = self.in_reverse_mode_only(upstream)
         return super().backward(tensors, upstream)
 
-    def gradient(self, i: int, tensors: Sequence[Any], upstream: Any) -> Any:
+    def gradient(self, i: int, tensors: Sequence[tf.Tensor], upstream: tf.Tensor) -> tf.Tensor:
         if not self.learnt[i]:
             return None
         gradient = self.program.vjp(self.program.arguments[i])
@@ -144,7 +144,9 @@ class ProgramRule(Rule):
             return self.as_saved(gradient, arguments, tensors[i].dtype)
         return rule_for(gradient, tensors[i].dtype.name, self.numbers)(*arguments)
 
-    def as_saved(self, gradient: Program, arguments: Sequence[Any], dtype: Any) -> Any:
+    def as_saved(
+        self, gradient: Program, arguments: Sequence[tf.Tensor], dtype: tf.DType
+    ) -> tf.Tensor:
         """A SavedModel keeps the gradient of a tf.custom_gradient, and drops rules inside of it."""
         if self.program.on_host:
             raise HostError(
@@ -158,48 +160,38 @@ class ProgramRule(Rule):
         return tf.cast(self.as_data_flow(gradient, arguments, learnt, ORDERS - 1), dtype)
 
     def as_data_flow(
-        self, program: Program, tensors: Sequence[Any], learnt: Sequence[bool], orders: int
-    ) -> Any:
-        def evaluate(program: Program, tensors: Sequence[Any]) -> Any:
+        self, program: Program, tensors: Sequence[tf.Tensor], learnt: Sequence[bool], orders: int
+    ) -> tf.Tensor:
+        def evaluate(program: Program, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
             return rule_for(program, tensors[0].dtype.name).value(tensors, tensors[0].dtype)
 
         return tf.cast(data_flow(program, tensors, learnt, orders, evaluate), self.result)
 
-    def in_reverse_mode_only(self, tensor: Any) -> Any:
+    def in_reverse_mode_only(self, tensor: tf.Tensor) -> tf.Tensor:
         """The same tensor. Forward accumulators ask for its derivative at once, and are refused."""
 
         @tf.custom_gradient
-        def identity(tensor: Any) -> tuple[Any, Callable[[Any], Any]]:
+        def identity(tensor: tf.Tensor) -> tuple[tf.Tensor, Function]:
             return tf.identity(tensor), lambda _: self.program.partial(self.program.reverse_only[0])
 
         return identity(tensor)
 
 
-@lru_cache(maxsize=256)
 def rule_for(program: Program, dtype: str, numbers: frozenset[str] = frozenset()) -> ProgramRule:
     """The rule of this program, for results of this dtype.
 
     Programs that differ in their parameters' values share one, as those are arguments. `numbers` are the
     parameters whose gradient nobody can ask for.
     """
-    if program.structure is not program:
-        return rule_for(program.structure, dtype, numbers)
+    return _rule(program.structure, dtype, numbers)
+
+
+@kept
+def _rule(program: Program, dtype: str, numbers: frozenset[str]) -> ProgramRule:
     return ProgramRule(program, dtype, numbers)
 
 
-def along_axis(
-    program: Program, tensors: Sequence[Any], plain: Collection[str], axis: int | None
-) -> Any:
-    """A program of rows, of tensors in which they lie along its axis."""
-    _check_known(program, tensors, axis)
-
-    def rule(program: Program, tensors: Sequence[Any]) -> Any:
-        return rule_for(program, tensors[0].dtype.name, frozenset(plain))(*tensors)
-
-    return rows.along_axis(program, tensors, Views, rule, axis)
-
-
-def _check_known(program: Program, tensors: Sequence[Any], axis: int | None) -> None:
+def check_known(program: Program, tensors: Sequence[tf.Tensor], axis: int | None) -> None:
     """Raises `CallError` where rows of an unknown length might not fit."""
     inputs = tensors[: len(program.inputs)]
     ranks = [x.shape.rank for x in inputs]
@@ -227,15 +219,14 @@ def is_vectorised() -> bool:
     return bool(_LOOP_BODY.search(tf.get_current_name_scope()))
 
 
-def is_elsewhere(tensor: Any) -> bool:
+def is_elsewhere(tensor: tf.Tensor) -> bool:
     """Whether the gradient is built in another graph than the value was."""
-    graph = tf.compat.v1.get_default_graph()
-    return (
-        not tf.executing_eagerly() and tf.is_symbolic_tensor(tensor) and tensor.graph is not graph
-    )
+    if tf.executing_eagerly() or not tf.is_symbolic_tensor(tensor):
+        return False
+    return tensor.graph is not tf.compat.v1.get_default_graph()
 
 
-def is_saved(tensor: Any, upstream: Any) -> bool:
+def is_saved(tensor: tf.Tensor, upstream: tf.Tensor) -> bool:
     """Whether this gradient is written to a SavedModel: as a function of the upstream gradient, that
     stands in no other function. (A loop's gradient stands within that of the function around it.)"""
     if not is_elsewhere(tensor):
@@ -244,7 +235,7 @@ def is_saved(tensor: Any, upstream: Any) -> bool:
     return not graph.outer_graph.building_function and any(upstream is t for t in graph.inputs)
 
 
-@lru_cache(maxsize=256)
+@kept
 def is_linear(program: Program) -> bool:
     """Whether the whole gradient is linear in the upstream gradient, as that of a derivative is."""
     upstream = program.upstream
@@ -259,13 +250,13 @@ def is_linear(program: Program) -> bool:
     return True
 
 
-def host(function: Callable[..., float]) -> Callable[..., Any]:
+def host(function: Function) -> Function:
     """The Python function of numbers as a callback on the host."""
 
-    def call(*args: Any) -> Any:
+    def call(*args: tf.Tensor) -> tf.Tensor:
         dtype = args[0].dtype
 
-        def on_host(*arrays: Any) -> Any:
+        def on_host(*arrays: Array) -> tf.Tensor:
             result = np.vectorize(function, otypes=[np.float64])(*arrays)
             return np.asarray(result, dtype.as_numpy_dtype)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from actgrad.codegen.standalone import standalone
-from actgrad.frameworks.parameters import native_values
 from actgrad.frameworks.torch.dialect import DIALECT
 from actgrad.language.program import Program
 
@@ -16,15 +15,6 @@ def call(program: Program, inputs: tuple[Any, ...], parameters: Mapping[str, Any
     from actgrad.frameworks.torch.rule import call as of_tensors
 
     return of_tensors(program, inputs, parameters)
-
-
-def native(program: Program) -> Callable[..., Any]:
-    """The activation as a function of tensors: inputs by position, parameters by keyword."""
-
-    def function(*inputs: Any, **parameters: Any) -> Any:
-        return call(program, inputs, native_values(program, inputs, parameters))
-
-    return function
 
 
 def module(program: Program, parameters: Mapping[str, Any]) -> Any:

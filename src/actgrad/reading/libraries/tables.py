@@ -18,69 +18,35 @@ isinf=is_inf isnan=is_nan ldexp log log10 log1p log2 modf pow=power prod=product
 remainder=remainder_nearest sin sinh sqrt tan tanh trunc=as_int
 """
 
-_EVERYWHERE = """
-abs=absolute absolute arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2
-arctanh=atanh ceil cos cosh deg2rad=radians exp exp2 expm1 floor floor_divide greater greater_equal hypot
-isfinite=is_finite isinf=is_inf isnan=is_nan less less_equal log log10 log1p log2 logaddexp logical_and
-logical_not logical_or logical_xor multiply negative not_equal rad2deg=degrees reciprocal sign sin sinc sinh
-sqrt square tan tanh true_divide=divide conj=identity matmul=mixing argmax=mixing argmin=mixing
-argsort=mixing cumprod=mixing cumsum=mixing flip=mixing roll=mixing sort=mixing split=mixing std=mixing
-transpose=mixing var=mixing
-"""
-"""Of NumPy, TensorFlow's NumPy, PyTorch, Keras, and a tensor's methods."""
-
-_OF_ARRAYS = """
-add cbrt divide equal fabs=absolute full_like heaviside isclose=array_is_close isneginf=is_neginf
-isposinf=is_posinf mod ones_like power real=identity select subtract where nonzero zeros_like empty_like
-array=constant copy=copied conjugate=identity imag=zeros_like isreal=true take zeros ones full
-shape=shape_of ndim=rank_of size=size_of broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape
-squeeze any=row_any all=row_all sum=total prod=product mean max=row_max min=row_min amax=row_max
-amin=row_min stack=stacked concatenate=concatenated einsum=mixing average=mixing
-"""
-"""Of NumPy and TensorFlow's NumPy, and of Keras."""
-
-_OF_TENSORS = """
-acos acosh asin asinh atan atan2 atanh copysign=copysign_torch detach=stop_gradient eq=equal erf erfc
-fix=trunc flatten fmax fmin fmod frac=fraction ge=greater_equal gt=greater ldexp le=less_equal logaddexp2
-lt=less maximum=maximum_half minimum=minimum_half mul=multiply ne=not_equal neg=negative positive=identity
-relu remainder=mod rsqrt sigmoid signbit sgn=sign trunc xlogy is_floating_point=true is_complex=false
-norm=mixing chunk=mixing gather=mixing median=mixing mm=mixing permute=mixing topk=mixing t=mixing
-unbind=mixing unique=mixing any=mixing all=mixing
-"""
-"""Of PyTorch, and a tensor's methods."""
-
-_OF_TENSORFLOW = """
-abs=absolute acos acosh add asin asinh atan atan2 atanh cos cosh divide equal exp floor greater
-greater_equal less less_equal logical_and logical_not logical_or maximum minimum multiply negative not_equal
-pow=power round=rint sigmoid sign sin sinh sqrt square subtract tan tanh truediv=divide argmax=mixing
-argmin=mixing cumsum=mixing reduce_all=row_all reduce_any=row_any reduce_logsumexp=logsumexp
-reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_sum=total
-"""
-"""Of TensorFlow and its `math`."""
-
-_NUMPY_STYLE = """
-bitwise_and bitwise_or bitwise_xor divmod=floor_divmod float_power=power logaddexp2 polyval
-positive=identity remainder=mod asarray=as_array iscomplexobj=false isrealobj=true result_type empty
-atleast_1d=same dot inner=dot vdot=dot outer=mixing tensordot=mixing count_nonzero=mixing cross=mixing
-diff=mixing nanmean=mixing nansum=mixing ptp=mixing
-"""
-"""Of NumPy and TensorFlow's NumPy."""
-
-_ACTIVATIONS = """
-celu elu hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open hard_tanh log_sigmoid relu relu6 sigmoid
-silu softplus sparse_plus squareplus glu=mixing
-"""
-"""Of Keras and JAX."""
-
-_NUMPY_LIKE = f"""
-{_EVERYWHERE} {_OF_ARRAYS} {_NUMPY_STYLE}
-acos acosh asin asinh atan atan2 atanh copysign degrees fmax fmin fmod invert=bitwise_not ldexp modf
-nan_to_num piecewise pow=power radians rint round=round_decimals around=round_decimals signbit trunc
-angle=angle_numpy finfo issubdtype interp choose=take_from digitize
-searchsorted(a,v,side="left",sorter=None) bool_=as_bool float32=single float64=as_float double=as_float
-int32=as_int int64=as_int int_=as_int float16=narrow arange=mixing take_along_axis=mixing bincount=mixing
-gradient=mixing histogram=mixing median=mixing nanmax=mixing nanmin=mixing percentile=mixing quantile=mixing
-unique=mixing
+_NUMPY_LIKE = """
+abs=absolute absolute acos acosh add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
+arctan2=atan2 arctanh=atanh asin asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor cbrt ceil
+copysign cos cosh deg2rad=radians degrees divide divmod=floor_divmod equal exp exp2 expm1
+fabs=absolute float_power=power floor floor_divide fmax fmin fmod full_like greater
+greater_equal heaviside hypot invert=bitwise_not isclose=array_is_close isfinite=is_finite
+isinf=is_inf isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp less less_equal log log10
+log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor mod modf multiply
+nan_to_num negative not_equal ones_like piecewise polyval positive=identity pow=power power
+rad2deg=degrees radians real=identity reciprocal remainder=mod rint round=round_decimals
+around=round_decimals select sign signbit sin sinc sinh sqrt square subtract tan tanh true_divide=divide
+trunc where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied
+conj=identity conjugate=identity angle=angle_numpy imag=zeros_like isreal=true iscomplexobj=false
+isrealobj=true
+finfo issubdtype result_type
+interp take choose=take_from digitize searchsorted(a,v,side="left",sorter=None)
+bool_=as_bool float32=single float64=as_float double=as_float
+int32=as_int int64=as_int int_=as_int float16=narrow
+zeros ones full empty shape=shape_of ndim=rank_of size=size_of
+broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
+any=row_any all=row_all sum=total prod=product mean max=row_max min=row_min amax=row_max amin=row_min
+arange=mixing take_along_axis=mixing
+stack=stacked concatenate=concatenated
+dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing
+argmax=mixing argmin=mixing argsort=mixing average=mixing bincount=mixing
+count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing diff=mixing flip=mixing
+gradient=mixing histogram=mixing median=mixing nanmax=mixing nanmean=mixing nanmin=mixing
+nansum=mixing percentile=mixing ptp=mixing quantile=mixing roll=mixing sort=mixing split=mixing std=mixing
+transpose=mixing unique=mixing var=mixing
 """
 
 NUMPY = (
@@ -102,65 +68,87 @@ bernoulli=random multinomial=random normal=random poisson=random rand=random ran
 randint=random randint_like=random randn=random randn_like=random randperm=random binomial=random
 """
 
-TORCH = f"""
-{_RANDOM} {_EVERYWHERE} {_OF_TENSORS}
-add(input,other,*,alpha=1,out=None) angle real=identity resolve_conj=identity resolve_neg=identity
-conj_physical=identity isreal=true finfo broadcast_to=expand result_type promote_types=result_type
-vmap=applied func.vmap=applied func.grad=gradient_of func.grad_and_value=gradient_and_value_of
+TORCH = (
+    _RANDOM
+    + """
+abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None) angle conj=identity real=identity
+resolve_conj=identity resolve_neg=identity conj_physical=identity isreal=true finfo
+broadcast_to=expand result_type promote_types=result_type vmap=applied func.vmap=applied
+func.grad=gradient_of func.grad_and_value=gradient_and_value_of
 autograd.grad(outputs,inputs,grad_outputs=None,retain_graph=None,create_graph=False)=torch_gradient
 dropout(input,p,training) float_power(input,exponent,*,out=None)=power
 fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
 abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
 sqrt_(input)=sqrt addcdiv(input,tensor1,tensor2,*,value=1,out=None)
-addcmul(input,tensor1,tensor2,*,value=1,out=None) as_tensor(data,dtype=None,device=None)=as_array
-bitwise_and bitwise_not bitwise_or bitwise_xor celu(input,alpha=1.0)
-clamp(input,min=None,max=None,*,out=None)=clip clamp_max(input,max,*,out=None)=clip_above
-clamp_min(input,min,*,out=None)=clip_below clip(input,min=None,max=None,*,out=None)
-clone(input,*,memory_format=None)=copied div(input,other,*,rounding_mode=None,out=None)=python_divide
+addcmul(input,tensor1,tensor2,*,value=1,out=None) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh
+arctan=atan arctan2=atan2 arctanh=atanh as_tensor(data,dtype=None,device=None)=as_array
+asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil
+celu(input,alpha=1.0) clamp(input,min=None,max=None,*,out=None)=clip
+clamp_max(input,max,*,out=None)=clip_above clamp_min(input,min,*,out=None)=clip_below
+clip(input,min=None,max=None,*,out=None) clone(input,*,memory_format=None)=copied copysign=copysign_torch cos
+cosh deg2rad=radians detach=stop_gradient
+div(input,other,*,rounding_mode=None,out=None)=python_divide
 divide(input,other,*,rounding_mode=None,out=None)=python_divide
 empty_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
+eq=equal erf erfc exp exp2 expm1 fix=trunc flatten floor floor_divide fmax fmin fmod frac=fraction
 full_like(input,fill_value,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
-heaviside(input,values,*,out=None) isclose(input,other,rtol=1e-05,atol=1e-08,equal_nan=False)=array_is_close
-isneginf=is_neginf isposinf=is_posinf lerp(input,end,weight,*,out=None) logit(input,eps=None,*,out=None)
-masked_fill(input,mask,value) nan_to_num(input,nan=0.0,posinf=None,neginf=None,*,out=None)
-nonzero(input,*,out=None,as_tuple=False)
+ge=greater_equal greater greater_equal gt=greater heaviside(input,values,*,out=None) hypot
+isclose(input,other,rtol=1e-05,atol=1e-08,equal_nan=False)=array_is_close isfinite=is_finite
+isinf=is_inf isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp le=less_equal
+lerp(input,end,weight,*,out=None) less less_equal log log10 log1p log2 logaddexp logaddexp2
+logical_and logical_not logical_or logical_xor logit(input,eps=None,*,out=None) lt=less
+masked_fill(input,mask,value) maximum=maximum_half minimum=minimum_half mul=multiply multiply
+nan_to_num(input,nan=0.0,posinf=None,neginf=None,*,out=None) ne=not_equal neg=negative negative
+nonzero(input,*,out=None,as_tuple=False) not_equal
 ones_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
-pow(input,exponent,*,out=None)=power prelu(input,weight) reshape(input,shape)
+positive=identity pow(input,exponent,*,out=None)=power prelu(input,weight) rad2deg=degrees
+reciprocal relu remainder=mod reshape(input,shape)
 rrelu(input,lower=0.125,upper=0.3333333333333333,training=False)
-round(input,*,decimals=0,out=None)=round_decimals rsub=reversed_subtract select=mixing selu
+round(input,*,decimals=0,out=None)=round_decimals rsqrt rsub=reversed_subtract
+select=mixing selu sigmoid sign signbit sgn=sign sin sinc sinh sqrt square
 squeeze(input,dim=None) take(input,index)
 searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,sorter=None)=searchsorted_torch
 bucketize(input,boundaries,*,out_int32=False,right=False,out=None)
-sub(input,other,*,alpha=1,out=None)=subtract subtract(input,other,*,alpha=1,out=None)
+sub(input,other,*,alpha=1,out=None)=subtract
+subtract(input,other,*,alpha=1,out=None) tan tanh
 tensor(data,*,dtype=None,device=None,requires_grad=False,pin_memory=False)=tensor
 autograd.Variable(data,requires_grad=False,volatile=False)=tensor from_numpy(data)=as_array
-threshold(input,threshold,value) unsqueeze(input,dim) where(condition,input=None,other=None,*,out=None)
+threshold(input,threshold,value) true_divide=divide trunc unsqueeze(input,dim)
+where(condition,input=None,other=None,*,out=None) xlogy
 zeros_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
 zeros(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
 ones(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
 full(size,fill_value,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
 empty(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
-relu_(input)=relu celu_(input,alpha=1.0)=celu selu_(input)=selu sigmoid_(input)=sigmoid tanh_(input)=tanh
-clamp_(input,min=None,max=None)=clip special.entr=entropy_term special.erf=erf special.erfc=erfc
-special.exp2=exp2 special.expit=sigmoid special.expm1=expm1 special.log1p=log1p
-special.logit(input,eps=None,*,out=None)=logit special.ndtr=normal_cdf
-special.round(input,*,decimals=0,out=None)=round_decimals special.sinc=sinc special.xlog1py=xlog1py
-special.xlogy=xlogy is_tensor=true no_grad=Detached inference_mode=Detached enable_grad=Attached
-set_grad_enabled=GradMode cond=torch_cond compile=applied
+relu_(input)=relu celu_(input,alpha=1.0)=celu selu_(input)=selu
+sigmoid_(input)=sigmoid tanh_(input)=tanh
+clamp_(input,min=None,max=None)=clip
+special.entr=entropy_term special.erf=erf special.erfc=erfc special.exp2=exp2 special.expit=sigmoid
+special.expm1=expm1 special.log1p=log1p special.logit(input,eps=None,*,out=None)=logit
+special.ndtr=normal_cdf special.round(input,*,decimals=0,out=None)=round_decimals special.sinc=sinc
+special.xlog1py=xlog1py special.xlogy=xlogy
+is_tensor=true is_floating_point=true is_complex=false
+no_grad=Detached inference_mode=Detached enable_grad=Attached set_grad_enabled=GradMode
+cond=torch_cond compile=applied
 max(input,other=None,dim=None,keepdim=False)=largest_of
-min(input,other=None,dim=None,keepdim=False)=smallest_of amax(input,dim=None,keepdim=False)=row_max
-amin(input,dim=None,keepdim=False)=row_min stack(tensors,dim=0,*,out=None)=stacked
-cat(tensors,dim=0,*,out=None)=concatenated concat(tensors,dim=0,*,out=None)=concatenated
-concatenate(tensors,dim=0,*,out=None)=concatenated
+min(input,other=None,dim=None,keepdim=False)=smallest_of
+amax(input,dim=None,keepdim=False)=row_max amin(input,dim=None,keepdim=False)=row_min
+stack(tensors,dim=0,*,out=None)=stacked cat(tensors,dim=0,*,out=None)=concatenated
+concat(tensors,dim=0,*,out=None)=concatenated concatenate(tensors,dim=0,*,out=None)=concatenated
 sum(input,dim=None,keepdim=False,*,dtype=None,out=None)=total
 prod(input,dim=None,keepdim=False,*,dtype=None)=product
-mean(input,dim=None,keepdim=False,*,dtype=None,out=None)=mean softmax(input,dim,dtype=None)
-log_softmax(input,dim,dtype=None) logsumexp(input,dim,keepdim=False) linalg.norm=mixing
-special.softmax(input,dim,dtype=None)=softmax special.log_softmax(input,dim,dtype=None)=log_softmax
-special.logsumexp(input,dim,keepdim=False)=logsumexp bmm=mixing cummax=mixing dot=mixing einsum=mixing
-kthvalue=mixing movedim=mixing outer=mixing quantile=mixing linalg.vector_norm=mixing arange=mixing
-take_along_dim=mixing
+mean(input,dim=None,keepdim=False,*,dtype=None,out=None)=mean
+softmax(input,dim,dtype=None) log_softmax(input,dim,dtype=None) logsumexp(input,dim,keepdim=False)
+norm=mixing linalg.norm=mixing special.softmax(input,dim,dtype=None)=softmax
+special.log_softmax(input,dim,dtype=None)=log_softmax special.logsumexp(input,dim,keepdim=False)=logsumexp
+argmax=mixing argmin=mixing argsort=mixing bmm=mixing chunk=mixing cumprod=mixing cumsum=mixing
+cummax=mixing dot=mixing einsum=mixing flip=mixing gather=mixing kthvalue=mixing matmul=mixing
+median=mixing mm=mixing movedim=mixing outer=mixing permute=mixing quantile=mixing
+roll=mixing sort=mixing split=mixing std=mixing topk=mixing
+transpose=mixing t=mixing unbind=mixing unique=mixing var=mixing any=mixing all=mixing
+linalg.vector_norm=mixing arange=mixing take_along_dim=mixing
 """
+)
 
 TORCH_FUNCTIONAL = """
 celu elu gelu(input,*,approximate="none") hardshrink(input,lambd=0.5)=hard_shrink
@@ -183,35 +171,65 @@ normalize=mixing softmax(input,dim=None,_stacklevel=3,dtype=None)
 softmin=mixing group_norm=mixing one_hot=mixing
 """
 
-TF_MATH = f"""
-{_OF_TENSORFLOW}
-ceil divide_no_nan erf erfc expm1 floordiv=quotient_floor floormod=mod is_finite is_inf is_nan log log1p
-log_sigmoid logical_xor mod multiply_no_nan reciprocal reciprocal_no_nan=reciprocal_no_nan rint rsqrt
-softplus squared_difference xdivy=divide_zero xlog1py xlogy add_n=total accumulate_n=total polyval
-conj=identity imag=zeros_like real=identity angle count_nonzero=mixing cumprod=mixing l2_normalize=mixing
-reduce_euclidean_norm=row_norm reduce_std=mixing reduce_variance=mixing softmax top_k=mixing
+_TF_MATH = """
+abs=absolute acos acosh add asin asinh atan atan2 atanh ceil cos cosh divide divide_no_nan equal erf
+erfc exp expm1 floor floordiv=quotient_floor floormod=mod greater greater_equal is_finite is_inf
+is_nan less less_equal log log1p log_sigmoid logical_and logical_not logical_or logical_xor maximum
+minimum mod multiply multiply_no_nan negative not_equal pow=power reciprocal
+reciprocal_no_nan=reciprocal_no_nan rint round=rint rsqrt
+sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh truediv=divide
+xdivy=divide_zero xlog1py xlogy
+add_n=total accumulate_n=total polyval conj=identity imag=zeros_like real=identity angle
+argmax=mixing argmin=mixing count_nonzero=mixing cumprod=mixing cumsum=mixing l2_normalize=mixing
+reduce_all=row_all reduce_any=row_any reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
+reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_std=mixing
+reduce_sum=total reduce_variance=mixing softmax top_k=mixing
 """
 
-TENSORFLOW = f"""
-{_OF_TENSORFLOW}
-cast clip_by_value=clip constant=constant convert_to_tensor=as_array identity ones_like realdiv=divide
-stop_gradient truncatediv=truncate_divide truncatemod=fmod where zeros_like zeros ones fill=full
-shape=shape_of rank=rank_of size=size_of broadcast_to=expand ensure_shape=same expand_dims=unsqueeze reshape
-squeeze boolean_mask=masked_select cond=tf_cond case=tf_case switch_case=tf_switch_case
-while_loop=tf_while_loop function=applied is_tensor=true vectorized_map=mapped map_fn=mapped
-guarantee_const=identity compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod
-compat.v1.div=divide compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
+TENSORFLOW = """
+abs=absolute acos acosh add asin asinh atan atan2 atanh cast clip_by_value=clip
+constant=constant convert_to_tensor=as_array cos cosh divide equal exp floor greater
+greater_equal identity less less_equal logical_and logical_not logical_or maximum minimum multiply negative
+not_equal ones_like pow=power realdiv=divide round=rint sigmoid sign sin sinh sqrt square
+stop_gradient subtract tan tanh truediv=divide truncatediv=truncate_divide truncatemod=fmod where zeros_like
+zeros ones fill=full shape=shape_of rank=rank_of size=size_of
+broadcast_to=expand ensure_shape=same expand_dims=unsqueeze reshape squeeze boolean_mask=masked_select
+cond=tf_cond case=tf_case switch_case=tf_switch_case while_loop=tf_while_loop function=applied
+is_tensor=true vectorized_map=mapped map_fn=mapped
+guarantee_const=identity
+compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compat.v1.div=divide
+compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
-argsort=mixing concat=concatenated einsum=mixing gather=take matmul=mixing norm=mixing reverse=mixing
-roll=mixing sort=mixing split=mixing stack=stacked tensordot=mixing transpose=mixing unstack=mixing
-range=mixing one_hot=mixing
+
+argmax=mixing argmin=mixing argsort=mixing concat=concatenated cumsum=mixing einsum=mixing gather=take
+matmul=mixing norm=mixing reduce_all=row_all reduce_any=row_any
+reduce_logsumexp=logsumexp reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
+reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=stacked tensordot=mixing
+transpose=mixing unstack=mixing range=mixing one_hot=mixing
 """
+TF_MATH = _TF_MATH
 
 TF_V1_NN = "elu=elu_tf leaky_relu relu relu6 selu=selu_tf sigmoid softplus softsign tanh"
 
-TF_NUMPY = f"""
-{_EVERYWHERE} {_OF_ARRAYS} {_NUMPY_STYLE}
-maximum=maximum_tnp minimum clip fix=trunc asanyarray=as_array ascontiguousarray=as_array
+TF_NUMPY = """
+abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2
+arctanh=atanh bitwise_and bitwise_or bitwise_xor cbrt ceil cos cosh deg2rad=radians divide
+divmod=floor_divmod equal exp exp2 expm1 fabs=absolute float_power=power floor floor_divide full_like
+greater greater_equal heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf isnan=is_nan
+isneginf=is_neginf isposinf=is_posinf less less_equal log log10 log1p log2 logaddexp logaddexp2
+logical_and logical_not logical_or logical_xor mod multiply negative not_equal ones_like polyval
+positive=identity power rad2deg=degrees real=identity reciprocal remainder=mod
+select sign sin sinc sinh sqrt square subtract tan tanh true_divide=divide
+where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied conj=identity
+conjugate=identity imag=zeros_like isreal=true iscomplexobj=false isrealobj=true
+result_type take zeros ones full empty shape=shape_of ndim=rank_of size=size_of broadcast_to=expand
+expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same any=row_any all=row_all sum=total
+prod=product mean max=row_max min=row_min amax=row_max amin=row_min stack=stacked concatenate=concatenated
+dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing argmax=mixing
+argmin=mixing argsort=mixing average=mixing count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing
+diff=mixing flip=mixing nanmean=mixing nansum=mixing ptp=mixing roll=mixing sort=mixing split=mixing
+std=mixing transpose=mixing var=mixing maximum=maximum_tnp minimum clip fix=trunc asanyarray=as_array
+ascontiguousarray=as_array
 """
 
 # Not `fake_quant_with_min_max_args`, whose ties are those of float32.
@@ -245,22 +263,38 @@ categorical=random gamma=random normal=random poisson=random shuffle=random stat
 stateless_uniform=random stateless_truncated_normal=random truncated_normal=random uniform=random
 """
 
-KERAS_OPS = f"""
-{_EVERYWHERE} {_OF_ARRAYS} {_ACTIVATIONS}
-angle cast clip convert_to_tensor=as_array divide_no_nan erf erfc fmod gelu hard_shrink
-hard_swish=hard_silu_open ldexp leaky_relu maximum minimum nan_to_num round=round_decimals rsqrt
-selu=selu_tf signbit soft_shrink softsign sparse_sigmoid stop_gradient swish=silu tanh_shrink threshold
-trunc saturate_cast=cast is_tensor=true fmax fmin logaddexp2=logaddexp2_keras vectorized_map=mapped
-map=mapped vectorize=applied cond=tf_cond fori_loop=fori_loop scan switch=lax_switch
-while_loop=tf_while_loop dot=mixing log_softmax logsumexp median=mixing norm=mixing normalize=mixing
-quantile=mixing digitize searchsorted softmax layer_normalization=mixing rms_normalization=mixing
-sparsemax=mixing arange=mixing one_hot=mixing take_along_axis=mixing top_k=mixing moments=mixing
+KERAS_OPS = """
+abs=absolute absolute add angle conj=identity real=identity rad2deg=degrees
+arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
+arctan2=atan2 arctanh=atanh array=constant broadcast_to=expand cast cbrt ceil celu clip
+convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
+divide divide_no_nan elu equal erf erfc exp exp2 expand_dims=unsqueeze expm1 fabs=absolute floor floor_divide
+fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_swish=hard_silu_open hard_tanh heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
+isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp leaky_relu less less_equal log log10 log1p
+log2 logaddexp logical_and logical_not logical_or logical_xor log_sigmoid maximum minimum mod
+multiply nan_to_num negative not_equal ones_like power ravel=flatten reciprocal relu relu6 reshape
+round=round_decimals rsqrt select selu=selu_tf sigmoid sign signbit sin sinc sinh silu soft_shrink softplus
+softsign sparse_plus sparse_sigmoid sqrt square squareplus squeeze stop_gradient subtract swish=silu tan tanh
+tanh_shrink threshold true_divide=divide trunc where zeros_like shape=shape_of ndim=rank_of size=size_of
+saturate_cast=cast is_tensor=true zeros ones full conjugate=identity imag=zeros_like isreal=true
+empty_like fmax fmin logaddexp2=logaddexp2_keras nonzero
+vectorized_map=mapped map=mapped vectorize=applied
+cond=tf_cond fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop
+all=row_all any=row_any amax=row_max amin=row_min argmax=mixing argmin=mixing argsort=mixing average=mixing
+concatenate=concatenated cumprod=mixing cumsum=mixing dot=mixing einsum=mixing glu=mixing log_softmax
+logsumexp matmul=mixing max=row_max mean median=mixing min=row_min norm=mixing normalize=mixing
+prod=product quantile=mixing roll=mixing take digitize searchsorted softmax sort=mixing split=mixing
+stack=stacked std=mixing sum=total transpose=mixing var=mixing layer_normalization=mixing
+rms_normalization=mixing sparsemax=mixing arange=mixing flip=mixing one_hot=mixing
+take_along_axis=mixing top_k=mixing moments=mixing
 """
 
-KERAS_ACTIVATIONS = f"""
-{_ACTIVATIONS}
-exponential=exp gelu hard_shrink leaky_relu linear=identity mish selu=selu_tf soft_shrink softsign
-sparse_sigmoid tanh tanh_shrink threshold log_softmax=mixing softmax=mixing sparsemax=mixing
+KERAS_ACTIVATIONS = """
+celu elu exponential=exp gelu hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_tanh leaky_relu linear=identity log_sigmoid mish relu relu6 selu=selu_tf sigmoid silu soft_shrink
+softplus softsign sparse_plus sparse_sigmoid squareplus tanh tanh_shrink threshold
+glu=mixing log_softmax=mixing softmax=mixing sparsemax=mixing
 """
 
 KERAS_BACKEND = """
@@ -292,11 +326,12 @@ promote_types=result_type
 """
 )
 
-JAX_NN = f"""
-{_ACTIVATIONS}
-gelu(x,approximate=True) identity hard_swish=hard_silu_open leaky_relu=leaky_relu_jax mish selu
-soft_sign=softsign sparse_sigmoid=sparse_sigmoid_half swish=silu log_softmax logmeanexp=mixing logsumexp
-softmax standardize=mixing one_hot=mixing
+JAX_NN = """
+celu elu gelu(x,approximate=True) identity hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
+hard_swish=hard_silu_open hard_tanh leaky_relu=leaky_relu_jax log_sigmoid mish relu relu6
+selu sigmoid silu soft_sign=softsign softplus sparse_plus
+sparse_sigmoid=sparse_sigmoid_half squareplus swish=silu
+glu=mixing log_softmax logmeanexp=mixing logsumexp softmax standardize=mixing one_hot=mixing
 """
 
 JAX_LAX = """
@@ -357,39 +392,58 @@ NAMES = {
 }
 
 METHODS = f"""
-{SPECIAL_METHODS} {_EVERYWHERE} {_OF_TENSORS}
-over_arrays part_of dot element=get_item length_of row.sum(axis=None,*,keepdim=False,keepdims=False)=total
+{SPECIAL_METHODS}
+over_arrays part_of dot element=get_item length_of
+row.sum(axis=None,*,keepdim=False,keepdims=False)=total
 row.prod(axis=None,*,keepdim=False,keepdims=False)=product
 row.mean(axis=None,*,keepdim=False,keepdims=False)=mean row.max(axis=None,*,dim=None)=largest_of
-row.min(axis=None,*,dim=None)=smallest_of row.amax(dim=None)=row_max row.amin(dim=None)=row_min
-row.softmax(dim)=softmax row.log_softmax(dim)=log_softmax row.logsumexp(dim)=logsumexp __getitem__=get_item
-__setitem__=set_item __round__=python_round at=At add(other,*,alpha=1) addcdiv(tensor1,tensor2,*,value=1)
-addcmul(tensor1,tensor2,*,value=1) astype(dtype,order="K",casting="unsafe",subok=True,copy=True)=cast
-bfloat16(memory_format=None) bool=as_bool byte char cbrt clamp(min=None,max=None)=clip
-clamp_max(max)=clip_above clamp_min(min)=clip_below clip(min=None,max=None,out=None)
-clone(*,memory_format=None)=copied conjugate=identity contiguous(memory_format=None)=same
-copy(order="C")=copied cpu=same cuda(device=None)=same degrees dim=rank_of
+row.min(axis=None,*,dim=None)=smallest_of
+row.amax(dim=None)=row_max row.amin(dim=None)=row_min row.softmax(dim)=softmax
+row.log_softmax(dim)=log_softmax
+row.logsumexp(dim)=logsumexp
+__getitem__=get_item __setitem__=set_item __round__=python_round at=At
+abs=absolute absolute acos acosh add(other,*,alpha=1) addcdiv(tensor1,tensor2,*,value=1)
+addcmul(tensor1,tensor2,*,value=1) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
+arctan2=atan2 arctanh=atanh asin asinh astype(dtype,order="K",casting="unsafe",subok=True,copy=True)=cast
+atan atan2 atanh bfloat16(memory_format=None) bool=as_bool byte char
+cbrt ceil clamp(min=None,max=None)=clip clamp_max(max)=clip_above
+clamp_min(min)=clip_below clip(min=None,max=None,out=None) clone(*,memory_format=None)=copied
+conj=identity conjugate=identity
+contiguous(memory_format=None)=same copy(order="C")=copied copysign=copysign_torch cos cosh cpu=same
+cuda(device=None)=same
+deg2rad=radians degrees detach=stop_gradient dim=rank_of
 div(other,*,rounding_mode=None)=python_divide divide(other,*,rounding_mode=None)=python_divide
-double=as_float expand(*sizes) expand_as=expand fabs=absolute fill_diagonal_=mixing float=single
-get_shape=shape_of half=narrow heaviside(values) int=as_int index_put(indices,values,accumulate=False)
-is_contiguous=true is_integer isclose=array_is_close item=identity lerp(end,weight) logit(eps=None)
-long=as_int masked_scatter(mask,source) masked_fill(mask,value) masked_select(mask) max=largest_of
-min=smallest_of nan_to_num(nan=0.0,posinf=None,neginf=None) ndimension=rank_of nonzero(*,as_tuple=False)
-numpy=identity pow=power prelu radians ravel=flatten reshape(*shape) reshape_as=reshape rint
-round(decimals=0)=round_decimals short size=shape_of squeeze(axis=None) sub(other,*,alpha=1)=subtract
-subtract(other,*,alpha=1)
+double=as_float eq=equal erf erfc exp exp2 expand(*sizes) expand_as=expand
+expm1 fabs=absolute fill_diagonal_=mixing fix=trunc flatten float=single floor floor_divide fmax fmin fmod
+frac=fraction ge=greater_equal get_shape=shape_of greater greater_equal gt=greater half=narrow
+heaviside(values) hypot int=as_int is_complex=false is_floating_point=true
+index_put(indices,values,accumulate=False) is_contiguous=true is_integer isclose=array_is_close
+isfinite=is_finite isinf=is_inf isnan=is_nan item=identity ldexp le=less_equal
+lerp(end,weight) less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not
+logical_or logical_xor logit(eps=None) long=as_int lt=less masked_scatter(mask,source)
+masked_fill(mask,value) masked_select(mask) max=largest_of maximum=maximum_half min=smallest_of
+minimum=minimum_half mul=multiply multiply nan_to_num(nan=0.0,posinf=None,neginf=None) ndimension=rank_of
+ne=not_equal neg=negative negative nonzero(*,as_tuple=False) not_equal numpy=identity positive=identity
+pow=power prelu rad2deg=degrees radians
+ravel=flatten reciprocal relu remainder=mod reshape(*shape) reshape_as=reshape
+rint round(decimals=0)=round_decimals rsqrt short sigmoid sign signbit sgn=sign sin sinc sinh
+size=shape_of sqrt square squeeze(axis=None) sub(other,*,alpha=1)=subtract subtract(other,*,alpha=1) tan tanh
 to(*args,dtype=None,device=None,other=None,non_blocking=False,copy=False,memory_format=None)
-type(dtype=None,non_blocking=False)=torch_type type_as unsqueeze(dim) view(*shape)=reshape view_as=reshape
-where(condition,other)=method_where zero_=cleared fill_=filled_with copy_=filled_with numel=element_count
-nelement=element_count new_zeros(size,*,dtype=None,device=None,requires_grad=False)=new_zeros
+true_divide=divide trunc type(dtype=None,non_blocking=False)=torch_type type_as unsqueeze(dim)
+view(*shape)=reshape view_as=reshape where(condition,other)=method_where xlogy
+zero_=cleared fill_=filled_with copy_=filled_with
+numel=element_count nelement=element_count
+new_zeros(size,*,dtype=None,device=None,requires_grad=False)=new_zeros
 new_ones(size,*,dtype=None,device=None,requires_grad=False)=new_ones
 new_tensor(data,*,dtype=None,device=None,requires_grad=False)=new_tensor new(data)
 new_full(size,fill_value,*,dtype=None,device=None,requires_grad=False)=new_full
-new_empty(size,*,dtype=None,device=None,requires_grad=False)=new_empty bernoulli=random bernoulli_=random
-exponential_=random normal_=random uniform_=random random_=random amax=mixing amin=mixing logsumexp=mixing
-log_softmax=mixing mean=mixing prod=mixing ptp=mixing repeat=mixing softmax=mixing sum=mixing
-swapaxes=mixing tolist=mixing
-"""
+new_empty(size,*,dtype=None,device=None,requires_grad=False)=new_empty
+bernoulli=random bernoulli_=random exponential_=random normal_=random uniform_=random random_=random
+all=mixing any=mixing amax=mixing amin=mixing argmax=mixing argmin=mixing argsort=mixing chunk=mixing
+cumprod=mixing cumsum=mixing flip=mixing gather=mixing logsumexp=mixing log_softmax=mixing matmul=mixing
+mean=mixing median=mixing mm=mixing norm=mixing permute=mixing prod=mixing ptp=mixing repeat=mixing
+roll=mixing softmax=mixing sort=mixing split=mixing std=mixing sum=mixing swapaxes=mixing t=mixing
+tolist=mixing topk=mixing transpose=mixing unbind=mixing unique=mixing var=mixing"""
 
 METHOD_NAMES = [
     entry.partition("(")[0].partition("=")[0] for entry in METHODS.split() if "row." not in entry
