@@ -94,7 +94,7 @@ def test_straight_through_has_the_derivative_of_softmax() -> None:
     random = np.random.default_rng(1)
     x, noise = (torch.tensor(random.normal(size=(5, 6))) for _ in range(2))
     x.requires_grad_()
-    hard = rows.gumbel_softmax(x, noise, temperature=0.7)
+    hard = rows.gumbel_softmax(x, noise=noise, temperature=0.7)
     assert (hard.sum(-1) == 1).all()
     assert ((hard == 0) | (hard == 1)).all()
     assert (hard.argmax(-1) == (x + noise).argmax(-1)).all()

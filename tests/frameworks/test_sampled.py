@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from actgrad import activation, sampled, trainable
+from actgrad import activation, rows, sampled, trainable
 from actgrad.errors import CallError
 from actgrad.frameworks.sampled import Sampled
 
@@ -152,6 +152,74 @@ def test_in_jax_the_sample_is_an_array() -> None:
     slopes = jax.random.uniform(jax.random.key(0), (100,), minval=LOW, maxval=HIGH)
     gradient = jax.jit(jax.grad(lambda x: rrelu(x, slope=slopes).sum()))(x)
     np.testing.assert_allclose(gradient, slopes, rtol=1e-6)
+
+
+softened = activation(
+    lambda x, noise=0.0, temperature=0.5: rows.softmax(x + noise, temperature=temperature),
+    axis=-1,
+    name="softened",
+)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_of_a_row_each_number_has_its_own_sample_in_torch(compiled: bool) -> None:
+    torch = pytest.importorskip("torch")
+    module = softened(axis=1).module(noise=sampled("gumbel"), temperature=trainable(0.7))
+    # Inductor draws other numbers from the same seed.
+    run = torch.compile(module, fullgraph=True, backend="aot_eager") if compiled else module
+    x = torch.randn(5, 4, 3, requires_grad=True)
+    upstream = torch.randn(5, 4, 3)
+    torch.manual_seed(2)
+    value = run(x)
+    value.backward(upstream)
+    torch.manual_seed(2)
+    noise = sampled("gumbel").transform(torch, torch.rand(x.shape))
+    own, t = x.detach().clone().requires_grad_(), torch.tensor([0.7], requires_grad=True)
+    theirs = torch.softmax((own + noise) / t, 1)
+    theirs.backward(upstream)
+    for found, known in ((value, theirs), (x.grad, own.grad), (module.temperature.grad, t.grad)):
+        torch.testing.assert_close(found, known, rtol=1e-4, atol=1e-5)
+    still = module.eval()(x)
+    torch.testing.assert_close(still, torch.softmax(x / 0.7, 1))
+    both = softened.module(
+        noise=sampled("gumbel", inference="sample"), temperature=sampled("bernoulli", 1.0)
+    )
+    assert not torch.equal(both.eval()(x), both(x))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_of_a_row_each_number_has_its_own_sample_in_keras(jit: bool, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(5)
+    layer = rows.gumbel_softmax.layer(noise=sampled("gumbel"))
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), layer])
+    model.compile("sgd", "mse", jit_compile=jit)
+    x = np.random.default_rng(0).normal(size=(2000, 4)).astype("float32")
+    model.fit(x, x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    scores = np.tile(np.log([0.1, 0.2, 0.3, 0.4]), (20_000, 1)).astype("float32")
+    shares = np.asarray(loaded.layers[-1](scores, training=True)).mean(0)
+    np.testing.assert_allclose(shares, [0.1, 0.2, 0.3, 0.4], atol=6 * np.sqrt(0.25 / 20_000))
+
+
+def test_of_a_row_a_sample_is_a_tensor_in_a_call() -> None:
+    jax = pytest.importorskip("jax")
+    random = np.random.default_rng(0)
+    x, noise = random.normal(size=(3, 4)), random.gumbel(size=(3, 4))
+    known = rows.softmax(x + noise, temperature=0.5)
+    np.testing.assert_allclose(softened(x, noise=noise), known)
+    np.testing.assert_allclose(softened(x.T, noise=noise.T, axis=0).T, known)
+    single = [np.float32(each) for each in (x, noise)]
+    for f in (softened, jax.jit(softened)):
+        np.testing.assert_allclose(f(single[0], noise=single[1]), known, rtol=1e-4, atol=1e-6)
+    by_noise = jax.grad(lambda noise: softened(single[0], noise=noise)[:, 0].sum())(single[1])
+    by_x = jax.grad(lambda x: softened(x, noise=single[1])[:, 0].sum())(single[0])
+    np.testing.assert_allclose(by_noise, by_x, rtol=1e-5, atol=1e-7)
+    total = activation(lambda x, noise=0.0: np.sum(x) + noise, axis=-1, name="total")
+    with pytest.raises(CallError, match="'total' makes one number of a row"):
+        total.module(noise=sampled("normal"))
 
 
 @pytest.mark.parametrize(

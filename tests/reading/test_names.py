@@ -31,7 +31,6 @@ ROWS = [
     for path, text in aliases.NAMES.items()
     for name, (_, meaning) in aliases._parse(text).items()
 ]
-REDUCED = [row for row in ROWS if row[2] == "mixing"]
 DRAWN = [row for row in ROWS if row[2] == "random"]
 ELSEWHERE = frozenset(
     {"mixing", "random", "true", "false", *gradients.MEANINGS}
@@ -56,10 +55,10 @@ NEWER = {"fma": (3, 13), "sumprod": (3, 12)}
 """Names that Python's own library got later than the oldest Python that we run on."""
 
 
-def find(path: str, name: str) -> Any:
-    """The library's function, or a skip where the library is not installed."""
+def find(path: str, name: str = "") -> Any:
+    """The library's function or module, or a skip where the library is not installed."""
     found = pytest.importorskip(path.partition(".")[0])
-    for part in [*path.split(".")[1:], *name.split(".")]:
+    for part in f"{path}.{name}".rstrip(".").split(".")[1:]:
         if not hasattr(found, part):
             importlib.import_module(f"{found.__name__}.{part}")
         found = getattr(found, part)
@@ -374,14 +373,22 @@ def test_a_tensor_function_by_its_own_name_is_not_run_on_plain_floats() -> None:
 
 
 def test_what_takes_a_row_is_refused_and_says_so() -> None:
-    wrong = []
-    for path, name, _ in REDUCED:
-        function = find(path, name)
-        with pytest.raises(ActgradError) as refused:
-            define(eval("lambda x: f(x)", {"f": function}))
-        if not isinstance(refused.value, MixingError) or name not in str(refused.value):
-            wrong.append((path, name, str(refused.value)))
+    wrong, asked = [], 0
+    paths = [path for path in aliases.NAMES if aliases.taken(path)]
+    own = {id(find(path, name)) for path in paths for name in aliases._parse(aliases.NAMES[path])}
+    for path in paths:
+        for name in aliases.taken(path):
+            function = getattr(find(path), name, None)
+            if not callable(function) or id(function) in own:
+                continue
+            asked += 1
+            with pytest.raises(ActgradError) as refused:
+                define(eval("lambda x: f(x)", {"f": function}))
+            named = name in str(refused.value) or function.__name__ in str(refused.value)
+            if not isinstance(refused.value, MixingError) or not named:
+                wrong.append((path, name, str(refused.value)))
     assert wrong == []
+    assert asked > 300
 
 
 def test_what_draws_at_random_is_refused_and_says_so() -> None:

@@ -92,7 +92,7 @@ def hardmax(x):
     "Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017",
     rule=lambda x, noise, temperature: _softmax((x + noise) / temperature),
 )
-def gumbel_softmax(x, noise, temperature=1.0):
+def gumbel_softmax(x, noise=0.0, temperature=1.0):
     """1 at the largest of x + noise, for Gumbel noise; the derivative of softmax((x + noise) / t)"""
     return _hard(x + noise)
 

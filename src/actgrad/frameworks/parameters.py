@@ -167,11 +167,12 @@ def check_setting(program: Program, name: str, value: object) -> None:
         at = program if value.initial is None else with_values(program, {name: value.initial})
         check_trainable(at, name)
     elif isinstance(value, Sampled):
-        program.check_elementwise("`sampled(...)`, which draws a number for each element,")
         if name in program.lengths:
             raise CallError(
                 f"the parameter {name!r} of {program.name!r} is a vector, and only a number can be drawn"
             )
+        if program.axis is not None:
+            program.drawn((name,))  # raises where the result would be as long as the sample
     elif not is_number(value):
         itself = [f.__name__ for f in (trainable, sampled) if value is f]
         said = f"the function `{itself[0]}` itself" if itself else f"{value!r:.80}"

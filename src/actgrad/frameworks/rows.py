@@ -48,9 +48,15 @@ def along_axis(
     """The program of tensors, inputs before parameters. `ops` has `moveaxis`, `reshape` and `broadcast_to`.
 
     `rule` is called with the program and its tensors, the rows last. `axis` stands in the place of the
-    program's own.
+    program's own. A parameter of several dimensions is one more input: a sample for each number.
     """
-    inputs, parameters = tensors[: len(program.inputs)], tensors[len(program.inputs) :]
+    inputs = tensors[: len(program.inputs)]
+    values = dict(zip(program.arguments, tensors, strict=True))
+    samples = tuple(name for name, _ in program.parameters if len(values[name].shape) > 1)
+    if samples:
+        program = program.drawn(samples)
+        inputs = (*inputs, *(values[name] for name in samples))
+    parameters = [values[name] for name, _ in program.parameters]
     axis = last_axis(program, max(len(x.shape) for x in inputs), axis)
 
     def of_rows(*moved: Any) -> Any:
@@ -106,5 +112,6 @@ def is_row(program: Program, name: str, shape: tuple[int | None, ...], n: int | 
         return True
     raise CallError(
         f"the parameter {name!r} of {program.name!r} has the shape {shape}\n"
-        f"  It is one number, or one for each place in a row, of which there are {n}."
+        f"  It is one number, one for each place in a row, of which there are {n}, or one for each in "
+        f"the tensor."
     )

@@ -94,6 +94,15 @@ class OfRows:
         return replace(self, value=value, gradient=tuple(gradient), rows=rows)  # type: ignore[type-var]
 
     @kept
+    def drawn(self, names: tuple[str, ...]) -> Self:
+        """The same with these parameters as the last inputs: a number for each place of each row."""
+        program: Any = self.with_rows(frozenset(names))
+        for name in names:
+            program = program.with_input(name)
+        drawn: Self = program
+        return drawn
+
+    @kept
     def push(self, moving: tuple[str, ...], finite: bool = False) -> Self:
         """The derivative along a direction, as a program of the arguments and of the directions in which
         these move. Of rows; an elementwise one has `partial`. With `finite`, a slope that is not finite

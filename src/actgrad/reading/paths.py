@@ -29,6 +29,7 @@ from actgrad.reading.surroundings.objects import WeightError
 from actgrad.reading.surroundings.sandbox import Environment
 from actgrad.reading.surroundings.wrappers import unwrap
 from actgrad.reading.symbol import Symbol
+from actgrad.reading.witnesses import native
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def trace(
     entries = {name: own for name, own in vectors.items() if name not in tables}
     wholes = set(tables)
     owners = {entry: name for name, names in vectors.items() for entry in names}
+    rows = any(isinstance(arg, Expr) and arg.width is not None for arg in arguments.values())
+    libraries = native.mentions(function).libraries if rows else None
     while True:
         environment = Environment()
         copy = environment.copy(unwrap(function))
@@ -89,7 +92,9 @@ def trace(
         parts = frozenset(entry for names in entries.values() for entry in names)
         try:
             rounds: set[str] = set()
-            outputs, form = _explore(copy, call, values, environment, parameters, parts, rounds)
+            outputs, form = _explore(
+                copy, call, values, environment, parameters, parts, rounds, libraries
+            )
         except NeedsPlain as needed:
             names = {owners.get(name, name) for name in needed.names}
             fixed |= names
@@ -154,6 +159,7 @@ def _explore(
     parameters: frozenset[str],
     entries: frozenset[str],
     rounds: set[str],
+    libraries: tuple[str, ...] | None,
 ) -> tuple[list[Expr], Form]:
     budget = [MAX_OPERATIONS]
     # Paths are visited depth first, so a decision's True side is complete when its False side starts.
@@ -164,9 +170,10 @@ def _explore(
     form: Form | None = None
     first: tuple[Path, tuple[Expr, ...] | None] | None = None
     questions: Questions = {}
-    rows = any(isinstance(arg, Expr) and arg.width is not None for arg in arguments.values())
+    settings: Any = {"rows": libraries is not None, "libraries": libraries or ()}
+    settings["questions"] = questions
     while True:
-        run = Run(prefix, parameters, entries, budget, facts, paths, rows, questions, rounds)
+        run = Run(prefix, parameters, entries, budget, facts, paths, rounds=rounds, **settings)
         outputs, returned = _run(copy, call, arguments, run)
         _refuse_changes(environment, copy)
         if len(run.path) < len(prefix):
@@ -177,9 +184,7 @@ def _explore(
             )
         paths += 1
         if first is None:
-            again = Run(
-                list(run.path), parameters, entries, budget, facts, rows=rows, questions=questions
-            )
+            again = Run(list(run.path), parameters, entries, budget, facts, **settings)
             repeated, _ = _run(copy, call, arguments, again)
             _refuse_changes(environment, copy)
             first = run.path, repeated

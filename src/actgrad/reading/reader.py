@@ -11,13 +11,15 @@ from actgrad.common.types import Function
 from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.expression import Expr, const, make, walk
 from actgrad.language.program import is_lookup
-from actgrad.reading.libraries.mixing import COMPLEX, DRAW, MIXING, MIXING_MODULES
+from actgrad.reading.libraries.mixing import COMPLEX, CURES, DRAW, MIXING, MIXING_MODULES
 from actgrad.reading.refusal import HOST, draws_random, makes_complex, refuse, user_line
 
 
 class Reader(Protocol):
     rows: bool
     """Whether a function of a row is read."""
+    libraries: tuple[str, ...]
+    """What a function of a row is written with, as far as it mentions any."""
     rounds: set[str]
     """The floats to which the function rounds what it computes, whatever its input's dtype."""
     in_rule: bool
@@ -119,9 +121,12 @@ def mixes(name: str) -> NoReturn:
     """Refuse an operation that takes several elements of its input at once."""
     current: Reader | None = getattr(_active, "reader", None)
     if current is not None and current.rows:
+        parts = name.split(".")
         refuse(
             f"`{name}` is not among the operations on a row that actgrad can read",
-            "Compose it of sums, extremes, sorts, slices and concatenations: docs/rows.md lists them.",
+            CURES.get(parts[-1])
+            or CURES.get(".".join(parts[-2:]))
+            or "Compose it of sums, extremes, sorts, slices and concatenations: docs/rows.md lists them.",
         )
     refuse(
         f"`{name}` mixes the elements of a row, and an elementwise activation computes each element "

@@ -66,7 +66,9 @@ class Run:
         rows: bool = False,
         questions: Questions | None = None,
         rounds: set[str] | None = None,
+        libraries: tuple[str, ...] = (),
     ) -> None:
+        self.libraries = libraries
         self.rounds = set() if rounds is None else rounds
         self.rows = rows
         self.questions = {} if questions is None else questions

@@ -10,9 +10,9 @@ from typing import Any
 
 from actgrad.language.expression import Expr
 from actgrad.language.rewrite import build
-from actgrad.reading.reader import unknown
+from actgrad.reading.reader import table_method, unknown
 from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
-from actgrad.reading.symbol import Symbol, apply, number, refuse_forms, truth
+from actgrad.reading.symbol import Symbol, apply, number, of_row, refuse_forms, truth
 
 
 def get_item(x: Symbol, key: object) -> Any:
@@ -43,7 +43,7 @@ def set_item(x: Symbol, key: object, value: object) -> None:
     if key is Ellipsis or _is_all(key):
         x.assign(value)
         return
-    mask = as_mask(key)
+    mask = as_mask(key) if not of_row(x) else table_method("place_of")(x, key)
     if mask is None:
         refuse("the function writes to single places of its input", COPY_FIRST)
     write(x, mask, value)
@@ -62,7 +62,11 @@ class At:
         self._target, self._mask = target, mask
 
     def __getitem__(self, key: object) -> At:
-        mask = as_mask(key)
+        mask = (
+            as_mask(key)
+            if not of_row(self._target)
+            else table_method("place_of")(self._target, key)
+        )
         if mask is None:
             refuse("`x.at[...]` with indices writes to single places", COPY_FIRST)
         return At(self._target, mask)

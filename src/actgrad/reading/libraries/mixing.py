@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 _MIXING = """
-addbmm addmm addmv allclose append apply_along_axis argpartition argwhere array_equal avg_pool1d baddbmm
-batch_norm batch_normalization bias_add bilinear cdist cholesky column_stack compress conv1d conv2d conv3d
-conv_transpose1d conv_transpose2d conv_transpose3d convolution convolve corrcoef correlate
-cosine_similarity count_nonzero cov cross cross_entropy cummin cumulative_logsumexp cumulative_prod
-cumulative_sum cumulative_trapezoid det diag diagonal dist dot_general dot_product_attention dstack
-ediff1d eig eigh embedding equal extract flatnonzero fliplr flipud fold gather_nd hsplit hstack
-index_add index_select inner instance_norm interpolate inverse isin kron l2_loss lexsort
-local_response_norm logcumsumexp logdet lp_pool1d matrix_exp max_pool1d max_pool2d moments moveaxis
-msort mv nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod
-nanquantile nanstd nansum nanvar narrow pad pairwise_distance partition pdist permute_dims pinverse
-pixel_shuffle polyfit put qr renorm repeat repeat_interleave resize rot90 row_stack
-scaled_dot_product_attention scatter scatter_add segment_sum std_mean svd swapaxes swapdims
-take_along_axis take_along_dim tensor_split tile trace trapezoid trapz tril triu unfold
-unique_consecutive unstack vander var_mean vecdot vsplit vstack
+addbmm addmm addmv allclose apply_along_axis argwhere array_equal baddbmm batch_dot batch_norm
+batch_normalization bias_add bilinear bincount bmm cholesky compress conv2d conv3d conv_transpose1d
+conv_transpose2d conv_transpose3d convolution cross cross_entropy cumulative_prod cumulative_sum
+cumulative_trapezoid det diagonal dot_product_attention dstack eig eigh embedding equal extract
+flatnonzero fliplr fold gather_nd group_norm histogram hsplit index_add instance_norm interpolate
+inverse isin l2_loss lexsort linear local_response_norm logdet lp_pool1d matrix_exp max_pool2d mm
+mode moveaxis movedim mv nanargmax nanargmin nancumprod nancumsum permute permute_dimensions
+permute_dims pinverse pixel_shuffle polyfit put qr reduce renorm resize rot90
+scaled_dot_product_attention scatter_add segment_sum svd swapaxes swapdims t tolist trace transpose
+unique unique_consecutive vander vsplit
 """
 
-MIXING = frozenset(_MIXING.split())
+_CURES = {
+    "nansum nanmean nanmax nanmin nanprod nanstd nanvar nanmedian nanquantile nanpercentile": (
+        "Put a number where there is nan first: `np.where(np.isnan(x), 0.0, x)`."
+    ),
+    "outer kron vstack row_stack column_stack tensordot cov corrcoef diag tril triu cdist": (
+        "Here are rows and no matrices: write what becomes of it, as in `x * np.sum(y)` for "
+        "`np.outer(x, y).sum(1)`."
+    ),
+    "einsum tensordot vecdot dot_general": "Multiply and sum: `np.sum(x * y)`.",
+    "cummax cummin maximum.accumulate minimum.accumulate associative_scan": (
+        "There are running sums and products. Of a maximum there is that of the whole row, and of a "
+        "part with fixed bounds: `np.max(x[:4])`."
+    ),
+    "logcumsumexp cumulative_logsumexp cumlogsumexp logaddexp.accumulate": (
+        "Write `top + np.log(np.cumsum(np.exp(x - top)))` with `top = np.max(x)`."
+    ),
+    "array_split tensor_split": "Split at places: `np.split(x, [len(x) // 2])`.",
+    "trapezoid trapz": "Write `np.sum(x[1:] + x[:-1]) / 2`.",
+    "gradient": "Write what it is within the row, `(x[2:] - x[:-2]) / 2`, and at its ends.",
+    "convolve correlate conv1d max_pool1d avg_pool1d unfold": (
+        "Combine shifted rows: `0.5 * x[1:] + 0.5 * x[:-1]`, `np.maximum(x[::2], x[1::2])`."
+    ),
+    "cosine_similarity": "Write `np.sum(x * y) / (np.linalg.norm(x) * np.linalg.norm(y))`.",
+    "dist pairwise_distance pdist": "Write `np.linalg.norm(x - y)`.",
+    "slice slice_in_dim dynamic_slice index_select": "Index it: `x[1:4]`, `x[0]`.",
+    "iota broadcasted_iota": "Write `np.arange(len(x))`.",
+    "sparsemax": "Take `actgrad.rows.sparsemax`.",
+    "delete": "Concatenate the rest: `np.concatenate([x[:1], x[2:]])`.",
+}
+CURES = {name: cure for names, cure in _CURES.items() for name in names.split()}
+"""What to write in a function of a row in the place of some."""
+
+MIXING = frozenset([*_MIXING.split(), *(name for name in CURES if "." not in name)])
 """Functions that take several elements of their input."""
 
 MIXING_MODULES = frozenset({"fft", "linalg"})

@@ -25,7 +25,9 @@ from actgrad.reading.libraries import (
     lookups,
     meanings,
     quantizers,
+    row_joined,
     row_numbers,
+    row_orders,
     row_parts,
     rows,
     shipped,
@@ -33,6 +35,7 @@ from actgrad.reading.libraries import (
     stacks,
 )
 from actgrad.reading.libraries.binding import bind, in_place
+from actgrad.reading.libraries.mixing import MIXING
 from actgrad.reading.libraries.tables import METHODS, NAMES
 from actgrad.reading.reader import mixes, unknown
 from actgrad.reading.refusal import draws_random
@@ -72,6 +75,8 @@ def takes_tensors(function: object) -> bool:
 def method(name: str) -> Meaning | None:
     """What a tensor's method of this name means; one that ends in an underscore writes its result."""
     entry = _parse(METHODS).get(name)
+    if entry is None and name in _TAKEN:
+        entry = None, "mixing"
     if entry is not None:
         signature, text = entry
         meant = _named(text, f".{name}")
@@ -88,6 +93,15 @@ def _with_self(signature: str) -> str:
     return f"self,{signature}" if signature else "self"
 
 
+_TAKEN = frozenset({*MIXING, *rows.MEANINGS})
+
+
+def taken(path: str) -> list[str]:
+    """The names under which a library's module has what takes a whole row."""
+    others = path in {"builtins", "math"} or path.endswith(("random", "raw_ops"))
+    return [] if others else sorted(_TAKEN - _parse(NAMES[path]).keys())
+
+
 _resolved: dict[str, tuple[int, list[str], dict[int, Meaning]]] = {}
 
 
@@ -96,6 +110,13 @@ def _known(root: str) -> dict[int, Meaning]:
     count, before, table = _resolved.get(root, (-1, [], {}))
     if count == len(sys.modules):
         return table
+
+    def of(path: str, name: str) -> object:
+        found = _module(path)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return found
+
     present = [
         path
         for path in NAMES
@@ -103,17 +124,15 @@ def _known(root: str) -> dict[int, Meaning]:
     ]
     if present != before:
         table = {}
-        for path in present:
-            module = _module(path)
-            for name, (signature, text) in _parse(NAMES[path]).items():
-                function = module
-                for part in name.split("."):
-                    function = getattr(function, part, None)
-                if function is not None:
-                    table[id(function)] = _entry(f"{path}.{name}", function, text, signature, root)
-                writes = getattr(module, f"{name}_", None) if path == "torch" else None
-                if writes is not None and f"{name}_" not in _parse(NAMES[path]):
-                    table[id(writes)] = _entry(f"{path}.{name}_", writes, text, signature, root)
+        entries = {path: _parse(NAMES[path]) for path in present}
+        mixing = [(path, name, (None, "mixing")) for path in present for name in taken(path)]
+        known = [(path, name, entry) for path in present for name, entry in entries[path].items()]
+        for path, name, (signature, text) in [*mixing, *known]:
+            own = [name, f"{name}_"] if path == "torch" else [name]
+            for each in own:
+                function = of(path, each)
+                if function is not None and (each == name or each not in entries[path]):
+                    table[id(function)] = _entry(f"{path}.{each}", function, text, signature, root)
     _resolved[root] = len(sys.modules), present, table
     return table
 
@@ -148,7 +167,7 @@ def _parse(text: str) -> dict[str, tuple[str | None, str]]:
 
 _MEANINGS = (
     meanings, formulas, shipped, special, distributions, quantizers, stacks,
-    lookups, casts, flow, arrays, gradients, row_parts, row_numbers,
+    lookups, casts, flow, arrays, gradients, row_parts, row_joined, row_orders, row_numbers,
 )  # fmt: skip
 
 
@@ -200,9 +219,20 @@ def _entry(path: str, original: object, text: str, signature: str | None, root: 
     if text in _ALWAYS:
         return bound
     answer = _for_symbols(original, bound, root)
-    if isinstance(original, np.ufunc) and original.nin == 2:
-        answer.reduce = stacks.reduction(answer, f"{path}.reduce")  # type: ignore[attr-defined]
+    if getattr(original, "nin", 0) == 2 and hasattr(original, "accumulate"):
+        along = stacks.reduction(answer, f"{path}.reduce")
+        answer.reduce = rows.over_row(path, _REDUCED.get(short, ""), along)  # type: ignore[attr-defined]
+        running = _mixing(f"{path}.accumulate")
+        answer.accumulate = rows.over_row(path, _RUNNING.get(short, ""), running)  # type: ignore[attr-defined]
     return answer
+
+
+_REDUCED = {
+    **{"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"},
+    **{"logical_and": "all", "logical_or": "any", "logaddexp": "logsumexp"},
+}
+_RUNNING = {"add": "cumsum", "multiply": "cumprod"}
+"""What a NumPy function's `reduce` and `accumulate` are called elsewhere."""
 
 
 def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:
@@ -239,8 +269,8 @@ def stands_in(args: tuple[object, ...], kwargs: Fields) -> bool:
 
 
 _OTHERS = (
-    "numpy.fft", "numpy.linalg", "torch.fft", "torch.linalg", "torch.special", "jax.numpy.fft",
-    "jax.numpy.linalg", "tensorflow.linalg", "tensorflow.signal", "tensorflow.math.special",
+    "numpy.fft", "torch.fft", "torch.special", "jax.numpy.fft", "tensorflow.signal",
+    "tensorflow.math.special",
 )  # fmt: skip
 """Modules whose functions messages call by their public names, besides those of the table."""
 

@@ -6,13 +6,14 @@ it, goes with every other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 from sys import modules
 from typing import Any
 
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
-from actgrad.reading.libraries.formulas import maximum, rsqrt
+from actgrad.reading.libraries.formulas import absolute_jax, maximum, rsqrt
 from actgrad.reading.libraries.meanings import (
     Number,
     absolute,
@@ -22,14 +23,19 @@ from actgrad.reading.libraries.meanings import (
     exp,
     less,
     log,
+    logical_and,
+    mod,
     multiply,
     negative,
+    power,
     sqrt,
     stop_gradient,
     subtract,
     where,
 )
+from actgrad.reading.libraries.meanings import where as select
 from actgrad.reading.libraries.sizes import Size, kept
+from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, number, of_row, row_of, truth
 
@@ -54,6 +60,8 @@ def whole(x: Any, name: str) -> Symbol:
 
 def along(axis: object, name: str) -> None:
     axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
+    if isinstance(axis, Symbol):  # a module's own number
+        reader().settle(axis.expr)
     if axis is not None and (isinstance(axis, bool) or axis not in (0, -1)):
         refuse(
             f"`{name}` along axis {axis!r}, and the function gets one row, whose only axis is -1",
@@ -83,13 +91,28 @@ def smallest(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return negative(_reduced("max", negative(number(x)), axis, keepdims, "min"))
 
 
+def cumprod(x: object, axis: object = None) -> Number:
+    """By running sums of logarithms and of signs. Past one zero it is 0, with a derivative by that one."""
+    along(axis, "cumprod")
+    zero = equal(x, 0.0)
+    zeros = cumsum(number(zero))
+    size = exp(cumsum(log(where(zero, 1.0, absolute(x)))))
+    odd = mod(cumsum(number(less(x, 0.0))), 2.0)
+    first = cumsum(where(logical_and(zero, equal(zeros, 1.0)), x, 0.0))
+    past = where(equal(zeros, 0.0), 1.0, where(equal(zeros, 1.0), first, 0.0))
+    return multiply(multiply(size, subtract(1.0, multiply(2.0, odd))), past)
+
+
 def product(x: object, axis: object = None, keepdims: bool = False, start: object = 1) -> Number:
     found = _reduced("prod", x, axis, keepdims, "prod")
     return found if isinstance(start, int) and start == 1 else multiply(found, start)
 
 
-def mean(x: object, axis: object = None, keepdims: bool = False) -> Number:
-    return divide(total(x, axis, keepdims), length_of(x))
+def mean(x: object, axis: object = None, keepdims: bool = False, *, where: object = None) -> Number:
+    if where is None:
+        return divide(total(x, axis, keepdims), length_of(x))
+    chosen = select(where, x, 0.0)
+    return divide(total(chosen, axis, keepdims), count_nonzero(where, axis, keepdims))
 
 
 def average(
@@ -120,6 +143,17 @@ def deviation(x: object, *args: Any, **how: Any) -> Number:
     return sqrt(variance(x, *args, **how))
 
 
+def mean_last(of: Callable[..., Number]) -> Callable[..., tuple[Number, Number]]:
+    """PyTorch's `var_mean` and `std_mean`."""
+
+    @wraps(of)
+    def both(x: object, axis: object = None, *args: Any, **how: Any) -> tuple[Number, Number]:
+        spread = of(x, axis, *args, **how)
+        return spread, mean(x, axis, keepdims=number(spread).form == ONE)
+
+    return both
+
+
 def variance_of_torch(
     x: object,
     axis: object = None,
@@ -140,7 +174,7 @@ def deviation_of_torch(
     *,
     correction: int | None = None,
 ) -> Number:
-    return sqrt(variance_of_torch(x, axis, unbiased, keepdims, correction=correction))
+    return _root(variance_of_torch(x, axis, unbiased, keepdims, correction=correction))
 
 
 def moments(x: object, axes: object = -1, shift: object = None, keepdims: bool = False) -> Any:
@@ -165,17 +199,32 @@ def count_nonzero(x: object, axis: object = None, keepdims: bool = False) -> Num
 def norm(
     x: object, ord: object = None, axis: object = None, keepdims: bool = False, p: object = None
 ) -> Number:
-    """Of order 2, 1 or infinity; at a row of zeros its derivative is 0."""
+    """Of a positive order; at a row of zeros its derivative is 0."""
     order = 2 if ord is None and p is None else ord if p is None else p
-    size = absolute(whole(x, "norm"))
+    return _norm(absolute(whole(x, "norm")), order, axis, keepdims)
+
+
+def norm_of_jax(
+    x: object, ord: object = None, axis: object = None, keepdims: bool = False
+) -> Number:
+    return _norm(absolute_jax(whole(x, "norm")), 2 if ord is None else ord, axis, keepdims)
+
+
+def _norm(size: object, order: object, axis: object, keepdims: bool) -> Number:
     if order == 1:
         return total(size, axis, keepdims)
     if order == float("inf"):
         return largest(size, axis, keepdims)
-    if order not in (2, "fro", "euclidean"):
-        refuse(f"a norm of order {order!r}", "Write it out: `np.sum(np.abs(x) ** p) ** (1 / p)`.")
-    square = total(multiply(size, size), axis, keepdims)
-    return where(equal(square, 0.0), 0.0, sqrt(square))
+    if order in (2, "fro", "euclidean"):
+        return _root(total(multiply(size, size), axis, keepdims))
+    if isinstance(order, (int, float)) and order > 0:
+        return _root(total(power(size, order), axis, keepdims), order)
+    refuse(f"a norm of order {order!r}", "Write it out: `np.sum(np.abs(x) ** p) ** (1 / p)`.")
+
+
+def _root(x: object, order: float = 2) -> Number:
+    """At 0 its derivative is 0."""
+    return where(equal(x, 0.0), 0.0, sqrt(x) if order == 2 else power(x, 1 / order))
 
 
 def euclidean_norm(x: object, axis: object = None, keepdims: bool = False) -> Number:
@@ -193,6 +242,10 @@ def logsumexp(x: object, axis: object = None, keepdims: bool = False) -> Number:
     top = where(less(absolute(top), float("inf")), top, 0.0)
     found = add(top, log(total(exp(subtract(x, top)), axis, keepdims)))
     return kept(number(found).expr, ONE) if keepdims else found
+
+
+def logmeanexp(x: object, axis: object = None, keepdims: bool = False) -> Number:
+    return subtract(logsumexp(x, axis, keepdims), log(length_of(x)))
 
 
 def softmax(x: object, axis: object = -1) -> Number:
@@ -225,39 +278,6 @@ def flip(x: object, axis: object = None) -> Number:
     return row("flip", x, form=x.form)
 
 
-def argsort(
-    x: object,
-    axis: object = -1,
-    *,
-    descending: bool = False,
-    stable: object = None,
-    kind: object = None,
-    direction: str = "ASCENDING",
-) -> Number:
-    """Where the sorted numbers stand; of equal ones the first one first."""
-    along(axis, "argsort")
-    x = whole(x, "argsort")
-    if descending or direction != "ASCENDING":
-        x = number(negative(x))
-    return row("order", x, form=x.form)
-
-
-def ascending(
-    x: object,
-    axis: object = -1,
-    *,
-    descending: bool = False,
-    stable: object = None,
-    kind: object = None,
-    direction: str = "ASCENDING",
-) -> Number:
-    """Sorted numbers; of equal ones the first one first."""
-    along(axis, "sort")
-    x = whole(x, "sort")
-    found = row("take", x, argsort(x), form=x.form)
-    return flip(found) if descending or direction != "ASCENDING" else found
-
-
 def argmax(x: object, axis: object = None, keepdims: bool = False) -> Number:
     """The first place of the largest."""
     x = whole(x, "argmax")
@@ -284,6 +304,12 @@ def length_of(x: Any, axis: object = None) -> Any:
 
 def spread_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return subtract(largest(x, axis, keepdims), smallest(x, axis, keepdims))
+
+
+def unit_and_norm(x: object, ord: object = 2, axis: object = None) -> tuple[Number, Number]:
+    """TensorFlow's `linalg.normalize`."""
+    length = kept(number(norm(x, ord, axis)).expr, ONE)
+    return divide(x, length), length
 
 
 def l2_normalised(x: object, axis: object = -1, epsilon: float = 1e-12) -> Number:

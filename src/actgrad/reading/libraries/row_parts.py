@@ -1,34 +1,20 @@
-"""Parts of a row, and rows made of others: slices, halves, sorted rows, one after another."""
+"""Parts of a row: slices, halves, places; and its extremes as PyTorch has them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NoReturn
 
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
 from actgrad.language.rows import is_order
 from actgrad.reading.libraries import stacks
-from actgrad.reading.libraries.meanings import (
-    Number,
-    add,
-    ceil,
-    divide,
-    equal,
-    floor,
-    less,
-    multiply,
-    negative,
-    sigmoid,
-    subtract,
-    where,
-)
+from actgrad.reading.libraries.arrays import as_mask
+from actgrad.reading.libraries.meanings import equal, negative, where
 from actgrad.reading.libraries.row_numbers import (
+    Number,
     along,
     argmax,
-    argsort,
-    ascending,
     flip,
     largest,
     position,
@@ -40,7 +26,7 @@ from actgrad.reading.libraries.row_numbers import (
 from actgrad.reading.libraries.sizes import Size, kept
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, number, of_row
+from actgrad.reading.symbol import Symbol, number, of_row, truth
 
 
 def shape_of(x: Any) -> object:
@@ -76,6 +62,15 @@ def part_of(x: Symbol, key: object) -> Any:
         return total(where(equal(position(x.form), key), x, 0.0))
     start = _bound(key, x.form)
     return kept(make("slice", as_row(x.expr, x.form), value=(start, 1, ONE)), None)
+
+
+def place_of(x: Symbol, key: Any) -> Symbol | None:
+    """Where `y[0] = value` and `y[np.argmax(x)] = value` write; or the condition."""
+    at = Size.of(x.form) + key if type(key) is int and key < 0 else key
+    is_number = isinstance(key, Symbol) and not of_row(key) and not key.expr.boolean
+    if type(key) is int or is_number:
+        return truth(equal(position(x.form), at))
+    return as_mask(key)
 
 
 def _reordered(x: Symbol, order: Symbol) -> Symbol:
@@ -157,41 +152,43 @@ def split_by_size(x: Any, size: object, axis: object = 0) -> list[object]:
             if (size.length * parts).agrees_with(x.form):
                 return split(x, parts)
     if isinstance(size, (list, tuple)):
-        bounds, start = [], 0
-        for each in size[:-1]:
-            start = each + start
-            bounds.append(start)
-        return split(x, bounds)
+        return _split_by_sizes(x, list(size))
     refuse("a split into parts of a fixed size", "Split by `len(x) // 2`, or into a list of sizes.")
 
 
-def concatenated(values: Sequence[object], axis: object = 0) -> Symbol:
-    """Rows one after another; numbers are rows of length 1."""
-    along(axis, "concatenate")
-    parts = [number(value) for value in values]
-    if any(part.form is None for part in parts):
-        refuse("a concatenation of numbers", "Make a row of them first: `np.stack([a, b])`.")
-    return joined(parts)
+def split_of_tensorflow(
+    x: Any, parts: object, axis: object = 0, num: object = None
+) -> list[object]:
+    """Into a number of equal parts, or by their sizes."""
+    along(axis, "split")
+    return _split_by_sizes(x, list(parts)) if isinstance(parts, (list, tuple)) else split(x, parts)
 
 
-def joined(parts: Sequence[Symbol]) -> Symbol:
-    length = sum((part.form for part in parts), Length(0))
-    rows = [whole(part, "concatenate") for part in parts]
-    expressions = [as_row(part.expr, part.form) for part in rows]
-    return kept(make("concat", *expressions), length) if len(rows) > 1 else rows[0]
-
-
-def stacked(values: Sequence[object], axis: object = 0) -> Symbol:
-    """A row of numbers."""
-    along(axis, "stack")
-    parts = [number(value) for value in values]
-    if len(parts) == 1 and of_row(parts[0]):
-        return whole(parts[0], "stack")
-    if any(part.form is not None for part in parts):
+def _split_by_sizes(x: Any, sizes: list[Any]) -> list[object]:
+    n = Size.of(x.form)
+    if sizes.count(-1) == 1:  # what is left
+        at = sizes.index(-1)
+        sizes[at] = n - sum(sizes[:at] + sizes[at + 1 :])
+    ends = [*accumulate(sizes)]
+    if not (isinstance(ends[-1], Size) and ends[-1].length == x.form):
         refuse(
-            "rows on top of each other, which make a matrix", "Concatenate them: `np.concatenate`."
+            f"a split into parts of the sizes {sizes}, which are not as long as the row together",
+            "Let the last one be what is left: `[2, x.shape[-1] - 2]`.",
         )
-    return joined([Symbol(part.expr, ONE) for part in parts])
+    return split(x, ends[:-1])
+
+
+def unstacked(x: object, axis: object = 0, num: object = None) -> NoReturn:
+    refuse(
+        "a row taken apart into its numbers, of which there may be any number",
+        "Take those that you need: `x[0]`, `x[1]`, `x[-1]`; or halves: `np.split(x, 2)`.",
+    )
+
+
+def narrowed(x: Any, axis: object, start: Any, length: Any) -> object:
+    """PyTorch's `x.narrow(-1, start, length)`."""
+    along(axis, "narrow")
+    return part_of(x, slice(start, start + length))
 
 
 def same(x: object, *_: object, **__: object) -> Any:
@@ -216,155 +213,6 @@ def squeezed(x: Any, axis: object = None) -> object:
     return Symbol(x.expr, None) if x.form == ONE else x
 
 
-def filled(shape: object, value: object = 0.0, *_: object, **__: object) -> Symbol:
-    """`np.full(len(x), value)`."""
-    parts = shape if isinstance(shape, (tuple, list)) else (shape,)
-    if len(parts) == 1 and isinstance(parts[0], Size):
-        return kept(number(value).expr, parts[0].length)
-    refuse(
-        "an array of another shape than a row", "Make it of the row's length: `np.zeros(len(x))`."
-    )
-
-
-def spread(x: Any, *shape: object) -> Symbol:
-    """`np.broadcast_to(number, x.shape)`."""
-    target = shape[0] if len(shape) == 1 else shape
-    if isinstance(target, Symbol) and not isinstance(target, Size):
-        return kept(number(x).expr, number(x).form or target.form)
-    return x if of_row(x) and x.form != ONE else filled(target, x)
-
-
-def differences(x: Any, n: int = 1, axis: object = -1) -> Number:
-    along(axis, "diff")
-    if n != 1:
-        refuse("differences of a higher order", "Take them one after another.")
-    return subtract(part_of(x, slice(1, None)), part_of(x, slice(None, -1)))
-
-
-def glu(x: object, axis: object = -1) -> Number:
-    a, b = split(x, 2, axis)
-    return multiply(a, sigmoid(b))
-
-
-def crelu(x: object, axis: object = -1) -> Number:
-    return concatenated([where(less(0.0, y), y, 0.0) for y in (x, negative(x))], axis)
-
-
-def arange(start: object, stop: object = None, step: object = 1, dtype: object = None) -> Number:
-    """`np.arange(len(x))`."""
-    start, stop = (0, start) if stop is None else (start, stop)
-    if start == 0 and step == 1 and isinstance(stop, Size):
-        return position(stop.length)
-    refuse("`arange` with other bounds than a row's length", "Write `start + step * np.arange(n)`.")
-
-
-def one_hot(x: object, n: object, **_: object) -> Number:
-    """1 at the place, 0 elsewhere."""
-    if isinstance(n, Size) and isinstance(x, Symbol) and not of_row(x):
-        return where(equal(position(n.length), x), 1.0, 0.0)
-    refuse(
-        "`one_hot` of other things than a place in a row",
-        "Write `np.where(np.arange(n) == i, 1, 0)`.",
-    )
-
-
-def rolled(x: object, shift: object, axis: object = None) -> Any:
-    """Each number moved on by some places, the last ones to the front. The row must be longer."""
-    along(axis, "roll")
-    x = whole(x, "roll")
-    shift = shift[0] if isinstance(shift, (tuple, list)) and len(shift) == 1 else shift
-    if isinstance(shift, bool) or not isinstance(shift, (int, Size)):
-        refuse(f"a row rolled by {shift!r:.60}", "Give a whole number, or a part of `len(x)`.")
-    if isinstance(shift, int) and shift == 0:
-        return x
-    forward = isinstance(shift, Size) or shift > 0
-    at = Size.of(x.form) - shift if forward else -shift
-    return joined([part_of(x, slice(at, None)), part_of(x, slice(None, at))])
-
-
-def median(x: object, axis: object = None, keepdims: bool = False) -> Any:
-    """The middle of the sorted row; of an even number of them the mean of the two in the middle."""
-    along(axis, "median")
-    ordered = ascending(x)
-    n = Size.of(ordered.form)
-    low, high = (part_of(ordered, i) for i in ((n - 1) // 2, n // 2))
-    found = divide(add(low, high), 2.0)
-    return kept(found.expr, ONE) if keepdims else found
-
-
-def median_of_torch(x: object, axis: object = None, keepdims: bool = False) -> Any:
-    """The lower one of two in the middle; along an axis, with its place."""
-    place = (Size.of(whole(x, "median").form) - 1) // 2
-    found = [part_of(each, place) for each in (ascending(x), argsort(x))]
-    if keepdims:
-        found = [kept(each.expr, ONE) for each in found]
-    if axis is None:
-        return found[0]
-    along(axis, "median")
-    return Pair(found)
-
-
-def quantile(
-    x: object,
-    q: object,
-    axis: object = None,
-    keepdims: bool = False,
-    method: str = "linear",
-    interpolation: str | None = None,
-) -> Any:
-    """Between two neighbours of the sorted row, in a straight line."""
-    along(axis, "quantile")
-    if (interpolation or method) != "linear" or isinstance(q, (list, tuple)) or of_row(q):
-        refuse(
-            "several quantiles at once, or one by another method than a straight line",
-            "Give one number, and leave the method out; or take a place of the sorted row: `np.sort(x)[-2]`.",
-        )
-    ordered = ascending(x)
-    at = multiply(Size.of(ordered.form) - 1, q)
-    low = floor(at)
-    share = subtract(at, low)
-    places = position(ordered.form)
-    down = total(where(equal(places, low), ordered, 0.0))
-    up = total(where(equal(places, ceil(at)), ordered, 0.0))
-    found = number(add(down, multiply(subtract(up, down), share)))
-    return kept(found.expr, ONE) if keepdims else found
-
-
-def percentile(
-    x: object, q: object, axis: object = None, keepdims: bool = False, method: str = "linear"
-) -> Any:
-    return quantile(x, divide(q, 100.0), axis, keepdims, method)
-
-
-class Pair(tuple[Any, ...]):
-    """What PyTorch's `sort` and `topk` return."""
-
-    __slots__ = ()
-    values = property(lambda self: self[0])
-    indices = property(lambda self: self[1])
-
-
-def sorted_pair(
-    x: object, axis: object = -1, descending: bool = False, *, stable: object = None
-) -> Pair:
-    return Pair(
-        (
-            ascending(x, axis, descending=descending),
-            argsort(x, axis, descending=descending),
-        )
-    )
-
-
-def top_k(
-    x: object, k: object, axis: object = -1, largest: bool = True, sorted: bool = True
-) -> Pair:
-    """The largest numbers, the largest first, and where they stand."""
-    along(axis, "top_k")
-    ordered = ascending(x, descending=bool(largest))
-    places = argsort(x, descending=bool(largest))
-    return Pair((part_of(ordered, slice(None, k)), part_of(places, slice(None, k))))
-
-
 class Extreme(Symbol):
     """What a tensor's method `x.max(-1)` returns: NumPy's number, or PyTorch's pair."""
 
@@ -377,6 +225,9 @@ class Extreme(Symbol):
 
     def __getitem__(self, key: Any) -> object:
         return (self.values, self.indices)[key]
+
+    def __len__(self) -> int:
+        return 2
 
     def __iter__(self) -> Any:
         return iter((self.values, self.indices))
@@ -397,7 +248,7 @@ def smallest_of(
 
 def _largest_of(x: Any, other: object, axis: object, keepdims: bool, sign: float) -> object:
     if isinstance(other, int) and not isinstance(other, bool):
-        other, axis = None, other
+        other, axis, keepdims = None, other, keepdims or axis is True  # `x.max(-1, True)`
     if other is not None:
         return (stacks.largest_of if sign > 0 else stacks.smallest_of)(x, other)
     if axis is None:

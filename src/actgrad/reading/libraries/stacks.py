@@ -36,7 +36,7 @@ from actgrad.reading.libraries.meanings import (
 from actgrad.reading.libraries.shipped import relu
 from actgrad.reading.reader import mixes, reader
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, apply, is_symbolic, refuse_forms
+from actgrad.reading.symbol import Symbol, apply, is_symbolic, of_row, refuse_forms
 
 
 def over_arrays(op: str, args: tuple[object, ...]) -> Any:
@@ -46,6 +46,11 @@ def over_arrays(op: str, args: tuple[object, ...]) -> Any:
     for i, arg in enumerate(args):
         if not isinstance(arg, Symbol):
             boxes[i] = np.asanyarray(arg) if getattr(arg, "ndim", 0) else arg
+        elif of_row(arg):
+            refuse(
+                "the function combines its row with an array of constants, which has one length",
+                "Make it an input: `def f(x, weights): ...`, called with `f(x, weights)`.",
+            )
         elif arg.form and arg.form[-1] in _NEW_LAST:
             axes.add(-1)
             boxes[i] = Symbol(arg.expr, arg.form[:-1], arg.mask, writable=False)

@@ -39,14 +39,8 @@ int32=as_int int64=as_int int_=as_int float16=narrow
 zeros ones full empty shape=shape_of ndim=rank_of size=size_of
 broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
 any=row_any all=row_all sum=total prod=product mean max=row_max min=row_min amax=row_max amin=row_min
-arange=mixing take_along_axis=mixing
 stack=stacked concatenate=concatenated
-dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing
-argmax=mixing argmin=mixing argsort=mixing average=mixing bincount=mixing
-count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing diff=mixing flip=mixing
-gradient=mixing histogram=mixing median=mixing nanmax=mixing nanmean=mixing nanmin=mixing
-nansum=mixing percentile=mixing ptp=mixing quantile=mixing roll=mixing sort=mixing split=mixing std=mixing
-transpose=mixing unique=mixing var=mixing
+dot inner=dot vdot=dot
 """
 
 NUMPY = (
@@ -139,14 +133,8 @@ sum(input,dim=None,keepdim=False,*,dtype=None,out=None)=total
 prod(input,dim=None,keepdim=False,*,dtype=None)=product
 mean(input,dim=None,keepdim=False,*,dtype=None,out=None)=mean
 softmax(input,dim,dtype=None) log_softmax(input,dim,dtype=None) logsumexp(input,dim,keepdim=False)
-norm=mixing linalg.norm=mixing special.softmax(input,dim,dtype=None)=softmax
+special.softmax(input,dim,dtype=None)=softmax
 special.log_softmax(input,dim,dtype=None)=log_softmax special.logsumexp(input,dim,keepdim=False)=logsumexp
-argmax=mixing argmin=mixing argsort=mixing bmm=mixing chunk=mixing cumprod=mixing cumsum=mixing
-cummax=mixing dot=mixing einsum=mixing flip=mixing gather=mixing kthvalue=mixing matmul=mixing
-median=mixing mm=mixing movedim=mixing outer=mixing permute=mixing quantile=mixing
-roll=mixing sort=mixing split=mixing std=mixing topk=mixing
-transpose=mixing t=mixing unbind=mixing unique=mixing var=mixing any=mixing all=mixing
-linalg.vector_norm=mixing arange=mixing take_along_dim=mixing
 """
 )
 
@@ -165,10 +153,8 @@ dropout alpha_dropout=dropout dropout1d=dropout dropout2d=dropout dropout3d=drop
 feature_alpha_dropout=dropout gumbel_softmax=random
 binary_cross_entropy_with_logits=cross_entropy_with_logits huber_loss=huber l1_loss=absolute_error
 mse_loss=squared_error smooth_l1_loss=smooth_l1 soft_margin_loss=soft_margin
-glu=mixing layer_norm=mixing linear=mixing rms_norm=mixing
 log_softmax(input,dim=None,_stacklevel=3,dtype=None)
-normalize=mixing softmax(input,dim=None,_stacklevel=3,dtype=None)
-softmin=mixing group_norm=mixing one_hot=mixing
+softmax(input,dim=None,_stacklevel=3,dtype=None)
 """
 
 _TF_MATH = """
@@ -180,10 +166,9 @@ reciprocal_no_nan=reciprocal_no_nan rint round=rint rsqrt
 sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh truediv=divide
 xdivy=divide_zero xlog1py xlogy
 add_n=total accumulate_n=total polyval conj=identity imag=zeros_like real=identity angle
-argmax=mixing argmin=mixing count_nonzero=mixing cumprod=mixing cumsum=mixing l2_normalize=mixing
 reduce_all=row_all reduce_any=row_any reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
-reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_std=mixing
-reduce_sum=total reduce_variance=mixing softmax top_k=mixing
+reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
+reduce_sum=total softmax
 """
 
 TENSORFLOW = """
@@ -201,11 +186,10 @@ compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compa
 compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
 
-argmax=mixing argmin=mixing argsort=mixing concat=concatenated cumsum=mixing einsum=mixing gather=take
-matmul=mixing norm=mixing reduce_all=row_all reduce_any=row_any
+concat=concatenated gather=take
+reduce_all=row_all reduce_any=row_any
 reduce_logsumexp=logsumexp reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
-reduce_sum=total reverse=mixing roll=mixing sort=mixing split=mixing stack=stacked tensordot=mixing
-transpose=mixing unstack=mixing range=mixing one_hot=mixing
+reduce_sum=total stack=stacked
 """
 TF_MATH = _TF_MATH
 
@@ -225,10 +209,8 @@ conjugate=identity imag=zeros_like isreal=true iscomplexobj=false isrealobj=true
 result_type take zeros ones full empty shape=shape_of ndim=rank_of size=size_of broadcast_to=expand
 expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same any=row_any all=row_all sum=total
 prod=product mean max=row_max min=row_min amax=row_max amin=row_min stack=stacked concatenate=concatenated
-dot matmul=mixing inner=dot vdot=dot outer=mixing einsum=mixing tensordot=mixing argmax=mixing
-argmin=mixing argsort=mixing average=mixing count_nonzero=mixing cross=mixing cumprod=mixing cumsum=mixing
-diff=mixing flip=mixing nanmean=mixing nansum=mixing ptp=mixing roll=mixing sort=mixing split=mixing
-std=mixing transpose=mixing var=mixing maximum=maximum_tnp minimum clip fix=trunc asanyarray=as_array
+dot inner=dot vdot=dot
+maximum=maximum_tnp minimum clip fix=trunc asanyarray=as_array
 ascontiguousarray=as_array
 """
 
@@ -255,7 +237,7 @@ elu=elu_tf gelu leaky_relu relu relu6 selu=selu_tf sigmoid silu softplus softsig
 crelu dropout=dropout_tf log_poisson_loss=log_poisson
 sigmoid_cross_entropy_with_logits=cross_entropy_tf
 experimental.stateless_dropout=random experimental.general_dropout=random
-l2_normalize=mixing log_softmax moments=mixing softmax
+log_softmax softmax
 """
 
 TF_RANDOM = """
@@ -281,20 +263,17 @@ saturate_cast=cast is_tensor=true zeros ones full conjugate=identity imag=zeros_
 empty_like fmax fmin logaddexp2=logaddexp2_keras nonzero
 vectorized_map=mapped map=mapped vectorize=applied
 cond=tf_cond fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop
-all=row_all any=row_any amax=row_max amin=row_min argmax=mixing argmin=mixing argsort=mixing average=mixing
-concatenate=concatenated cumprod=mixing cumsum=mixing dot=mixing einsum=mixing glu=mixing log_softmax
-logsumexp matmul=mixing max=row_max mean median=mixing min=row_min norm=mixing normalize=mixing
-prod=product quantile=mixing roll=mixing take digitize searchsorted softmax sort=mixing split=mixing
-stack=stacked std=mixing sum=total transpose=mixing var=mixing layer_normalization=mixing
-rms_normalization=mixing sparsemax=mixing arange=mixing flip=mixing one_hot=mixing
-take_along_axis=mixing top_k=mixing moments=mixing
+all=row_all any=row_any amax=row_max amin=row_min
+concatenate=concatenated log_softmax
+logsumexp max=row_max mean min=row_min
+prod=product take digitize searchsorted softmax
+stack=stacked sum=total
 """
 
 KERAS_ACTIVATIONS = """
 celu elu exponential=exp gelu hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
 hard_tanh leaky_relu linear=identity log_sigmoid mish relu relu6 selu=selu_tf sigmoid silu soft_shrink
 softplus softsign sparse_plus sparse_sigmoid squareplus tanh tanh_shrink threshold
-glu=mixing log_softmax=mixing softmax=mixing sparsemax=mixing
 """
 
 KERAS_BACKEND = """
@@ -303,11 +282,8 @@ flatten greater greater_equal hard_sigmoid=hard_sigmoid_keras2 less less_equal l
 minimum not_equal
 ones_like pow=power relu=keras_relu reshape round=rint shape=shape_of ndim=rank_of sigmoid sign sin softplus
 softsign sqrt square squeeze switch=backend_switch tanh stop_gradient zeros_like
-all=mixing any=mixing argmax=mixing argmin=mixing batch_dot=mixing concatenate=mixing cumprod=mixing
-cumsum=mixing dot=mixing dropout=random l2_normalize=mixing max=mixing mean=mixing
-min=mixing permute_dimensions=mixing prod=mixing random_bernoulli=random random_normal=random
-random_uniform=random reverse=mixing softmax=mixing stack=mixing std=mixing sum=mixing transpose=mixing
-truncated_normal=random var=mixing
+concatenate=concatenated stack=stacked
+dropout=random random_bernoulli=random random_normal=random random_uniform=random truncated_normal=random
 """
 
 KERAS_RANDOM = """
@@ -331,7 +307,7 @@ celu elu gelu(x,approximate=True) identity hard_sigmoid=hard_sigmoid_open hard_s
 hard_swish=hard_silu_open hard_tanh leaky_relu=leaky_relu_jax log_sigmoid mish relu relu6
 selu sigmoid silu soft_sign=softsign softplus sparse_plus
 sparse_sigmoid=sparse_sigmoid_half squareplus swish=silu
-glu=mixing log_softmax logmeanexp=mixing logsumexp softmax standardize=mixing one_hot=mixing
+log_softmax logsumexp softmax
 """
 
 JAX_LAX = """
@@ -344,8 +320,7 @@ sqrt square stop_gradient sub=subtract tan tanh
 cond=lax_cond fori_loop scan switch=lax_switch while_loop=lax_while_loop map=mapped
 full full_like expand_dims(array,dimensions)=unsqueeze
 optimization_barrier=identity
-reduce_precision squeeze(array,dimensions)
-cumsum=mixing cumprod=mixing cummax=mixing dot=mixing reduce=mixing sort=mixing top_k=mixing
+reduce_precision squeeze(array,dimensions) concatenate=concatenated
 """
 
 JAX = """
@@ -386,6 +361,7 @@ _COMMON: dict[str, str] = {
     "keras.activations": KERAS_ACTIVATIONS,
     "keras.random": KERAS_RANDOM,
     "tensorflow.keras.backend": KERAS_BACKEND,
+    **dict.fromkeys(("numpy.linalg", "torch.linalg", "jax.numpy.linalg", "tensorflow.linalg"), ""),
 }
 NAMES = {
     path: f"{_COMMON.get(path, '')} {SPECIAL.get(path, '')}" for path in {**_COMMON, **SPECIAL}
@@ -393,7 +369,7 @@ NAMES = {
 
 METHODS = f"""
 {SPECIAL_METHODS}
-over_arrays part_of dot element=get_item length_of
+over_arrays part_of place_of dot element=get_item length_of
 row.sum(axis=None,*,keepdim=False,keepdims=False)=total
 row.prod(axis=None,*,keepdim=False,keepdims=False)=product
 row.mean(axis=None,*,keepdim=False,keepdims=False)=mean row.max(axis=None,*,dim=None)=largest_of
@@ -439,11 +415,7 @@ new_tensor(data,*,dtype=None,device=None,requires_grad=False)=new_tensor new(dat
 new_full(size,fill_value,*,dtype=None,device=None,requires_grad=False)=new_full
 new_empty(size,*,dtype=None,device=None,requires_grad=False)=new_empty
 bernoulli=random bernoulli_=random exponential_=random normal_=random uniform_=random random_=random
-all=mixing any=mixing amax=mixing amin=mixing argmax=mixing argmin=mixing argsort=mixing chunk=mixing
-cumprod=mixing cumsum=mixing flip=mixing gather=mixing logsumexp=mixing log_softmax=mixing matmul=mixing
-mean=mixing median=mixing mm=mixing norm=mixing permute=mixing prod=mixing ptp=mixing repeat=mixing
-roll=mixing softmax=mixing sort=mixing split=mixing std=mixing sum=mixing swapaxes=mixing t=mixing
-tolist=mixing topk=mixing transpose=mixing unbind=mixing unique=mixing var=mixing"""
+"""
 
 METHOD_NAMES = [
     entry.partition("(")[0].partition("=")[0] for entry in METHODS.split() if "row." not in entry

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from actgrad.reading.libraries import meanings, names, row_numbers
+from actgrad.reading.libraries import meanings, names, row_numbers, row_orders
 from actgrad.reading.libraries.sizes import Size
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
@@ -81,7 +81,7 @@ def _symbolic_len(values: object) -> object:
 def _symbolic_sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> object:
     values = list(values) if hasattr(values, "__next__") else values
     if of_row(row_of(values)) and key is None:
-        return row_numbers.ascending(row_of(values), descending=reverse)
+        return row_orders.ascending(row_of(values), descending=reverse)
     return sorted(values, key=key, reverse=reverse)
 
 

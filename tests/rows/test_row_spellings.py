@@ -1,0 +1,258 @@
+"""Functions of a row in the words of each library: its own value and derivative, of equal numbers and of
+zeros too; and what to write in the place of what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+import torch.nn.functional as F
+from jax import lax
+
+from actgrad import activation, from_json
+from actgrad.errors import TraceError
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+Function = Callable[[Any], Any]
+PLAIN = np.random.default_rng(3).normal(size=(3, 8))
+TIED = np.array([[1, -2, 3, 1, 0, 3, -0.5, 2], [2.0] * 8, [1, 1, 0, 0, -1, -1, 2, 2]])
+
+
+def written(x: Any) -> Any:
+    y = x.copy()
+    y[0], y[-1], y[np.argmax(x)] = 0.5, x[0], 2.0
+    return y
+
+
+def hard(x: Any) -> Any:
+    soft = torch.softmax(x, -1)
+    place = soft.max(-1, keepdim=True)[1]
+    return torch.zeros_like(x).scatter_(-1, place, 1.0) - soft.detach() + soft
+
+
+def sparsemax_of_torch(x: Any) -> Any:
+    z = torch.sort(x, descending=True)[0]
+    above, k = z.cumsum(-1) - 1, torch.arange(1, x.numel() + 1, dtype=x.dtype)
+    last = (k * z > above).sum()
+    return torch.clamp(x - torch.where(k == last, above, 0.0).sum() / last, min=0)
+
+
+NUMPY: dict[str, Function] = {
+    "cumprod": lambda x: np.cumprod(1 + x / 4) * (1 + x / 5).cumprod(),
+    "accumulate": lambda x: np.add.accumulate(x) * np.multiply.accumulate(1 + x / 4),
+    "reduce": lambda x: np.maximum.reduce(x) - x / np.add.reduce(np.abs(x)),
+    "logaddexp.reduce": lambda x: x - np.logaddexp.reduce(x),
+    "pad": lambda x: np.pad(x, (1, 2)) + np.pad(x, ((2, 1),), constant_values=(0.5, 1.5)),
+    "tile": lambda x: np.tile(x, 2) * np.repeat(x, 2),
+    "hstack": lambda x: np.append(np.hstack([np.maximum(x, 0), -x]), np.sum(x)),
+    "partition": lambda x: np.where(x >= np.partition(x, -3)[-3], x, x[np.argpartition(x, 1)[1]]),
+    "diff": lambda x: np.diff(x, prepend=0.0) * np.diff(x, 2, prepend=x[:2]),
+    "vector_norm": lambda x: x / np.linalg.vector_norm(x) + np.linalg.norm(x, 3),
+    "where": lambda x: x - np.max(x, where=x < 1, initial=-9.0) * np.sum(x * x, where=x > 0),
+    "mean where": lambda x: x - np.mean(x, where=x > 0) + np.prod(x, where=x > 0.5),
+    "linspace": lambda x: x * np.linspace(0, 1, len(x)) + np.linspace(2, 1, len(x), endpoint=False),
+    "arange": lambda x: np.cumsum(x) / np.arange(1, len(x) + 1) * np.arange(len(x), 0, -1),
+    "array": lambda x: np.array([np.sum(x), np.max(x), x[0]]),
+    "written": written,
+    "methods": lambda x: np.abs(x) / x.std() + x.var(ddof=1),
+}
+TORCH: dict[str, Function] = {
+    "cumprod": lambda x: torch.cumprod(x, -1),
+    "stick breaking": lambda x: F.pad(
+        torch.cumprod(1 - torch.sigmoid(x), 0)[:-1], (1, 0), value=1.0
+    ),
+    "pad": lambda x: F.pad(x, (1, -2), "constant", 0.5),
+    "tile": lambda x: torch.tile(x, (2,)) * x.repeat_interleave(2),
+    "hstack": lambda x: torch.hstack([F.relu(x), F.relu(-x), x.max().unsqueeze(0)]),
+    "var_mean": lambda x: x / (1 + sum(torch.var_mean(x, dim=-1, keepdim=True))),
+    "std_mean": lambda x: x * sum(torch.std_mean(x, unbiased=False)) + torch.std(x, correction=0),
+    "split": lambda x: (
+        torch.split(x, [2, x.shape[-1] - 2], -1)[1] * x.narrow(-1, 1, x.shape[-1] - 2)
+    ),
+    "sort": lambda x: torch.sort(x, descending=True, stable=True)[0] * torch.msort(x),
+    "aminmax": lambda x: (x - torch.aminmax(x).min) / (torch.aminmax(x).max + 5),
+    "unpacked": lambda x: (lambda value, place: x * place - value)(*torch.max(x, -1, True)),
+    "kthvalue": lambda x: x - torch.kthvalue(torch.arange(x.numel()) + 0 * x, 3).values,
+    "diff": lambda x: torch.diff(x, n=2) * torch.inner(x, x),
+    "norms": lambda x: x + torch.norm(x, p=3) + torch.linalg.vector_norm(x, ord=1),
+    "modules": lambda x: torch.nn.Softmax(dim=-1)(x) - torch.nn.LogSoftmax(-1)(x),
+    "methods": lambda x: torch.relu(x - x.mean()) / (x.std() + 1) + x.var(-1, False),
+    "repeat": lambda x: torch.abs(x.repeat(2)),
+    "hard": hard,
+    "sparsemax": sparsemax_of_torch,
+    "topk": lambda x: x * torch.count_nonzero(x > x.mean()),
+}
+TENSORFLOW: dict[str, Function] = {
+    "cumsum": lambda x: tf.cumsum(x, exclusive=True) * tf.math.cumsum(x, reverse=True),
+    "cumprod": lambda x: tf.math.cumprod(x + 5, exclusive=True, reverse=True),
+    "pad": lambda x: tf.pad(x, [[1, 2]]) + tf.pad(x, [[2, 1]], constant_values=1.0),
+    "tile": lambda x: tf.tile(x, [2]) * tf.repeat(x, 2),
+    "split": lambda x: tf.split(x, [2, -1])[1] + tf.reduce_sum(tf.split(x, 4)[3]),
+    "top_k": lambda x: tf.math.top_k(x, 3).values + tf.cast(tf.nn.top_k(x, 3)[1], x.dtype),
+    "sort": lambda x: tf.sort(x, direction="DESCENDING") * tf.sort(x),
+    "normalize": lambda x: tf.linalg.normalize(x + 4)[0] * tf.linalg.normalize(x + 4, ord=1)[1],
+    "of Keras": lambda x: x / (1 + tf.keras.backend.sum(x * x)) - tf.keras.backend.max(x),
+}
+JAX: dict[str, Function] = {
+    "softmax where": lambda x: jax.nn.softmax(x, where=x > -1.5) + jnp.mean(x, where=x > -1.5),
+    "logmeanexp": lambda x: x - jax.nn.logmeanexp(x) + jax.nn.logsumexp(x, where=x > -9),
+    "top_k": lambda x: lax.top_k(x, 2)[0] * lax.top_k(x, 2)[1],
+    "cumsum": lambda x: lax.cumsum(x, reverse=True) * jnp.cumprod(x),
+    "pad": lambda x: jnp.pad(x, 1, constant_values=0.5),
+    "sort": lambda x: jnp.sort(x, descending=True) * lax.rev(lax.sort(x), (0,)),
+    "norm": lambda x: x + jnp.linalg.norm(x, 1) + jnp.linalg.norm(x, ord=jnp.inf),
+    "at": lambda x: x.at[0].set(0.5).at[-2].add(x[1]),
+    "methods": lambda x: jnp.abs(x) * x.max(-1) + x.std(),
+    "lax": lambda x: lax.concatenate([x, x * lax.reduce_max(x, (0,))], 0),
+}
+KERAS: dict[str, Function] = {
+    "cumprod": lambda x: keras.ops.cumprod(x + 5),
+    "pad": lambda x: keras.ops.pad(x, (1, 2)) * keras.ops.pad(x, ((2, 1),), constant_values=1.0),
+    "tile": lambda x: keras.ops.tile(x, 2) * keras.ops.repeat(x, 2),
+    "hstack": lambda x: keras.ops.append(keras.ops.hstack([x, -x]), keras.ops.diff(x)),
+    "top_k": lambda x: keras.ops.top_k(x, 2)[0],
+    "count": lambda x: x * keras.ops.cast(keras.ops.count_nonzero(x > 0), x.dtype),
+}
+OF = [
+    (library, name)
+    for library, functions in (("torch", TORCH), ("tensorflow", TENSORFLOW), ("jax", JAX), ("keras", KERAS))
+    for name in functions
+]  # fmt: skip
+
+
+def own(library: str, function: Function, x: Any) -> tuple[Any, Any, Any]:
+    """What the library itself makes of each row, with its autograd; and what came from above."""
+
+    def above(values: Any) -> Any:
+        return np.random.default_rng(1).normal(size=values.shape)
+
+    if library == "torch":
+        tensor = torch.tensor(x, requires_grad=True)
+        values = torch.stack([function(row) for row in tensor])
+        upstream = above(values)
+        (slopes,) = torch.autograd.grad(values, tensor, torch.tensor(upstream))
+        return values.detach(), slopes, upstream
+    if library == "jax":
+        values, pull = jax.vjp(jax.vmap(function), jnp.asarray(x))
+        upstream = above(values)
+        return values, pull(jnp.asarray(upstream))[0], upstream
+    tensor = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        values = tf.stack([function(row) for row in tf.unstack(tensor)])
+    upstream = above(values)
+    return values, tape.gradient(values, tensor, tf.constant(upstream)), upstream
+
+
+def same(function: Function, x: Any, values: Any, slopes: Any, upstream: Any) -> None:
+    f = activation(function, axis=-1, name="f")
+    assert from_json(f.to_json()) == f
+    np.testing.assert_allclose(f(x), values, rtol=1e-7, atol=1e-9)
+    tensor = torch.tensor(x, requires_grad=True)
+    f(tensor).backward(torch.tensor(upstream))
+    np.testing.assert_allclose(tensor.grad, slopes, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("library", "name"), OF)
+def test_it_is_what_its_library_computes(library: str, name: str) -> None:
+    functions = {"torch": TORCH, "tensorflow": TENSORFLOW, "jax": JAX, "keras": KERAS}[library]
+    for x in (PLAIN, TIED):
+        same(functions[name], x, *own(library, functions[name], x))
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_it_is_what_numpy_computes(name: str) -> None:
+    function, step = NUMPY[name], 1e-6 * np.eye(8)
+
+    def values(x: Any) -> Any:
+        return np.stack([np.asarray(function(row)) for row in x])
+
+    upstream = np.random.default_rng(1).normal(size=values(PLAIN).shape)
+    ends = [(values(PLAIN + s) - values(PLAIN - s)) / 2e-6 for s in step]
+    slopes = np.stack([(e * upstream).reshape(len(PLAIN), -1).sum(-1) for e in ends], -1)
+    same(function, PLAIN, values(PLAIN), slopes, upstream)
+
+
+CURES: list[tuple[Function, str, Function]] = [
+    (lambda x: x / np.nansum(x), "isnan", lambda x: x / np.sum(np.where(np.isnan(x), 0.0, x))),
+    (lambda x: np.outer(x, x).sum(1), "no matrices", lambda x: x * np.sum(x)),
+    (lambda x: x * np.einsum("i,i->", x, x), "Multiply and sum", lambda x: x * np.sum(x * x)),
+    (
+        lambda x: torch.logcumsumexp(x, -1),
+        "np.cumsum",
+        lambda x: (lambda top: top + np.log(np.cumsum(np.exp(x - top))))(np.max(x)),
+    ),
+    (lambda x: x * np.trapezoid(x), "Write", lambda x: x * (np.sum(x[1:] + x[:-1]) / 2)),
+    (
+        lambda x: np.gradient(x),
+        "at its ends",
+        lambda x: np.concatenate([x[1:2] - x[:1], (x[2:] - x[:-2]) / 2, x[-1:] - x[-2:-1]]),
+    ),
+    (lambda x: torch.tensor_split(x, 2)[1] + 0, "places", lambda x: np.split(x, [len(x) // 2])[1]),
+    (lambda x: tf.slice(x, [1], [3]) + 0, "x\\[1:4\\]", lambda x: x[1:4]),
+    (lambda x: x * lax.iota("float64", 8), "arange", lambda x: x * np.arange(len(x))),
+    (lambda x: np.delete(x, 1), "Concatenate", lambda x: np.concatenate([x[:1], x[2:]])),
+    (lambda x: x.std() * x, "np.std", lambda x: np.std(x) * x),
+    (lambda x: x.repeat(2), "torch.tile", lambda x: np.repeat(x, 2)),
+    (
+        lambda x: torch.split(x, [2, 6])[1] + 0,
+        "what is left",
+        lambda x: torch.split(x, [2, x.shape[-1] - 2])[1],
+    ),
+    (lambda x: x * x.unbind(0)[1], "x\\[1\\]", lambda x: x * x[1]),
+    (
+        lambda x: np.pad(x, 1, mode="edge"),
+        "Concatenate",
+        lambda x: np.concatenate([x[:1], x, x[-1:]]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("refused", "cure", "instead"), CURES)
+def test_what_is_refused_names_a_cure_that_works(
+    refused: Function, cure: str, instead: Function
+) -> None:
+    with pytest.raises(TraceError, match=cure):
+        activation(refused, axis=-1, name="f")
+    f = activation(instead, axis=-1, name="f")
+    for x in PLAIN:
+        np.testing.assert_allclose(f(x), np.asarray(instead(_as_it_takes(instead, x))), rtol=1e-12)
+        theirs = _run(refused, x)
+        np.testing.assert_allclose(f(x), np.asarray(theirs), rtol=1e-7)
+
+
+def _as_it_takes(function: Function, x: Any) -> Any:
+    return torch.tensor(x) if "torch" in function.__code__.co_names else x
+
+
+def _run(function: Function, x: Any) -> Any:
+    names = function.__code__.co_names
+    kinds = {"tf": tf.constant, "lax": jnp.asarray, "torch": torch.tensor, "unbind": torch.tensor}
+    kind = next((kind for name, kind in kinds.items() if name in names), np.asarray)
+    return function(kind(x))
+
+
+def test_a_row_with_an_array_of_constants_is_refused() -> None:
+    weights = np.linspace(0.0, 1.0, 8)
+    for function in (lambda x: x * weights, lambda x: np.where(np.arange(8) < 4, x, -x)):
+        with pytest.raises(TraceError, match=r"Make it an input: `def f\(x, weights\)"):
+            activation(function, axis=-1, name="f")
+    f = activation(lambda x, weights: x * weights, axis=-1, name="f")
+    np.testing.assert_array_equal(f(PLAIN, weights), PLAIN * weights)
+
+
+def test_a_running_product_has_its_derivative_by_the_only_zero() -> None:
+    f = activation(lambda x: np.cumprod(x), axis=-1, name="f")
+    tensor = torch.tensor([[2.0, 0.0, -3.0, 4.0], [-1.0, 0.0, 0.0, 2.0]], dtype=torch.float64)
+    for function in (f, lambda x: torch.cumprod(x, -1)):
+        x = tensor.clone().requires_grad_()
+        function(x)[:, 1:].sum().backward()
+        np.testing.assert_allclose(x.grad, [[0, -28, 0, 0], [0, -1, 0, 0]])
