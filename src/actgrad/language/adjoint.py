@@ -27,6 +27,7 @@ from actgrad.language.ops import OPS
 from actgrad.language.products import summed, united
 from actgrad.language.rewrite import rewrite
 from actgrad.language.rows import ROWS
+from actgrad.language.shifts import idle
 
 
 def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
@@ -45,7 +46,7 @@ def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
                 found.setdefault(leaf, []).append(part)
 
     order = _through(root)
-    moving = _moved_by(order, {by})
+    moving = _moved_by(order, by, idle(root, order))
     flow(root, upstream)
     for node in reversed(order):
         if node.op == "var" or node not in found:
@@ -74,8 +75,10 @@ def tangent(root: Expr, along: Mapping[Expr, Expr], finite: bool = False) -> Exp
                 parts.append(product)
         return total(parts)
 
-    for node in _through(root):
-        if node.op == "var":
+    order = _through(root)
+    stays = idle(root, order)
+    for node in order:
+        if node.op == "var" or node in stays:
             continue
         pushed = _pushed(node, [of(arg) for arg in node.args], finite)
         if pushed is not ZERO:
@@ -120,10 +123,12 @@ def _through(root: Expr) -> list[Expr]:
     return [node for node in nodes if node.op == "var" or node.op in ROWS]
 
 
-def _moved_by(order: list[Expr], variables: set[Expr]) -> set[Expr]:
-    moved = set(variables)
+def _moved_by(order: list[Expr], by: Expr, stays: set[Expr]) -> set[Expr]:
+    moved = {by}
     for node in order:
-        if any(leaf in moved for arg in _arguments(node) for leaf in _leaves(arg)):
+        if node not in stays and any(
+            leaf in moved for arg in _arguments(node) for leaf in _leaves(arg)
+        ):
             moved.add(node)
     return moved
 
