@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from actgrad.common.types import Fields
 from actgrad.workbench.compare.design import Asked, Design, make
-from actgrad.workbench.compare.store import FAILED, FINAL, OK, TUNE, Row, write
+from actgrad.workbench.compare.store import FAILED, FILE, FINAL, OK, TUNE, Row, Store
 
 VERSIONS = {"actgrad": "0.1.0", "python": "3.11", "keras": "3.15.1", "tensorflow": "2.21.0"}
 LEVEL = {"relu": 0.90, "gelu": 0.94, "tanh": 0.90}
+
+
+def write(path: Path, plan: Fields, rows: list[Row]) -> Path:
+    """A whole store at once, in a folder."""
+    with Store(path / FILE, plan) as store:
+        for row in rows:
+            store.add(row)
+        return store.file
 
 
 def design(**changes: object) -> Design:

@@ -20,7 +20,7 @@ from actgrad.workbench.compare import statistics, store
 from actgrad.workbench.report import charts, one, study
 from actgrad.workbench.report.member import file_names
 from actgrad.workbench.report.page import percent, points
-from tests.compare.synthetic import design, synthetic_rows, write_synthetic_study
+from tests.compare.synthetic import design, synthetic_rows, write, write_synthetic_study
 from tests.report.test_one import Text, own_colours
 
 
@@ -198,7 +198,7 @@ def test_a_host_activation_is_found_again_in_its_file(tmp_path: Path, change, wh
     file.write_text(HOST)
     plan = design(activations=("relu", f"{file}:mine"))
     rows = [row for row in synthetic_rows(design()) if row.activation == "relu"]
-    store.write(tmp_path / "study", plan.as_dict(), rows)
+    write(tmp_path / "study", plan.as_dict(), rows)
     change(file)
     output = tmp_path / "page.html"
     pages = study.write(tmp_path / "study", output, Console(stderr=True))["pages"]
@@ -243,7 +243,7 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
 
 def test_a_comparison_without_a_finished_run(found: store.Study, tmp_path: Path) -> None:
     tuning = [row for row in found.rows if row.stage == store.TUNE]
-    store.write(tmp_path / "begun", found.design, tuning)
+    write(tmp_path / "begun", found.design, tuning)
     ended = CliRunner().invoke(
         app, ["report", str(tmp_path / "begun"), "-o", str(tmp_path / "a.html")]
     )
@@ -265,7 +265,7 @@ def test_a_program_that_cannot_be_read_leaves_the_others(
 ) -> None:
     design = json.loads(json.dumps(found.design))
     design["activations"][0]["program"] = "{}"
-    store.write(tmp_path / "s", design, found.rows)
+    write(tmp_path / "s", design, found.rows)
     study.write(tmp_path / "s", tmp_path / "a.html", Console(stderr=True))
     sections = Text((tmp_path / "a.html").read_text(encoding="utf-8")).sections
     assert "Formula and numbers are missing" in sections["activation-0"]

@@ -14,7 +14,7 @@ import keras
 from actgrad.activation import Activation
 from actgrad.errors import OverrideError
 from actgrad.frameworks.keras import ActivationLayer
-from actgrad.models.place import Place, Put, Undo, attribute, calls_by_name
+from actgrad.models.place import Place, Put, Undo, attribute, calls_by_name, keeping
 
 _COMPILED = ("train_function", "test_function", "predict_function")
 
@@ -88,13 +88,8 @@ def _ours(layer: keras.Layer) -> Place:
     numbers = {n: v for n, v in layer.parameters.items() if isinstance(v, (int, float))}
 
     def put(new: object) -> Undo:
-        if not isinstance(new, Activation) or not layer.parameters.keys() <= new.parameters.keys():
-            raise OverrideError(
-                f"the layer {layer.name!r} has the parameters {sorted(layer.parameters)}, and what is to "
-                f"replace its activation is {new!r}\n"
-                f"  Give an activation with the same parameters, or build the layer anew."
-            )
-        return attribute(vars(layer), "program")(new.program)
+        kept = keeping(f"layer {layer.name!r}", layer.parameters, new)
+        return attribute(vars(layer), "program")(kept.program)
 
     return Place(layer.name, held.name, layer, held(**numbers), held, put)
 
@@ -124,11 +119,10 @@ def accept(new: object) -> object:
 def unreached(model: keras.Model, name: str) -> list[str]:
     """Functional calls of this name: they are fixed in the graph, or in somebody's code."""
     found = []
+    spelt = name.replace("_", "")
     for layer in model._flatten_layers():
         for operation in getattr(layer, "operations", []):
-            if not isinstance(operation, keras.Layer) and _spelt(operation) == name.replace(
-                "_", ""
-            ):
+            if not isinstance(operation, keras.Layer) and type(operation).__name__.lower() == spelt:
                 found.append(f"`{operation.name}` in the graph of {layer.name!r}")
         kind = type(layer)
         theirs = not kind.__module__.startswith(("keras.", "actgrad."))
@@ -142,10 +136,6 @@ def other(model: keras.Model) -> list[str]:
     kinds = (keras.layers.PReLU, keras.layers.Softmax)
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, kinds)]
     return [f"{layer.name} ({type(layer).__name__})" for layer in layers]
-
-
-def _spelt(operation: object) -> str:
-    return type(operation).__name__.lower()
 
 
 def forget(model: keras.Model) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from actgrad.activation import Activation
 from actgrad.common.types import Fields, Function
+from actgrad.errors import OverrideError
 
 Undo = Callable[[], None]
 Put = Callable[[object], Undo]
@@ -40,6 +42,16 @@ def attribute(attributes: Fields, key: str) -> Put:
         return undo
 
     return put
+
+
+def keeping(what: str, names: Collection[str], new: object) -> Activation:
+    """The activation for a layer that has parameters of its own. Raises `OverrideError` if one is lost."""
+    if not isinstance(new, Activation) or not set(names) <= new.parameters.keys():
+        raise OverrideError(
+            f"the {what} has the parameters {sorted(names)}, and what is to replace its activation is "
+            f"{new!r}\n  Give an activation with the same parameters, or build the {what.split()[0]} anew."
+        )
+    return new
 
 
 def calls_by_name(function: object, owner: object, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any, TypeVar
@@ -54,14 +54,18 @@ def override(
     Warns `UnreachedWarning` about functional calls of that name that are out of reach.
     """
     rules = {"derivative": derivative, "surrogate": surrogate, "gradient": gradient}
-    given = {name: rule for name, rule in rules.items() if rule is not None}
+    given: Fields = {name: rule for name, rule in rules.items() if rule is not None}
     if (new is not None) + len(given) != 1:
         raise DefinitionError(
             "override takes one of `new`, `derivative=`, `surrogate=` and `gradient=`, "
             f"and got {(new is not None) + len(given)}"
         )
     room = _room(model)
-    choose = _with_rule(given) if given else _constant(room.accept(new))
+    swapped = None if given else room.accept(new)
+
+    def choose(function: Function) -> object:
+        return activation(function, **given) if given else swapped
+
     name = room.functional_name(old)
     with ExitStack() as stack:
         stack.callback(room.forget, model)
@@ -97,14 +101,6 @@ def replace(model: Model, swaps: Mapping[Old, object]) -> Model:
         undo.pop_all()
     room.forget(model)
     return model
-
-
-def _constant(value: object) -> Callable[[Function], object]:
-    return lambda function: value
-
-
-def _with_rule(rule: Fields) -> Callable[[Function], object]:
-    return lambda function: activation(function, **rule)
 
 
 def _room(model: object) -> ModuleType:
@@ -159,14 +155,10 @@ def _not_found(
     hint = did_you_mean(name, names.keys() - {name})
     raise OverrideError(
         f"the model has no activation {shown}{'; ' * bool(hint)}{hint}\n  It has{listed or ' none'}"
-        + (
-            f"\n  Called as a function, and so out of reach: {', '.join(unreached)}"
-            if unreached
-            else ""
-        )
-        + (
-            f"\n  Not functions of one number, and so out of reach: {', '.join(other)}"
-            if other
-            else ""
-        )
+        + _out_of_reach("Called as a function", unreached)
+        + _out_of_reach("Not functions of one number", other)
     )
+
+
+def _out_of_reach(why: str, places: list[str]) -> str:
+    return f"\n  {why}, and so out of reach: {', '.join(places)}" if places else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import torch
 from torch.nn import functional
@@ -11,7 +12,7 @@ from actgrad.activation import Activation
 from actgrad.common.types import Function
 from actgrad.errors import OverrideError
 from actgrad.frameworks.torch.modules import ActivationModule
-from actgrad.models.place import Place, Put, Undo, attribute, calls_by_name
+from actgrad.models.place import Place, Put, Undo, attribute, calls_by_name, keeping
 from actgrad.models.torch_calls import forms
 from actgrad.models.torch_calls import overridden as overridden
 
@@ -66,13 +67,8 @@ def _ours(where: str, child: torch.nn.Module, put: Put) -> Place:
         names = child._trainable.keys() | child._numbers.keys()
         if not names:
             return put(new)
-        if not isinstance(new, Activation) or not names <= new.parameters.keys():
-            raise OverrideError(
-                f"the module {where!r} has the parameters {sorted(names)}, and what is to replace its "
-                f"activation is {new!r}\n"
-                f"  Give an activation with the same parameters, or build the module anew."
-            )
-        return attribute(vars(child), "_stored")(type(child._stored)(new.program))
+        kept = keeping(f"module {where!r}", names, new)
+        return attribute(vars(child), "_stored")(type(child._stored)(kept.program))
 
     return Place(where, held.name, child, held(**child._numbers), held, put_program)
 
@@ -105,14 +101,10 @@ def _seen(module: torch.nn.Module, put: Put) -> Put:
         return put
 
     def put_and_note(new: object) -> Undo:
-        undo, noted = put(new), module.activation_relu_or_gelu
-        module.activation_relu_or_gelu = 0
-
-        def undo_both() -> None:
-            undo()
-            module.activation_relu_or_gelu = noted
-
-        return undo_both
+        undo = ExitStack()
+        undo.callback(put(new))
+        undo.callback(attribute(vars(module), "activation_relu_or_gelu")(0))
+        return undo.close
 
     return put_and_note
 

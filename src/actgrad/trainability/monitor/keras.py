@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from actgrad.activation import Activation
-from actgrad.common.types import Fields, Function
+from actgrad.common.types import Array, Fields, Function
 from actgrad.errors import CallError
 from actgrad.frameworks.keras import ActivationLayer
 from actgrad.trainability.monitor.sample import Place
@@ -43,7 +43,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
                 f"x is a NumPy array of inputs to measure on, and is {type(x).__name__}"
             )
         self.steps, self.seen, self.mean = 0, 0, 0.0
-        self.kept: list[object] | None = None
+        self.kept: list[Array] | None
         self.x, self.y = x[:PROBE], None if y is None else np.asarray(y)[:PROBE]
         self.watched = _places(model)
         Watch.__init__(self, [place for place, _ in self.watched], **options)
@@ -61,31 +61,28 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
         values: Fields = {}
         gradients: Fields = {}
         start = time.perf_counter()
-        due = self.due(step)
-        if due:
+        if due := self.due(step):
             values, gradients = self._probe()
         self.observe(step, loss, values, gradients, time.perf_counter() - start)
         if self.failed and self.on_failure == "stop":
             self.model.stop_training = True
         elif self.on_failure == "roll back":
-            start = time.perf_counter()
-            self._keep_or_roll_back(due)
-            self._spent += time.perf_counter() - start
+            self.keep_or_roll_back(due)
 
-    def _keep_or_roll_back(self, due: bool) -> None:
+    def keep(self) -> None:
+        self.kept = [keras.ops.convert_to_numpy(v).copy() for v in self._variables()]
+
+    def restore(self) -> None:
         model = self.model
-        variables = [*model.variables, *model.optimizer.variables]
-        if self.failed and self.kept is not None:
-            rate = float(np.asarray(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
-            for variable, value in zip(variables, self.kept, strict=True):
-                variable.assign(value)
-            model.optimizer.learning_rate = 0.1 * rate
-            self.kept = [keras.ops.convert_to_numpy(v).copy() for v in variables]
-            self.forgive()
-            self.seen, self.mean = 0, 0.0
-            model.reset_metrics()
-        elif due and self.healthy() and not self.failed:
-            self.kept = [keras.ops.convert_to_numpy(v).copy() for v in variables]
+        rate = float(np.asarray(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
+        for variable, value in zip(self._variables(), self.kept or (), strict=True):
+            variable.assign(value)
+        model.optimizer.learning_rate = 0.1 * rate
+        self.seen, self.mean = 0, 0.0
+        model.reset_metrics()
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.model.optimizer.variables]
 
     def _probe(self) -> tuple[Fields, Fields]:
         x = keras.ops.convert_to_tensor(self.x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import Any
 
@@ -41,7 +42,7 @@ class TorchMonitor(Watch):
         self.values: Fields = {}
         self.gradients: Fields = {}
         self.inputs: torch.Tensor | None = None
-        self.state: tuple[Fields, Fields] | None = None
+        self.kept: tuple[Fields, Fields] | None
         watched, before = _places(module)
         super().__init__([place for place, _ in watched], **options)
         if self.on_failure == "roll back" and optimizer is None:
@@ -65,9 +66,7 @@ class TorchMonitor(Watch):
             self.check_data(self.inputs.detach().float().cpu().numpy(), "the batch", step)
         found = self.observe(step, value, values, gradients, time.perf_counter() - start)
         if self.on_failure == "roll back":
-            start = time.perf_counter()
-            self._keep_or_roll_back(bool(values))
-            self._spent += time.perf_counter() - start
+            self.keep_or_roll_back(bool(values))
         return found
 
     def close(self) -> None:
@@ -92,25 +91,19 @@ class TorchMonitor(Watch):
             h.register_hook(lambda g: self.gradients.__setitem__(name, g.detach()[:64] * len(g)))
         self._spent += time.perf_counter() - start
 
-    def _keep_or_roll_back(self, measured: bool) -> None:
-        if self.failed and self.state is not None:
-            weights, optimizer = self.state
-            with torch.no_grad():
-                for name, value in self.module.state_dict().items():
-                    value.copy_(weights[name])
-            self.optimizer.load_state_dict(optimizer)
-            for group in self.optimizer.param_groups:
-                group["lr"] *= 0.1
-            self.forgive()
-            self._save()
-        elif measured and self.healthy() and not self.failed:
-            self._save()
-
-    def _save(self) -> None:
-        import copy
-
+    def keep(self) -> None:
         weights = {name: value.clone() for name, value in self.module.state_dict().items()}
-        self.state = weights, copy.deepcopy(self.optimizer.state_dict())
+        self.kept = weights, copy.deepcopy(self.optimizer.state_dict())
+
+    def restore(self) -> None:
+        assert self.kept is not None
+        weights, optimizer = self.kept
+        with torch.no_grad():
+            for name, value in self.module.state_dict().items():
+                value.copy_(weights[name])
+        self.optimizer.load_state_dict(optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= 0.1
 
 
 def _places(module: nn.Module) -> tuple[list[tuple[Place, nn.Module]], bool]:

@@ -58,6 +58,7 @@ class Watch:
         self.sinks += [JsonLines(json_lines)] if json_lines is not None else []
         self.sinks += [TensorBoard(tensorboard)] if tensorboard is not None else []
         self.samples: list[Sample] = []
+        self.kept: object = None
         self._began: float | None = None
         self._spent, self._cost, self._last = 0.0, 0.0, -1
         self._answer = (-1, False)
@@ -147,10 +148,25 @@ class Watch:
         base = self.judge.base if math.isfinite(self.judge.base) else math.inf
         return loss <= 1.5 * base and not any(layer.not_finite for layer in layers)
 
-    def forgive(self) -> None:
-        """After rolling back: look for the same causes again."""
-        self.judge.found = [f for f in self.judge.found if not f.fatal]
-        self.judge.high = 0
+    def keep_or_roll_back(self, measured: bool) -> None:
+        """After a step: back to the last healthy state, at a tenth of the learning rate; or keep this one."""
+        start = time.perf_counter()
+        if self.failed and self.kept is not None:
+            self.restore()
+            self.judge.found = [f for f in self.judge.found if not f.fatal]  # look for them again
+            self.judge.high = 0
+            self.keep()
+        elif measured and self.healthy() and not self.failed:
+            self.keep()
+        self._spent += time.perf_counter() - start
+
+    def keep(self) -> None:
+        """Set `kept` to the state of the model and its optimizer."""
+        raise NotImplementedError
+
+    def restore(self) -> None:
+        """Go back to `kept`, with a tenth of the learning rate."""
+        raise NotImplementedError
 
     def _tell(self, findings: Sequence[Finding]) -> None:
         for finding in findings:

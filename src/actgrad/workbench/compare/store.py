@@ -189,14 +189,6 @@ def _cannot_write(file: Path, error: Exception) -> WriteError:
     )
 
 
-def write(path: Path, design: Fields, rows: Iterable[Row]) -> Path:
-    """A whole store at once, in a folder. For tests, and for runs that were made elsewhere."""
-    with Store(path / FILE, design) as store:
-        for row in rows:
-            store.add(row)
-        return store.file
-
-
 def _row(values: Iterable[Any]) -> Row:
     found = dict(zip(COLUMNS, values, strict=True))
     for name in JSON:

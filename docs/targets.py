@@ -1,12 +1,18 @@
-"""`python -m actgrad.workbench.targets` prints docs/targets.md, from the table of `f.supports()`."""
+"""`python docs/targets.py` prints docs/targets.md, from the table of `f.supports()`."""
 
 from __future__ import annotations
 
-from actgrad.study.targets import ASPECTS, ONNX_FLOAT64_LACKS, TARGETS, TFLITE_LACKS, Target
+from actgrad.study.targets import (
+    ASPECTS,
+    ONNX_FLOAT64_LACKS,
+    TARGETS,
+    TFLITE_LACKS,
+    Target,
+)
 
 _HEAD = """# Where an activation can go
 
-Made by `python -m actgrad.workbench.targets`; a test holds it current. For one activation, with its own
+Made by `python docs/targets.py`; a test holds it current. For one activation, with its own
 reasons: `f.supports()`, or `actgrad export FILE:NAME --to TARGET --dry-run`.
 
 | Target | Value | Derivative | Second derivative | Trainable parameters | Made by | Opened by |
@@ -55,7 +61,9 @@ def _notes() -> list[str]:
         reasons: dict[str, list[str]] = {}
         for aspect, why in target.no:
             reasons.setdefault(why, []).append(aspect)
-        parts = [f"no {' nor '.join(aspects)}: {why}" for why, aspects in reasons.items()]
+        parts = [
+            f"no {' nor '.join(aspects)}: {why}" for why, aspects in reasons.items()
+        ]
         said = [*parts, *([target.note] if target.note else [])]
         if said:
             lines.append(f"- `{target.name}`: {'; '.join(said)}.\n")
