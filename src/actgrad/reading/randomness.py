@@ -80,7 +80,7 @@ def _drew(states: States) -> list[str]:
     return [name for name, _, _, _ in used]
 
 
-def _unused(name: str, state: Callable[[], Any], _: Any, before: Any) -> bool:
+def _unused(name: str, state: Callable[[], object], _: object, before: Any) -> bool:
     if name == "numpy.random" and before["bit_generator"] == "MT19937":
         generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
         if isinstance(generator, np.random.MT19937):

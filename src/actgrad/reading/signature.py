@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +61,7 @@ MAX_TABLE = 65_536
 """A longer vector is constant."""
 
 
-def is_vector(value: Any) -> bool:
+def is_vector(value: Sequence[object]) -> bool:
     return _is_sequence(value) and len(value) <= MAX_ENTRIES
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -73,11 +73,11 @@ class Symbol:
         return Shape(self.form)
 
     @property
-    def size(self) -> Any:
+    def size(self) -> object:
         return table_method("length_of")(self) if of_row(self) else Shape(self.form)
 
     @property
-    def ndim(self) -> Any:
+    def ndim(self) -> object:
         return 1 if isinstance(self.form, Length) else Token("number of dimensions", self.form)
 
     rank = ndim
@@ -96,7 +96,7 @@ class Symbol:
         return Symbol(detached(self.expr), self.form, self.mask, writable=False)
 
     @property
-    def at(self) -> Any:
+    def at(self) -> object:
         return table_method("at")(self)
 
     @property
@@ -287,7 +287,7 @@ class Symbol:
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
+        cls, function: Any, types: object, args: Sequence[object] = (), kwargs: Any = None
     ) -> Any:
         """PyTorch's functions and methods, also those of a constant tensor: `weight.type_as(x)`."""
         name = function.__name__

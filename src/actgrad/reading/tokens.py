@@ -48,7 +48,7 @@ class Token:
     def __lt__(self, other: Any) -> bool:
         return self._compare("<", other)
 
-    def __le__(self, other: Any) -> bool:
+    def __le__(self, other: object) -> bool:
         return self._compare("<=", other)
 
     def __gt__(self, other: Any) -> bool:

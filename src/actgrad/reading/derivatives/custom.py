@@ -217,10 +217,10 @@ class Applied:
             list(inspect.signature(users).parameters.values())[skip:]
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Function) -> Any:
         return self.original(*args, **kwargs)
 
-    def copied(self, environment: Environment) -> Any:
+    def copied(self, environment: Environment) -> object:
         environment.uses_frameworks = True
         copy: object = environment.copy(self.target)
         function: Any = getattr(copy, "apply") if inspect.isclass(copy) else copy  # noqa: B009
@@ -249,7 +249,7 @@ class Half:
     def __call__(self, *args: Any, **kwargs: object) -> Any:
         return self.function(*args, **kwargs)
 
-    def copied(self, environment: Environment) -> Any:
+    def copied(self, environment: Environment) -> object:
         copy = environment.copy(self.function)
         outer = inspect.signature(self.function)
         inputs = [p.name for p in outer.parameters.values() if p.default is p.empty]

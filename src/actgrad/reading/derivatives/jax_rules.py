@@ -46,7 +46,7 @@ class _Custom:
         raise NotImplementedError
 
     def _arguments(
-        self, args: tuple[Any, ...], kwargs: Fields
+        self, args: tuple[object, ...], kwargs: Fields
     ) -> tuple[list[Any], list[Any], list[Any]]:
         """All arguments, those with a derivative, and those without."""
         bound = inspect.signature(self.fun).bind(*args, **kwargs)
@@ -79,13 +79,13 @@ class CustomVjp(_Custom):
         if symbolic_zeros:
             _symbolic_zeros()
 
-    def _declared(self, *args: Any, **kwargs: Any) -> Any:
+    def _declared(self, *args: object, **kwargs: Any) -> object:
         every, inputs, fixed = self._arguments(args, kwargs)
         outputs = self.fun(*every)
         _, residuals = self._rule(self.fwd)(*every)
         rule = self._rule(self.bwd)
 
-        def backward(*upstream: object) -> Any:
+        def backward(*upstream: object) -> object:
             several = isinstance(outputs, (tuple, list))
             return rule(*fixed, residuals, upstream if several else upstream[0])
 
@@ -97,7 +97,7 @@ class CustomJvp(_Custom):
 
     jvp: Any = None
 
-    def defjvp(self, jvp: object, symbolic_zeros: bool = False) -> Any:
+    def defjvp(self, jvp: object, symbolic_zeros: bool = False) -> object:
         self.jvp = jvp
         if symbolic_zeros:
             _symbolic_zeros()
@@ -113,7 +113,7 @@ class CustomJvp(_Custom):
 
         self.jvp = jvp
 
-    def _declared(self, *args: Any, **kwargs: Any) -> Any:
+    def _declared(self, *args: object, **kwargs: Any) -> object:
         every, inputs, fixed = self._arguments(args, kwargs)
         output = self.fun(*every)
         if isinstance(output, (tuple, list)):

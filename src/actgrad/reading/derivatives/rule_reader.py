@@ -39,7 +39,7 @@ Rule = Any
 """A derivative, in one of the forms above."""
 
 
-def parts(rule: Rule) -> Iterable[Any]:
+def parts(rule: Rule) -> Iterable[object]:
     """The functions of which a rule is made."""
     return rule.values() if isinstance(rule, dict) else rule if isinstance(rule, tuple) else (rule,)
 

@@ -84,14 +84,14 @@ class _Whole(Nested):
         return Symbol(result, output.form, output.mask)
 
 
-def value_of(function: Callable[[], Any]) -> Any:
+def value_of(function: Callable[[], object]) -> Any:
     """What a function returns, without its custom gradients."""
     with reading(_Whole(reader(), None)):
         return function()
 
 
 def gradients_of(
-    function: Callable[[], Any], arguments: Mapping[str, Any], upstream: Symbol
+    function: Callable[[], object], arguments: Mapping[str, object], upstream: Symbol
 ) -> Fields:
     """The gradients by the arguments of a function that returns what a custom gradient is of, and nothing
     made of it; None where the rule gives none."""
@@ -180,9 +180,9 @@ def declared(
     name: str,
     outputs: Any,
     inputs: Sequence[Any],
-    backward: Callable[..., Any],
+    backward: Callable[..., object],
     fixed: Sequence[int] = (),
-) -> Any:
+) -> object:
     """The outputs with the derivatives by `inputs` that `backward(*upstreams)` says; the outputs at the
     places `fixed` have none."""
     at = reader()
@@ -227,7 +227,7 @@ class Context:
         self._fixed: tuple[object, ...] = ()
 
     @property
-    def saved_variables(self) -> tuple[Any, ...]:
+    def saved_variables(self) -> tuple[object, ...]:
         return self.saved_tensors
 
     def save_for_backward(self, *tensors: object) -> None:
@@ -261,7 +261,7 @@ class Function:
     """Stands in for `torch.autograd.Function`, of which the user's class is derived."""
 
     @classmethod
-    def apply(cls, *args: object, **kwargs: object) -> Any:
+    def apply(cls, *args: object, **kwargs: object) -> object:
         kind: Any = cls
         split = hasattr(kind, "setup_context")
         if split or kwargs:
@@ -307,7 +307,7 @@ class WithGradient:
         """Whether the gradient is called with the inputs, and `upstream=`: Keras does so on PyTorch."""
         self.__name__ = getattr(function, "__name__", "function")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         before = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]
         returned = self.function(*args, **kwargs)
         if (
@@ -322,13 +322,13 @@ class WithGradient:
             )
         value, gradient = returned
 
-        def backward(*upstream: object) -> Any:
+        def backward(*upstream: object) -> object:
             return gradient(*args, upstream=upstream[0]) if self.by_name else gradient(*upstream)
 
         return declared(self.__name__, value, before, backward)
 
 
-def with_gradient(f: Callable[..., object] | None = None) -> Any:
+def with_gradient(f: Callable[..., object] | None = None) -> object:
     return WithGradient if f is None else WithGradient(f)
 
 

@@ -6,8 +6,6 @@ an activation computes every element alike.
 
 from __future__ import annotations
 
-from typing import Any
-
 from actgrad.language.expression import Expr
 from actgrad.language.rewrite import build
 from actgrad.reading.reader import table_method, unknown
@@ -15,7 +13,7 @@ from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
 from actgrad.reading.symbol import Symbol, apply, number, of_row, refuse_forms, truth
 
 
-def get_item(x: Symbol, key: object) -> Any:
+def get_item(x: Symbol, key: object) -> object:
     if key is Ellipsis or key == () or (isinstance(key, slice) and key == slice(None)):
         return x
     mask = as_mask(key)

@@ -130,7 +130,7 @@ def to(
     return cast(x, dtype)
 
 
-def torch_type(x: Symbol, dtype: object = None) -> Any:
+def torch_type(x: Symbol, dtype: object = None) -> object:
     return x.dtype if dtype is None else cast(x, dtype)
 
 
@@ -154,7 +154,7 @@ def issubdtype(dtype: object, kind: object) -> bool:
     return dtype_name(kind) in {"floating", "inexact", "number", "generic"}
 
 
-def finfo(dtype: object) -> Any:
+def finfo(dtype: object) -> object:
     """The limits of a dtype that has a name; those of the input's are refused."""
     if is_token(dtype) or isinstance(dtype, Symbol):
         depends_on("dtype")
@@ -177,14 +177,14 @@ def constant(value: object, dtype: object = None) -> Any:
     return value
 
 
-def tensor(value: Any, dtype: Any = None) -> Any:
+def tensor(value: object, dtype: object = None) -> Any:
     """PyTorch's `torch.tensor(x)` and `Variable(x)`: new numbers, outside of autograd."""
     made_of = constant(value, dtype)
     is_parameter = isinstance(made_of, Symbol) and made_of.form is None
     return made_of if is_parameter else stop_gradient(made_of)
 
 
-def new(x: Symbol, data: Any) -> Any:
+def new(x: Symbol, data: object) -> Any:
     """`x.new(y)`: the same numbers; with a shape, numbers that are not written yet."""
     return _filled(data, np.nan, None) if isinstance(data, Shape) else constant(data)
 
@@ -235,7 +235,7 @@ def shape_of(x: Any) -> Any:
     return x.shape if isinstance(x, Symbol) else np.shape(x)
 
 
-def size_of(x: Any, dim: object = None) -> Any:
+def size_of(x: Any, dim: object = None) -> object:
     return Token("size") if isinstance(x, Symbol) else np.size(x)
 
 
@@ -248,7 +248,7 @@ def same(x: Number, *_: object) -> Number:
     return x
 
 
-def expand(x: object, *shape: object) -> Any:
+def expand(x: object, *shape: object) -> object:
     """To a larger shape: the same where it is the input's own."""
     if not isinstance(x, Symbol):
         return x  # a constant, which broadcasts

@@ -190,7 +190,7 @@ class Distribution:
             unknown(f"{self._path}.{name}")
         return self._methods[name]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> object:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         if self._call is None:
             unknown(self._path)
         return self._call(*args, **kwargs)
@@ -228,7 +228,7 @@ def _of_scipy(value: Any, args: Any, kwargs: Any) -> Distribution | None:
     shapes = ["df"] if law == "t" else []
     names = [*shapes, "loc", "scale"]
 
-    def method(name: str, x: Number, *args: object, **kwargs: object) -> Any:
+    def method(name: str, x: Number, *args: object, **kwargs: object) -> object:
         if not is_symbolic((x, args, kwargs)):
             return getattr(value, name)(x, *args, **kwargs)
         if len(args) > len(names) or not set(kwargs) <= set(names):

@@ -26,11 +26,11 @@ def tf_cond(pred: object, true_fn: Any = None, false_fn: Any = None) -> object:
     return true_fn() if _holds(pred) else false_fn()
 
 
-def lax_cond(pred: Any, true_fun: Any, false_fun: Any, *operands: object) -> object:
+def lax_cond(pred: Any, true_fun: Any, false_fun: Function, *operands: object) -> object:
     return (true_fun if _holds(pred) else false_fun)(*operands)
 
 
-def torch_cond(pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> object:
+def torch_cond(pred: Any, true_fn: Function, false_fn: Function, operands: Any = ()) -> object:
     return (true_fn if _holds(pred) else false_fn)(*operands)
 
 
@@ -93,7 +93,7 @@ def _count(bound: Any) -> int:
     return reader().index(bound.expr) if isinstance(bound, Symbol) else int(bound)
 
 
-def lax_while_loop(condition: Any, body: Any, initial: object) -> object:
+def lax_while_loop(condition: Any, body: Function, initial: object) -> object:
     value = initial
     while _holds(condition(value)):
         value = body(value)
@@ -101,7 +101,7 @@ def lax_while_loop(condition: Any, body: Any, initial: object) -> object:
 
 
 def tf_while_loop(
-    condition: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None
+    condition: Function, body: Function, loop_vars: Any, maximum_iterations: Any = None
 ) -> object:
     """TensorFlow's and Keras's: the loop's variables are arguments of both functions."""
     many = isinstance(loop_vars, (tuple, list))
@@ -136,7 +136,7 @@ def applied(function: Function, *_: object, **__: object) -> Callable[..., objec
     return function
 
 
-def mapped(function: Function, elements: object, *_: object, **__: object) -> Any:
+def mapped(function: Function, elements: object, *_: object, **__: object) -> object:
     """`vectorized_map(f, x)`, `jax.lax.map(f, x)`: f of each part of the input."""
     if not isinstance(elements, Symbol):
         refuse(
@@ -169,13 +169,13 @@ class Detached:
         copy.mode = self.mode
         return copy
 
-    def __call__(self, *args: Any, **kwargs: object) -> object:
+    def __call__(self, *args: Function, **kwargs: object) -> object:
         if self._function is not None:  # @torch.no_grad, without parentheses
             with self:
                 return self._function(*args, **kwargs)
         (function,) = args
 
-        def decorated(*args: Any, **kwargs: Any) -> object:
+        def decorated(*args: object, **kwargs: object) -> object:
             with self.clone():
                 return function(*args, **kwargs)
 

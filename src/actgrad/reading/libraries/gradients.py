@@ -50,10 +50,10 @@ class _Inside(Nested):
         return bounds
 
 
-def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+def value_and_gradient_of(g: Any, argnums: object = 0, has_aux: bool = False) -> Function:
     """`jax.value_and_grad(g)`: the value, and the derivative by one argument."""
 
-    def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def call(*args: Any, **kwargs: object) -> tuple[Any, Any]:
         if reader().rows or has_aux or type(argnums) is not int:
             refuse(
                 "a derivative that is taken inside of it, by several arguments or with other results",
@@ -82,13 +82,13 @@ def gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
     return lambda *args, **kwargs: both(*args, **kwargs)[1]
 
 
-def vjp(g: Any, *primals: Any) -> tuple[Any, Function]:
+def vjp(g: Any, *primals: Any) -> tuple[object, Function]:
     """`jax.vjp(g, x, ...)`: the value, and the function of the upstream gradient."""
     pairs = [value_and_gradient_of(g, i)(*primals) for i in range(len(primals))]
     return pairs[0][0], lambda upstream: tuple(multiply(slope, upstream) for _, slope in pairs)
 
 
-def jvp(g: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
+def jvp(g: object, primals: Any, tangents: Any) -> tuple[Any, Any]:
     """`jax.jvp(g, (x, ...), (dx, ...))`: the value, and its derivative along the tangents."""
     pairs = [value_and_gradient_of(g, i)(*primals) for i in range(len(primals))]
     terms = [multiply(slope, t) for (_, slope), t in zip(pairs, tangents, strict=True)]
@@ -103,7 +103,7 @@ def gradient_and_value_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Fu
 
 def torch_gradient(
     outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph: bool = False
-) -> tuple[Any, ...]:
+) -> tuple[object, ...]:
     """`torch.autograd.grad`, by inputs of the function."""
     y, x, upstream = (
         each[0] if isinstance(each, (tuple, list)) and len(each) == 1 else each

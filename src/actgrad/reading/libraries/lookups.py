@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from actgrad.common.types import Function
 from actgrad.language.expression import Expr, const, is_const, vector
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build
@@ -95,14 +96,14 @@ def _constant_tensor() -> object:
                 return take(self.detach().cpu().numpy(), key)
             return super().__getitem__(key)
 
-        def to(self, *args: object, **kwargs: object) -> Any:
+        def to(self, *args: object, **kwargs: object) -> object:
             args = tuple(arg for arg in args if not isinstance(arg, Token))
             kwargs = {n: arg for n, arg in kwargs.items() if not isinstance(arg, Token)}
             if any(isinstance(arg, Symbol) for arg in args) or not (args or kwargs):
                 return self
             return super().to(*args, **kwargs)
 
-        def cuda(self, *_: Any, **__: Any) -> Any:
+        def cuda(self, *_: object, **__: Any) -> Any:
             return self
 
         type_as = to
@@ -289,7 +290,7 @@ def _line_of_table(x: Number, knots: Any, values: Any) -> Number:
     return add(multiply(left, subtract(1.0, part)), multiply(right, part))
 
 
-def _lines(x: Number, xp: Any, fp: Any, beyond: Compare) -> Number:
+def _lines(x: Number, xp: Any, fp: Sequence[object], beyond: Compare) -> Number:
     """Through points some of which are parameters: one select for each."""
     result = fp[0]
     for i in range(len(xp) - 1):
@@ -302,7 +303,7 @@ def _lines(x: Number, xp: Any, fp: Any, beyond: Compare) -> Number:
 # Objects that are functions of one number.
 
 
-def stand_in(value: Any) -> Callable[[Number], Number] | None:
+def stand_in(value: Function) -> Callable[[Number], Number] | None:
     """What an interpolant or a polynomial of NumPy and SciPy computes, as a function of one number."""
     evaluate = _evaluator(value)
     if evaluate is None:
@@ -345,7 +346,9 @@ _SERIES: dict[type, Callable[..., Number]] = {
 """How a series is evaluated, by NumPy's own recurrences."""
 
 
-def _pieces(coefficients: Any, knots: Any, extrapolate: bool) -> Callable[[Number], Number]:
+def _pieces(
+    coefficients: Sequence[object], knots: Sequence[object], extrapolate: bool
+) -> Callable[[Number], Number]:
     """A polynomial for each interval, in powers of the distance from its left end."""
 
     def evaluate(x: Number) -> Number:

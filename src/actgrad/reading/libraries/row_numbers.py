@@ -347,7 +347,7 @@ def _scaled(x: object, weight: object, bias: object = None) -> Number:
     return x if bias is None else add(x, bias)
 
 
-def _check_whole(x: Any, shape: Any, name: str) -> None:
+def _check_whole(x: Any, shape: object, name: str) -> None:
     shape = shape if isinstance(shape, (tuple, list)) else (shape,)
     if len(shape) != 1 or not isinstance(shape[0], Size) or shape[0].length != x.form:
         refuse(f"`{name}` over a shape of {shape}", "Give it the row's own: `(x.shape[-1],)`.")

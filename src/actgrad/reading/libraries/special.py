@@ -125,7 +125,7 @@ def _first_order(order: object) -> int:
 
 def _polynomial(
     one: Callable[[Number], Number], following: Callable[[int, Number, Number, Number], Number]
-) -> Callable[[Any, Number], Number]:
+) -> Callable[[object, Number], Number]:
     """By the recurrence from 1 and the polynomial of degree 1."""
 
     def evaluate(degree: Any, x: Number) -> Number:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from actgrad.common.types import Array
+from actgrad.common.types import Array, Function
 from actgrad.reading.libraries.formulas import maximum, maximum_half, minimum, minimum_half, square
 from actgrad.reading.libraries.meanings import (
     Number,
@@ -39,7 +39,7 @@ from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, is_symbolic, of_row, refuse_forms
 
 
-def over_arrays(op: str, args: tuple[object, ...]) -> Any:
+def over_arrays(op: str, args: tuple[object, ...]) -> object:
     """The operation on each number of an array of constants, or of a row."""
     boxes = list(args)
     axes = {arg.axis for arg in args if isinstance(arg, Row)}
@@ -248,7 +248,7 @@ class Extremes(tuple[Any, ...]):
     __slots__ = ()
 
     @property
-    def values(self) -> Any:
+    def values(self) -> object:
         return self[0]
 
     @property
@@ -268,7 +268,9 @@ def smallest_of(x: object, other: object = None, axis: object = None) -> object:
     return _of(x, other, axis, minimum_half, first_min, "min")
 
 
-def _of(x: object, other: object, axis: object, pair: Any, along: Any, name: str) -> Any:
+def _of(
+    x: object, other: object, axis: object, pair: Function, along: Function, name: str
+) -> object:
     if isinstance(other, int) and not isinstance(other, bool):
         other, axis = None, other
     if other is not None:

@@ -43,10 +43,10 @@ class Total:
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> Total:
+    def __truediv__(self, other: object) -> Total:
         return Total(divide(self.terms, _number(other)))
 
-    def __add__(self, other: Any) -> Total:
+    def __add__(self, other: object) -> Total:
         return Total(add(self.terms, other.terms)) if isinstance(other, Total) else _refuse()
 
     def __sub__(self, other: Any) -> Total:
@@ -57,18 +57,18 @@ class Total:
             raise AttributeError(name)
         return self._same if name in _SAME else _refuse()
 
-    def _same(self, *args: Any, **kwargs: Any) -> Total:
+    def _same(self, *args: object, **kwargs: object) -> Total:
         given = [
             each for each in (*args, *kwargs.values()) if not isinstance(each, (Symbol, Token))
         ]
         return _refuse() if any(dtype_name(each).startswith(_WHOLE) for each in given) else self
 
-    def __getitem__(self, key: Any) -> Total:
+    def __getitem__(self, key: object) -> Total:
         return self
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
     ) -> Any:
         if function.__name__ not in _SAME:
             _refuse()
@@ -76,7 +76,7 @@ class Total:
         return total._same(*args[1:], **(kwargs or {}))
 
 
-def _refuse(*_: Any) -> NoReturn:
+def _refuse(*_: object) -> NoReturn:
     mixes("sum")
 
 
@@ -84,7 +84,7 @@ for _name in ("radd", "rsub", "rtruediv", "pow", "rpow", "bool", "lt", "le", "gt
     setattr(Total, f"__{_name}__", _refuse)
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     """What a sum may be scaled by: a number, or a parameter."""
     if isinstance(value, Total) or (isinstance(value, Symbol) and value.form is not None):
         _refuse()

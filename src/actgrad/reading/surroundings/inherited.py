@@ -35,7 +35,7 @@ class Inherited:
         return module._environment.copy(getattr(super(self._kind, original), name))
 
 
-def symbolic_super(environment: Any, *args: Any) -> Any:
+def symbolic_super(environment: Any, *args: object) -> object:
     """`super`, whose first argument may be what stands in for a class, and the second for a module."""
     if not args:
         frame = sys._getframe(2)

@@ -42,7 +42,7 @@ class Opaque:
         self._environment, self._value = environment, value
         self.__name__ = getattr(value, "__name__", None) or type(value).__name__
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: object) -> Any:
         if names.stands_in(args, kwargs):
             unknown(names.public_name(self._value))
         return self._value(*args, **kwargs)

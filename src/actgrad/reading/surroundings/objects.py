@@ -106,7 +106,7 @@ class Object:
         finally:
             self._environment.calls -= 1
 
-    def _called(self, *args: object, **kwargs: object) -> Any:
+    def _called(self, *args: object, **kwargs: object) -> object:
         name = method_of(self._original)
         assert name is not None
         if _does_nothing(self._original):
@@ -123,7 +123,7 @@ class Object:
         """What is in a list of modules or weights, whose names are their numbers."""
         return [getattr(self, str(i)) for i in range(len(self._original))]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return iter(self._original if hasattr(self._original, "keys") else self._items())
 
     def __getitem__(self, key: Any) -> Any:
@@ -254,7 +254,7 @@ class Adapter:
             ]
         )
 
-    def __call__(self, *args: Any, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         """The object itself, with the values that it has."""
         rest = {name: value for name, value in kwargs.items() if name not in self.paths}
         return self.original(*args, **rest)

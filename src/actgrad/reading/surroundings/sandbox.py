@@ -71,10 +71,10 @@ class Environment:
     def _import(self, *args: Any, **kwargs: Any) -> object:
         return self.copy(__import__(*args, **kwargs))
 
-    def _super(self, *args: Any) -> Any:
+    def _super(self, *args: Any) -> object:
         return inherited.symbolic_super(self, *args)
 
-    def original(self, kind: Any) -> Any:
+    def original(self, kind: Any) -> object:
         """The class of the user's that something stands in for."""
         return next((o for o in self._originals if self.copies.get(id(o)) is kind), kind)
 
@@ -164,7 +164,7 @@ class Environment:
 
     # Functions and the names they see.
 
-    def _function(self, function: types.FunctionType) -> Any:
+    def _function(self, function: types.FunctionType) -> object:
         # Of the builtins none is written in Python; a function that `exec` defined says it is one.
         root = "" if root_of(function) == "builtins" else root_of(function)
         if root in IMPURE_MODULES:
@@ -291,7 +291,7 @@ class Environment:
         view.flags.writeable = False
         return view
 
-    def _class(self, kind: type) -> Any:
+    def _class(self, kind: type) -> object:
         """A user's class again, on copies of its bases and with copies of its methods."""
         if kind in names.KINDS:
             return names.KINDS[kind]
@@ -326,7 +326,7 @@ class Environment:
         )
         return shadow
 
-    def member(self, item: Any) -> Any:
+    def member(self, item: object) -> object:
         if isinstance(item, (staticmethod, classmethod)):
             return type(item)(self.copy(item.__func__))
         if isinstance(item, property):
@@ -423,7 +423,7 @@ class _Cached:
     def __init__(self, function: Callable[[object], object]) -> None:
         self.function = function
 
-    def __get__(self, instance: Any, owner: object = None) -> object:
+    def __get__(self, instance: object, owner: object = None) -> object:
         return self if instance is None else self.function(instance)
 
 

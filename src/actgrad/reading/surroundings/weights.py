@@ -63,7 +63,7 @@ def _array(value: Any) -> Array | None:
     return array if array.dtype.kind in "iuf" or "float" in str(array.dtype) else None
 
 
-def number_of(value: Any) -> Any:
+def number_of(value: object) -> object:
     """A parameter's value: a float, or an array of several."""
     if type(value) is int:
         return value
@@ -79,7 +79,7 @@ class Weight(Symbol):
 
     __slots__ = ()
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Any) -> object:
         parts = key if isinstance(key, tuple) else (key,)
         if all(type(part) is int and part in (0, -1) for part in parts):
             return Symbol(self.expr, self.form)
@@ -90,7 +90,7 @@ class Weight(Symbol):
         return Weight(super().data.expr, self.form)
 
     @data.setter
-    def data(self, value: Any) -> NoReturn:
+    def data(self, value: object) -> NoReturn:
         refuse(
             "the function writes into its own weight, so it is not a function of its arguments alone",
             "Compute with a local variable, as in `a = self.a.clamp(0, 1)`.",

@@ -44,7 +44,7 @@ def points(inputs: int) -> tuple[Array, ...]:
     return tuple(columns)
 
 
-def each(values: Any, columns: Sequence[Array]) -> Array:
+def each(values: object, columns: Sequence[Array]) -> Array:
     """The values one for each place, flat; one number stands for all."""
     values, shape = np.asarray(values), columns[0].shape
     spread: Array = values if values.shape == shape else np.broadcast_to(values, shape)
