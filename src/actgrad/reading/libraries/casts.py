@@ -6,20 +6,18 @@ the identity, one to an integer truncates, and one to a narrower format, which r
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from actgrad.reading.libraries import meanings
 from actgrad.reading.libraries.arrays import copied
-from actgrad.reading.libraries.meanings import stop_gradient
+from actgrad.reading.libraries.meanings import Number, stop_gradient
 from actgrad.reading.libraries.notation import formulas
 from actgrad.reading.reader import mixes, reader
 from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
 from actgrad.reading.symbol import Symbol, number, row_of, truth, whole
 from actgrad.reading.tokens import Shape, Token, is_token
-
-Number = Any
 
 _WIDE = {"float", "double", "float32", "float64", "floating", "longdouble", "inexact", "number"}
 _WHOLE = {"int", "long", "int32", "int64", "integer", "longlong", "intc", "int_", "intp"}
@@ -165,7 +163,7 @@ def type_as(x: Number, other: object) -> Number:
     return number(x) if isinstance(other, Symbol) else cast(x, getattr(other, "dtype", None))
 
 
-def constant(value: object, dtype: object = None) -> Any:
+def constant(value: object, dtype: object = None) -> Number:
     """An array made of numbers, some of which may be symbolic."""
     value = row_of(value)
     if isinstance(value, Symbol):
@@ -177,24 +175,24 @@ def constant(value: object, dtype: object = None) -> Any:
     return value
 
 
-def tensor(value: object, dtype: object = None) -> Any:
+def tensor(value: object, dtype: object = None) -> Number:
     """PyTorch's `torch.tensor(x)` and `Variable(x)`: new numbers, outside of autograd."""
     made_of = constant(value, dtype)
     is_parameter = isinstance(made_of, Symbol) and made_of.form is None
     return made_of if is_parameter else stop_gradient(made_of)
 
 
-def new(x: Symbol, data: object) -> Any:
+def new(x: Symbol, data: object) -> Number:
     """`x.new(y)`: the same numbers; with a shape, numbers that are not written yet."""
     return _filled(data, np.nan, None) if isinstance(data, Shape) else constant(data)
 
 
-def as_array(value: object, dtype: object = None) -> Any:
+def as_array(value: object, dtype: object = None) -> Number:
     """The same array where it is one."""
     return cast(value, dtype) if isinstance(value, Symbol) else constant(value, dtype)
 
 
-def any_symbol(values: Any) -> bool:
+def any_symbol(values: Sequence[object]) -> bool:
     return any(
         any_symbol(value) if isinstance(value, (list, tuple)) else isinstance(value, Symbol)
         for value in values
@@ -231,15 +229,15 @@ def masked_scatter(x: Symbol, mask: Symbol, source: object) -> Symbol:
 # Views.
 
 
-def shape_of(x: Any) -> Any:
+def shape_of(x: Number) -> Number:
     return x.shape if isinstance(x, Symbol) else np.shape(x)
 
 
-def size_of(x: Any, dim: object = None) -> object:
+def size_of(x: Number, dim: object = None) -> object:
     return Token("size") if isinstance(x, Symbol) else np.size(x)
 
 
-def rank_of(x: Any) -> Any:
+def rank_of(x: Number) -> Number:
     return x.ndim if isinstance(x, Symbol) else np.ndim(x)
 
 
@@ -309,7 +307,9 @@ def _writable(target: object) -> Symbol:
     return target
 
 
-def index_put(x: Symbol, indices: Any, values: Any, accumulate: bool = False) -> Symbol:
+def index_put(
+    x: Symbol, indices: Sequence[Symbol], values: Number, accumulate: bool = False
+) -> Symbol:
     result = copied(x)
     (mask,) = indices if len(indices) == 1 else mixes("index_put")
     result[mask] = result[mask] + values if accumulate else values

@@ -10,10 +10,11 @@ import math
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from actgrad.common.types import Fields
 from actgrad.reading.libraries import formulas as table
 from actgrad.reading.libraries import meanings
 from actgrad.reading.libraries.meanings import (
@@ -221,7 +222,7 @@ def _scipy(environment: Environment, value: Any) -> Distribution | None:
     return None
 
 
-def _of_scipy(value: Any, args: Any, kwargs: Any) -> Distribution | None:
+def _of_scipy(value: Any, args: tuple[object, ...], kwargs: Fields) -> Distribution | None:
     law = value.name
     if law not in LAWS or type(value).__module__ != "scipy.stats._continuous_distns":
         return None
@@ -273,10 +274,11 @@ def _torch_class(kind: type) -> Callable[..., Distribution]:
     return create
 
 
-def _rounded(value: Any) -> object:
+def _rounded(value: object) -> object:
     """A plain number becomes a tensor of PyTorch's default dtype."""
-    plain = isinstance(value, (int, float))
-    return sys.modules["torch"].tensor(float(value)).item() if plain else value
+    if isinstance(value, (int, float)):
+        return sys.modules["torch"].tensor(float(value)).item()
+    return value
 
 
 def _torch(environment: Environment, value: object) -> Distribution:
@@ -292,7 +294,7 @@ def _torch(environment: Environment, value: object) -> Distribution:
     return _of_torch(type(value).__name__, {name: float(n) for name, n in numbers.items()})
 
 
-def _of_torch(kind: str, numbers: Any) -> Distribution:
+def _of_torch(kind: str, numbers: Mapping[str, Number]) -> Distribution:
     law, location, scale = _TORCH[kind]
     settings = {"loc": numbers[location] if location else 0, "scale": numbers[scale]}
     if kind == "Exponential":
@@ -309,5 +311,7 @@ def _of_torch(kind: str, numbers: Any) -> Distribution:
     return Distribution(f"torch.distributions.{kind}", methods)
 
 
-def _positional(law: str, method: str, shapes: Any, settings: Any, value: Number) -> Number:
+def _positional(
+    law: str, method: str, shapes: Sequence[Number], settings: Mapping[str, Number], value: Number
+) -> Number:
     return evaluate(law, method, value, *shapes, **settings)

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actgrad.common.types import Function
+from actgrad.reading.libraries.meanings import Number
 from actgrad.reading.reader import reader, set_detached
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, truth
-
-Number = Any
 
 
 def _holds(condition: object) -> bool:
@@ -26,36 +25,36 @@ def tf_cond(pred: object, true_fn: Any = None, false_fn: Any = None) -> object:
     return true_fn() if _holds(pred) else false_fn()
 
 
-def lax_cond(pred: Any, true_fun: Any, false_fun: Function, *operands: object) -> object:
+def lax_cond(pred: Number, true_fun: Function, false_fun: Function, *operands: object) -> object:
     return (true_fun if _holds(pred) else false_fun)(*operands)
 
 
-def torch_cond(pred: Any, true_fn: Function, false_fn: Function, operands: Any = ()) -> object:
+def torch_cond(
+    pred: Number, true_fn: Function, false_fn: Function, operands: Sequence[object] = ()
+) -> object:
     return (true_fn if _holds(pred) else false_fn)(*operands)
 
 
 def backend_switch(condition: object, then_expression: object, else_expression: object) -> object:
     """`keras.backend.switch`, whose branches are values or functions."""
 
-    def value(branch: object) -> Any:
+    def value(branch: object) -> object:
         return branch() if callable(branch) and not isinstance(branch, Symbol) else branch
 
     return value(then_expression) if _holds(condition) else value(else_expression)
 
 
-def tf_case(pred_fn_pairs: Any, default: Any = None) -> object:
-    pairs = pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs
-    last = None
+def tf_case(pred_fn_pairs: Any, default: Function | None = None) -> object:
+    pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
     for condition, function in pairs:
-        last = function
         if _holds(condition):
             return function()
-    if default is None and last is not None:
-        return last()
-    return default()
+    return (pairs[-1][1] if default is None else default)()
 
 
-def tf_switch_case(branch_index: object, branch_fns: Any, default: Any = None) -> object:
+def tf_switch_case(
+    branch_index: object, branch_fns: Any, default: Function | None = None
+) -> object:
     pairs = list(branch_fns.items() if isinstance(branch_fns, dict) else branch_fns)
     if not all(isinstance(pair, (tuple, list)) for pair in pairs):
         pairs = list(enumerate(pairs))
@@ -65,7 +64,7 @@ def tf_switch_case(branch_index: object, branch_fns: Any, default: Any = None) -
     return (default or max(pairs, key=lambda pair: pair[0])[1])()
 
 
-def lax_switch(index: Any, branches: Sequence[Any], *operands: Any) -> object:
+def lax_switch(index: Number, branches: Sequence[Function], *operands: object) -> object:
     """JAX's and Keras's: an index beyond the ends is the nearest."""
     for i, branch in enumerate(branches[:-1]):
         if _holds(index <= i):
@@ -89,11 +88,11 @@ def fori_loop(lower: object, upper: object, body: Callable[..., object], initial
     return value
 
 
-def _count(bound: Any) -> int:
+def _count(bound: Number) -> int:
     return reader().index(bound.expr) if isinstance(bound, Symbol) else int(bound)
 
 
-def lax_while_loop(condition: Any, body: Function, initial: object) -> object:
+def lax_while_loop(condition: Function, body: Function, initial: object) -> object:
     value = initial
     while _holds(condition(value)):
         value = body(value)
@@ -101,7 +100,7 @@ def lax_while_loop(condition: Any, body: Function, initial: object) -> object:
 
 
 def tf_while_loop(
-    condition: Function, body: Function, loop_vars: Any, maximum_iterations: Any = None
+    condition: Function, body: Function, loop_vars: Any, maximum_iterations: Number = None
 ) -> object:
     """TensorFlow's and Keras's: the loop's variables are arguments of both functions."""
     many = isinstance(loop_vars, (tuple, list))
@@ -115,7 +114,7 @@ def tf_while_loop(
 
 
 def scan(
-    f: Any, init: object, xs: Any = None, length: int | None = None, reverse: bool = False
+    f: Function, init: object, xs: Any = None, length: int | None = None, reverse: bool = False
 ) -> object:
     """JAX's `lax.scan` over numbers that are given, or a count; what it collects is a list."""
     if isinstance(xs, (Symbol, dict)):

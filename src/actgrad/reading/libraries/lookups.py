@@ -6,13 +6,13 @@ The interval of a number among sorted knots is found by halving, so a thousand k
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, reduce
 from typing import Any
 
 import numpy as np
 
-from actgrad.common.types import Function
+from actgrad.common.types import Array, Function
 from actgrad.language.expression import Expr, const, is_const, vector
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build
@@ -103,7 +103,7 @@ def _constant_tensor() -> object:
                 return self
             return super().to(*args, **kwargs)
 
-        def cuda(self, *_: object, **__: Any) -> Any:
+        def cuda(self, *_: object, **__: object) -> object:
             return self
 
         type_as = to
@@ -111,7 +111,7 @@ def _constant_tensor() -> object:
     return ConstantTensor
 
 
-def take(values: Any, index: Any, axis: Any = None) -> object:
+def take(values: Any, index: Number, axis: int | None = None) -> object:
     """`values[index]`; a negative index counts from the end, as in Python."""
     if isinstance(values, Symbol):
         mixes("take")
@@ -169,18 +169,18 @@ def _unified(exprs: Sequence[Expr], at: Expr) -> Expr | None:
     return build(first.op, *args, like=first)  # type: ignore[arg-type]
 
 
-def gather(numbers: Any, index: Number) -> Symbol:
+def gather(numbers: Iterable[float], index: Number) -> Symbol:
     """The number at an index from 0 on, which is an integer and inside."""
     at = number(index)
     return made(build("gather", vector(map(float, numbers)), at.expr), at)
 
 
-def _at(numbers: Any, index: Number) -> Number:
+def _at(numbers: Sequence[float], index: Number) -> Number:
     """The number at an index that may be plain."""
     return gather(numbers, index) if isinstance(index, Symbol) else float(numbers[int(index)])
 
 
-def take_from(index: Any, choices: Any) -> object:
+def take_from(index: Number, choices: Sequence[Number]) -> object:
     """NumPy's `choose`."""
     return choose(index, list(choices)) if isinstance(index, Symbol) else np.choose(index, choices)
 
@@ -238,8 +238,8 @@ def _interpolation(beyond: Compare) -> Callable[..., Number]:
 
     def interp(
         x: Number,
-        xp: Any,
-        fp: Any,
+        xp: Sequence[Number],
+        fp: Sequence[Number],
         left: Number = None,
         right: Number = None,
         period: object = None,
@@ -272,7 +272,7 @@ def _interpolation(beyond: Compare) -> Callable[..., Number]:
 interp, interp_jax = _interpolation(less_equal), _interpolation(less)
 
 
-def _line_of_table(x: Number, knots: Any, values: Any) -> Number:
+def _line_of_table(x: Number, knots: Array, values: Sequence[Number]) -> Number:
     """Through points whose heights are parameters, two of which are read. Knots at even steps need no
     search."""
     clipped = where(less(x, knots[0]), knots[0], where(less(knots[-1], x), knots[-1], x))
@@ -290,7 +290,7 @@ def _line_of_table(x: Number, knots: Any, values: Any) -> Number:
     return add(multiply(left, subtract(1.0, part)), multiply(right, part))
 
 
-def _lines(x: Number, xp: Any, fp: Sequence[object], beyond: Compare) -> Number:
+def _lines(x: Number, xp: Sequence[Number], fp: Sequence[Number], beyond: Compare) -> Number:
     """Through points some of which are parameters: one select for each."""
     result = fp[0]
     for i in range(len(xp) - 1):
@@ -347,7 +347,7 @@ _SERIES: dict[type, Callable[..., Number]] = {
 
 
 def _pieces(
-    coefficients: Sequence[object], knots: Sequence[object], extrapolate: bool
+    coefficients: Sequence[Sequence[float]], knots: Sequence[float], extrapolate: bool
 ) -> Callable[[Number], Number]:
     """A polynomial for each interval, in powers of the distance from its left end."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
+from actgrad.common.types import Function
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
 from actgrad.reading.libraries import casts
@@ -31,7 +32,7 @@ from actgrad.reading.symbol import Symbol, number, of_row
 
 
 def padded(
-    x: Any, width: Any, mode: object = "constant", constant_values: object = 0.0, **_: object
+    x: Symbol, width: Number, mode: object = "constant", constant_values: object = 0.0, **_: object
 ) -> Symbol:
     """Numbers before and after the row, as `np.pad` puts them: `1`, `(1, 2)` or `((1, 2),)`."""
     while isinstance(width, (tuple, list)) and len(width) == 1:
@@ -52,18 +53,20 @@ def padded(
     return joined([*left, cut, *right])
 
 
-def padded_by_torch(x: object, pad: Any, mode: object = "constant", value: object = None) -> Symbol:
+def padded_by_torch(
+    x: Symbol, pad: Number, mode: object = "constant", value: object = None
+) -> Symbol:
     """Negative widths cut the row."""
     return padded(x, pad, mode, 0.0 if value is None else value)
 
 
-def tiled(x: Any, reps: Any) -> Symbol:
+def tiled(x: Symbol, reps: Number) -> Symbol:
     """The row so many times, one after another."""
     times = reps[0] if isinstance(reps, (tuple, list)) and len(reps) == 1 else reps
     return joined([whole(x, "tile")] * _few(times, "tile"))
 
 
-def repeated(x: Any, repeats: object, axis: object = None) -> Symbol:
+def repeated(x: Symbol, repeats: object, axis: object = None) -> Symbol:
     """Each number so many times."""
     along(axis, "repeat")
     x = whole(x, "repeat")
@@ -79,7 +82,7 @@ def _few(times: object, name: str) -> int:
     return times
 
 
-def scattered(x: Any, axis: object, index: Any, value: object) -> Number:
+def scattered(x: Symbol, axis: object, index: Number, value: object) -> Number:
     """PyTorch's `x.scatter(-1, places, number)`: one place, or those of `topk`."""
     along(axis, "scatter")
     width = index.form if isinstance(index, Symbol) and index.form != ONE else None
@@ -93,7 +96,7 @@ def scattered(x: Any, axis: object, index: Any, value: object) -> Number:
     return where(reduce(logical_or, [equal(at, place) for place in places]), value, x)
 
 
-def running(of: Any, start: float) -> Any:
+def running(of: Function, start: float) -> Function:
     """TensorFlow's and JAX's `cumsum` and `cumprod`, also from the end, or without the number itself."""
 
     def call(
@@ -142,14 +145,14 @@ def stacked(values: Sequence[object], axis: object = 0) -> Symbol:
     return joined([Symbol(part.expr, ONE) for part in parts])
 
 
-def array_of(value: object, *args: Any, **options: Any) -> object:
+def array_of(value: object, *args: object, **options: object) -> object:
     """`np.array([a, b])` of numbers of the row."""
     if isinstance(value, (list, tuple)) and casts.any_symbol(value):
         return stacked(value)
     return casts.constant(value, *args, **options)
 
 
-def with_axis(x: Any, axis: object = 0) -> Symbol:
+def with_axis(x: Symbol, axis: object = 0) -> Symbol:
     """One number as a row of length 1."""
     along(axis, "expand_dims")
     return whole(x, "expand_dims") if x.form == ONE else Symbol(number(x).expr, ONE)
@@ -165,7 +168,7 @@ def filled(shape: object, value: object) -> Symbol:
     )
 
 
-def spread(x: Any, *shape: object) -> Symbol:
+def spread(x: Symbol, *shape: object) -> Symbol:
     """`np.broadcast_to(number, x.shape)`."""
     target = shape[0] if len(shape) == 1 else shape
     if isinstance(target, Symbol) and not isinstance(target, Size):
@@ -174,7 +177,7 @@ def spread(x: Any, *shape: object) -> Symbol:
 
 
 def differences(
-    x: Any, n: int = 1, axis: object = -1, prepend: object = None, append: object = None
+    x: Symbol, n: int = 1, axis: object = -1, prepend: object = None, append: object = None
 ) -> Number:
     along(axis, "diff")
     parts = [
@@ -190,7 +193,7 @@ def _is_given(value: object) -> bool:
     return value is not None
 
 
-def glu(x: object, axis: object = -1) -> Number:
+def glu(x: Symbol, axis: object = -1) -> Number:
     a, b = split(x, 2, axis)
     return multiply(a, sigmoid(b))
 
@@ -202,7 +205,7 @@ def crelu(x: object, axis: object = -1) -> Number:
 def arange(start: object, stop: object = None, step: object = 1, dtype: object = None) -> Number:
     """`np.arange(len(x))`, `np.arange(1, len(x) + 1)`, `np.arange(len(x), 0, -1)`."""
     start, stop = (0, start) if stop is None else (start, stop)
-    size: Any = None
+    size: Number = None
     if all(isinstance(end, (int, Size)) for end in (start, stop)) and step in (1, -1):
         size = (stop - start) * step  # type: ignore[operator]
     if not isinstance(size, Size):
@@ -212,7 +215,7 @@ def arange(start: object, stop: object = None, step: object = 1, dtype: object =
     return add(multiply(position(size.length), step), start)
 
 
-def linspace(start: object, stop: object, num: Any = 50, endpoint: bool = True) -> Number:
+def linspace(start: object, stop: object, num: Number = 50, endpoint: bool = True) -> Number:
     """`np.linspace(0, 1, len(x))`."""
     if not isinstance(num, Size):
         refuse("`linspace` of another length than a row's", "Give it the row's own: `len(x)`.")

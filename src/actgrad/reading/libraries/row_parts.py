@@ -29,7 +29,7 @@ from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, number, of_row, truth
 
 
-def shape_of(x: Any) -> object:
+def shape_of(x: Symbol) -> object:
     return x.shape
 
 
@@ -64,7 +64,7 @@ def part_of(x: Symbol, key: object) -> Any:
     return kept(make("slice", as_row(x.expr, x.form), value=(start, 1, ONE)), None)
 
 
-def place_of(x: Symbol, key: Any) -> Symbol | None:
+def place_of(x: Symbol, key: Number) -> Symbol | None:
     """Where `y[0] = value` and `y[np.argmax(x)] = value` write; or the condition."""
     at = Size.of(x.form) + key if type(key) is int and key < 0 else key
     is_number = isinstance(key, Symbol) and not of_row(key) and not key.expr.boolean
@@ -82,18 +82,18 @@ def _reordered(x: Symbol, order: Symbol) -> Symbol:
     return row("take", x, order, form=x.form)
 
 
-def taken(x: Any, order: object, axis: object = -1) -> Number:
+def taken(x: Symbol, order: object, axis: object = -1) -> Number:
     """`np.take_along_axis(x, np.argsort(x), -1)`, and `np.take(x, 0)`."""
     along(axis, "take")
     return part_of(x, order)
 
 
-def gathered(x: object, axis: object, index: object) -> Number:
+def gathered(x: Symbol, axis: object, index: object) -> Number:
     """PyTorch's `x.gather(-1, order)`."""
     return taken(x, index, axis)
 
 
-def _bound(value: Any, length: Length) -> Length:
+def _bound(value: Number, length: Length) -> Length:
     if isinstance(value, Symbol) and not isinstance(value, Size):
         reader().settle(value.expr)
         refuse(
@@ -129,7 +129,7 @@ def _too_involved(text: str) -> NoReturn:
     refuse(f"a part of a row whose bounds are too involved: {text}", "Use simpler bounds.")
 
 
-def split(x: Any, parts: object, axis: object = -1, num: object = None) -> list[Any]:
+def split(x: Symbol, parts: object, axis: object = -1, num: object = None) -> list[Symbol]:
     """Equal parts, or NumPy's list of places where the next part starts."""
     along(axis, "split")
     if isinstance(parts, Symbol) and not isinstance(parts, Size):
@@ -144,7 +144,7 @@ def split(x: Any, parts: object, axis: object = -1, num: object = None) -> list[
     return [part_of(x, slice(Size.of(a), Size.of(b))) for a, b in pairwise(ends)]
 
 
-def split_by_size(x: Any, size: object, axis: object = 0) -> list[object]:
+def split_by_size(x: Symbol, size: object, axis: object = 0) -> list[Symbol]:
     """PyTorch's `split`: parts of a size, such as half of the length; or a list of sizes."""
     along(axis, "split")
     if isinstance(size, Size):
@@ -157,14 +157,14 @@ def split_by_size(x: Any, size: object, axis: object = 0) -> list[object]:
 
 
 def split_of_tensorflow(
-    x: Any, parts: object, axis: object = 0, num: object = None
-) -> list[object]:
+    x: Symbol, parts: object, axis: object = 0, num: object = None
+) -> list[Symbol]:
     """Into a number of equal parts, or by their sizes."""
     along(axis, "split")
     return _split_by_sizes(x, list(parts)) if isinstance(parts, (list, tuple)) else split(x, parts)
 
 
-def _split_by_sizes(x: Any, sizes: list[Any]) -> list[object]:
+def _split_by_sizes(x: Symbol, sizes: list[Number]) -> list[Symbol]:
     n = Size.of(x.form)
     if sizes.count(-1) == 1:  # what is left
         at = sizes.index(-1)
@@ -185,7 +185,7 @@ def unstacked(x: object, axis: object = 0, num: object = None) -> NoReturn:
     )
 
 
-def narrowed(x: Any, axis: object, start: Any, length: Any) -> object:
+def narrowed(x: Symbol, axis: object, start: Number, length: Number) -> object:
     """PyTorch's `x.narrow(-1, start, length)`."""
     along(axis, "narrow")
     return part_of(x, slice(start, start + length))
@@ -195,7 +195,7 @@ def same(x: object, *_: object, **__: object) -> Any:
     return x
 
 
-def reshaped(x: Any, *shape: object) -> object:
+def reshaped(x: Symbol, *shape: object) -> object:
     """`x.reshape(-1)`, and to the shape of a row of this length."""
     target = shape[0] if len(shape) == 1 else shape
     target = target if isinstance(target, (tuple, list)) else (target,)
@@ -208,7 +208,7 @@ def reshaped(x: Any, *shape: object) -> object:
     )
 
 
-def squeezed(x: Any, axis: object = None) -> object:
+def squeezed(x: Symbol, axis: object = None) -> object:
     along(axis, "squeeze")
     return Symbol(x.expr, None) if x.form == ONE else x
 
@@ -223,7 +223,7 @@ class Extreme(Symbol):
     def values(self) -> Symbol:
         return Symbol(self.expr, self.form)
 
-    def __getitem__(self, key: Any) -> object:
+    def __getitem__(self, key: Number) -> object:
         return (self.values, self.indices)[key]
 
     def __len__(self) -> int:
@@ -234,19 +234,19 @@ class Extreme(Symbol):
 
 
 def largest_of(
-    x: object, other: object = None, axis: object = None, keepdims: bool = False
+    x: Symbol, other: object = None, axis: object = None, keepdims: bool = False
 ) -> object:
     """PyTorch's `max`: of two tensors, or of a row."""
     return _largest_of(x, other, axis, keepdims, 1.0)
 
 
 def smallest_of(
-    x: object, other: object = None, axis: object = None, keepdims: bool = False
+    x: Symbol, other: object = None, axis: object = None, keepdims: bool = False
 ) -> object:
     return _largest_of(x, other, axis, keepdims, -1.0)
 
 
-def _largest_of(x: Any, other: object, axis: object, keepdims: bool, sign: float) -> object:
+def _largest_of(x: Symbol, other: object, axis: object, keepdims: bool, sign: float) -> object:
     if isinstance(other, int) and not isinstance(other, bool):
         other, axis, keepdims = None, other, keepdims or axis is True  # `x.max(-1, True)`
     if other is not None:

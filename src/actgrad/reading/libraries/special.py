@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 from actgrad.language import decomposed
 from actgrad.reading.libraries.formulas import i0_value, square, times_exp
@@ -66,7 +65,7 @@ def method_polygamma(x: Number, order: object) -> Number:
     return polygamma(order, x)
 
 
-def _plain(value: Any, what: str) -> int:
+def _plain(value: Number, what: str) -> int:
     if isinstance(value, Symbol) and value.expr.op == "const":
         value = value.expr.value
     if isinstance(value, Symbol) or not 0 <= (plain := float(value)) <= MAX_ORDER or plain % 1:
@@ -128,7 +127,7 @@ def _polynomial(
 ) -> Callable[[object, Number], Number]:
     """By the recurrence from 1 and the polynomial of degree 1."""
 
-    def evaluate(degree: Any, x: Number) -> Number:
+    def evaluate(degree: Number, x: Number) -> Number:
         n = _plain(degree, "the degree of a polynomial")
         before, current = multiply(0.0, x) + 1.0, one(x)
         for k in range(1, n):
@@ -138,7 +137,7 @@ def _polynomial(
     return evaluate
 
 
-def _chebyshev(one: Callable[[Number], Number]) -> Callable[[Any, Number], Number]:
+def _chebyshev(one: Callable[[Number], Number]) -> Callable[[Number, Number], Number]:
     return _polynomial(one, lambda k, x, p, q: 2.0 * x * p - q)
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NoReturn, TypeVar
 
 from actgrad.common.types import Fields, Function
 from actgrad.errors import DefinitionError, ImpureError, TraceError
@@ -22,6 +22,8 @@ from actgrad.reading.refusal import HOST, refuse, user_line
 from actgrad.reading.surroundings import many_digits
 from actgrad.reading.surroundings.origins import public
 from actgrad.reading.surroundings.weights import in_place_of, is_any, is_weight, number_of
+
+Item = TypeVar("Item")
 
 _KINDS = {
     "torch.nn.Module": "forward",
@@ -99,7 +101,7 @@ class Object:
             ImpureError,
         )
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         self._environment.calls += 1
         try:
             return self._called(*args, **kwargs)
@@ -119,23 +121,23 @@ class Object:
             return self._environment.read(function)(self, *args, **kwargs)
         return getattr(self, name)(*args, **kwargs)
 
-    def _items(self) -> list[Any]:
+    def _items(self) -> list[object]:
         """What is in a list of modules or weights, whose names are their numbers."""
         return [getattr(self, str(i)) for i in range(len(self._original))]
 
     def __iter__(self) -> Iterator[object]:
         return iter(self._original if hasattr(self._original, "keys") else self._items())
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Any) -> object:
         return getattr(self, key) if isinstance(key, str) else self._items()[key]
 
-    def keys(self) -> Any:
+    def keys(self) -> Collection[str]:
         return self._original.keys()
 
-    def values(self) -> list[Any]:
+    def values(self) -> list[object]:
         return [self[key] for key in self.keys()]
 
-    def items(self) -> list[Any]:
+    def items(self) -> list[tuple[object, object]]:
         return [(key, self[key]) for key in self.keys()]
 
     def __len__(self) -> int:
@@ -254,7 +256,7 @@ class Adapter:
             ]
         )
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         """The object itself, with the values that it has."""
         rest = {name: value for name, value in kwargs.items() if name not in self.paths}
         return self.original(*args, **rest)
@@ -262,7 +264,7 @@ class Adapter:
     def copied(self, environment: Environment) -> Function:
         environment.uses_frameworks = True
 
-        def call(*args: object, **kwargs: object) -> Any:
+        def call(*args: object, **kwargs: object) -> object:
             values = {path: kwargs.pop(name) for name, path in self.paths.items() if name in kwargs}
             return Object(environment, self.original, "", values)(*args, **kwargs)
 
@@ -271,7 +273,7 @@ class Adapter:
         return call
 
     @property
-    def defined_by(self) -> Any:
+    def defined_by(self) -> object:
         """The code that a message shows."""
         return getattr(self.original, self.method)
 
@@ -279,7 +281,7 @@ class Adapter:
 class WithWeights(Adapter):
     """A function that calls modules or layers, with a parameter for each weight that it uses there."""
 
-    weights: dict[str, tuple[Any, str]]
+    weights: dict[str, tuple[object, str]]
     """The owner of each parameter, and its attribute there."""
 
     def __init__(
@@ -305,7 +307,7 @@ class WithWeights(Adapter):
     def copied(self, environment: Environment) -> Function:
         function = environment.copy(self.original)
 
-        def call(*args: object, **kwargs: object) -> Any:
+        def call(*args: object, **kwargs: object) -> object:
             for parameter, (owner, name) in self.weights.items():
                 environment.weights[id(owner), name] = kwargs.pop(parameter)
             return function(*args, **kwargs)
@@ -315,7 +317,7 @@ class WithWeights(Adapter):
         return call
 
     @property
-    def defined_by(self) -> Any:
+    def defined_by(self) -> object:
         return self.original
 
 
@@ -333,7 +335,7 @@ def with_weight(function: Any, error: WeightError) -> WithWeights | None:
     return WithWeights(function, inspect.signature(function), error.owner, error.name)
 
 
-def _bound(original: object, method: str) -> Any:
+def _bound(original: object, method: str) -> Function:
     if method != "__call__":
         return getattr(original, method)
     function = inspect.getattr_static(type(original), method)
@@ -341,7 +343,7 @@ def _bound(original: object, method: str) -> Any:
     return functools.partial(function, original)
 
 
-def _numbers(original: object, path: str) -> Iterator[tuple[str, Any]]:
+def _numbers(original: object, path: str) -> Iterator[tuple[str, object]]:
     """The numbers of an object and of the objects in it, by their paths."""
     for name, value in _members(original):
         at = f"{path}.{name}" if path else name
@@ -353,7 +355,7 @@ def _numbers(original: object, path: str) -> Iterator[tuple[str, Any]]:
             yield at, found
 
 
-def _members(original: Any) -> Iterator[tuple[str, Any]]:
+def _members(original: Any) -> Iterator[tuple[str, object]]:
     kind = is_any(original, _KINDS)
     own = dict(vars(original)) if hasattr(original, "__dict__") else {}
     if kind == "torch.nn.Module":
@@ -396,7 +398,9 @@ def adapted(function: Any) -> Any:
     return custom.adapted(function)
 
 
-def used(parameters: Any, function: object, mentioned: set[str]) -> tuple[Any, ...]:
+def used(
+    parameters: Iterable[tuple[str, Item]], function: object, mentioned: set[str]
+) -> tuple[tuple[str, Item], ...]:
     """The parameters of an object that its function mentions."""
     if not isinstance(function, Adapter):
         return tuple(parameters)

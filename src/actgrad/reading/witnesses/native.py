@@ -314,7 +314,7 @@ class _Torch:
         return _run(result, numbers, columns, changed, found)
 
     @staticmethod
-    def _slopes(torch: Any, result: object, leaves: Any) -> tuple[Array, ...] | None:
+    def _slopes(torch: types.ModuleType, result: object, leaves: Any) -> tuple[Array, ...] | None:
         if not isinstance(result, torch.Tensor) or not result.requires_grad:
             return tuple(np.zeros(leaf.shape) for leaf in leaves)
         try:
@@ -346,7 +346,9 @@ class _TensorFlow:
         return _run(result, np.asarray, columns, False, found)
 
     @staticmethod
-    def _slopes(tf: Any, tape: Any, result: Any, tensors: Any) -> tuple[Array, ...] | None:
+    def _slopes(
+        tf: types.ModuleType, tape: Any, result: Any, tensors: Any
+    ) -> tuple[Array, ...] | None:
         if not tf.is_tensor(result) or not result.dtype.is_floating:
             return tuple(np.zeros(x.shape) for x in tensors)
         try:
@@ -372,7 +374,7 @@ class _Jax:
             return _run(result, np.asarray, columns, False, found)
 
     @staticmethod
-    def _slopes(jax: Any, call: Call, tensors: Any) -> tuple[Array, ...] | None:
+    def _slopes(jax: types.ModuleType, call: Call, tensors: Any) -> tuple[Array, ...] | None:
         def floating(*x: Any) -> object:
             return jax.numpy.broadcast_to(call(*x), x[0].shape).astype(x[0].dtype)
 
