@@ -26,109 +26,52 @@ from actgrad.reading.symbol import Symbol, of_row, row_of
 Meaning = Callable[..., object]
 
 
-MEANINGS: dict[str, Meaning] = {
-    **dict.fromkeys(("sum", "total", "python_sum", "row_sum"), numbers.total),
-    **dict.fromkeys(("max", "row_max", "python_max", "amax"), numbers.largest),
-    **dict.fromkeys(("min", "row_min", "python_min", "amin"), numbers.smallest),
-    **dict.fromkeys(("prod", "product"), numbers.product),
-    "mean": numbers.mean,
-    "average": numbers.average,
-    **dict.fromkeys(("var", "reduce_variance"), numbers.variance),
-    **dict.fromkeys(("std", "reduce_std"), numbers.deviation),
-    **dict.fromkeys(("any", "row_any", "python_any"), numbers.any_of),
-    **dict.fromkeys(("all", "row_all", "python_all"), numbers.all_of),
-    **dict.fromkeys(("norm", "vector_norm"), numbers.norm),
-    **dict.fromkeys(("row_norm", "reduce_euclidean_norm"), numbers.euclidean_norm),
-    **dict.fromkeys(("dot", "vdot", "matmul", "inner", "vecdot"), numbers.dot),
-    **dict.fromkeys(("top_k", "topk"), orders.top_k),
-    **dict.fromkeys(("split", "chunk"), parts.split),
-    **dict.fromkeys(("flip", "reverse", "rev", "flipud"), numbers.flip),
-    **dict.fromkeys(("arange", "range"), joined.arange),
-    "linspace": joined.linspace,
-    "full": joined.filled,
+def _named(text: str) -> dict[str, Meaning]:
+    """Functions of these modules by entries as in `tables`: `name`, or `name=function`."""
+    known = {**vars(numbers), **vars(orders), **vars(joined), **vars(parts)}
+    entries = (entry.partition("=") for entry in text.split())
+    return {name: known[function or name] for name, _, function in entries}
+
+
+MEANINGS = _named("""
+sum=total total python_sum=total row_sum=total max=largest row_max=largest python_max=largest amax=largest
+min=smallest row_min=smallest python_min=smallest amin=smallest prod=product product mean average
+var=variance reduce_variance=variance std=deviation reduce_std=deviation any=any_of row_any=any_of
+python_any=any_of all=all_of row_all=all_of python_all=all_of norm vector_norm=norm
+row_norm=euclidean_norm reduce_euclidean_norm=euclidean_norm dot vdot=dot matmul=dot inner=dot vecdot=dot
+top_k topk=top_k split chunk=split flip reverse=flip rev=flip flipud=flip arange range=arange linspace
+full=filled flatten=same count_nonzero logsumexp softmax log_softmax softmin logmeanexp reduce_sum=total
+reduce_prod=product reduce_max=largest reduce_min=smallest argsort sort=ascending msort=ascending
+partition=partitioned argpartition=argpartitioned kthvalue=kth_smallest aminmax=ends argmax argmin one_hot
+largest_of smallest_of concatenated hstack=concatenated append=appended stacked constant=array_of
+pad=padded tile=tiled repeat=repeated repeat_interleave=repeated scatter=scattered take=taken
+take_along_axis=taken take_along_dim=taken gather=gathered narrow=narrowed unbind=unstacked
+unstack=unstacked size_of=length_of element_count=length_of shape_of rank_of reshape=reshaped
+squeeze=squeezed unsqueeze=with_axis expand=spread glu crelu normalize=normalised
+l2_normalize=l2_normalised standardize=standardised layer_norm rms_norm layer_normalization
+rms_normalization moments median quantile percentile roll=rolled ptp=spread_of diff=differences
+ediff1d=differences
+""") | {
     "zeros": lambda shape, **options: joined.filled(shape, 0.0),
-    "flatten": parts.same,
-    "count_nonzero": numbers.count_nonzero,
-    "logsumexp": numbers.logsumexp,
-    "softmax": numbers.softmax,
-    "log_softmax": numbers.log_softmax,
-    "softmin": numbers.softmin,
-    "logmeanexp": numbers.logmeanexp,
     "cumsum": joined.running(numbers.cumsum, 0.0),
     "cumprod": joined.running(numbers.cumprod, 1.0),
-    **{"reduce_sum": numbers.total, "reduce_prod": numbers.product},
-    **{"reduce_max": numbers.largest, "reduce_min": numbers.smallest},
-    "argsort": orders.argsort,
-    **dict.fromkeys(("sort", "msort"), orders.ascending),
-    "partition": orders.partitioned,
-    "argpartition": orders.argpartitioned,
-    "kthvalue": orders.kth_smallest,
-    "aminmax": orders.ends,
     "var_mean": numbers.mean_last(numbers.variance_of_torch),
     "std_mean": numbers.mean_last(numbers.deviation_of_torch),
-    "argmax": numbers.argmax,
-    "argmin": numbers.argmin,
-    "one_hot": joined.one_hot,
-    "largest_of": parts.largest_of,
-    "smallest_of": parts.smallest_of,
-    **dict.fromkeys(("concatenated", "hstack"), joined.concatenated),
-    "append": joined.appended,
-    "stacked": joined.stacked,
-    "constant": joined.array_of,
-    "pad": joined.padded,
-    "tile": joined.tiled,
-    **dict.fromkeys(("repeat", "repeat_interleave"), joined.repeated),
-    "scatter": joined.scattered,
-    **dict.fromkeys(("take", "take_along_axis", "take_along_dim"), parts.taken),
-    "gather": parts.gathered,
-    "narrow": parts.narrowed,
-    **dict.fromkeys(("unbind", "unstack"), parts.unstacked),
-    **dict.fromkeys(("size_of", "element_count"), numbers.length_of),
-    "shape_of": parts.shape_of,
-    "rank_of": parts.rank_of,
-    "reshape": parts.reshaped,
-    "squeeze": parts.squeezed,
-    "unsqueeze": joined.with_axis,
-    "expand": joined.spread,
     "ones": lambda shape, **options: joined.filled(shape, 1.0),
     "empty": lambda shape, **options: joined.filled(shape, float("nan")),
-    "glu": joined.glu,
-    "crelu": joined.crelu,
-    "normalize": numbers.normalised,
-    "l2_normalize": numbers.l2_normalised,
-    "standardize": numbers.standardised,
-    "layer_norm": numbers.layer_norm,
-    "rms_norm": numbers.rms_norm,
-    "layer_normalization": numbers.layer_normalization,
-    "rms_normalization": numbers.rms_normalization,
-    "moments": numbers.moments,
-    "median": orders.median,
-    "quantile": orders.quantile,
-    "percentile": orders.percentile,
-    "roll": joined.rolled,
-    "ptp": numbers.spread_of,
-    **dict.fromkeys(("diff", "ediff1d"), joined.differences),
 }
 """By what the tables call them, or by their libraries' name where the tables say `mixing`."""
 
-_OF_TORCH: dict[str, Meaning] = {
-    "sort": orders.sorted_pair,
-    "split": parts.split_by_size,
-    "median": orders.median_of_torch,
-    "pad": joined.padded_by_torch,
-}
+_OF_TORCH = _named("""
+sort=sorted_pair split=split_by_size median=median_of_torch pad=padded_by_torch
+""")
 """What PyTorch means otherwise, in functions and methods."""
-_ITS_OWN: dict[str, Meaning] = {
-    "torch.var": numbers.variance_of_torch,
-    "torch.std": numbers.deviation_of_torch,
-    "keras.ops.normalize": numbers.normalised_by_keras,
-    "tensorflow.split": parts.split_of_tensorflow,
-    "tensorflow.linalg.normalize": numbers.unit_and_norm,
-    "jax.lax.split": parts.split_by_size,
-    "numpy.linalg.norm": numbers.norm,
-    **dict.fromkeys(("jax.numpy.linalg.norm", "jax.numpy.linalg.vector_norm"), numbers.norm_of_jax),
-    "jax.numpy.sort": orders.ascending_in_jax,
-}
+_ITS_OWN = _named("""
+torch.var=variance_of_torch torch.std=deviation_of_torch keras.ops.normalize=normalised_by_keras
+tensorflow.split=split_of_tensorflow tensorflow.linalg.normalize=unit_and_norm jax.lax.split=split_by_size
+numpy.linalg.norm=norm jax.numpy.linalg.norm=norm_of_jax jax.numpy.linalg.vector_norm=norm_of_jax
+jax.numpy.sort=ascending_in_jax
+""")
 """What a library means otherwise in this function."""
 _OF_WHICH: dict[str, tuple[Meaning, Meaning]] = {
     "std": (numbers.deviation, numbers.deviation_of_torch),
