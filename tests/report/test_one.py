@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actgrad import activation, activations
+from actgrad import activation, activations, rows
 from actgrad.common.files import write_text
 from actgrad.workbench.report import one
 from actgrad.workbench.report.bench import bench
@@ -236,6 +236,19 @@ def test_a_surrogate_is_called_one() -> None:
     shown = Text(one.report(f, one.facts(f), None, [], "f")).sections
     assert "surrogate (declared)" in shown["verdict"]
     assert "derivative by x, a surrogate" in shown[""]
+
+
+def test_a_function_of_a_row_has_all_but_propagation() -> None:
+    f = rows.hardmax
+    found = one.facts(f)
+    assert set(found.left_out) == {"propagation"}
+    shown = Text(one.report(f, found, bench(f, ["numpy"], repeats=3), [], "f")).sections
+    assert "gradient by x, a surrogate" in shown[""]
+    assert "the Jacobian in force" in shown["function"]
+    assert "surrogate (declared)" in shown["verdict"]
+    assert "propagation() is of a function of one number" in shown["propagation"]
+    assert "forward" in shown["speed"]
+    assert "SavedModel" in shown["targets"]
 
 
 def test_a_page_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ class OfRows:
             raise CallError(
                 f"{self.name!r} is a function of a row (axis={self.axis}), and {what} is of a function of "
                 f"one number\n"
-                f"  Of a row there are `check()`, `plot()`, `source()`, `supports()` and `save()`."
+                f"  Of a row there are `check()`, `plot()`, `source()`, `supports()` and `save()`, and "
+                f"in the shell `actgrad check`, `plot`, `source`, `report` and `export`."
             )
 
     @kept

@@ -14,6 +14,8 @@ from actgrad.workbench.quiet import quiet
 from actgrad.workbench.timing import in_turns, step, tensor
 
 SIZE = 131_072
+ROW = 1024
+"""So long are the rows of a function of one."""
 MODES = {"numpy": "forward", "tensorflow": "tf.function", "torch": "eager", "jax": "jit"}
 
 
@@ -57,7 +59,8 @@ def bench(
 
 
 def _measured(f: Activation, framework: str, size: int, repeats: int) -> Speed:
-    x, mode = tensor(framework, size), MODES[framework]
+    shape = size if f.program.axis is None else (size // ROW, ROW)
+    x, mode = tensor(framework, shape), MODES[framework]
     ours = step(framework, mode, lambda x: f(*(x,) * len(f.inputs)), x)
     found = in_turns(ours, step(framework, mode, relu(framework), x), repeats)
     return Speed(framework, mode, found.ours, found.other, found.ratio, found.low, found.high)

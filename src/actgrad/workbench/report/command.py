@@ -37,7 +37,6 @@ def one(
         warn(text)
 
     f = load(target, keep)
-    f.program.check_elementwise("a report")
     from actgrad.workbench.report import training as trainings
     from actgrad.workbench.report.bench import bench
     from actgrad.workbench.report.one import facts, report

@@ -66,7 +66,9 @@ class Facts:
         if not program.on_host:
             given = {"exact": "", "derivative": ", as given"}.get(program.kind, ", a surrogate")
             for i, name in enumerate(program.inputs):
-                if program.gradient:
+                if program.axis is not None:
+                    found.append((f"gradient by {name}{given}", program.vjp(name).formula))
+                elif program.gradient:
                     rule = Program("", (), (), program.gradient[i])
                     found.append((f"gradient by {name}, whole, as given", rule.formula))
                 else:
@@ -162,7 +164,12 @@ def _function(f: Activation, check: Check | None, prefix: str) -> Picture:
                 shown = ", ".join(number(x) for x in inside[:8])
                 about += f" It {word[:-1]}s at {shown}{' and more' if len(inside) > 8 else ''}."
     caption = "The function and the derivative in force; where they differ, the exact derivative."
-    if len(f.inputs) > 1:
+    if f.program.axis is not None:
+        about = (
+            f"A sample row and what {f.name} makes of it, as numbers, as curves and as a Jacobian."
+        )
+        caption = "A sample row, the result as one number moves, and the Jacobian in force."
+    if len(f.inputs) > 1 or f.program.axis is not None:
         return picture(figure, f"{prefix}-function", about, caption, size=None)
     axes = figure.axes[0]
     axes.set_title("", loc="left")  # the page has it
