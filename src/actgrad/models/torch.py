@@ -16,29 +16,24 @@ from actgrad.models.place import Place, Put, Undo, attribute, calls_by_name, kee
 from actgrad.models.torch_calls import forms
 from actgrad.models.torch_calls import overridden as overridden
 
+_PLAIN = (
+    *(torch.nn.ReLU, torch.nn.ReLU6, torch.nn.SELU, torch.nn.SiLU, torch.nn.Mish, torch.nn.Tanh),
+    *(torch.nn.Sigmoid, torch.nn.Softsign, torch.nn.Hardswish, torch.nn.Hardsigmoid),
+    *(torch.nn.Tanhshrink, torch.nn.LogSigmoid),
+)
 _MODULES: dict[type, tuple[str, tuple[str, ...]]] = {
-    torch.nn.ReLU: ("relu", ()),
-    torch.nn.ReLU6: ("relu6", ()),
+    **{kind: (kind.__name__.lower(), ()) for kind in _PLAIN},
     torch.nn.LeakyReLU: ("leaky_relu", ("negative_slope",)),
     torch.nn.ELU: ("elu", ("alpha",)),
-    torch.nn.SELU: ("selu", ()),
     torch.nn.CELU: ("celu", ("alpha",)),
     torch.nn.GELU: ("gelu", ("approximate",)),
-    torch.nn.SiLU: ("silu", ()),
-    torch.nn.Mish: ("mish", ()),
-    torch.nn.Tanh: ("tanh", ()),
-    torch.nn.Sigmoid: ("sigmoid", ()),
     torch.nn.Softplus: ("softplus", ("beta", "threshold")),
-    torch.nn.Softsign: ("softsign", ()),
     torch.nn.Hardtanh: ("hardtanh", ("min_val", "max_val")),
-    torch.nn.Hardswish: ("hardswish", ()),
-    torch.nn.Hardsigmoid: ("hardsigmoid", ()),
     torch.nn.Hardshrink: ("hardshrink", ("lambd",)),
     torch.nn.Softshrink: ("softshrink", ("lambd",)),
-    torch.nn.Tanhshrink: ("tanhshrink", ()),
-    torch.nn.LogSigmoid: ("logsigmoid", ()),
     torch.nn.Threshold: ("threshold", ("threshold", "value")),
 }
+"""The function of each module, and which of its attributes are arguments of it."""
 
 
 def places(model: torch.nn.Module) -> Iterator[Place]:
