@@ -36,7 +36,7 @@ class Kernel:
         """Half types compute in float32 inside."""
         wide = [tf.cast(t, tf.float32) if t.dtype in HALVES else t for t in tensors]
         result = self.whole(self.function(*wide), wide)
-        return result if result.dtype == dtype else tf.cast(result, dtype)
+        return result if result.dtype is dtype else tf.cast(result, dtype)
 
     def whole(self, result, tensors):
         """The result in the shape of all tensors."""
@@ -135,13 +135,19 @@ class Rule:
         return tensors[0].dtype
 
     def backward(self, tensors, upstream):
-        by_each = [self.gradient(i, tensors, upstream) for i in range(len(tensors))]
-        return [None if g is None else sum_to(g, tensors, i) for i, g in enumerate(by_each)]
+        return self.summed(
+            [self.gradient(i, tensors, upstream) for i in range(len(tensors))], tensors
+        )
+
+    def summed(self, gradients, tensors):
+        return [None if g is None else sum_to(g, tensors, i) for i, g in enumerate(gradients)]
 
     def gradient(self, i, tensors, upstream):
         """The gradient by one tensor, before it is summed to that tensor's shape."""
-        arguments = (*tensors[: self.size], upstream, *tensors[self.size :])
-        return self.gradients[i](arguments, tensors[i].dtype)
+        return self.gradients[i](self.arguments(tensors, upstream), tensors[i].dtype)
+
+    def arguments(self, tensors, upstream):
+        return (*tensors[: self.size], upstream, *tensors[self.size :])
 
 
 class Views:

@@ -84,6 +84,8 @@ class ProgramRule(Rule):
         known = {*program.inputs, *program.differentiable} - numbers
         self.learnt = [name in known for name in program.arguments]
         self.has_whole_gradient = bool(program.gradient)
+        self.rules: dict[tuple[int, tf.DType], ProgramRule] = {}
+        """Of its gradients, each made when it is first needed."""
 
     def __call__(self, *tensors: tf.Tensor) -> tf.Tensor:
         if tf.executing_eagerly():
@@ -127,32 +129,44 @@ class ProgramRule(Rule):
         return tf.raw_ops.PreventGradient(input=result, message=f"{self.program.name}: {what}")
 
     def backward(self, tensors: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
-        upstream = tf.convert_to_tensor(upstream)
-        may_be_forward = is_elsewhere(tensors[0]) and not is_saved(tensors[0], upstream)
-        if self.has_whole_gradient and may_be_forward and not is_linear(self.program):
+        if not isinstance(upstream, tf.Tensor):  # slices
+            upstream = tf.convert_to_tensor(upstream)
+        elsewhere = not tf.executing_eagerly() and is_elsewhere(tensors[0])
+        if elsewhere and is_saved(upstream):
+            return self.summed(
+                [self.as_saved(i, tensors, upstream) for i in range(len(tensors))], tensors
+            )
+        if self.has_whole_gradient and elsewhere and not is_linear(self.program):
             # A forward accumulator around a tf.function differentiates its backward half by the
             # upstream gradient. So does a second derivative around one, which is refused as well.
             upstream = self.in_reverse_mode_only(upstream)
         return super().backward(tensors, upstream)
 
-    def gradient(self, i: int, tensors: Sequence[tf.Tensor], upstream: tf.Tensor) -> tf.Tensor:
+    def gradient(
+        self, i: int, tensors: Sequence[tf.Tensor], upstream: tf.Tensor
+    ) -> tf.Tensor | None:
         if not self.learnt[i]:
             return None
-        gradient = self.program.vjp(self.program.arguments[i])
-        arguments = (*tensors[: self.size], upstream, *tensors[self.size :])
-        if is_saved(tensors[0], upstream):
-            return self.as_saved(gradient, arguments, tensors[i].dtype)
-        return rule_for(gradient, tensors[i].dtype.name, self.numbers)(*arguments)
+        dtype = tensors[i].dtype
+        rule = self.rules.get((i, dtype))
+        if rule is None:
+            program = self.program.vjp(self.program.arguments[i])
+            rule = self.rules[i, dtype] = rule_for(program, dtype.name, self.numbers)
+        return rule(*self.arguments(tensors, upstream))
 
     def as_saved(
-        self, gradient: Program, arguments: Sequence[tf.Tensor], dtype: tf.DType
-    ) -> tf.Tensor:
+        self, i: int, tensors: Sequence[tf.Tensor], upstream: tf.Tensor
+    ) -> tf.Tensor | None:
         """A SavedModel keeps the gradient of a tf.custom_gradient, and drops rules inside of it."""
+        if not self.learnt[i]:
+            return None
         if self.program.on_host:
             raise HostError(
                 f"{self.program.name!r} runs on the host (host=True), so it cannot be saved in a model\n"
                 f"  Rewrite it with operations that actgrad can read, and drop host=True."
             )
+        gradient = self.program.vjp(self.program.arguments[i])
+        arguments, dtype = self.arguments(tensors, upstream), tensors[i].dtype
         if self.program.axis is not None:
             found = rule_for(gradient, dtype.name).value(arguments, dtype)
             return self.without_gradient(found)
@@ -221,16 +235,13 @@ def is_vectorised() -> bool:
 
 def is_elsewhere(tensor: tf.Tensor) -> bool:
     """Whether the gradient is built in another graph than the value was."""
-    if tf.executing_eagerly() or not tf.is_symbolic_tensor(tensor):
-        return False
-    return tensor.graph is not tf.compat.v1.get_default_graph()
+    return tf.is_symbolic_tensor(tensor) and tensor.graph is not tf.compat.v1.get_default_graph()
 
 
-def is_saved(tensor: tf.Tensor, upstream: tf.Tensor) -> bool:
-    """Whether this gradient is written to a SavedModel: as a function of the upstream gradient, that
-    stands in no other function. (A loop's gradient stands within that of the function around it.)"""
-    if not is_elsewhere(tensor):
-        return False
+def is_saved(upstream: tf.Tensor) -> bool:
+    """Whether a gradient, built in another graph than the value was, is written to a SavedModel: as a
+    function of the upstream gradient, that stands in no other function. (A loop's gradient stands within
+    that of the function around it.)"""
     graph = tf.compat.v1.get_default_graph()
     return not graph.outer_graph.building_function and any(upstream is t for t in graph.inputs)
 
