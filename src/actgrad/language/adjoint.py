@@ -24,7 +24,7 @@ from actgrad.language.expression import (
 )
 from actgrad.language.length import ONE, Length
 from actgrad.language.ops import OPS
-from actgrad.language.products import summed, united
+from actgrad.language.products import summed
 from actgrad.language.rewrite import rewrite
 from actgrad.language.rows import ROWS
 from actgrad.language.shifts import idle
@@ -51,12 +51,10 @@ def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
     for node in reversed(order):
         if node.op == "var" or node not in found:
             continue
-        g = total(united(found.pop(node)))
-        if g is ZERO:
-            continue
+        g = total(found.pop(node))
         for arg, pulled in _pulled(node, g):
             flow(arg, pulled)
-    return as_row(rewrite(total(united(found.get(by, []))))[0], by.width)
+    return as_row(rewrite(total(found.get(by, [])))[0], by.width)
 
 
 def tangent(root: Expr, along: Mapping[Expr, Expr], finite: bool = False) -> Expr:

@@ -1,15 +1,13 @@
-"""Expressions as products: what is common to a row goes out of its sum, and what cancels is dropped.
+"""Expressions as products: what is the same for all numbers of a row goes out of its sum.
 
-A softmax subtracts the row's largest number, on which it does not depend: the gradient by that number is a
-sum of two terms that are the same but for their sign, once each is a product of the same factors.
+So a sum is of fewer operations, and the same sum is needed once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from actgrad.language.derive import ZERO
 from actgrad.language.expression import Expr, as_row, const, is_const, make, walk
 from actgrad.language.rewrite import build
 
@@ -26,22 +24,6 @@ def summed(row: Expr) -> Expr:
         return make("sum", row)
     inner = make("sum", as_row(_written(1.0, rest), row.width))
     return _written(number, _together({inner: 1}, common))
-
-
-def united(parts: Iterable[Expr]) -> list[Expr]:
-    """The terms of a sum, with those that differ by a number alone as one."""
-    terms: dict[frozenset[tuple[Expr, int]], list[tuple[float, Factors, Expr]]] = {}
-    for part in parts:
-        number, factors = _product_of(part)
-        terms.setdefault(frozenset(factors.items()), []).append((number, factors, part))
-    found = []
-    for alike in terms.values():
-        _, factors, term = alike[0]
-        if len(alike) > 1:
-            number = math.fsum(number for number, _, _ in alike)
-            term = as_row(_written(number, factors), term.width) if number else ZERO
-        found.append(term)
-    return found
 
 
 def _product_of(root: Expr) -> tuple[float, Factors]:
