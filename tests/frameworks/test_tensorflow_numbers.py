@@ -14,7 +14,7 @@ tf = pytest.importorskip("tensorflow")
 from actgrad import activation, surrogates
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.tensorflow import binding, rule
-from actgrad.frameworks.tensorflow.rule import ProgramKernel
+from actgrad.frameworks.tensorflow.rule import ProgramKernel, rule_for
 from actgrad.language import program as language
 
 
@@ -46,6 +46,19 @@ def test_annealing_compiles_each_kernel_once(monkeypatch: pytest.MonkeyPatch) ->
         wanted = surrogates.atan(alpha=alpha).derivative(x.astype(float))
         np.testing.assert_allclose(slope, wanted, rtol=1e-5)
     assert sorted(compiled) == ["annealed", "annealed_gradient_x", "atan", "atan_gradient_x"]
+
+
+def test_definitions_that_differ_by_numbers_share_their_code() -> None:
+    """TensorFlow keeps all code that has called an operation."""
+    made = [
+        activation(lambda x: x * a if x > b else 1e-20 - x / a, name="same")
+        for a, b in ((2.5, 0.25), (1e20, 3.0))
+    ]
+    functions = [rule_for(f.program, "float32").value.function for f in made]
+    assert functions[0].__code__ is functions[1].__code__
+    x = np.float32([-4.0, -1.0, 0.5, 2.0])
+    for f in made:
+        np.testing.assert_allclose(f(tf.constant(x)), f(x.astype(float)), rtol=1e-6)
 
 
 def test_dropped_activations_leave_nothing_unbounded() -> None:

@@ -101,6 +101,9 @@ class Dialect:
     """Whether it needs one where it comes before the tensors."""
     typed_everywhere: bool = False
     """Whether every constant needs one."""
+    numbers_apart: bool = False
+    """Whether kernels that differ by numbers alone share their code, in which numbers have names. TensorFlow
+    keeps all code that has called an operation eagerly, and the stacks of those calls, for good."""
     binding: str = ""
     """The part of a standalone file that joins value and gradients into one function: a template of `{name}`,
     `{signature}`, `{arguments}`, `{upstream}`, `{size}`, `{doc}`, `{value}`, `{gradients}`,

@@ -15,7 +15,8 @@ import textwrap
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
+from types import CodeType
 
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.lower import lower
@@ -277,23 +278,42 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Function:
     """
     name = f"{identifier(program.name)}_value"  # which nothing that it calls is named
     text = function_text(program, dialect, name, doc=False)
+    numbers: Fields = {}
+    if dialect.numbers_apart:
+        text, numbers = _apart(text, name)
     whole = "\n\n\n".join(
         part for part in (dialect.imports, helpers_text(text, dialect), text) if part
     )
-    filename = f"<actgrad {dialect.framework} {program.name} {next(_numbers)}>"
-    linecache.cache[filename] = (len(whole), None, whole.splitlines(keepends=True), filename)
-    namespace: Fields = {
+    namespace: Fields = numbers | {
         host_name(node): host(node.value)  # type: ignore[arg-type]
         for node in walk(program.value)
         if node.op == "host"
     }
-    exec(compile(whole, filename, "exec"), namespace)
+    exec(_compiled(whole, f"{dialect.framework} {program.name}"), namespace)
     function: Function = namespace[name]
-    weakref.finalize(function, linecache.cache.pop, filename, None)
     return function
 
 
-_numbers = itertools.count()
+@lru_cache(maxsize=1024)
+def _compiled(text: str, title: str) -> CodeType:
+    """Programs of one text share their code."""
+    filename = f"<actgrad {title} {next(_counter)}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    code = compile(text, filename, "exec")
+    weakref.finalize(code, linecache.cache.pop, filename, None)
+    return code
+
+
+_counter = itertools.count()
+_FLOAT = re.compile(r"(?<![\w.])(?:\d+\.\d*|\d+(?=e))(?:e[+-]?\d+)?")
+
+
+def _apart(text: str, function: str) -> tuple[str, Fields]:
+    """The text with names for the numbers in the function, and these by name."""
+    names: dict[str, str] = {}
+    above, definition, body = text.rpartition(f"def {function}(")
+    body = _FLOAT.sub(lambda found: names.setdefault(found[0], f"c{len(names)}"), body)
+    return above + definition + body, {name: float(number) for number, name in names.items()}
 
 
 def identifier(name: str) -> str:

@@ -195,6 +195,7 @@ _EAGER = Dialect(
     entries="*({0} if isinstance({0}, (list, tuple)) else tf.unstack({0}))",
     minus_zero="(-tf.constant(0.0, {like}.dtype))",
     typed_first=True,
+    numbers_apart=True,
     binding=_BINDING + _RULE + _ENTRY,
     row_binding=f"{_BINDING}\n\n\n{rows.common(_UNKNOWN).rstrip()}{_RULE}{_ROW_ENTRY}",
     tables=_TABLES,
