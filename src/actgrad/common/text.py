@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 
@@ -47,10 +46,12 @@ def installed(*names: str) -> dict[str, str]:
     >>> "numpy" in installed("numpy", "no-such-package"), len(installed("no-such-package"))
     (True, 0)
     """
+    from importlib import metadata  # takes milliseconds, and is asked for by reports alone
+
     found = {}
     for name in names:
-        with suppress(PackageNotFoundError):
-            found[name.removesuffix("-cpu")] = version(name)
+        with suppress(metadata.PackageNotFoundError):
+            found[name.removesuffix("-cpu")] = metadata.version(name)
     return found
 
 
