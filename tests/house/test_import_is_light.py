@@ -23,6 +23,8 @@ HEAVY = [
     "pandas",
     "numba",
     "joblib",
+    "importlib.metadata",
+    "actgrad.study.breakpoints",  # a method loads its part of the study when it is called
 ]
 
 PROBE = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from actgrad.activation import Activation, activation
 from actgrad.common.types import Array, Function
 from actgrad.errors import ActgradError
 from actgrad.frameworks.names import FRAMEWORKS
-from actgrad.study.propagation import Propagation
+
+if TYPE_CHECKING:
+    from actgrad.study.propagation import Propagation
 
 QUANTILES = (0.01, 0.5, 0.99)
 _SAMPLES, _UNITS = 64, 128
