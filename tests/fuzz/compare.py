@@ -149,37 +149,50 @@ def _is_as_written(generated: Generated, point: tuple[float, ...], own: float | 
     return any(answer is not None and close(literal, answer) for answer in answers)
 
 
-def wrong_slopes(program: Program, generated: Generated, count: Count, order: int = 1) -> list[str]:
-    """Where the program's derivative is not the slope of the exact function."""
+def wrong_slopes(
+    program: Program, generated: Generated, count: Count, orders: int = 1
+) -> list[str]:
+    """Where the program's derivatives, up to this order, are not those of the exact function."""
     found = []
     at = [tuple(x + 0.0123 for x in point) for point in points(len(generated.inputs))]
     function = generated.function(arithmetic.exact())
     for along, name in enumerate(generated.inputs):
-        derivative = program.partial(name)
-        for _ in range(order - 1):
-            derivative = derivative.partial(name)
-        values = evaluate(program, at)
-        for point, value, ours in zip(at, values, evaluate(derivative, at), strict=True):
+        chain = [program]
+        for _ in range(orders):
+            chain.append(chain[-1].partial(name))
+        for point, value, *ours in zip(at, *(evaluate(one, at) for one in chain), strict=True):
             true_value = exact_value(generated, point)
             if true_value is None or not close(value, true_value, 1e-9):
                 continue
             slopes = arithmetic.slopes(function, list(point), along)
-            if slopes is None or (math.isnan(ours) and python_value(generated, point) is None):
-                continue  # where Python overflows, its value is IEEE's and its slope nobody's
-            true = slopes[order - 1]
-            if not math.isfinite(ours) and _is_singular(derivative, point):
-                continue  # a vertical tangent on the way, as asin has at 1
-            if order == 1:
-                count.slopes += 1
-            else:
-                count.bends += 1
-            if close(ours, true, 1e-7, scale=max(abs(value), 1e-30)):
-                continue
-            if abs(ours - true) > 1e-13 * _largest_part(derivative, point):  # as cbrt(x ** 3) - x
-                found.append(
-                    f"at {point}: order {order} by {name} is {ours!r}, and should be {true!r}"
+            for order in range(1, orders + 1) if slopes else ():
+                count.slopes += order == 1
+                count.bends += order == 2
+                wrong = _wrong_slope(
+                    chain[order], generated, point, value, ours[order - 1], slopes[order - 1]
                 )
+                if wrong:
+                    found.append(f"at {point}: order {order} by {name} {wrong}")
     return found
+
+
+def _wrong_slope(
+    derivative: Program,
+    generated: Generated,
+    point: tuple[float, ...],
+    value: float,
+    ours: float,
+    true: float,
+) -> str | None:
+    if math.isnan(ours) and python_value(generated, point) is None:
+        return None  # where Python overflows, its value is IEEE's and its slope nobody's
+    if not math.isfinite(ours) and _is_singular(derivative, point):
+        return None  # a vertical tangent on the way, as asin has at 1
+    if close(ours, true, 1e-7, scale=max(abs(value), 1e-30)):
+        return None
+    if abs(ours - true) <= 1e-13 * _largest_part(derivative, point):  # as cbrt(x ** 3) - x
+        return None
+    return f"is {ours!r}, and should be {true!r}"
 
 
 def _is_singular(derivative: Program, point: tuple[float, ...]) -> bool:

@@ -12,6 +12,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -95,8 +97,13 @@ class Generated:
     def function(self, namespace: Mapping[str, Any] | None = None) -> Callable[..., Any]:
         """The function `f` that the text defines, among these names (Python's own if not given)."""
         names = dict({"math": math, "np": np} if namespace is None else namespace)
-        exec(compile(self.source, "<fuzz>", "exec"), names)
+        exec(self._code, names)
         return names["f"]  # type: ignore[no-any-return]
+
+    @cached_property
+    def _code(self) -> CodeType:
+        """Compiled once for all that is asked of it."""
+        return compile(self.source, "<fuzz>", "exec")
 
     def __repr__(self) -> str:
         return f"\n{self.source}"

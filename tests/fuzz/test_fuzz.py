@@ -65,10 +65,8 @@ def mismatches(generated: Generated, count: compare.Count) -> list[str]:
         )
         return [] if raises else ["it cannot be read"]
     found = compare.wrong_values(program, generated, count)
-    found += compare.wrong_slopes(program, generated, count)
-    if len(walk(program.value)) < 40:
-        found += compare.wrong_slopes(program, generated, count, order=2)
-    return found
+    orders = 2 if len(walk(program.value)) < 40 else 1
+    return found + compare.wrong_slopes(program, generated, count, orders)
 
 
 SAMPLE = "ACTGRAD_FUZZ" not in os.environ
