@@ -375,11 +375,11 @@ class _Jax:
 
     @staticmethod
     def _slopes(jax: types.ModuleType, call: Call, tensors: Any) -> tuple[Array, ...] | None:
-        def floating(*x: Any) -> object:
-            return jax.numpy.broadcast_to(call(*x), x[0].shape).astype(x[0].dtype)
+        def total(*x: Any) -> object:
+            return jax.numpy.sum(jax.numpy.asarray(call(*x)).astype(x[0].dtype))
 
         try:
-            value, pull = jax.vjp(floating, *tensors)
+            value, pull = jax.vjp(total, *tensors)
             return tuple(_real(np.asarray(slope)) for slope in pull(jax.numpy.ones_like(value)))
         except Exception:  # no derivative there, or a rule of the user's own that raises
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -136,3 +136,16 @@ def refuse_what_fails(
             f"{type(raised).__name__}: {reason}\n"
             f"{definition(original.function)}\n  Make it run on {one} first."
         ) from None
+
+
+def refuse_slope(
+    original: Original, library: Library, name: str, at: str, theirs: float, ours: float
+) -> NoReturn:
+    """Refuse a function whose derivative in its library is another than that of its reading."""
+    by = "" if len(original.inputs) == 1 else f" by {name!r}"
+    raise TraceError(
+        f"the derivative of {original.own.name!r}{by} cannot be read: at {at} it is {theirs:.9g} for "
+        f"{library.tensor}, and {ours:.9g} in its reading\n{definition(original.function)}\n"
+        f"  Something in it changes the derivative. Give the one that you mean: `derivative=`, or "
+        f"`surrogate=` if it is not the true one."
+    )

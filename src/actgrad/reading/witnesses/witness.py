@@ -16,7 +16,7 @@ from typing import NoReturn
 import numpy as np
 
 from actgrad.common.types import Function
-from actgrad.errors import ImpureError, MixingError, TraceError
+from actgrad.errors import ImpureError, MixingError
 from actgrad.language.derive import derive
 from actgrad.language.expression import plain, walk
 from actgrad.reading.derivatives import custom
@@ -32,6 +32,7 @@ from actgrad.reading.witnesses.original import (
     attempt,
     each,
     points,
+    refuse_slope,
     refuse_what_fails,
 )
 from actgrad.reading.witnesses.rounding import differences, tolerance
@@ -50,7 +51,7 @@ def check(original: Original, *, slopes: bool = False) -> None:
     if isinstance(function, custom.Half) and function.gradient:
         return  # half of a function that is run whole
     if original.own.rows:
-        row_witness.check(original)
+        row_witness.check(original, slopes)
         return
     mentioned = native.mentions(function)
     if not mentioned.libraries and _numbers(original, narrow=False):
@@ -195,18 +196,7 @@ def _compare_slopes(
         wrong = compared & np.isfinite(theirs) & ~close
         if wrong.any():
             i = int(np.flatnonzero(wrong)[0])
-            by = "" if len(original.inputs) == 1 else f" by {name!r}"
-            raise TraceError(
-                f"the derivative of {original.own.name!r}{by} cannot be read: at {_shown(columns, i)} "
-                f"{_LIBRARY_NAMES[library.name]} has the slope {theirs[i]:.9g}, and the reading "
-                f"{ours[i]:.9g}\n"
-                f"{definition(original.function)}\n"
-                f"  Something in it changes the derivative. Give the one that you mean: `derivative=`, or "
-                f"`surrogate=` if it is not the true one."
-            )
-
-
-_LIBRARY_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX", "numpy": "NumPy"}
+            refuse_slope(original, library, name, _shown(columns, i), theirs[i], ours[i])
 
 
 # What was found, and the way out.
