@@ -19,12 +19,15 @@ def _random(choose: random.Random, depth: int) -> tuple[Length, str]:
             return one // by, f"({text}) // {by}"
         except ValueError:
             return one + 2, f"({text}) + 2"
+    if choose.random() < 0.2:
+        times = choose.choice((2, 4, 6))
+        return one * times, f"({text}) * {times}"
     other, more = _random(choose, depth - 1)
     sign = choose.choice("+-")
     return (one + other if sign == "+" else one - other), f"({text}) {sign} ({more})"
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(90))
 def test_a_length_is_what_python_computes(seed: int) -> None:
     length, text = _random(random.Random(seed), 3)
     for n in range(1, 40):
@@ -37,6 +40,7 @@ def test_equal_lengths_are_written_alike() -> None:
     assert N // 2 + (N + 1) // 2 == N
     assert (N * 4) // 2 == N * 2
     assert N // 2 // 2 == N // 4
+    assert (N // 2 * 6 + 3) // 3 == N // 2 * 2 + 1
     assert N - N == Length(0)
     assert (N // 2).agrees_with(N - N // 2)
     assert not (N // 2).agrees_with(N)

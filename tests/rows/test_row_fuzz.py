@@ -21,6 +21,9 @@ ROW: list[Callable[[Array], Array]] = [
     lambda x: np.concatenate([x[1:], x[:1]]), lambda x: np.concatenate([x[::2], x[1::2]]),
     lambda x: x if np.sum(x) > 0.1 else np.cos(x), lambda x: np.sqrt(1 + x * x),
     lambda x: np.where(np.arange(len(x)) == np.argmax(x), x, 0.5 * x), lambda x: np.log1p(np.abs(x)),
+    lambda x: np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x))), lambda x: np.cumprod(1 + 0.3 * x),
+    lambda x: x - np.max(x) - np.log(np.sum(np.exp(x - np.max(x)))), lambda x: np.diff(x, prepend=0.0),
+    lambda x: np.pad(x[1:-1], 1, constant_values=0.5), lambda x: np.repeat(x[: len(x) // 2], 2),
 ]  # fmt: skip
 NUMBER: list[Callable[[Array], Array]] = [
     np.sum, np.mean, np.max, np.min, np.var, lambda x: np.prod(1 + 0.1 * x), lambda x: x[-1],

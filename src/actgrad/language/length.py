@@ -54,6 +54,9 @@ class Length:
         """Raises `ValueError` where it has no such form."""
         if by < 1:
             raise ValueError("a part of a length is divided by 1, 2, ...")
+        if not any(times % by for times in (self.per, *(part[0] for part in self.parts))):
+            parts = tuple((times // by, *rest) for times, *rest in self.parts)
+            return Length(self.per // by, self.plus // by, parts)  # type: ignore[arg-type]
         if not self.parts:
             return _made(0, 0, [(1, self.per, self.plus, by)])
         (times, over, add, inner), *more = self.parts
@@ -69,6 +72,18 @@ class Length:
     def written(self) -> list[object]:
         """As JSON has it."""
         return [self.per, self.plus, *map(list, self.parts)]
+
+
+class Turn(Length):
+    """The length of a row whose numbers are taken one after another, as in a loop over it."""
+
+    @classmethod
+    def of(cls, length: Length) -> Turn:
+        return cls(length.per, length.plus, length.parts)
+
+    @property
+    def whole(self) -> Length:
+        return Length(self.per, self.plus, self.parts)
 
 
 def _made(per: int, plus: int, parts: Iterable[tuple[int, int, int, int]]) -> Length:

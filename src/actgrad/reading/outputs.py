@@ -12,7 +12,7 @@ from actgrad.errors import TraceError
 from actgrad.language.expression import Expr, as_row
 from actgrad.language.length import ONE, Length
 from actgrad.reading.refusal import definition
-from actgrad.reading.symbol import Symbol, number, of_row
+from actgrad.reading.symbol import Symbol, number, of_row, row_of
 
 Form = Literal["number", "numbers", "tuple"] | tuple[str, ...]
 """What a function returns: one number, a list with those of one row, a tuple, or a dict with these names."""
@@ -44,8 +44,8 @@ def outputs_of(result: object, copy: object) -> tuple[tuple[Expr, ...], Form]:
     if isinstance(result, dict):
         named = dict(sorted(_named_numbers(result)))
         form, parts = tuple(named), tuple(named.values())
-    elif isinstance(result, list) and len(result) == 1 and of_row(result[0]):
-        form, parts = "numbers", tuple(result)
+    elif (row := row_of(result)) is not result:
+        form, parts = "numbers", (row,)
     elif isinstance(result, (tuple, list)):
         form, parts = "tuple", tuple(result)
     for part in parts:

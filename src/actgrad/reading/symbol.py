@@ -16,7 +16,7 @@ import numpy as np
 
 from actgrad.common.text import did_you_mean
 from actgrad.language.expression import Expr, const, make, show
-from actgrad.language.length import ONE, Length
+from actgrad.language.length import ONE, Length, Turn
 from actgrad.language.rewrite import build
 from actgrad.reading.forms import one_row, refuse_forms
 from actgrad.reading.libraries.tables import METHOD_NAMES
@@ -68,9 +68,7 @@ class Symbol:
 
     @property
     def shape(self) -> Any:
-        if isinstance(self.form, Length):
-            return (table_method("length_of")(self),)
-        return Shape(self.form)
+        return (self.size,) if of_row(self) else Shape(self.form)
 
     @property
     def size(self) -> object:
@@ -138,7 +136,7 @@ class Symbol:
         carries something on."""
         if not of_row(self):
             self.refuse_sequence()
-        return iter((self,))
+        return iter((Symbol(self.expr, Turn.of(self.form), self.mask, writable=False),))
 
     def __len__(self) -> int:
         self.refuse_sequence()
@@ -159,9 +157,7 @@ class Symbol:
         )
 
     def __getitem__(self, key: object) -> object:
-        if of_row(self):
-            return table_method("part_of")(self, key)
-        return table_method("__getitem__")(self, key)
+        return table_method("part_of" if of_row(self) else "__getitem__")(self, key)
 
     def __setitem__(self, key: object, value: object) -> None:
         table_method("__setitem__")(self, key, value)
@@ -387,7 +383,10 @@ def of_row(value: object) -> bool:
 
 def row_of(value: object) -> Any:
     """The row whose numbers are in a list, as `[v * v for v in x]` makes it; anything else as it is."""
-    return value[0] if type(value) is list and len(value) == 1 and of_row(value[0]) else value
+    only = value[0] if type(value) is list and len(value) == 1 else None
+    if isinstance(only, Symbol) and isinstance(only.form, Turn):
+        return Symbol(only.expr, only.form.whole, only.mask)
+    return value
 
 
 def whole(op: str, x: object) -> Any:

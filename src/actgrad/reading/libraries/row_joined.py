@@ -28,7 +28,7 @@ from actgrad.reading.libraries.row_numbers import along, flip, position, row, wh
 from actgrad.reading.libraries.row_parts import part_of, split
 from actgrad.reading.libraries.sizes import Size, kept
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, number, of_row
+from actgrad.reading.symbol import Symbol, number, of_row, row_of
 
 
 def padded(
@@ -135,9 +135,10 @@ def joined(parts: Sequence[Symbol]) -> Symbol:
 def stacked(values: Sequence[object], axis: object = 0) -> Symbol:
     """A row of numbers."""
     along(axis, "stack")
+    row = row_of(values)
+    if of_row(row):
+        return whole(row, "stack")
     parts = [number(value) for value in values]
-    if len(parts) == 1 and of_row(parts[0]):
-        return whole(parts[0], "stack")
     if any(part.form is not None for part in parts):
         refuse(
             "rows on top of each other, which make a matrix", "Concatenate them: `np.concatenate`."

@@ -89,7 +89,7 @@ def _symbolic_enumerate(values: Any, start: Any = 0) -> Iterator[object]:
     row = row_of(values)
     if not of_row(row):
         return enumerate(values, start)
-    return iter(((row_numbers.position(row.form) + start, row),))
+    return zip(row_numbers.position(row.form) + start, row, strict=True)
 
 
 def _symbolic_reversed(values: Any) -> object:
