@@ -7,6 +7,7 @@ size of 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from actgrad.codegen.dialect import as_template, printed
@@ -72,10 +73,8 @@ def along_axis(
         ]
         return rule(program.with_rows(wide), (*moved, *numbers))
 
-    def common(lengths: Sequence[int | None]) -> int | None:
-        return common_length(program, lengths)
-
-    return views.along_axis(inputs, axis, program.squeezes, ops, common, of_rows)
+    fitting = partial(common_length, program)
+    return views.along_axis(inputs, axis, program.squeezes, ops, fitting, of_rows)
 
 
 def last_axis(program: Program, rank: int, axis: int | None = None) -> int:

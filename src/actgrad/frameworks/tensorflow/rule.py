@@ -114,7 +114,9 @@ class ProgramRule(Rule):
     def hidden(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
         if self.has_whole_gradient and tf.executing_eagerly():
             tensors = [self.in_reverse_mode_only(t) for t in tensors]
-        return super().hidden(tensors)
+        named = zip(self.program.arguments, tensors, strict=True)
+        # (nobody watches a plain number)
+        return [t if name in self.numbers else tf.stop_gradient(t) for name, t in named]
 
     def forward(self, *tensors: tf.Tensor) -> tuple[list[tf.Tensor], Function]:
         results, backward = super().forward(*tensors)
