@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
+jax = pytest.importorskip("jax")
 import torch.nn.functional as F
 
 from actgrad import activation, rows
