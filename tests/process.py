@@ -20,13 +20,19 @@ sys.meta_path.insert(0, Absent())
 SOURCE = Path(__file__).parents[1] / "src"
 
 
-def python(*arguments: object, folder: Path, actgrad: bool = True, **variables: str) -> list[str]:
+def python(
+    *arguments: object,
+    folder: Path | None = None,
+    actgrad: bool = True,
+    timeout: float = 1200,
+    **variables: str,
+) -> list[str]:
     """The lines that it prints. It runs in this folder, and knows actgrad or does not."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
         cwd=folder,
         env={
             **os.environ,

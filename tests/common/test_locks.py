@@ -152,7 +152,7 @@ def test_workers_of_a_data_loader(method: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         loader = torch.utils.data.DataLoader(
-            rows, batch_size=1, num_workers=2, multiprocessing_context=method
+            rows, batch_size=1, num_workers=1, multiprocessing_context=method
         )
         batches = [batch[0] for batch in loader]
     for one, other in zip(parent, batches, strict=True):

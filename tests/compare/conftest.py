@@ -15,7 +15,7 @@ from actgrad.workbench.compare.store import FILE, Study, read
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "actgrad.workbench.cli", "compare"]
-SECONDS = 400
+SECONDS = 1200
 
 # What can go wrong in a worker. The parent reads the file as well, and must outlive it.
 ACTIVATIONS = """

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.sample import exhaustive_but
-
 pytest.importorskip("sklearn")
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +27,7 @@ def run(script: Path, options: list[str], folder: Path) -> subprocess.CompletedP
         [sys.executable, *options, str(script)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
         cwd=folder,
         env={
@@ -43,7 +41,8 @@ def run(script: Path, options: list[str], folder: Path) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("name", exhaustive_but(["torch_ddp.py"], RUNS))
+@pytest.mark.exhaustive  # tests/frameworks/test_torch_distributed.py has one in make test
+@pytest.mark.parametrize("name", RUNS)
 def test_two_devices_learn_and_agree(name: str, tmp_path: Path) -> None:
     needed, options = RUNS[name]
     for package in needed:

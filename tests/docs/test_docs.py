@@ -7,17 +7,14 @@ order, as a reader would type them.
 from __future__ import annotations
 
 import doctest
-import os
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
 from actgrad import errors
-from tests.sample import exhaustive_but
+from tests.process import python
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -28,6 +25,15 @@ DOCUMENTS = [
 ]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SHORT = [path for path in EXAMPLES if path.name in ("spiky.py", "square.py", "keras_derivative.py")]
+OTHERS = [path for path in EXAMPLES if path not in SHORT]
+IN_TURN = """
+import contextlib, pathlib, runpy, sys
+paths, sys.argv[1:] = sys.argv[1:], []
+for path in paths:
+    print("example", pathlib.Path(path).name)
+    with contextlib.redirect_stderr(sys.stdout):
+        runpy.run_path(path, run_name="__main__")
+"""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -66,26 +72,20 @@ def test_the_documents_are_there() -> None:
     assert {"README.md", "language.md", "errors.md", "index.md"} <= {p.name for p in DOCUMENTS}
 
 
-@pytest.mark.parametrize("path", exhaustive_but(SHORT, EXAMPLES), ids=lambda path: path.name)
-def test_an_example_runs_and_says_something(path: Path, tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT / "src"),
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "MPLBACKEND": "agg",
-    }
-    done = subprocess.run(
-        [sys.executable, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-        env=environment,
+@pytest.mark.parametrize(
+    "paths", [SHORT, pytest.param(OTHERS, marks=pytest.mark.exhaustive)], ids=["short", "others"]
+)
+def test_each_example_runs_and_says_something(paths: list[Path], tmp_path: Path) -> None:
+    """In one process, since the start of TensorFlow takes longer than most of them."""
+    said = python(
+        "-c", IN_TURN, *paths, folder=tmp_path, KERAS_BACKEND="tensorflow", MPLBACKEND="agg"
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert len(done.stdout.splitlines()) >= 3
-    assert "Warning" not in done.stderr
+    told = "\n".join(said).split("example ")[1:]
+    assert len(told) == len(paths)
+    for path, text in zip(paths, told, strict=True):
+        assert text.startswith(path.name)
+        assert len(text.splitlines()) > 3
+        assert "Warning" not in text
 
 
 @pytest.mark.parametrize(

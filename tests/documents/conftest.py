@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-SOURCE = Path(__file__).parents[2] / "src"
 
 
 class TensorFlow:
@@ -110,27 +104,3 @@ def run(request) -> Run:
         return value, gradients
 
     return run
-
-
-@pytest.fixture(scope="session")
-def fresh():
-    """`fresh(text)`: what a program prints, run in a process of its own."""
-
-    def fresh(text, **environment):
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", text],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(SOURCE),
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "KERAS_BACKEND": "tensorflow",
-                **environment,
-            },
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout.strip()
-
-    return fresh

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation, trainable
+from tests.process import python
 
 keras = pytest.importorskip("keras")
 if keras.config.backend() != "tensorflow":
@@ -26,7 +27,7 @@ def my_activation(x, p1=1.0, p2=0.5):
     return p2 * x
 
 
-def python(x, p1, p2):
+def in_python(x, p1, p2):
     return x + p2 if x > p1 else p2 * x
 
 
@@ -39,7 +40,7 @@ def check(layer, p1, p2):
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = layer(x)
-    expected = [[python(float(v), p1, p2) for v in row] for row in X]
+    expected = [[in_python(float(v), p1, p2) for v in row] for row in X]
     np.testing.assert_allclose(y, expected, rtol=1e-6)
     np.testing.assert_allclose(tape.gradient(y, x), np.full_like(X, p1 + 10 * p2), rtol=1e-6)
 
@@ -55,7 +56,7 @@ def test_dense_with_parameters_uses_the_derivative():
     kernel = dense.kernel.numpy()
     got = tape.gradient(y, dense.kernel.value)
     np.testing.assert_allclose(
-        y, [[python(float(v), 2.0, 0.25) for v in (x @ kernel)[0]]], rtol=1e-5, atol=1e-7
+        y, [[in_python(float(v), 2.0, 0.25) for v in (x @ kernel)[0]]], rtol=1e-5, atol=1e-7
     )
     np.testing.assert_allclose(got, np.repeat(x.T * (2.0 + 2.5), 128, axis=1), rtol=1e-6)
 
@@ -175,7 +176,7 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory, fresh):
+def stored(tmp_path_factory):
     """Of each model, trained for a step: value and gradient here, and as loaded in a fresh process."""
     keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("models")
@@ -192,7 +193,7 @@ def stored(tmp_path_factory, fresh):
         here[kind] = y.numpy(), tape.gradient(y, tensor).numpy()
         paths[kind] = str(folder / f"{number}.keras")
         model.save(paths[kind])
-    text = fresh(LOAD.format(paths=json.dumps(paths))).splitlines()[-1]
+    text = python("-W", "ignore", "-c", LOAD.format(paths=json.dumps(paths)))[-1]
     return here, json.loads(text)
 
 

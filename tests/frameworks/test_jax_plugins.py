@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation
+from tests.sample import exhaustive_but
 
 jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")
@@ -59,7 +60,7 @@ def nnx_network(nnx: Any, f: Any) -> Any:
     return Network(nnx.Rngs(0))
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", exhaustive_but([True], [False, True]))
 def test_nnx(jit: bool) -> None:
     nnx = pytest.importorskip("flax.nnx")
     found = []
@@ -132,7 +133,7 @@ def test_linen() -> None:
 # Equinox
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", exhaustive_but([True], [False, True]))
 def test_equinox(jit: bool) -> None:
     eqx = pytest.importorskip("equinox")
     found = []

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -14,12 +11,12 @@ import numpy as np
 import pytest
 
 from actgrad import activation
+from tests.process import python
 from tests.sample import exhaustive_but
 
 jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")
 
-SOURCE = Path(__file__).parents[2] / "src"
 POINTS = np.float32([-1.7, -0.6, -0.2, 0.3, 0.7, 0.9, 1.2, 1.6])
 
 spiky = activation(
@@ -40,20 +37,10 @@ guided = activation(
 CASES = {"spiky": spiky, "step": step, "seven": seven}
 
 
-def run(script: str, *arguments: str, path: Path | None = SOURCE, **environment: str) -> Any:
+def run(script: str, *arguments: str, actgrad: bool = True, **environment: str) -> Any:
     """What the script prints last, as JSON."""
-    variables = {**os.environ, "JAX_PLATFORMS": "cpu", **environment}
-    variables["PYTHONPATH"] = str(path) if path else ""
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", textwrap.dedent(script), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=variables,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    options = ("-W", "error::UserWarning", "-c", textwrap.dedent(script))
+    return json.loads(python(*options, *arguments, actgrad=actgrad, **environment)[-1])
 
 
 TWO_DEVICES = """
@@ -158,7 +145,7 @@ def test_exported_and_opened_without_actgrad(name: str, shape: str, tmp_path: Pa
     exported = jax.export.export(jax.jit(f))(jax.ShapeDtypeStruct(dimensions, jnp.float32))
     path = tmp_path / "f"
     path.write_bytes(exported.serialize(vjp_order=2))
-    found = run(OPENED, str(path), json.dumps(POINTS.tolist()), "second", path=None)
+    found = run(OPENED, str(path), json.dumps(POINTS.tolist()), "second", actgrad=False)
     points = POINTS.astype(np.float64)
     wanted = {
         "value": f(points),
@@ -173,7 +160,7 @@ def test_exported_and_opened_without_actgrad(name: str, shape: str, tmp_path: Pa
 def test_a_gradient_rule_is_exported(tmp_path: Path) -> None:
     exported = jax.export.export(jax.jit(guided))(jax.ShapeDtypeStruct((8,), jnp.float32))
     (tmp_path / "f").write_bytes(exported.serialize(vjp_order=1))
-    found = run(OPENED, str(tmp_path / "f"), json.dumps(POINTS.tolist()), path=None)
+    found = run(OPENED, str(tmp_path / "f"), json.dumps(POINTS.tolist()), actgrad=False)
     np.testing.assert_array_equal(found["first"], POINTS > 0)
 
 
@@ -209,7 +196,7 @@ print(json.dumps({name: np.asarray(a, np.float64).tolist() for name, a in found.
 def test_source_stands_alone(f: Any, tmp_path: Path) -> None:
     path = tmp_path / "alone.py"
     path.write_text(f.source("jax"))
-    found = run(ALONE, str(path), f.name, json.dumps(POINTS.tolist()), path=None)
+    found = run(ALONE, str(path), f.name, json.dumps(POINTS.tolist()), actgrad=False)
     points = POINTS.astype(np.float64)
     slope = (points > 0) * 1.0 if f is guided else f.derivative(points)
     for mode in ("value", "jit"):

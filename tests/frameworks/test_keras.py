@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
-import sys
 from importlib.util import find_spec
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -25,6 +23,7 @@ import actgrad
 from actgrad import activation
 from actgrad.errors import CallError, DtypeError
 from tests.frameworks.conftest import CASES, of_one_case
+from tests.process import python
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 WAYS = {
@@ -582,15 +581,8 @@ def test_opened_in_a_fresh_process_under(backend, saved):
     if backend == BACKEND != "tensorflow":
         pytest.skip("one backend that opens what it has saved is enough")
     imports = "import keras, actgrad" if backend == "torch" else "import actgrad, keras"
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN.format(imports=imports)],
-        cwd=saved,
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.stdout.strip().endswith(f"done under {backend}"), done.stderr[-3000:]
+    said = python("-c", OPEN.format(imports=imports), folder=saved, KERAS_BACKEND=backend)
+    assert said[-1] == f"done under {backend}"
 
 
 # Parameters that are learnt.

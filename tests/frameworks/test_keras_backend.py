@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from actgrad.frameworks.keras_backend import keras_backend
+from tests.process import python
 
 ASKED = """
 from actgrad.frameworks.keras_backend import keras_backend
@@ -52,8 +51,4 @@ def test_the_environment_says_first(home: Path, monkeypatch: pytest.MonkeyPatch)
 def test_keras_itself_agrees(home: Path) -> None:
     pytest.importorskip("jax")
     (home / "keras.json").write_text('{"backend": "jax"}')
-    done = subprocess.run(
-        [sys.executable, "-c", ASKED], capture_output=True, text=True, timeout=300,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )  # fmt: skip
-    assert done.stdout.split() == ["jax", "jax"], done.stderr
+    assert python("-c", ASKED)[-1].split() == ["jax", "jax"]

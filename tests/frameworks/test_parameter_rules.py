@@ -7,8 +7,6 @@ The rules are false on purpose, so that a framework that puts the exact derivati
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation
+from tests.process import python
 
 X = np.array([[-1.5, -0.5, 0.25], [0.75, 1.25, 2.0]])
 A = 1.5
@@ -260,11 +259,7 @@ def test_it_is_there_in_a_fresh_process(tmp_path: Path) -> None:
     for f in (SURROGATE, WHOLE):
         f.save(tmp_path / f"{f.name}.json")
     text = REOPENED.format(X=X.tolist(), U=UPSTREAM.tolist(), A=A)
-    done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    rows = [line.split() for line in done.stdout.splitlines()]
+    rows = [line.split() for line in python("-c", text, folder=tmp_path)]
     assert [row[0] for row in rows] == ["surrogate", "whole"]
     for row, expected in zip(rows, (BY_A, WHOLE_BY_A), strict=True):
         np.testing.assert_allclose(np.array(row[1:], float), expected, rtol=1e-5)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from actgrad import activation, trainable
 from actgrad.errors import CallError
 from actgrad.frameworks.trainable import Trainable
+from tests.process import python
 from tests.sample import exhaustive_but
 from tests.tensors import tensor
 
@@ -119,13 +117,7 @@ print("done")
 @pytest.mark.parametrize("first", exhaustive_but(["json"], ["keras", "tensorflow", "json"]))
 def test_keras_knows_us_once_it_is_imported(first):
     pytest.importorskip("keras")
-    done = subprocess.run(
-        [sys.executable, "-c", HOOK.format(first=first)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.stdout.strip().endswith("done"), done.stderr[-3000:]
+    assert python("-c", HOOK.format(first=first), KERAS_BACKEND="jax")[-1] == "done"
 
 
 FAILING = """
@@ -145,7 +137,4 @@ print("done")
 
 
 def test_a_keras_that_cannot_be_imported_fails_as_it_would(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", FAILING], capture_output=True, text=True, timeout=300, cwd=tmp_path
-    )
-    assert done.stdout.strip().endswith("done"), done.stderr[-3000:]
+    assert python("-c", FAILING, folder=tmp_path) == ["done"]

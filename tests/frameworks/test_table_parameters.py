@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pytest
 from actgrad import activation, from_json, learnable, trainable
 from actgrad.errors import CallError, DefinitionError
 from actgrad.language.expression import walk
+from tests.process import python
 from tests.tensors import ROOMS, tensor
 
 KNOTS = np.linspace(-2.0, 2.0, 9)
@@ -408,11 +407,8 @@ def test_it_is_there_in_a_fresh_process(tmp_path: Path) -> None:
     table = numbers_of(f)
     torch.save(f.module(values=trainable(list(table))), tmp_path / "module.pt")
     text = REOPENED.format(X=X.tolist(), table=table.tolist())
-    done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    gradient, kept = [np.array(line.split(), float) for line in done.stdout.splitlines()]
+    said = python("-c", text, folder=tmp_path)
+    gradient, kept = [np.array(line.split(), float) for line in said]
     np.testing.assert_allclose(gradient, slopes(interpolated, table)[0], atol=1e-8)
     np.testing.assert_allclose(kept, table, rtol=1e-6)
 
@@ -444,13 +440,8 @@ def test_gradients_after_a_load_in_a_fresh_process(framework: str, tmp_path: Pat
     paths = [tmp_path / f"{function.__name__}.json" for function in functions]
     for function, path in zip(functions, paths, strict=True):
         activation(function).save(path)
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED, framework, *map(str, paths)],
-        capture_output=True, text=True, timeout=600, cwd=root,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    said = python("-c", LOADED, framework, *paths, folder=Path(__file__).parents[2])
+    rows = [json.loads(line) for line in said if line.startswith("[")]
     assert len(rows) == 8
     for i, (_, dtype, found) in enumerate(rows):
         function = functions[i // 4]

@@ -5,9 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import math
-import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -24,6 +21,7 @@ from actgrad.language.expression import const, make, var
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 from tests.frameworks.conftest import CASES, of_one_case
+from tests.process import python
 from tests.sample import exhaustive_but
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
@@ -1058,17 +1056,6 @@ print("done")
 """
 
 
-def _in_a_fresh_process(code):
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    assert done.stdout.strip().endswith("done"), done.stderr[-3000:]
-
-
 @pytest.mark.exhaustive  # tests/documents/test_d1_spiky.py has one in make test
 @pytest.mark.parametrize(
     "disable",
@@ -1076,8 +1063,8 @@ def _in_a_fresh_process(code):
     ids=["a v1 graph", "v2 behaviour disabled"],
 )
 def test_a_tensorflow_1_session(disable):
-    _in_a_fresh_process(TF1.format(disable=disable))
+    assert python("-c", TF1.format(disable=disable))[-1] == "done"
 
 
 def test_mirrored_strategy():
-    _in_a_fresh_process(MIRRORED)
+    assert python("-c", MIRRORED)[-1] == "done"

@@ -7,10 +7,7 @@ import gc
 import importlib.util
 import io
 import math
-import os
 import pickle
-import subprocess
-import sys
 import threading
 import tracemalloc
 from pathlib import Path
@@ -25,9 +22,9 @@ from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError
 torch = pytest.importorskip("torch")
 
 from actgrad.frameworks.torch import operator
+from tests.process import python
 from tests.sample import exhaustive_but
 
-SOURCE = str(Path(__file__).parents[2] / "src")
 SEVEN = activation(lambda x: x * x, name="seven", surrogate=7)
 STEP = activation(
     lambda x, slope=3.0: 1.0 if x >= 0 else 0.0,
@@ -51,18 +48,6 @@ FLOATS = [*HALVES, torch.float32, torch.float64]
 def gradient(f: Any, x: Any) -> Any:
     x = x.detach().requires_grad_()
     return torch.autograd.grad(f(x).sum(), x)[0]
-
-
-def in_fresh_process(code: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "PYTHONPATH": SOURCE},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 # Dtypes.
@@ -405,7 +390,7 @@ def test_a_pickled_module_in_a_fresh_process(tmp_path: Path) -> None:
         "import sys, torch; m = torch.load(sys.argv[1], weights_only=False);"
         "x = torch.ones(3, requires_grad=True); m(x).sum().backward(); print(x.grad.tolist())"
     )
-    assert in_fresh_process(code, str(tmp_path / "model.pt")) == "[7.0, 7.0, 7.0]"
+    assert python("-c", code, tmp_path / "model.pt")[-1] == "[7.0, 7.0, 7.0]"
 
 
 def test_a_module_goes_to_float64_and_to_meta() -> None:
@@ -632,7 +617,7 @@ print(torch.stack([y, x.grad]).tolist())
     x = torch.linspace(-2, 2, 9, dtype=torch.float64, requires_grad=True)
     y = f(*(x, x + 1.0)[: len(f.inputs)])
     y.sum().backward()
-    got = eval(in_fresh_process(code, str(tmp_path)))
+    got = eval(python("-c", code, tmp_path)[-1])
     np.testing.assert_allclose(got, torch.stack([y, x.grad]).tolist(), rtol=1e-12)
 
 
@@ -641,7 +626,7 @@ def test_the_source_needs_no_framework_here() -> None:
         "import sys; sys.modules['torch'] = None\nfrom actgrad import activation\n"
         "print('autograd.Function' in activation(lambda x: x * x, name='f').source('torch'))"
     )
-    assert in_fresh_process(code) == "True"
+    assert python("-c", code) == ["True"]
 
 
 # In Keras.
@@ -674,4 +659,4 @@ def test_keras_on_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("keras") is None:
         pytest.skip("Keras is not installed")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    assert in_fresh_process(KERAS) == "torch [7.0, 7.0, 7.0] (None, 1)"
+    assert python("-c", KERAS)[-1] == "torch [7.0, 7.0, 7.0] (None, 1)"

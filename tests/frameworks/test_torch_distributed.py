@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.process import python
 from tests.sample import exhaustive_but
 
 pytest.importorskip("torch")
@@ -54,7 +53,7 @@ if __name__ == "__main__":
     queue = context.Queue()
     process = context.Process(target=work, args=(seven, seven.module(), queue))
     process.start()
-    print(queue.get(timeout=120))
+    print(queue.get(timeout=1200))
     process.join()
 """
 
@@ -91,10 +90,7 @@ WRAPS = {
 
 def run(code: str, folder: Path) -> str:
     (folder / "work.py").write_text(code)
-    command = [sys.executable, str(folder / "work.py"), str(folder / "store")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.strip()
+    return python(folder / "work.py", folder / "store")[-1]
 
 
 def test_a_spawned_process(tmp_path: Path) -> None:

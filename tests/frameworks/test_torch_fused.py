@@ -31,6 +31,12 @@ product = activation(lambda x, y: x * y + x, name="fused_product")
 ACTIVATIONS = (bump, shifted, product)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_here_is_not_looked_through_by_each_test() -> None:
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for f in ACTIVATIONS:

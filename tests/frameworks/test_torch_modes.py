@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from torch.utils.checkpoint import checkpoint
 
 from actgrad import activation, trainable
 from tests.frameworks.conftest import of_one_case
+from tests.process import python
 from tests.sample import exhaustive_but
 
 POINTS = torch.tensor([-1.3, -0.7, -0.2, 0.2, 0.7, 1.2, 1.7, 2.4])
@@ -355,7 +353,6 @@ def test_an_equal_activation_needs_no_other_graph() -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before + 1
 
 
-SOURCE = str(Path(__file__).parents[2] / "src")
 TRAIN_ONCE = """
 import sys, torch
 from actgrad import activation
@@ -370,16 +367,9 @@ print(x.grad.tolist())
 @pytest.mark.slow
 @pytest.mark.exhaustive
 def test_an_edited_derivative_takes_effect_whatever_inductor_cached(tmp_path: Path) -> None:
-    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": SOURCE}
-
-    def train_once(slope: str) -> str:
-        command = [sys.executable, "-c", TRAIN_ONCE, slope]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    assert train_once("7") == "[7.0, 7.0, 7.0, 7.0]"
-    assert train_once("5") == "[5.0, 5.0, 5.0, 5.0]"
+    for slope in ("7", "5"):
+        said = python("-c", TRAIN_ONCE, slope, TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
+        assert said == [f"[{slope}.0, {slope}.0, {slope}.0, {slope}.0]"]
 
 
 def test_compiled_autograd(case: Any) -> None:

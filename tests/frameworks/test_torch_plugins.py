@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation, surrogates, trainable
+from tests.sample import exhaustive_but
 
 torch = pytest.importorskip("torch")
 # What these libraries do with PyTorch, NumPy and each other is theirs to mend.
@@ -298,7 +299,7 @@ def test_a_cell_of_norse() -> None:
 # Lightning
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", exhaustive_but(["bf16-mixed"], ["32-true", "bf16-mixed"]))
 def test_a_module_of_lightning(precision: str, tmp_path: Any) -> None:
     lightning = library("lightning")
     swish = activation(lambda x, beta=1.0: x / (1 + math.exp(-beta * x)), name="swish")

@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from actgrad.language import storage
 from actgrad.language.expression import make, var
 from actgrad.language.program import Program
 from tests.fuzz import files
+from tests.process import python
 
 ROOT = Path(__file__).parents[2]
 FILES = int(os.environ.get("ACTGRAD_FUZZ", "500"))
@@ -29,17 +28,8 @@ SEED = random.randrange(10**9) if "ACTGRAD_FUZZ" in os.environ else 0
     ("count", "share"), [(FILES, 0.1), pytest.param(4 * FILES, 1.0, marks=pytest.mark.exhaustive)]
 )
 def test_no_file_crashes_hangs_swells_or_loads_to_something_else(count: int, share: float) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.files", str(count), str(SEED), str(share)],
-        capture_output=True,
-        text=True,
-        timeout=600 + count,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    tally = json.loads(done.stdout.splitlines()[-1])
+    arguments = ("-m", "tests.fuzz.files", count, SEED, share)
+    tally = json.loads(python(*arguments, folder=ROOT, timeout=1200 + count)[-1])
     print(f"files: {tally['loaded']:,} loaded, {tally['refused']:,} refused (seed {SEED})")
     assert tally["what"] == [], f"seed {SEED}"
     assert tally["loaded"] + tally["refused"] >= count

@@ -94,7 +94,7 @@ def test_programs_are_what_python_computes(
 def sample() -> list[Generated]:
     """Programs for the tests that need the same ones again and again."""
     found: list[Generated] = []
-    each(1000, found.append)
+    each(700, found.append)
     return found
 
 

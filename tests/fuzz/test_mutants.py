@@ -1,12 +1,11 @@
-"""Program files with faults in a field or in the graph: `make fuzz` tries 20,000. See `mutants`."""
+"""Program files with faults in a field or in the graph: `make test` tries 60, `make test-all` 600 more, and
+`make fuzz` 20,000. See `mutants`."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,27 +24,22 @@ from actgrad.language.limits import MAX_OPERATIONS, growth, size
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
 from tests.fuzz import mutants
+from tests.process import python
 
 ROOT = Path(__file__).parents[2]
-FILES = int(os.environ.get("ACTGRAD_FUZZ", "150"))
-SEED = random.randrange(10**9) if "ACTGRAD_FUZZ" in os.environ else 0
+FUZZ = os.environ.get("ACTGRAD_FUZZ")
+FILES = [int(FUZZ)] if FUZZ else [60, pytest.param(600, marks=pytest.mark.exhaustive)]
+SEED = random.randrange(10**9) if FUZZ else 0
 
 
-def test_what_loads_runs_everywhere_with_the_same_value() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.mutants", str(FILES), str(SEED)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    count = json.loads(done.stdout.splitlines()[-1])
+@pytest.mark.parametrize("files", FILES)
+def test_what_loads_runs_everywhere_with_the_same_value(files: int) -> None:
+    arguments = ("-m", "tests.fuzz.mutants", files, SEED)
+    count = json.loads(python(*arguments, folder=ROOT, timeout=1200 + files)[-1])
     print(f"mutants: {count['loaded']:,} loaded, {count['refused']:,} refused (seed {SEED})")
     assert count["what"] == [], f"seed {SEED}"
-    assert count["refused"] > FILES // 3
-    assert count["loaded"] > FILES // 10
+    assert count["refused"] > files // 3
+    assert count["loaded"] > files // 10
 
 
 X = var("x")

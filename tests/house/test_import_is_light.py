@@ -42,7 +42,7 @@ def weigh(statement: str, *folders: Path) -> tuple[list[str], list[str]]:
     """The heavy packages that a statement loads, and its warnings, in a process of its own."""
     question = json.dumps([statement, [str(f) for f in (*folders, SOURCE)], HEAVY])
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, question], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", PROBE, question], capture_output=True, text=True, timeout=1200
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", "nothing may be said on import"

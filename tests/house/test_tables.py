@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src"
+from tests.process import python
+
 FRAMEWORKS = ["numpy", "jax", "tensorflow.dialect", "torch.dialect"]
 # Standing in the way of each of these, so that a table that needs its framework cannot be read.
 BLOCKED = ["tensorflow", "keras", "torch", "jax", "jaxlib"]
 
 READ = """
 import importlib, json, sys
-source, module, blocked = json.loads(sys.argv[1])
-sys.path.insert(0, source)
+module, blocked = json.loads(sys.argv[1])
 sys.modules.update(dict.fromkeys(blocked))
 from actgrad.language.ops import OPS
 dialect = importlib.import_module(module).DIALECT
@@ -40,12 +37,8 @@ def differences(vocabulary: list[str], table: dict[str, str]) -> list[str]:
 
 
 def read(framework: str) -> tuple[list[str], dict[str, str]]:
-    question = json.dumps([str(SOURCE), f"actgrad.frameworks.{framework}", BLOCKED])
-    done = subprocess.run(
-        [sys.executable, "-c", READ, question], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, f"the table cannot be read without {framework}:\n{done.stderr}"
-    vocabulary, table = json.loads(done.stdout)
+    question = json.dumps([f"actgrad.frameworks.{framework}", BLOCKED])
+    vocabulary, table = json.loads(python("-c", READ, question)[-1])
     return vocabulary, table
 
 

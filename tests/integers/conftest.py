@@ -26,7 +26,7 @@ def command(tmp_path: Path) -> Callable[..., Any]:
     def run(*arguments: object) -> Any:
         line = [sys.executable, "-m", "actgrad.workbench.cli", *map(str, arguments)]
         return subprocess.run(
-            line, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=570
+            line, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=1200
         )
 
     return run

@@ -6,19 +6,15 @@ The oracle is backpropagation by hand, in NumPy.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.process import python
 from tests.sample import exhaustive_but
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 
 PROBE = """
 import json
@@ -109,12 +105,8 @@ print(json.dumps(found))
 def found(request: Any) -> dict[str, Any]:
     pytest.importorskip("keras")
     pytest.importorskip(request.param)
-    environment = {**os.environ, "KERAS_BACKEND": request.param, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=300, env=environment
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    said = python("-c", PROBE, KERAS_BACKEND=request.param)
+    answer: dict[str, Any] = json.loads(said[-1])
     assert answer["backend"] == request.param
     return answer
 

@@ -37,7 +37,7 @@ def executed(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> An
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel's own, which shows pictures
     os.makedirs(folder, exist_ok=True)
     resources = {"metadata": {"path": str(folder)}}
-    return nbclient.NotebookClient(notebook, timeout=240, resources=resources).execute()
+    return nbclient.NotebookClient(notebook, timeout=1200, resources=resources).execute()
 
 
 def shown(notebook: Any, kind: str) -> list[str]:

@@ -1,7 +1,6 @@
 """The pictures, by what is drawn in them."""
 
 import math
-import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +11,7 @@ pytest.importorskip("matplotlib")
 from actgrad import activation
 from actgrad.errors import CallError, MissingFrameworkError
 from actgrad.study import plots
+from tests.process import python
 
 
 def spiky(x):
@@ -166,7 +166,7 @@ def test_pyplot_is_left_alone():
         "import sys, math; from actgrad import activation; activation(math.tanh).plot();"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert python("-c", code) == []
 
 
 def test_without_matplotlib(monkeypatch):

@@ -31,7 +31,7 @@ def actgrad() -> Callable[..., subprocess.CompletedProcess[str]]:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1200,
             check=False,
             **options,
         )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,9 @@ from typer.testing import CliRunner
 
 from actgrad import from_json
 from actgrad.workbench.cli import app
+from tests.process import python
 
-from .conftest import ROOT, environment, samples
+from .conftest import ROOT, samples
 
 SPIKY = f"{ROOT / 'examples' / 'spiky.py'}:spiky"
 
@@ -145,11 +144,9 @@ def test_help_loads_no_framework() -> None:
         "heavy = {'tensorflow', 'keras', 'torch', 'jax', 'matplotlib', 'sklearn', 'scipy'}\n"
         "print('loaded:', sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
-    )
-    assert "loaded: []" in done.stdout
-    assert "--learning-rate" in done.stdout
+    said = python("-c", code)
+    assert said[-1] == "loaded: []"
+    assert any("--learning-rate" in line for line in said)
 
 
 # --- what is refused: the function --------------------------------------------------------------

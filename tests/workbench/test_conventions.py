@@ -84,7 +84,7 @@ def in_a_terminal(*arguments: str, **more: str) -> str:
         stdout=follower,
         stderr=follower,
         env={**environment(), "TERM": "xterm-256color", **more},
-        timeout=120,
+        timeout=1200,
         check=False,
     )
     os.close(follower)

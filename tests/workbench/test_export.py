@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,12 +15,12 @@ pytest.importorskip("typer")
 
 from typer.testing import CliRunner
 
-import actgrad as actgrad_package
 from actgrad import activation
 from actgrad.errors import ActgradWarning, ExportError, InputError
 from actgrad.study.targets import ASPECTS, TARGETS
 from actgrad.workbench import export as room
 from actgrad.workbench.cli import app
+from tests.process import python
 from tests.sample import exhaustive_but
 
 FUNCTIONS = """
@@ -125,12 +122,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "target", exhaustive_but(["saved_model"], ["saved_model", "tflite", "onnx"])
 )
-def test_a_keras_model(target: str, functions: Path, tmp_path: Path, model: Path, actgrad) -> None:
+def test_a_keras_model(target: str, functions: Path, tmp_path: Path, model: Path) -> None:
     needed(target)
     path = tmp_path / f"out{room.SUFFIXES[target]}"
-    arguments = ["export", f"{functions}:step", "--to", target, "--model", model, "-o", path]
-    done = actgrad(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
+    done = run(f"{functions}:step", "--to", target, "--model", model, "-o", path, "--json")
+    assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found["value"] < 1e-5
     assert (found["gradient"] is not None) == (target == "saved_model")
@@ -151,13 +147,7 @@ def test_a_keras_model_of_any_backend_goes_to_onnx(
         f"import sys; sys.path.insert(0, {here!r}); import keras, test_export as t, pathlib\n"
         f"assert keras.config.backend() == {backend!r}; t.saved(pathlib.Path({str(path)!r}))"
     )
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": str(Path(actgrad_package.__file__).parents[1]),
-    }
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=300)
+    python("-c", script, KERAS_BACKEND=backend)
     done = actgrad(
         "export", f"{functions}:step", "--to", "onnx", "--model", path, "-o", out, "--json"
     )

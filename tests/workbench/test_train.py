@@ -101,12 +101,12 @@ def interrupt(arguments: list[str], when: Callable[[], bool]) -> tuple[int, str]
         text=True,
     )
     try:
-        end = time.monotonic() + 200
+        end = time.monotonic() + 1200
         while not when() and process.poll() is None and time.monotonic() < end:
             time.sleep(0.005)
         assert process.poll() is None, "it ended before it could be interrupted"
         process.send_signal(signal.SIGINT)
-        _, complained = process.communicate(timeout=100)
+        _, complained = process.communicate(timeout=1200)
         return process.returncode, complained
     finally:
         process.kill()

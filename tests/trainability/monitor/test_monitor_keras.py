@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -16,26 +13,16 @@ pytest.importorskip("sklearn")
 
 from actgrad.errors import CallError
 from actgrad.trainability.monitor import Monitor
+from tests.process import python
 from tests.sample import exhaustive_but
 
 SCRIPT = Path(__file__).with_name("keras_script.py")
-ROOT = Path(__file__).parents[3]
 
 
 @cache
 def found(backend):
     pytest.importorskip(backend)
-    path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(python(SCRIPT, KERAS_BACKEND=backend, OMP_NUM_THREADS="1")[-1])
 
 
 @pytest.fixture(params=exhaustive_but(["torch"], ["tensorflow", "torch", "jax"]))
