@@ -35,6 +35,10 @@ class Trainable:
         if self.initial is not None:
             self.check(self.initial)
 
+    @property
+    def bounded(self) -> bool:
+        return self.low is not None or self.high is not None
+
     def check(self, initial: Value) -> None:
         """That the start is within the bounds."""
         low = -math.inf if self.low is None else self.low

@@ -17,41 +17,34 @@ from actgrad.language.program import Program
 
 def arguments(
     program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]
-) -> Sequence[Any]:
+) -> Sequence[Tensor]:
     """Inputs before parameters, as tensors. Half types compute with parameters in float32."""
+    like, dtype = _common(program, inputs)
     if len(inputs) == 1 and not program.parameters:
-        x = inputs[0]
-        if isinstance(x, Tensor) and is_taken(x.dtype, x.layout):
-            return inputs
-    like, dtype = common(program, inputs)
+        return inputs
     working = torch.float32 if dtype.itemsize == 2 else dtype
     return [as_tensor(x, dtype, like) for x in inputs] + [
         as_tensor(parameters.get(name, value), working, like) for name, value in program.parameters
     ]
 
 
-def is_taken(dtype: Any, layout: Any) -> bool:
-    """Whether such a tensor is taken; `common` says why not."""
-    return dtype.is_floating_point and dtype.itemsize > 1 and layout is torch.strided
-
-
-def common(program: Program, inputs: Sequence[Any]) -> tuple[Any, Any]:
+def _common(program: Program, inputs: Sequence[Any]) -> tuple[Tensor, torch.dtype]:
     """A tensor of the inputs' device, and their common dtype."""
     like = dtype = None
     for x in inputs:
-        if not isinstance(x, Tensor):
-            continue
-        if not is_taken(x.dtype, x.layout):
-            raise _refused(program.name, x)
-        like = x if like is None or like.dim() == 0 else like
-        dtype = x.dtype if dtype is None else torch.promote_types(dtype, x.dtype)
+        if isinstance(x, Tensor):
+            kind = x.dtype
+            if not kind.is_floating_point or kind.itemsize == 1 or x.layout is not torch.strided:
+                raise _refused(program.name, x)
+            like = x if like is None or like.dim() == 0 else like
+            dtype = kind if dtype is None else torch.promote_types(dtype, kind)
     if like is None:
         kinds = ", ".join(type(x).__name__ for x in inputs)
         raise CallError(f"{program.name!r} takes tensors here, and got {kinds}")
     return like, dtype
 
 
-def _refused(name: str, x: Any) -> Exception:
+def _refused(name: str, x: Tensor) -> Exception:
     if x.layout is not torch.strided:
         return CallError(
             f"{name!r} got a tensor of layout {x.layout}, and takes dense (strided) ones\n"
@@ -65,7 +58,8 @@ def _refused(name: str, x: Any) -> Exception:
     )
 
 
-def as_tensor(x: Any, dtype: Any, like: Any) -> Any:
+def as_tensor(x: Any, dtype: torch.dtype, like: Tensor) -> Tensor:
+    """A tensor, a number, an array, or a list of these."""
     if isinstance(x, Tensor):
         return x.to(dtype)
     if isinstance(x, (int, float)):
@@ -74,4 +68,6 @@ def as_tensor(x: Any, dtype: Any, like: Any) -> Any:
         if like.device.type in ("cpu", "cuda"):  # a number of the CPU goes with either
             return torch.tensor(x, dtype=dtype, device="cpu")
         return like.new_full((), x, dtype=dtype)
+    if isinstance(x, (list, tuple)) and any(isinstance(each, Tensor) for each in x):
+        return torch.stack([as_tensor(each, dtype, like) for each in x])
     return torch.as_tensor(np.asarray(x, np.float64), dtype=dtype, device=like.device)

@@ -4,48 +4,44 @@
 """
 
 import inspect
+import types
 
 import torch
 from torch.autograd import forward_ad
 
-SMALL = 1 << 15
-"""Below this size the gradient runs without a rule of its own where nothing can differentiate it."""
-
 
 class Kernel:
-    """A function of tensors, and a kernel for the gradient by each of them.
+    """A function of tensors, and the kernels of its derivative by each of them.
 
-    A gradient takes the same tensors, with the upstream gradient after the inputs. Of the first
-    `reverse_only` tensors it need not be linear in that, so there is no forward mode.
+    A gradient takes the same tensors, with the upstream gradient after the inputs. Where it is linear in that
+    it is the tangent too; where it need not be, the tangent is None, and there is no forward mode.
+
+    With `rows` the function is one of rows, which lie along the last axis. What is one number for a row has
+    the size 1 there, or is a tensor without dimensions. Its tangents take a direction after all tensors.
     """
 
-    def __init__(self, function, inputs=0, gradients=(), reverse_only=0):
+    def __init__(self, function, inputs=0, gradients=(), tangents=(), rows=False):
         self.function = function
         self.inputs = inputs
         self.gradients = gradients
-        self.reverse_only = reverse_only
+        self.tangents = tangents
+        self.rows = rows
 
     def gradient(self, index):
         return self.gradients[index]
 
     def tangent(self, index):
-        """What a tangent is multiplied with: the gradient, where it is linear in what comes from above."""
-        if index < self.reverse_only:
+        if self.tangents[index] is None:
             raise NotImplementedError("this gradient defines reverse mode only")
-        return self.gradient(index)
+        return self.tangents[index]
 
-    def apply(self, dtype, *tensors):
+    def apply(self, dtype, tensors):
         """With its derivative. A gradient without gradients is left to PyTorch to differentiate."""
-        if not self.gradients:
-            return self.value(dtype, tensors)
-        return Rule.apply(self, dtype, *tensors)
+        return Rule.apply(self, dtype, *tensors) if self.gradients else self.value(dtype, tensors)
 
     def value(self, dtype, tensors):
         """In this dtype and the shape of all tensors; half types compute in float32 inside."""
-        half = False
-        for t in tensors:
-            half = half or t.dtype.itemsize == 2
-        result = self.function(*([t.float() for t in tensors] if half else tensors))
+        result = self.function(*[t.float() if t.dtype.itemsize == 2 else t for t in tensors])
         shape = self.shape(tensors, result)
         if result.shape != shape:
             result = result.expand(shape).clone()
@@ -58,6 +54,9 @@ class Kernel:
 
     def shape(self, tensors, result):
         """The shape of the value, of which `result` may lack what no tensor in it has."""
+        if self.rows:
+            batch = torch.broadcast_shapes(*[t.shape[:-1] for t in tensors])
+            return (*batch, result.shape[-1] if result.dim() else 1)
         shape = tensors[0].shape
         for t in tensors:
             if t.shape != shape:
@@ -67,18 +66,10 @@ class Kernel:
     def arguments(self, tensors, above):
         return (*tensors[: self.inputs], above, *tensors[self.inputs :])
 
-    along = arguments
-    """What a tangent's kernel takes: the tensors, and the direction."""
-
-    def is_as(self, tensor, upstream):
-        """Whether the gradient by this tensor is as large as it."""
-        return tensor.shape == upstream.shape
-
     def backward(self, needed, upstream, tensors):
         """The gradients by the tensors that need one, summed where those were broadcast."""
-        watched = (
-            torch.is_grad_enabled() or upstream.numel() >= SMALL or torch.compiler.is_compiling()
-        )
+        # Where nothing can differentiate it, the gradient runs without a rule of its own.
+        watched = torch.is_grad_enabled() or torch.compiler.is_compiling()
         for t in () if watched else (upstream, *tensors):
             watched = watched or forward_ad.unpack_dual(t).tangent is not None
         arguments = self.arguments(tensors, upstream)
@@ -86,21 +77,16 @@ class Kernel:
         for i, need in enumerate(needed):
             if need:
                 kernel, tensor = self.gradient(i), tensors[i]
-                same = self.is_as(tensor, upstream)
+                shape = upstream.shape
+                if self.rows:
+                    shape = (*shape[:-1], *tensor.shape[-1:])
+                same = tensor.shape == shape
                 wide = tensor.dtype if same else torch.promote_types(tensor.dtype, torch.float32)
-                run = kernel.applied if watched else kernel.value
-                gradient = run(wide, arguments)
+                gradient = (kernel.apply if watched else kernel.value)(wide, arguments)
                 if not same:
                     gradient = gradient.sum_to_size(tensor.shape).to(tensor.dtype)
                 found.append(gradient)
         return found
-
-    @staticmethod
-    def has_tangents(*tensors):
-        return any(forward_ad.unpack_dual(t).tangent is not None for t in tensors)
-
-    def applied(self, dtype, tensors):
-        return self.apply(dtype, *tensors)
 
     def push(self, dtype, tensors, tangents):
         """The tangent of the value, of those of the tensors (None: it has none)."""
@@ -108,33 +94,10 @@ class Kernel:
         total = None
         for i, tangent in enumerate(tangents):
             if tangent is not None:
-                term = self.tangent(i).apply(wide, *self.along(tensors, tangent))
+                order = (*tensors, tangent) if self.rows else self.arguments(tensors, tangent)
+                term = self.tangent(i).apply(wide, order)
                 total = term if total is None else total + term
         return None if total is None else total.to(dtype)
-
-
-class RowKernel(Kernel):
-    """A function of rows, which lie along the last axis; what is one number for a row has there the size 1,
-    or is a tensor without dimensions. Its tangent is another function than its gradient."""
-
-    def __init__(self, function, inputs=0, gradients=(), tangents=()):
-        super().__init__(function, inputs, gradients)
-        self.tangents = tangents
-
-    def tangent(self, index):
-        if self.tangents[index] is None:
-            raise NotImplementedError("this gradient defines reverse mode only")
-        return self.tangents[index]
-
-    def along(self, tensors, tangent):
-        return (*tensors, tangent)
-
-    def shape(self, tensors, result):
-        batch = torch.broadcast_shapes(*[t.shape[:-1] for t in tensors])
-        return (*batch, result.shape[-1] if result.dim() else 1)
-
-    def is_as(self, tensor, upstream):
-        return tensor.dim() == upstream.dim() and tensor.shape[:-1] == upstream.shape[:-1]
 
 
 class Rule(torch.autograd.Function):
@@ -188,17 +151,8 @@ class _Positional(inspect.Signature):
     """`Function.apply` binds its arguments by this in every call, which by default costs as much as the
     rest of a small call; here all arguments are positional, and none has a default."""
 
-    def bind(self, *args, **kwargs):
-        return _Bound(args)
-
-
-class _Bound:
-    def __init__(self, args):
-        self.args = args
-        self.kwargs = {}
-
-    def apply_defaults(self):
-        pass
+    def bind(self, *args):
+        return types.SimpleNamespace(args=args, kwargs={}, apply_defaults=lambda: None)
 
 
 Rule.forward.__dict__["__signature__"] = _Positional()

@@ -10,100 +10,52 @@ Imported while such a graph is traced, and never before: `torch.compiler` loads 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
 from actgrad.errors import CallError
-from actgrad.frameworks.torch import arguments, tables
-from actgrad.frameworks.torch.binding import Kernel
+from actgrad.frameworks.dispatch import caller
+from actgrad.frameworks.torch.arguments import arguments
 from actgrad.language.program import Program
 
-Plan = Callable[[Program], Kernel]
-"""Makes the kernel of a program, or finds it."""
+_programs: WeakValueDictionary[str, Program] = WeakValueDictionary()
+"""Structures by text; what calls a graph has the activation, so it is there when the graph runs."""
 
 
-def call(
-    plan: Plan,
-    eager: Callable[..., Any],
-    of_rows: Callable[..., Any],
-    program: Program,
-    inputs: Sequence[Any],
-    parameters: Mapping[str, Any],
-) -> Any:
-    """The activation of tensors; `eager` is what calls it outside of such a graph, and `of_rows` one of
-    rows."""
+def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Tensor:
     if torch.compiler.is_exporting():
         raise CallError(
             f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
             f"  Leave it out: `torch.export.export(model, args)`."
         )
-    if program.tables:
-        tensors = arguments.arguments(program, inputs, parameters)
-        return apply_tables(table_key(eager, program.structure), *tensors)
-    if program.axis is not None:
-        text = row_key(of_rows, program, parameters.get("axis"))
-        return along_axis(text, *arguments.arguments(program, inputs, parameters))
-    if len(inputs) == 1 and not program.parameters:
-        x = inputs[0]
-        if isinstance(x, Tensor) and is_taken(x.dtype, x.layout):
-            return apply(key(plan, program), x)
-    return apply(key(plan, program.structure), *arguments.arguments(program, inputs, parameters))
-
-
-is_taken = torch.compiler.assume_constant_result(arguments.is_taken)
-
-_kernels: dict[str, Kernel] = {}
-_of_rows: dict[str, Callable[..., Any]] = {}
+    axis = None if program.axis is None else parameters.get("axis", program.axis)
+    return run(key(program.structure), axis, *arguments(program, inputs, parameters))
 
 
 @torch.compiler.assume_constant_result
-def key(plan: Plan, program: Program) -> str:
-    text = f"{program.name} {id(program.structure)}"
-    _kernels[text] = plan(program)
-    return text
-
-
-@torch.compiler.assume_constant_result
-def row_key(of_rows: Callable[..., Any], program: Program, axis: int | None) -> str:
-    axis = program.axis if axis is None else axis
-    structure = program.structure
-    text = f"{program.name} {id(structure)} {axis}"
-    _of_rows[text] = lambda tensors: of_rows(structure, tensors, axis)
+def key(structure: Program) -> str:
+    text = f"{structure.name} {id(structure)}"
+    _programs[text] = structure
     return text
 
 
 @torch.compiler.allow_in_graph
-def along_axis(text: str, *tensors: Any) -> Any:
-    return _of_rows[text](tensors)
-
-
-@torch.compiler.allow_in_graph
-def apply(text: str, *tensors: Any) -> Any:
-    return _kernels[text].apply(tensors[0].dtype, *tensors)
-
-
-_with_tables: dict[str, tuple[Callable[..., Any], Program]] = {}
-
-
-@torch.compiler.assume_constant_result
-def table_key(eager: Callable[..., Any], program: Program) -> str:
-    text = f"{program.name} {id(program)}"
-    _with_tables[text] = eager, program
-    return text
-
-
-@torch.compiler.allow_in_graph
-def apply_tables(text: str, *tensors: Any) -> Any:
-    eager, program = _with_tables[text]
-    inputs = tensors[: len(program.inputs)]
+def run(text: str, axis: int | None, *tensors: Tensor) -> Tensor:
+    program = _programs[text]
+    size = len(program.inputs)
     names = [name for name, _ in program.parameters]
-    parameters = dict(zip(names, tensors[len(inputs) :], strict=True))
-    return tables.call(program, inputs, parameters, eager)
+    parameters: dict[str, Any] = dict(zip(names, tensors[size:], strict=True))
+    if axis is not None:
+        parameters["axis"] = axis
+    return caller(tensors)(program, tensors[:size], parameters)
 
 
 @torch.compiler.allow_in_graph
-def backward(text: str, needed: Sequence[bool], upstream: Any, *tensors: Any) -> tuple[Any, ...]:
-    return tuple(_kernels[text].backward(needed, upstream, tensors))
+def backward(
+    text: str, needed: Sequence[bool], upstream: Tensor, *tensors: Tensor
+) -> tuple[Tensor, ...]:
+    return tuple(_programs[text].kept["torch"].backward(needed, upstream, tensors))

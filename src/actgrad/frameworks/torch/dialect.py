@@ -10,49 +10,24 @@ from actgrad.codegen.dialect import Dialect
 from actgrad.frameworks import rows
 from actgrad.language.decomposed import DECOMPOSITIONS, without
 
+_OF_ONE = (
+    "abs floor ceil trunc round sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan "
+    "sinh cosh tanh asinh acosh atanh sigmoid erf erfc lgamma"
+)
+_OF_TWO = "pow hypot copysign atan2"
+
 # Constants beside a tensor are plain numbers in operators and in `where` (whose parentheses mark it as
 # one), and tensors elsewhere.
 TABLE: dict[str, str] = {
+    **{name: f"torch.{name}({{0}})" for name in _OF_ONE.split()},
+    **{name: f"torch.{name}({{0}}, {{1}})" for name in _OF_TWO.split()},
     "neg": "-{0}",
-    "abs": "torch.abs({0})",
     "add": "({0} + {1})",
     "sub": "({0} - {1})",
     "mul": "({0} * {1})",
     "div": "({0} / {1})",
     "mod": "torch.fmod({0}, {1})",  # the same, of sizes
-    "pow": "torch.pow({0}, {1})",
-    "hypot": "torch.hypot({0}, {1})",
-    "copysign": "torch.copysign({0}, {1})",
-    "floor": "torch.floor({0})",
-    "ceil": "torch.ceil({0})",
-    "trunc": "torch.trunc({0})",
-    "round": "torch.round({0})",
-    "sqrt": "torch.sqrt({0})",
-    "exp": "torch.exp({0})",
-    "exp2": "torch.exp2({0})",
-    "expm1": "torch.expm1({0})",
-    "log": "torch.log({0})",
-    "log2": "torch.log2({0})",
-    "log10": "torch.log10({0})",
-    "log1p": "torch.log1p({0})",
-    "sin": "torch.sin({0})",
-    "cos": "torch.cos({0})",
-    "tan": "torch.tan({0})",
-    "asin": "torch.asin({0})",
-    "acos": "torch.acos({0})",
-    "atan": "torch.atan({0})",
-    "atan2": "torch.atan2({0}, {1})",
-    "sinh": "torch.sinh({0})",
-    "cosh": "torch.cosh({0})",
-    "tanh": "torch.tanh({0})",
-    "asinh": "torch.asinh({0})",
-    "acosh": "torch.acosh({0})",
-    "atanh": "torch.atanh({0})",
-    "sigmoid": "torch.sigmoid({0})",
     "softplus": "torch.logaddexp({0}, {like}.new_zeros(()))",
-    "erf": "torch.erf({0})",
-    "erfc": "torch.erfc({0})",
-    "lgamma": "torch.lgamma({0})",
     "ndtri": "torch.special.ndtri({0})",
     "i0e": "torch.special.i0e({0})",
     "lt": "({0} < {1})",
@@ -103,39 +78,36 @@ def _concat(*parts):
 """,
 }
 
-_IMPORTS, _RULE = (
-    resources.files(__package__).joinpath("binding.py").read_text("utf-8").split("SMALL =")
-)
-_IMPORTS = _IMPORTS.split('"""\n')[-1]
+_TEXT = resources.files(__package__).joinpath("binding.py").read_text("utf-8")
+_IMPORTS, _KERNEL, _RULE = _TEXT.partition('"""\n')[2].partition("class Kernel:")
+_RULE = f"{_KERNEL}{_RULE}".replace("{", "{{").replace("}", "}}")
+_TENSORS = """
+    like = next(a for a in arguments if isinstance(a, torch.Tensor))
+    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
+"""
+
 _BINDING = (
-    f"SMALL ={_RULE}".replace("{", "{{").replace("}", "}}")
+    _RULE
     + '''
 
-_GRADIENTS = {gradients}
-_KERNEL = Kernel({value}, {size}, [Kernel(each) for each in _GRADIENTS], {reverse_only})
+_GRADIENTS = [Kernel(each) for each in {gradients}]
+_TANGENTS = [None] * {reverse_only} + _GRADIENTS[{reverse_only}:]
+_KERNEL = Kernel({value}, {size}, _GRADIENTS, _TANGENTS)
 
 
 def {name}({signature}):
     """{doc}"""
-    arguments = {arguments}
-    like = next(a for a in arguments if isinstance(a, torch.Tensor))
-    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
-    return _KERNEL.apply(like.dtype, *tensors)
-'''
+    arguments = {arguments}'''
+    + _TENSORS
+    + "    return _KERNEL.apply(like.dtype, tensors)\n"
 )
 
 _ROW_BINDING = (
-    f"SMALL ={_RULE}".replace("{", "{{").replace("}", "}}")
-    + f"\n\n{rows.common()}"
+    f"{_RULE}\n\n{rows.common()}"
     + '''
-_GRADIENTS = {gradients}
-_TANGENTS = {tangents}
-_KERNEL = RowKernel(
-    {value},
-    {size},
-    [RowKernel(each) for each in _GRADIENTS],
-    [each and RowKernel(each) for each in _TANGENTS],
-)
+_GRADIENTS = [Kernel(each, rows=True) for each in {gradients}]
+_TANGENTS = [each and Kernel(each, rows=True) for each in {tangents}]
+_KERNEL = Kernel({value}, {size}, _GRADIENTS, _TANGENTS, rows=True)
 
 
 def {name}({signature}, axis={axis}):
@@ -143,16 +115,15 @@ def {name}({signature}, axis={axis}):
     return _of_rows({arguments}, axis)
 
 
-def _of_rows(arguments, axis):
-    like = next(a for a in arguments if isinstance(a, torch.Tensor))
-    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
-    numbers = [torch.reshape(t, ()) for t in tensors[{size}:]]
+def _of_rows(arguments, axis):'''
+    + _TENSORS
+    + """    numbers = [torch.reshape(t, ()) for t in tensors[{size}:]]
 
     def rule(*rows):
-        return _KERNEL.apply(like.dtype, *rows, *numbers)
+        return _KERNEL.apply(like.dtype, [*rows, *numbers])
 
     return along_axis(tensors[:{size}], axis, {squeezes}, torch, row_length, rule)
-'''
+"""
 )
 
 _TABLES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from actgrad.frameworks.torch.operator import operator
 from actgrad.language.program import Program
 
 
-def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Tensor:
     """With the derivative as data flow, but in ONNX, which has none, and where gradients are off."""
     if program.on_host:
         raise HostError(
@@ -28,13 +28,16 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     axis = parameters.get("axis")
     program = program.bound(frozenset(parameters))
     tensors = arguments(program, inputs, parameters)
+    if program.axis is None:
+        return _recorded(program, tensors)
+    with warnings.catch_warnings():
+        # Which axis they lie along, and whether their length fits, is the example's for good.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return rows.along_axis(program, tensors, torch, _recorded, axis)
+
+
+def _recorded(program: Program, tensors: Sequence[Tensor]) -> Tensor:
     dtype = tensors[0].dtype
-    if program.axis is not None:
-        return _of_rows(program, tensors, axis)
-    return _recorded(program, dtype, tensors)
-
-
-def _recorded(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     if torch.onnx.is_in_onnx_export():
         return _value(program, dtype, tensors)
     # torch.jit.trace checks what it recorded without gradients, so it records the same in both.
@@ -45,19 +48,7 @@ def _recorded(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     return value if program.kind == "exact" else _untrainable(value, tensors)
 
 
-def _of_rows(program: Program, tensors: Sequence[Any], axis: int | None) -> Any:
-    """A function of rows, whose derivative is data flow too."""
-
-    def rule(program: Program, tensors: Sequence[Any]) -> Any:
-        return _recorded(program, tensors[0].dtype, tensors)
-
-    with warnings.catch_warnings():
-        # Which axis they lie along, and whether their length fits, is the example's for good.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        return rows.along_axis(program, tensors, torch, rule, axis)
-
-
-def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+def _value(program: Program, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor:
     """As `Kernel.value`, without a look at shapes, which may be recorded too."""
     dialect = ONNX_DIALECT if torch.onnx.is_in_onnx_export() else DIALECT
     result = kernel(program, dialect, operator)(
@@ -73,7 +64,7 @@ def _value(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
     return result.clone() if any(result is t for t in tensors) else result
 
 
-def _untrainable(value: Any, tensors: Sequence[Any]) -> Any:
+def _untrainable(value: Tensor, tensors: Sequence[Tensor]) -> Tensor:
     """The same value, which refuses to be differentiated. Exported without gradients, then loaded and
     trained, it would have PyTorch's own derivative in the place of the user's.
 
@@ -87,7 +78,7 @@ def _untrainable(value: Any, tensors: Sequence[Any]) -> Any:
     return value
 
 
-def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
+def _as_series(program: Program, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor:
     """Value and derivatives to second order as data flow: f + z d + z^2 d' / 2, where z = x - stop(x) is
     zero and has the derivative one. Of f, d and d' only the values are there.
 
@@ -103,44 +94,51 @@ def _as_series(program: Program, dtype: Any, tensors: Sequence[Any]) -> Any:
             f"  Export it for inference, under `torch.no_grad()`, or give `derivative=` or `surrogate=`."
         )
     wide = torch.promote_types(dtype, torch.float32)
-    steps = {}
-    for name, tensor, still in zip(program.arguments, tensors, stopped, strict=True):
-        step = torch.where(torch.isfinite(still), tensor, 0.0) - torch.where(
-            torch.isfinite(still), still, 0.0
-        )
-        steps[name] = step.to(wide)
-    if program.axis is not None:
-        return value + _row_series(program, wide, stopped, list(steps.values())).to(dtype)
+    steps = []
+    for tensor, still in zip(tensors, stopped, strict=True):
+        finite = torch.isfinite(still)
+        step = torch.where(finite, tensor, 0.0) - torch.where(finite, still, 0.0)
+        steps.append(step.to(wide))
+    total, ends = (_of_numbers if program.axis is None else _of_rows)(program, stopped, steps)
+    if not ends:  # zero, as are its first two derivatives; the third is infinite
+        if program.axis is not None:
+            steps = [torch.atleast_1d(step).sum(-1, keepdim=True) for step in steps]
+        total = total + sum(steps) ** 2.5
+    return value + total.to(dtype)
 
-    def finite(rule: Program) -> Any:
-        found = _value(rule, wide, stopped)
+
+def _of_numbers(
+    program: Program, stopped: Sequence[Tensor], steps: Sequence[Tensor]
+) -> tuple[Tensor, bool]:
+    """The terms of the series after the value, and whether all that follow are zero."""
+
+    def finite(rule: Program) -> Tensor:
+        found = _value(rule, steps[0].dtype, stopped)
         return torch.where(torch.isfinite(found), found, 0.0)
 
-    total, goes_on = None, False
-    for one in program.arguments:
+    total, ends = torch.zeros_like(steps[0]), True
+    for one, step in zip(program.arguments, steps, strict=True):
         slope = program.partial(one)
         factor = finite(slope)
-        for other in program.arguments:
+        for other, along in zip(program.arguments, steps, strict=True):
             bend = slope.partial(other)
-            goes_on |= bend.value.op != "const"
-            factor = factor + 0.5 * steps[other] * finite(bend)
-        term = steps[one] * factor
-        total = term if total is None else total + term
-    if goes_on:  # zero, as are its first two derivatives; the third is infinite
-        total = total + sum(steps.values()) ** 2.5
-    return value + total.to(dtype)  # type: ignore[union-attr]
+            ends &= bend.value.op == "const"
+            factor = factor + 0.5 * along * finite(bend)
+        total = total + step * factor
+    return total, ends
 
 
-def _row_series(program: Program, wide: Any, stopped: Sequence[Any], steps: Sequence[Any]) -> Any:
+def _of_rows(
+    program: Program, stopped: Sequence[Tensor], steps: Sequence[Tensor]
+) -> tuple[Tensor, bool]:
     """The same of a function of a row, whose derivatives are those along the steps."""
     slope = program.push(program.arguments, finite=True)
     bend = slope.push(program.arguments, finite=True)
-    total = _value(slope, wide, (*stopped, *steps))
-    if bend.value.op != "const":
-        total = total + 0.5 * _value(bend, wide, (*stopped, *steps, *steps))
-        sums = [torch.atleast_1d(step).sum(-1, keepdim=True) for step in steps]
-        total = total + sum(sums) ** 2.5
-    return total
+    total = _value(slope, steps[0].dtype, (*stopped, *steps))
+    ends = bend.value.op == "const"
+    if not ends:
+        total = total + 0.5 * _value(bend, total.dtype, (*stopped, *steps, *steps))
+    return total, ends
 
 
 def tracer(inputs: Sequence[Any]) -> Any:
@@ -149,3 +147,19 @@ def tracer(inputs: Sequence[Any]) -> Any:
         if not isinstance(x, Tensor) and isinstance(x, torch.fx.Proxy):
             return x.tracer
     return None
+
+
+def recorded_call(
+    tracer: Any,
+    call: Callable[..., Tensor],
+    program: Program,
+    inputs: Sequence[Any],
+    parameters: Mapping[str, Any],
+) -> Any:
+    """One call of the activation in a graph of torch.fx."""
+
+    def activation(*inputs: Any, **parameters: Any) -> Tensor:
+        return call(program, inputs, parameters)
+
+    activation.__name__ = activation.__qualname__ = program.name
+    return tracer.create_proxy("call_function", activation, tuple(inputs), dict(parameters))

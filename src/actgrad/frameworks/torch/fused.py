@@ -9,22 +9,22 @@ on the call alone, so a number never depends on what ran before it.
 from __future__ import annotations
 
 import os
-import threading
 import warnings
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from actgrad.codegen.emit import kernel
 from actgrad.codegen.size import expanded, operations
+from actgrad.common.locks import Lock
 from actgrad.common.types import Fields
 from actgrad.errors import UnfusedWarning
 from actgrad.frameworks.patience import saying
 from actgrad.frameworks.torch.dialect import COMPILED_DIALECT
 from actgrad.frameworks.torch.operator import operator
 from actgrad.language.expression import walk
+from actgrad.language.length import N
 from actgrad.language.program import Program
 
 LARGE = 1 << 16
@@ -48,9 +48,11 @@ LENGTHS = 4
 EXPANDED = 500
 """And in a graph of torch.compile, whose options are not ours, it is one operator from here on."""
 
-Loop = Callable[..., Any]
+Loop = Callable[..., object]
+Laid = tuple[Tensor, list[list[Tensor]]]
+"""The result, and the tensors of each run of a loop."""
 
-_compiling = threading.Lock()
+_compiling = Lock()
 _off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
 _works = False
 """Whether a loop was compiled in this process: then one that fails is the only one."""
@@ -58,49 +60,74 @@ _warned = False
 
 
 class Fused:
-    """The loops of one program, one for each device and each combination of dtypes."""
+    """The loops of one program, one for each device and each combination of dtypes.
+
+    A loop sees tensors of rows, the result first, and takes as many rows as come. Of an elementwise program
+    those are pieces of memory. A program of rows has a loop for each length of a row.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.loops: dict[Hashable, Loop | None] = {}
-        self.fits = not program.on_host
+        # Sorting is a call of PyTorch's own in a loop too.
+        slow = program.axis is not None and any(n.op == "order" for n in walk(program.value))
+        self.fits = not (program.on_host or slow)
 
     def __call__(self, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor | None:
         """The value, or None where it has to run unfused."""
         like = next(t for t in tensors if t.dim())
-        if _off or not self.fits or not _is_plain(like, tensors):
+        if _off or not self.fits or not _in_plain_memory(like, tensors):
             return None
-        tensors = [_in_order_of(like, t) for t in tensors]
-        device = like.device
-        key = (device, dtype, *((t.dtype, t.dim() > 0, t.device) for t in tensors))
-        loop = self.loops.get(key) or self._compiled(key, device, dtype, tensors)
+        lay = _memory if self.program.axis is None else self._rows
+        laid = lay(like, dtype, tensors)
+        if laid is None:
+            return None
+        out, runs = laid
+        key = tuple((t.device, t.dtype, t.dim(), t.shape[-1:]) for t in runs[0])
+        loop = self.loops.get(key) or self._compiled(key, runs[0])
         if loop is None:
             return None
-        out = torch.empty_like(like, dtype=dtype, requires_grad=False)
-        row = ROWS[device.type]
-        rows, rest = divmod(out.numel(), row)
-        loop(*(_rows(t, 0, rows, row) for t in (out, *tensors)))
-        if rest:  # the last row's worth again, whole
-            loop(*(_rows(t, t.numel() - row, 1, row) for t in (out, *tensors)))
+        for run in runs:
+            loop(*run)
         return out
 
-    def _compile(self, device: torch.device, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Loop:
-        """A loop of (out, *tensors), in rows, that writes the value to `out`."""
-        row = ROWS[device.type]
-        # The condition fixes the length of a row.
-        body = [f"if a0.shape[1] == {row}:", f"    a0.copy_(value({_wide(tensors, 1)}))"]
-        like = torch.empty((), dtype=dtype, device=device)
-        examples = [
-            torch.zeros((4096, row) if i == 0 or t.dim() else (), dtype=t.dtype, device=t.device)
-            for i, t in enumerate((like, *tensors))
-        ]
-        return _loop(self.program, device, body, examples)
+    def _rows(self, like: Tensor, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Laid | None:
+        batch = like.shape[:-1]
+        if batch.numel() < 2 or any(t.dim() > 1 and t.shape[:-1] != batch for t in tensors):
+            return None
+        width, lengths = self.program.value.width, dict(self.program.rows)
+        given = zip(self.program.arguments, tensors, strict=True)
+        n = next(t.shape[-1] for name, t in given if lengths.get(name) == N)
+        size = 1 if width is None else width.at(n)
+        out = torch.empty((*batch, size), dtype=dtype, device=like.device)
+        # The loop knows the strides of no other tensor.
+        flat = [t.reshape(-1, t.shape[-1]) if t.dim() > 1 else t for t in (out, *tensors)]
+        return out, [[t.contiguous() for t in flat]]
 
-    def _compiled(
-        self, key: Hashable, device: torch.device, dtype: torch.dtype, tensors: Sequence[Tensor]
-    ) -> Loop | None:
+    def _compile(self, tensors: Sequence[Tensor]) -> Loop:
+        """A loop of tensors like these, which writes the value to the first."""
+        lengths = {t.shape[-1] for t in tensors if t.dim()}
+        # PyTorch would take this number for a length, if it were one.
+        rows = next(n for n in range(3 + LARGE // max(lengths), 1 << 30) if n not in lengths)
+        examples = [
+            torch.zeros((rows,) * (t.dim() > 1) + t.shape[-1:], dtype=t.dtype, device=t.device)
+            for t in tensors
+        ]
+        named = {f"a{i}": t for i, t in enumerate(tensors)}
+        fixed = [f"{name}.shape[-1] == {t.shape[-1]}" for name, t in named.items() if t.dim()]
+        wide = [f"{name}{'.float()' * (t.dtype.itemsize == 2)}" for name, t in named.items()]
+        lines = [
+            f"def loop({', '.join(named)}):",
+            f"    if {' and '.join(fixed)}:",
+            f"        a0.copy_(value({', '.join(wide[1:])}))",
+        ]
+        return _loop(self.program, lines, examples)
+
+    def _compiled(self, key: Hashable, tensors: Sequence[Tensor]) -> Loop | None:
         """None if it cannot be had, or another thread is compiling: this one does not wait."""
         global _off, _works
+        if self.program.axis is not None and len(self.loops) >= LENGTHS:
+            return None
         size = operations(self.program.value)
         if size > MAX_OPERATIONS:
             self.fits = False
@@ -114,7 +141,7 @@ class Fused:
             if key not in self.loops:
                 self.loops[key] = None
                 with saying("PyTorch", self.program.name):
-                    self.loops[key] = self._compile(device, dtype, tensors)
+                    self.loops[key] = self._compile(tensors)
                 _works = True
         except Exception as error:
             _off = not _works
@@ -129,44 +156,18 @@ class Fused:
         return self.loops.get(key)
 
 
-class FusedRows(Fused):
-    """The loops of a program of rows: one for each length of a row, and for as many rows as come."""
-
-    def __init__(self, program: Program) -> None:
-        super().__init__(program)
-        # Sorting is a call of PyTorch's own in a loop too.
-        self.fits &= not any(node.op == "order" for node in walk(program.value))
-
-    def __call__(self, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor | None:
-        like = tensors[0]
-        batch = like.shape[:-1]
-        if _off or not self.fits or batch.numel() < 2 or not _in_plain_memory(like, tensors):
-            return None
-        if any(t.dim() > 1 and t.shape[:-1] != batch for t in tensors):
-            return None
-        # The loop knows the strides of no other tensor.
-        flat = [(t.reshape(-1, t.shape[-1]) if t.dim() > 1 else t).contiguous() for t in tensors]
-        key = (like.device, dtype, *((t.dtype, t.dim(), t.shape[-1:], t.device) for t in flat))
-        loop = self.loops.get(key)
-        if loop is None and len(self.loops) < LENGTHS:
-            loop = self._compiled(key, like.device, dtype, flat)
-        return None if loop is None else loop(*flat).reshape(*batch, -1)
-
-    def _compile(self, device: torch.device, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Loop:
-        lengths = {t.shape[-1] for t in tensors if t.dim()}
-        # PyTorch would take this number for a length, if it were one.
-        rows = next(n for n in range(3 + LARGE // max(lengths), 1 << 30) if n not in lengths)
-        examples = [
-            torch.zeros((rows,) * (t.dim() > 1) + t.shape[-1:], dtype=t.dtype, device=t.device)
-            for t in tensors
-        ]
-        fixed = [f"a{i}.shape[-1] == {t.shape[-1]}" for i, t in enumerate(tensors) if t.dim()]
-        body = [
-            f"if {' and '.join(fixed)}:",
-            f"    result = value({_wide(tensors)}).to({dtype})",
-            "    return result.expand(a0.shape[0], result.shape[-1] if result.dim() else 1).clone()",
-        ]
-        return _loop(self.program, device, body, examples)
+def _memory(like: Tensor, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Laid | None:
+    """Tensors of one shape in dense memory, in any order, and numbers."""
+    out = torch.empty_like(like, dtype=dtype, requires_grad=False)  # dense, ordered as a dense one
+    if out.stride() != like.stride() or any(t.dim() and t.shape != out.shape for t in tensors):
+        return None
+    tensors = [_in_order_of(out, t) for t in tensors]
+    row = ROWS[like.device.type]
+    rows, rest = divmod(out.numel(), row)
+    runs = [[_lines(t, 0, rows, row) for t in (out, *tensors)]]
+    if rest:  # the last row's worth again, whole
+        runs.append([_lines(t, out.numel() - row, 1, row) for t in (out, *tensors)])
+    return out, runs
 
 
 def _warn(text: str) -> None:
@@ -174,12 +175,6 @@ def _warn(text: str) -> None:
     if not _warned:
         _warned = True
         warnings.warn(text, UnfusedWarning, stacklevel=2)
-
-
-def _is_plain(like: Tensor, tensors: Sequence[Tensor]) -> bool:
-    """Whether all have one shape, or are numbers, in plain memory."""
-    alike = all(t.shape == like.shape for t in tensors if t.dim())
-    return alike and _in_plain_memory(like, tensors) and _is_dense(like)
 
 
 def _in_plain_memory(like: Tensor, tensors: Sequence[Tensor]) -> bool:
@@ -202,46 +197,26 @@ def _has_memory(tensor: Tensor) -> bool:
         return False
 
 
-def _is_dense(x: Tensor) -> bool:
-    if x.is_contiguous():
-        return True
-    expected = 1
-    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
-        if size != 1 and stride != expected:
-            return False
-        expected *= size
-    return True
-
-
 def _in_order_of(like: Tensor, tensor: Tensor) -> Tensor:
     """The tensor, copied into the memory order of another if it has its own, or is expanded."""
-    if tensor is like or not tensor.dim() or tensor.stride() == like.stride():
+    if not tensor.dim() or tensor.stride() == like.stride():
         return tensor
     if like.is_contiguous() and tensor.is_contiguous():
         return tensor
     return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
 
 
-def _rows(tensor: Tensor, start: int, rows: int, row: int) -> Tensor:
+def _lines(tensor: Tensor, start: int, rows: int, row: int) -> Tensor:
     if not tensor.dim():
         return tensor
     return tensor.as_strided((rows, row), (row, 1), tensor.storage_offset() + start)
 
 
-def _loop(
-    program: Program,
-    device: torch.device,
-    body: Sequence[str],
-    examples: Sequence[Tensor],
-) -> Loop:
-    """A loop of tensors like the examples, which are `a0`, `a1` and so on in its lines."""
+def _loop(program: Program, lines: Sequence[str], examples: Sequence[Tensor]) -> Loop:
+    """The function of these lines, compiled for tensors like the examples."""
     # Each loop has code of its own: Dynamo knows loops by that.
-    head = f"def loop({', '.join(f'a{i}' for i in range(len(examples)))}):"
-    namespace: Fields = {"torch": torch, "value": kernel(program, COMPILED_DIALECT, operator)}
-    exec(
-        compile("\n    ".join([head, *body]), f"<actgrad loop of {program.name}>", "exec"),
-        namespace,
-    )
+    namespace: Fields = {"value": kernel(program, COMPILED_DIALECT, operator)}
+    exec(compile("\n".join(lines), f"<actgrad loop of {program.name}>", "exec"), namespace)
     options: Fields = {
         "guard_filter_fn": lambda guards: [False] * len(guards),
         "cpp.dynamic_threads": True,  # as many as torch.set_num_threads says when it runs
@@ -253,26 +228,10 @@ def _loop(
     with (
         torch.inference_mode(False),
         torch.no_grad(),
-        torch.autocast(device.type, enabled=False),
+        torch.autocast(examples[0].device.type, enabled=False),
     ):
-        if hasattr(loop, "aot_compile"):  # calls cost 40 µs in the place of 75
-            return loop.aot_compile((tuple(examples), {}))
+        if hasattr(loop, "aot_compile"):  # a call costs 8 µs, in the place of 75 with Dynamo's own
+            loop = loop.aot_compile((tuple(examples), {}))
+            loop.disable_guard_check()  # there are none
         loop(*examples)
     return loop
-
-
-def _wide(tensors: Sequence[Tensor], first: int = 0) -> str:
-    """The arguments of the value, half types in float32."""
-    return ", ".join(
-        f"a{i}{'.float()' * (t.dtype.itemsize == 2)}" for i, t in enumerate(tensors, first)
-    )
-
-
-def _after_fork() -> None:
-    """A thread that was compiling does not live on in the child."""
-    global _compiling
-    _compiling = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import NoReturn
 from weakref import WeakSet
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from actgrad.common.types import Fields
 from actgrad.errors import CallError
 from actgrad.frameworks.sampled import Sampled
 from actgrad.frameworks.torch import export, rule
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
-from actgrad.language.program import Program
+from actgrad.language.program import Program, Value
 
 
 class _Stored:
@@ -26,10 +26,10 @@ class _Stored:
     def __init__(self, program: Program) -> None:
         self.program = program
 
-    def __deepcopy__(self, memo: Any) -> _Stored:
+    def __deepcopy__(self, memo: object) -> _Stored:
         return self
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Callable[[str], _Stored], tuple[str]]:
         return _restored, (storage.to_json(self.program),)
 
 
@@ -51,7 +51,7 @@ class ActivationModule(nn.Module):
     Bounds hold after every `optimizer.step()`, and for the values that are used, whatever changed them.
     """
 
-    def __init__(self, program: Program, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, program: Program, parameters: Mapping[str, object]) -> None:
         super().__init__()
         self._stored = _Stored(program)
         self._trainable = {n: v for n, v in parameters.items() if isinstance(v, Trainable)}
@@ -64,10 +64,9 @@ class ActivationModule(nn.Module):
                 raise CallError(
                     f"a torch.nn.Module has an attribute {name!r}; rename the parameter"
                 )
-            if value.per_channel:
-                parameter: Any = nn.UninitializedParameter()
-            else:
-                initial = torch.tensor(np.asarray(self._initial(name)).tolist())
+            parameter = nn.UninitializedParameter()
+            if not value.per_channel:
+                initial = torch.tensor(self._initial(name))
                 parameter = nn.Parameter(initial.reshape(initial.shape or (1,)))
             self.register_parameter(name, parameter)
         self._watch()
@@ -76,16 +75,16 @@ class ActivationModule(nn.Module):
     def program(self) -> Program:
         return self._stored.program
 
-    def _initial(self, name: str) -> Any:
+    def _initial(self, name: str) -> Value:
         initial = self._trainable[name].initial
         return self.program.settings[name] if initial is None else initial
 
     def _watch(self) -> None:
-        if any(v.low is not None or v.high is not None for v in self._trainable.values()):
+        if any(value.bounded for value in self._trainable.values()):
             _bounded.add(self)
             _clamp_after_steps()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Fields) -> None:
         super().__setstate__(state)
         self.__dict__.setdefault("_sampled", {})  # version 0.1 had none
         self._watch()
@@ -98,14 +97,14 @@ class ActivationModule(nn.Module):
             )
         if tracer := export.tracer(inputs):  # torch.fx: the module stays one
             return tracer.create_proxy("call_module", tracer.path_of_module(self), inputs, {})
-        values = dict(self._numbers)
+        values: Fields = dict(self._numbers)
         for name, trainable in self._trainable.items():
             values[name] = self._weight(name, trainable, inputs[0])
         for name, sampled in self._sampled.items():
             values[name] = self._sample(sampled, inputs)
         return rule.call(self.program, inputs, self.program.spread(values))
 
-    def _sample(self, sampled: Sampled, inputs: tuple[torch.Tensor, ...]) -> Any:
+    def _sample(self, sampled: Sampled, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor | float:
         """The number for inference, or a number for each element, drawn anew."""
         still = sampled.still(self.training)
         if still is not None:
@@ -119,29 +118,31 @@ class ActivationModule(nn.Module):
         weight = getattr(self, name)
         if isinstance(weight, nn.UninitializedParameter):
             self._materialize(name, weight, x)
-        if trainable.low is not None or trainable.high is not None:
+        if trainable.bounded:
             still = weight.detach()
             weight = still.clamp(trainable.low, trainable.high) + (weight - still)
         if trainable.per_channel and self.program.axis is not None:
             return weight  # a number for each place in the row
         if trainable.per_channel:
             return weight.reshape(weight.shape + (1,) * max(x.dim() - 2, 0))
-        return weight.reshape(()) if isinstance(self._initial(name), (int, float)) else weight
+        return weight.reshape(()) if isinstance(self._initial(name), float) else weight
 
-    def _materialize(self, name: str, weight: Any, x: torch.Tensor) -> None:
+    def _materialize(self, name: str, weight: nn.UninitializedParameter, x: torch.Tensor) -> None:
         if x.dim() == 0:
             raise CallError(f"{name!r} is trainable per channel, and the input has no dimension")
         axis = self.program.axis
         channels = x.shape[axis if axis is not None else 1 if x.dim() > 2 else -1]
         dtype = x.dtype if x.dtype == torch.float64 else torch.float32
         with torch.no_grad():
-            initial = torch.tensor(np.asarray(self._initial(name)).tolist(), dtype=dtype)
+            initial = torch.tensor(self._initial(name), dtype=dtype)
             is_vector = name in self.program.lengths
             shape = (len(initial), channels) if is_vector else (channels,)
             weight.materialize(shape, device=x.device, dtype=dtype)
             weight.copy_(initial[:, None] if is_vector else initial)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, torch.Tensor], prefix: str, *args: object
+    ) -> None:
         for name in self._trainable:
             weight, loaded = getattr(self, name), state_dict.get(prefix + name)
             lazy = isinstance(weight, nn.UninitializedParameter)
@@ -154,11 +155,10 @@ class ActivationModule(nn.Module):
         with torch.no_grad():
             for name, value in self._trainable.items():
                 weight = getattr(self, name)
-                bounded = value.low is not None or value.high is not None
-                if bounded and not isinstance(weight, nn.UninitializedParameter):
+                if value.bounded and not isinstance(weight, nn.UninitializedParameter):
                     weight.clamp_(value.low, value.high)
 
-    def __prepare_scriptable__(self) -> Any:
+    def __prepare_scriptable__(self) -> NoReturn:
         raise CallError(
             f"TorchScript cannot compile {self.program.name!r}, and PyTorch has deprecated it\n"
             f"  Use `torch.jit.trace(model, example)`, or `torch.export.export(model, (example,))`."
@@ -176,7 +176,7 @@ _bounded: WeakSet[ActivationModule] = WeakSet()
 def _clamp_after_steps() -> None:
     """After every step of any optimizer, since only the module knows the bounds."""
 
-    def clamp(*_: Any) -> None:
+    def clamp(*_: object) -> None:
         for module in list(_bounded):
             module.clamp_()
 

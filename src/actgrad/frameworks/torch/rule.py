@@ -5,153 +5,122 @@ Kernels are made for a structure, with the parameters as arguments, so a new num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 
 from actgrad.codegen.emit import kernel
 from actgrad.codegen.size import expanded
 from actgrad.frameworks import rows
-from actgrad.frameworks.torch import export, fused, tables
-from actgrad.frameworks.torch.arguments import arguments
-from actgrad.frameworks.torch.binding import Kernel, RowKernel, Rule
+from actgrad.frameworks.lookups import call_with_tables
+from actgrad.frameworks.torch import export, fused
+from actgrad.frameworks.torch.arguments import arguments, as_tensor
+from actgrad.frameworks.torch.binding import Kernel, Rule
 from actgrad.frameworks.torch.dialect import DIALECT
-from actgrad.frameworks.torch.operator import opaque, operator
+from actgrad.frameworks.torch.gather import lookup
+from actgrad.frameworks.torch.operator import OfTensors, opaque, operator
 from actgrad.language.program import Program
 
 
-def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Tensor:
     """The activation of tensors, in their dtype."""
     if is_dynamo_compiling():
         from actgrad.frameworks.torch import compiled
 
-        return compiled.call(plan, call, of_rows, program, inputs, parameters)
+        return compiled.call(program, inputs, parameters)
     if program.tables:
-        return tables.call(program, inputs, parameters, call)
+        return call_with_tables(program, inputs, parameters, call, _still, _lookup)
     if torch.jit.is_tracing() or is_exporting():  # either of the two in torch.onnx
         return export.call(program, inputs, parameters)
     if tracer := export.tracer(inputs):
-        return _recorded(tracer, program, inputs, parameters)
+        return export.recorded_call(tracer, call, program, inputs, parameters)
     tensors = arguments(program, inputs, parameters)
     if program.axis is not None:
-        return of_rows(program, tensors, parameters.get("axis"))
+        return rows.along_axis(program, tensors, torch, _apply, parameters.get("axis"))
+    return _apply(program, tensors)
+
+
+def _apply(program: Program, tensors: Sequence[Tensor]) -> Tensor:
     return Rule.apply(plan(program), tensors[0].dtype, *tensors)
 
 
-def of_rows(program: Program, tensors: Sequence[Any], axis: int | None = None) -> Any:
-    def rule(program: Program, tensors: Sequence[Any]) -> Any:
-        return Rule.apply(plan(program), tensors[0].dtype, *tensors)
-
-    return rows.along_axis(program, tensors, torch, rule, axis)
-
-
-def _recorded(
-    tracer: Any, program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]
-) -> Any:
-    """One call of the activation in a graph of torch.fx."""
-
-    def activation(*inputs: Any, **parameters: Any) -> Any:
-        return call(program, inputs, parameters)
-
-    activation.__name__ = activation.__qualname__ = program.name
-    return tracer.create_proxy("call_function", activation, tuple(inputs), dict(parameters))
+def _still(x: Any) -> Any:
+    if not isinstance(x, Tensor):
+        return x
+    return x.detach().float() if x.dtype.itemsize == 2 else x.detach()
 
 
-def plan(program: Program) -> Plan | RowPlan:
+def _lookup(table: Any, index: Tensor, nan: bool) -> Tensor:
+    return lookup(as_tensor(table, index.dtype, index), index, nan)
+
+
+def plan(program: Program) -> Plan:
     """The kernel of the program's structure; it goes with the programs that have this structure."""
-    found: Plan | RowPlan | None = program.kept.get("torch")
+    found: Plan | None = program.kept.get("torch")
     if found is None:
         structure = program.structure
-        kind = Plan if program.axis is None else RowPlan
-        found = structure.kept.get("torch") or structure.kept.setdefault("torch", kind(structure))
+        found = structure.kept.get("torch") or structure.kept.setdefault("torch", Plan(structure))
         program.kept["torch"] = found
     return found
 
 
 class Plan(Kernel):
-    """The kernel of a structure, with its gradients of any order, each made when it is first needed."""
+    """The kernel of a structure, with its derivatives of any order, each made when it is first needed."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(kernel(program, DIALECT, operator), len(program.inputs))
+        of_rows = program.axis is not None
+        super().__init__(kernel(program, DIALECT, operator), len(program.inputs), rows=of_rows)
         self.program = program
         self.fused = fused.Fused(program)
-        self.made: dict[int, Any] = {}
+        self.names = program.arguments
 
-    def apply(self, dtype: Any, *tensors: Any) -> Any:
+    def apply(self, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor:
         return Rule.apply(self, dtype, *tensors)
 
-    def gradient(self, index: int) -> Any:
-        found = self.made.get(index)
-        if found is None:
-            found = self.made[index] = plan(self.program.vjp(self.program.arguments[index]))
-        return found
+    def gradient(self, index: int) -> Plan:
+        return plan(self.program.vjp(self.names[index]))
 
-    def tangent(self, index: int) -> Any:
-        self.program.partial(self.program.arguments[index])  # refuses what has no forward mode
+    def tangent(self, index: int) -> Plan:
+        if self.rows:
+            return plan(self.program.push((self.names[index],)))
+        self.program.partial(self.names[index])  # refuses what has no forward mode
         return self.gradient(index)
 
     @cached_property
-    def apart(self) -> Callable[..., Any] | None:
+    def apart(self) -> OfTensors | None:
         """As one operator, if a compiler that writes out shared parts would not end."""
-        if expanded(self.program.value) <= fused.EXPANDED:
+        if self.rows or expanded(self.program.value) <= fused.EXPANDED:
             return None
         return opaque(lambda *tensors: self.value(tensors[0].dtype, tensors))
 
-    def value(self, dtype: Any, tensors: Sequence[Any]) -> Any:
-        if is_compiling() and (apart := self.apart):
+    def value(self, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor:
+        if self.apart and is_compiling():
             working = torch.promote_types(dtype, torch.float32)
-            return apart(*(t.to(working) for t in tensors)).to(dtype)
+            return self.apart(*(t.to(working) for t in tensors)).to(dtype)
         for t in tensors:
             if t.numel() >= fused.LARGE:
                 found = self.fused(dtype, tensors)
                 return super().value(dtype, tensors) if found is None else found
         return super().value(dtype, tensors)
 
-    def backward(self, needed: Sequence[bool], upstream: Any, tensors: Sequence[Any]) -> Any:
+    def backward(
+        self, needed: Sequence[bool], upstream: Tensor, tensors: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
         if is_dynamo_compiling():  # compiled autograd
             from actgrad.frameworks.torch import compiled
 
-            return compiled.backward(compiled.key(plan, self.program), needed, upstream, *tensors)
-        if is_compiling() and not torch.is_grad_enabled() and upstream.device.type == "cpu":
+            return compiled.backward(compiled.key(self.program), needed, upstream, *tensors)
+        elementwise = not self.rows and is_compiling() and not torch.is_grad_enabled()
+        if elementwise and upstream.device.type == "cpu":
             tensors = [_tied(t, upstream) for t in tensors]
         return super().backward(needed, upstream, tensors)
 
 
-class RowPlan(RowKernel):
-    """The kernel of a structure that is a function of rows."""
-
-    def __init__(self, program: Program) -> None:
-        super().__init__(kernel(program, DIALECT, operator), len(program.inputs))
-        self.program = program
-        self.fused = fused.FusedRows(program)
-
-    def value(self, dtype: Any, tensors: Sequence[Any]) -> Any:
-        found = None
-        if any(t.numel() >= fused.LARGE for t in tensors):
-            found = self.fused(dtype, tensors)
-        return super().value(dtype, tensors) if found is None else found
-
-    def apply(self, dtype: Any, *tensors: Any) -> Any:
-        return Rule.apply(self, dtype, *tensors)
-
-    def gradient(self, index: int) -> Any:
-        return plan(self.program.vjp(self.program.arguments[index]))
-
-    def tangent(self, index: int) -> Any:
-        return plan(self.program.push((self.program.arguments[index],)))
-
-    def backward(self, needed: Sequence[bool], upstream: Any, tensors: Sequence[Any]) -> Any:
-        if is_dynamo_compiling():  # compiled autograd
-            from actgrad.frameworks.torch import compiled
-
-            return compiled.backward(compiled.key(plan, self.program), needed, upstream, *tensors)
-        return super().backward(needed, upstream, tensors)
-
-
-def _tied(tensor: Any, upstream: Any) -> Any:
+def _tied(tensor: Tensor, upstream: Tensor) -> Tensor:
     """The tensor itself, known only once upstream is. Otherwise Inductor takes the gradient's conditions into
     the forward pass and keeps a bool for each number, which takes its C++ ten times as long as all else.
     """
