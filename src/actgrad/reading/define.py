@@ -29,6 +29,7 @@ from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import definition, is_user_file
 from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_plain, signature
 from actgrad.reading.surroundings import objects
+from actgrad.reading.surroundings.tracing import untraced
 from actgrad.reading.surroundings.wrappers import unwrap
 from actgrad.reading.witnesses import witness
 from actgrad.reading.witnesses.original import Original
@@ -58,12 +59,12 @@ def define(
 
     With `axis` it is a function of a row, the numbers along that axis.
     """
-    with randomness.watched():
-        program = _read(function, rule, kind, name, host, axis)
+    program = untraced(_read, function, rule, kind, name, host, axis)
     _check_derivatives(program, rule is not None)
     return program
 
 
+@randomness.watched()
 def _read(
     function: Function,
     rule: Rule,
