@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from actgrad.codegen.standalone import standalone
 from actgrad.frameworks.torch.dialect import DIALECT
 from actgrad.language.program import Program
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from actgrad.frameworks.torch.modules import ActivationModule
-
-
-def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Tensor:
-    from actgrad.frameworks.torch.rule import call as of_tensors
-
-    return of_tensors(program, inputs, parameters)
 
 
 def module(program: Program, parameters: Mapping[str, object]) -> ActivationModule:

@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 
 
 class Kernel:
-    """A function of tensors, and the kernels of its derivative by each of them.
+    """A function of tensors, with the functions of its derivative by each of them.
 
     A gradient takes the same tensors, with the upstream gradient after the inputs. Where it is linear in that
     it is the tangent too; where it need not be, the tangent is None, and there is no forward mode.
@@ -23,8 +23,8 @@ class Kernel:
     def __init__(self, function, inputs=0, gradients=(), tangents=(), rows=False):
         self.function = function
         self.inputs = inputs
-        self.gradients = gradients
-        self.tangents = tangents
+        self.gradients = [Kernel(each, rows=rows) for each in gradients]
+        self.tangents = [each and Kernel(each, rows=rows) for each in tangents]
         self.rows = rows
 
     def gradient(self, index):

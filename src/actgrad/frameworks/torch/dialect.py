@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import resources
 
 from actgrad.codegen import lower
-from actgrad.codegen.dialect import Dialect
+from actgrad.codegen.dialect import Dialect, as_template, functions, printed
 from actgrad.frameworks import rows
 from actgrad.language.decomposed import DECOMPOSITIONS, without
 
-_OF_ONE = (
+_ALIKE = (
     "abs floor ceil trunc round sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan "
-    "sinh cosh tanh asinh acosh atanh sigmoid erf erfc lgamma"
+    "sinh cosh tanh asinh acosh atanh sigmoid erf erfc lgamma pow hypot copysign atan2 mod=fmod"
 )
-_OF_TWO = "pow hypot copysign atan2"
 
 # Constants beside a tensor are plain numbers in operators and in `where` (whose parentheses mark it as
 # one), and tensors elsewhere.
 TABLE: dict[str, str] = {
-    **{name: f"torch.{name}({{0}})" for name in _OF_ONE.split()},
-    **{name: f"torch.{name}({{0}}, {{1}})" for name in _OF_TWO.split()},
+    **functions("torch", _ALIKE),
+    **functions("torch.special", "ndtri i0e"),
     "neg": "-{0}",
     "add": "({0} + {1})",
     "sub": "({0} - {1})",
     "mul": "({0} * {1})",
     "div": "({0} / {1})",
-    "mod": "torch.fmod({0}, {1})",  # the same, of sizes
     "softplus": "torch.logaddexp({0}, {like}.new_zeros(()))",
-    "ndtri": "torch.special.ndtri({0})",
-    "i0e": "torch.special.i0e({0})",
     "lt": "({0} < {1})",
     "le": "({0} <= {1})",
     "eq": "({0} == {1})",
@@ -78,9 +73,8 @@ def _concat(*parts):
 """,
 }
 
-_TEXT = resources.files(__package__).joinpath("binding.py").read_text("utf-8")
-_IMPORTS, _KERNEL, _RULE = _TEXT.partition('"""\n')[2].partition("class Kernel:")
-_RULE = f"{_KERNEL}{_RULE}".replace("{", "{{").replace("}", "}}")
+_IMPORTS = "import inspect\nimport types\n\nimport torch\nfrom torch.autograd import forward_ad"
+_RULE = as_template(printed(__package__, "binding.py"))
 _TENSORS = """
     like = next(a for a in arguments if isinstance(a, torch.Tensor))
     tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
@@ -90,8 +84,8 @@ _BINDING = (
     _RULE
     + '''
 
-_GRADIENTS = [Kernel(each) for each in {gradients}]
-_TANGENTS = [None] * {reverse_only} + _GRADIENTS[{reverse_only}:]
+_GRADIENTS = {gradients}
+_TANGENTS = (None,) * {reverse_only} + _GRADIENTS[{reverse_only}:]
 _KERNEL = Kernel({value}, {size}, _GRADIENTS, _TANGENTS)
 
 
@@ -103,10 +97,10 @@ def {name}({signature}):
 )
 
 _ROW_BINDING = (
-    f"{_RULE}\n\n{rows.common()}"
+    f"{_RULE}\n\n\n{rows.common()}"
     + '''
-_GRADIENTS = [Kernel(each, rows=True) for each in {gradients}]
-_TANGENTS = [each and Kernel(each, rows=True) for each in {tangents}]
+_GRADIENTS = {gradients}
+_TANGENTS = {tangents}
 _KERNEL = Kernel({value}, {size}, _GRADIENTS, _TANGENTS, rows=True)
 
 
@@ -127,11 +121,7 @@ def _of_rows(arguments, axis):'''
 )
 
 _TABLES = (
-    resources.files(__package__)
-    .joinpath("gather.py")
-    .read_text("utf-8")
-    .partition("import torch\n")[2]
-    .strip()
+    printed(__package__, "gather.py")
     + '''
 
 
@@ -155,7 +145,7 @@ LACKS: dict[str, lower.Rule] = {
 
 _EAGER = Dialect(
     "torch",
-    _IMPORTS.strip(),
+    _IMPORTS,
     TABLE,
     typed="{like}.new_full((), {0})",
     lacks=LACKS,
