@@ -10,7 +10,7 @@ Imported while such a graph is traced, and never before: `torch.compiler` loads 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from actgrad.errors import CallError
-from actgrad.frameworks.dispatch import caller
 from actgrad.frameworks.torch.arguments import arguments
 from actgrad.language.program import Program
 
@@ -26,19 +25,26 @@ _programs: WeakValueDictionary[str, Program] = WeakValueDictionary()
 """Structures by text; what calls a graph has the activation, so it is there when the graph runs."""
 
 
-def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> Tensor:
+def call(
+    eager: Callable[..., Tensor],
+    program: Program,
+    inputs: Sequence[Any],
+    parameters: Mapping[str, Any],
+) -> Tensor:
+    """The activation of tensors; `eager` is what calls it outside of such a graph."""
     if torch.compiler.is_exporting():
         raise CallError(
             f"{program.name!r} cannot be exported with `strict=True`, which would lose its derivative\n"
             f"  Leave it out: `torch.export.export(model, args)`."
         )
     axis = None if program.axis is None else parameters.get("axis", program.axis)
-    return run(key(program.structure), axis, *arguments(program, inputs, parameters))
+    return run(key(eager, program.structure), axis, *arguments(program, inputs, parameters))
 
 
 @torch.compiler.assume_constant_result
-def key(structure: Program) -> str:
+def key(eager: Callable[..., Tensor], structure: Program) -> str:
     text = f"{structure.name} {id(structure)}"
+    structure.kept["torch, eager"] = eager
     _programs[text] = structure
     return text
 
@@ -51,7 +57,7 @@ def run(text: str, axis: int | None, *tensors: Tensor) -> Tensor:
     parameters: dict[str, Any] = dict(zip(names, tensors[size:], strict=True))
     if axis is not None:
         parameters["axis"] = axis
-    return caller(tensors)(program, tensors[:size], parameters)
+    return program.kept["torch, eager"](program, tensors[:size], parameters)
 
 
 @torch.compiler.allow_in_graph

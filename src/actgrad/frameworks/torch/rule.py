@@ -31,7 +31,7 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
     if is_dynamo_compiling():
         from actgrad.frameworks.torch import compiled
 
-        return compiled.call(program, inputs, parameters)
+        return compiled.call(call, program, inputs, parameters)
     if program.tables:
         return call_with_tables(program, inputs, parameters, call, _still, _lookup)
     if torch.jit.is_tracing() or is_exporting():  # either of the two in torch.onnx
@@ -113,7 +113,7 @@ class Plan(Kernel):
         if is_dynamo_compiling():  # compiled autograd
             from actgrad.frameworks.torch import compiled
 
-            return compiled.backward(compiled.key(self.program), needed, upstream, *tensors)
+            return compiled.backward(compiled.key(call, self.program), needed, upstream, *tensors)
         elementwise = not self.rows and is_compiling() and not torch.is_grad_enabled()
         if elementwise and upstream.device.type == "cpu":
             tensors = [_tied(t, upstream) for t in tensors]
