@@ -50,7 +50,7 @@ def page() -> str:
 
 
 def _row(target: Target) -> str:
-    cells = ["no" if aspect in dict(target.no) else "yes" for aspect in ASPECTS]
+    cells = ["no" if aspect in target.no else "yes" for aspect in ASPECTS]
     how = [text.replace("|", "\\|") for text in (target.how, target.opened)]
     return f"| {' | '.join([f'`{target.name}`', *cells, *how])} |\n"
 
@@ -59,7 +59,7 @@ def _notes() -> list[str]:
     lines = ["\n## Why not, and how far\n\n"]
     for target in TARGETS:
         reasons: dict[str, list[str]] = {}
-        for aspect, why in target.no:
+        for aspect, why in target.no.items():
             reasons.setdefault(why, []).append(aspect)
         parts = [
             f"no {' nor '.join(aspects)}: {why}" for why, aspects in reasons.items()

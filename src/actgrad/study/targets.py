@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actgrad.common.types import Fields
 from actgrad.language.expression import plain, walk
@@ -23,26 +23,22 @@ class Target:
     name: str
     how: str
     opened: str
-    no: tuple[tuple[str, str], ...] = ()
+    no: dict[str, str] = field(default_factory=dict)
     """What it never keeps, and why."""
     note: str = ""
 
 
-_INFERENCE = (
-    ("derivative", "it is a format for inference: it holds the value only"),
-    ("second derivative", "it is a format for inference: it holds the value only"),
-    ("trainable parameters", "they are frozen at their values"),
-)
-
-_INTEGERS = (
-    ("derivative", "train with f.quantised(...), whose values are those of the table"),
-    ("second derivative", "train with f.quantised(...), whose values are those of the table"),
-    ("trainable parameters", "they are frozen at their values"),
-)
+def _frozen(why: str) -> dict[str, str]:
+    """Of a target that holds the value only."""
+    derivatives = dict.fromkeys(("derivative", "second derivative"), why)
+    return derivatives | {"trainable parameters": "they are frozen at their values"}
 
 
-def _without_tables(name: str, how: str, why: str) -> Target:
-    return Target(name, how, "nothing", tuple((aspect, why) for aspect in ASPECTS))
+_INFERENCE = _frozen("it is a format for inference: it holds the value only")
+
+
+def _without_tables(name: str, why: str) -> Target:
+    return Target(name, "", "nothing", dict.fromkeys(ASPECTS, why))
 
 
 TARGETS = (
@@ -50,12 +46,7 @@ TARGETS = (
         "json",
         "f.save(path), actgrad export --to json",
         "actgrad.load(path)",
-        (
-            (
-                "trainable parameters",
-                "a program holds numbers: what is learnt is saved with its model",
-            ),
-        ),
+        {"trainable parameters": "a program holds numbers: what is learnt is saved with its model"},
     ),
     Target("pickle", "pickle, copy, joblib, spawn; torch.save of a module", "with actgrad"),
     Target("keras", ".keras, .weights.h5, .h5, to_json", "keras.saving.load_model, with actgrad"),
@@ -63,13 +54,10 @@ TARGETS = (
         "source",
         "f.source(framework), actgrad export --to source",
         "as a Python file, with the framework alone",
-        (
-            (
-                "second derivative",
-                "the framework differentiates the first one's formula, by its own rules at kinks and in "
-                "branches that are not taken",
-            ),
-        ),
+        {
+            "second derivative": "the framework differentiates the first one's formula, by its own rules at "
+            "kinks and in branches that are not taken"
+        },
     ),
     Target(
         "saved_model",
@@ -117,23 +105,20 @@ TARGETS = (
         "table",
         "f.table(...), f.quantise(...), .to_c(path), .to_hex(path), actgrad export --to table, c or hex",
         "NumPy, a C99 compiler, Verilog's $readmemh",
-        _INTEGERS,
+        _frozen("train with f.quantised(...), whose values are those of the table"),
         "one input; 8 or 16 bits, each output rounded once",
     ),
     _without_tables(
         "executorch",
-        "",
         "not written: its int8 activations are kernels one by one; take --to c as a kernel of your own",
     ),
     _without_tables(
         "qonnx",
-        "",
         "none of its own operations reads a table (Quant, MultiThreshold); its executor runs the standard "
         "ONNX of --to onnx --int8",
     ),
     _without_tables(
         "hls4ml",
-        "",
         "it reads a fixed list of activations, and makes their tables itself; take --to hex",
     ),
 )
@@ -150,7 +135,7 @@ class Row:
     """What one target keeps; `reasons` has an entry for each no."""
 
     target: Target
-    reasons: tuple[tuple[str, str], ...]
+    reasons: dict[str, str]
 
     @property
     def name(self) -> str:
@@ -159,11 +144,11 @@ class Row:
     def __getitem__(self, aspect: str) -> bool:
         if aspect not in ASPECTS:
             raise KeyError(f"{aspect!r} is none of {', '.join(ASPECTS)}")
-        return aspect not in dict(self.reasons)
+        return aspect not in self.reasons
 
     def reason(self, aspect: str) -> str:
         """Why not; empty where it is kept."""
-        return dict(self.reasons).get(aspect, "")
+        return self.reasons.get(aspect, "")
 
 
 @dataclass(frozen=True)
@@ -225,13 +210,13 @@ def _of_rows(target: str) -> dict[str, str]:
     return {}
 
 
-def _reasons(program: Program, target: Target) -> tuple[tuple[str, str], ...]:
-    if program.on_host and target.name == "table":
-        return target.no
-    if program.on_host:
+def _reasons(program: Program, target: Target) -> dict[str, str]:
+    if program.on_host and target.name != "table":
         why = "it runs on the host (host=True), as Python code of this process"
-        return tuple((aspect, why) for aspect in ASPECTS)
+        return dict.fromkeys(ASPECTS, why)
     found = dict(target.no)
+    if program.on_host:
+        return found
     if target.name == "table" and len(program.inputs) != 1:
         found["value"] = "a table has one input"
     if program.axis is not None:
@@ -243,4 +228,4 @@ def _reasons(program: Program, target: Target) -> tuple[tuple[str, str], ...]:
     if target.name == "torch" and program.gradient:
         why = "torch.export keeps data flow, which a gradient= rule is not; export it under torch.no_grad()"
         found |= dict.fromkeys(ASPECTS[1:], why)
-    return tuple((aspect, found[aspect]) for aspect in ASPECTS if aspect in found)
+    return found
