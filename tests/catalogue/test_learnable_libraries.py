@@ -1,4 +1,4 @@
-"""The learnt quantiser beside other libraries' own, in value and in every gradient."""
+"""What is learnt beside other libraries' own, in value and in every gradient."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actgrad import learnable, trainable
+from actgrad import activations, learnable, trainable
 
 torch = pytest.importorskip("torch")
 
@@ -64,3 +64,46 @@ def check_lsq(library: Any, low: int, high: int, scale: float) -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(ours.grad, theirs.grad)
     torch.testing.assert_close(module.step.grad.sum(), step.grad.sum(), rtol=1e-4, atol=1e-4)
+
+
+def check_smooth(f: Any, values: dict[str, Any], theirs: Any) -> None:
+    """Value and gradient by the input and by each parameter, in float64."""
+    x = torch.tensor(X, requires_grad=True)
+    own = {
+        name: torch.tensor(v, dtype=torch.float64, requires_grad=True) for name, v in values.items()
+    }
+    known = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values.values()]
+    other = x.detach().clone().requires_grad_()
+    result, expected = f(x, **own), theirs(other, *known)
+    upstream = torch.cos(3 * x.detach())
+    torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
+    found = torch.autograd.grad(result, [x, *own.values()], upstream)
+    slopes = torch.autograd.grad(expected, [other, *known], upstream)
+    for mine, slope in zip(found, slopes, strict=True):
+        torch.testing.assert_close(mine, slope, rtol=1e-9, atol=1e-11)
+
+
+def test_the_rational_beside_rational_activations() -> None:
+    functions = pytest.importorskip("rational.torch.rational_pytorch_functions")
+    values = learnable.rational.program.settings
+    check_smooth(
+        learnable.rational,
+        dict(values),
+        lambda x, above, below: functions.Rational_PYTORCH_B_F(x, above, below, True),
+    )
+
+
+def test_snake_beside_torch_snake() -> None:
+    snake = pytest.importorskip("snake.activations")
+    check_smooth(activations.snake, {"a": 1.7}, snake.SnakeFunction.apply)
+
+
+def test_dyt_beside_x_transformers() -> None:
+    theirs = pytest.importorskip("x_transformers.x_transformers").DynamicTanh(1)
+
+    def call(x: Any, *values: Any) -> Any:
+        names = ("pre_tanh_scale", "gamma", "beta")
+        given = {name: v.reshape(v.shape or (1,)) for name, v in zip(names, values, strict=True)}
+        return torch.func.functional_call(theirs, given, (x[:, None],))[:, 0]
+
+    check_smooth(learnable.dyt, {"alpha": 0.7, "weight": 1.3, "bias": -0.2}, call)
