@@ -102,7 +102,13 @@ def test_interpolation_is_that_of_tflite(name: str, tmp_path: Path) -> None:
     (found,) = run(tmp_path, ["line"], -32768, 32767)
     np.testing.assert_array_equal(found, [tflite_lookup(knots, x) for x in range(-32768, 32768)])
     np.testing.assert_array_equal(found, table.interpolated())
-    assert table.error(interpolated=True).largest >= table.error().largest
+    error = table.error(interpolated=True)
+    assert error.largest >= table.error().largest
+    codes = [table[x] for x in range(-32768, 32768)]
+    others = sum(int(a) != int(b) for a, b in zip(found, codes, strict=True))
+    assert (error.others, table.error().others) == (others, 0)
+    assert error.apart == max(abs(int(a) - int(b)) for a, b in zip(found, codes, strict=True))
+    assert f"{others:,} of 65,536 codes are off by {error.apart} at most" in str(error)
 
 
 @pytest.mark.parametrize("signed", [True, False])
