@@ -15,6 +15,7 @@ import pytest
 from actgrad import activation, rows, sampled, trainable
 from actgrad.errors import CallError
 from actgrad.frameworks.sampled import Sampled
+from tests.process import python
 
 LOW, HIGH = 1 / 8, 1 / 3
 rrelu = activation(lambda x, slope=0.2: x if x >= 0 else slope * x, name="rrelu")
@@ -202,6 +203,44 @@ def test_of_a_row_each_number_has_its_own_sample_in_keras(jit: bool, tmp_path: P
     scores = np.tile(np.log([0.1, 0.2, 0.3, 0.4]), (20_000, 1)).astype("float32")
     shares = np.asarray(loaded.layers[-1](scores, training=True)).mean(0)
     np.testing.assert_allclose(shares, [0.1, 0.2, 0.3, 0.4], atol=6 * np.sqrt(0.25 / 20_000))
+
+
+REOPENED = """
+import keras, numpy as np, torch
+for name in ("rrelu", "softened"):
+    module = torch.load(name + ".pt", weights_only=False)
+    model = keras.saving.load_model(name + ".keras")
+    for dtype in (torch.float32, torch.bfloat16):
+        torch.manual_seed(4)
+        x = (torch.arange(12.0).reshape(3, 4) / 4 - 2).to(dtype).requires_grad_()
+        torch.compile(module, backend="aot_eager")(x).float().cos().sum().backward()
+        print(*x.grad.float().ravel().tolist())
+    print(*model(-np.ones((3, 4), "float32")).numpy().ravel())
+    drawn = [model(np.eye(3, 4, dtype="float32") - 0.5, training=True).numpy() for _ in range(2)]
+    assert not np.array_equal(*drawn)
+"""
+
+
+def test_it_is_drawn_in_a_fresh_process(tmp_path: Path) -> None:
+    keras, torch = pytest.importorskip("keras"), pytest.importorskip("torch")
+    known = []
+    for f, given in (
+        (rrelu, {"slope": sampled("uniform", LOW, HIGH)}),
+        (softened, {"noise": sampled("gumbel")}),
+    ):
+        module, layer = f.module(**given), f.layer(**given)
+        torch.save(module, tmp_path / f"{f.name}.pt")
+        model = keras.Sequential([keras.Input((4,)), layer])
+        model.save(tmp_path / f"{f.name}.keras")
+        for dtype in (torch.float32, torch.bfloat16):
+            torch.manual_seed(4)
+            x = (torch.arange(12.0).reshape(3, 4) / 4 - 2).to(dtype).requires_grad_()
+            module(x).float().cos().sum().backward()
+            known.append(x.grad.float().ravel().tolist())
+        known.append(np.asarray(model(-np.ones((3, 4), "float32"))).ravel().tolist())
+    (tmp_path / "reopened.py").write_text(REOPENED)
+    found = [[*map(float, line.split())] for line in python("reopened.py", folder=tmp_path)]
+    np.testing.assert_allclose(found, known, rtol=1e-5, atol=1e-6)
 
 
 def test_of_a_row_a_sample_is_a_tensor_in_a_call() -> None:
