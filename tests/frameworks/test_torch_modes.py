@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -351,6 +353,19 @@ def test_an_equal_activation_needs_no_other_graph() -> None:
         equal = activation(lambda x: x * x * 1.5, name="equal", surrogate=7)
         assert backward(lambda x, f=equal: compiled(x, f))(POINTS).tolist() == [7.0] * len(POINTS)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before + 1
+
+
+def test_a_compiled_activation_goes_when_the_compiler_forgets_it() -> None:
+    def structure_of_one() -> Any:
+        f = activation(lambda x: x * x * 1.75, name="forgotten")
+        aot(lambda x: f(x), fullgraph=True)(POINTS)
+        return weakref.ref(f.program.structure)
+
+    gone = structure_of_one()
+    assert gone() is not None
+    torch._dynamo.reset()
+    gc.collect()
+    assert gone() is None
 
 
 TRAIN_ONCE = """

@@ -28,7 +28,7 @@ from actgrad.language.length import N
 from actgrad.language.program import Program
 
 LARGE = 1 << 16
-"""From this many elements on a loop pays. Its call costs 40 µs, an operation of so many elements 10."""
+"""From this many elements on a loop pays. Its call costs 20 µs, an operation of so many elements 10."""
 
 ROWS = {"cpu": 64, "cuda": 1}
 """Devices that have a loop, and the elements in a row. Of whole rows the CPU's loop asks for no last
