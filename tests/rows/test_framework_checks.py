@@ -1,5 +1,5 @@
 """The frameworks' own checks of derivatives, of numbers, of rows and with a trained table: gradcheck and
-gradgradcheck of PyTorch, and check_grads of JAX to order 3 in both modes."""
+gradgradcheck of PyTorch, what applies of its opcheck, and check_grads of JAX to order 3 in both modes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.sample import exhaustive_but
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
 test_util = pytest.importorskip("jax.test_util")
+optests = pytest.importorskip("torch.testing._internal.optests")
 
 POINTS = np.array([[0.31, -1.23, 0.87, 1.64], [-0.42, 2.15, -1.71, 0.08]])
 TABLE = (0.5, -1.25, 2.0, 0.75)
@@ -47,8 +48,8 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
 cases = pytest.mark.parametrize("case", CASES)
 
 
-@cases
-def test_gradcheck_and_gradgradcheck(case: str) -> None:
+def of_tensors(case: str) -> tuple[Callable[..., Any], list[Any]]:
+    """An activation as a function of tensors alone, its parameters too, and what to call it with."""
     make, parameters = CASES[case]
     f = make()
     given = [torch.tensor(v, dtype=torch.float64) for v in (POINTS, *parameters.values())]
@@ -57,12 +58,35 @@ def test_gradcheck_and_gradgradcheck(case: str) -> None:
     def call(x: Any, *values: Any) -> Any:
         return f(x, **dict(zip(parameters, values, strict=True)))
 
+    return call, given
+
+
+@cases
+def test_gradcheck_and_gradgradcheck(case: str) -> None:
+    call, given = of_tensors(case)
     assert torch.autograd.gradcheck(
         call, given, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True
     )
     assert torch.autograd.gradgradcheck(
         call, given, check_batched_grad=True, check_fwd_over_rev=True, check_rev_over_rev=True
     )
+
+
+@cases
+def test_what_opcheck_asks_of_an_operator(case: str) -> None:
+    """`torch.library.opcheck` takes registered operators alone. What it does with one, beside looking at how
+    it is registered: it is traced on fake tensors with its gradients, in fixed shapes and in others."""
+    call, given = of_tensors(case)
+    for dynamic in (False, True):
+        optests.aot_autograd_check(call, given, {}, dynamic=dynamic, check_gradients=True)
+
+
+def test_opcheck_sees_what_is_other_when_traced() -> None:
+    x = [torch.tensor(POINTS, requires_grad=True)]
+    with pytest.raises(AssertionError):
+        optests.aot_autograd_check(
+            lambda x: x * (1 if type(x) is torch.Tensor else 2), x, {}, dynamic=False
+        )
 
 
 @pytest.mark.parametrize("case", exhaustive_but(["numbers"], CASES))
