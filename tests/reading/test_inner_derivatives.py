@@ -1,13 +1,18 @@
-"""Functions that `jax.grad` made before, `jax.jvp` and `jax.vjp`."""
+"""Derivatives that a function takes inside: `jax.grad`, `torch.func.jacrev`, `tf.GradientTape`."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pytest
 
 from actgrad import activation, from_json
+from actgrad.errors import TraceError
 
 jax = pytest.importorskip("jax")
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
 jnp = jax.numpy
 X = np.array([-3.1, -1.7, -0.3, 0.0, 0.2, 0.6, 1.4, 2.7])
 
@@ -23,6 +28,11 @@ def straight(x):
 
 straight.defjvp(lambda primals, tangents: (straight(primals[0]), tangents[0]))
 dg, both = jax.grad(g), jax.value_and_grad(g)
+hessian, by_two = jax.hessian(g), jax.jacrev(lambda a, b: g(a) * b, argnums=(0, 1))
+
+
+def product(a, b):
+    return jnp.tanh(a * b) * a
 
 
 FUNCTIONS = {
@@ -33,6 +43,18 @@ FUNCTIONS = {
     "one in another": lambda x: jax.grad(lambda y: y * jax.grad(lambda z: z * z * y)(x))(x),
     "jvp": lambda x: jax.jvp(g, (x,), (2.0 * x,))[1],
     "vjp": lambda x: jax.vjp(lambda a, b: a * jnp.tanh(b), x, x)[1](3.0 * x)[1],
+    "jacfwd": lambda x: jax.jacfwd(g)(x) * x,
+    "jacrev made before, by two": lambda x: sum(by_two(x, 2 * x)),
+    "hessian made before": lambda x: hessian(x),
+    "hessian by two": lambda x: jax.hessian(product, argnums=(0, 1))(x, jnp.sin(x))[0][1],
+    "grad by two": lambda x: sum(jax.grad(product, argnums=(0, 1))(x, jnp.sin(x))),
+    "something besides": lambda x: sum(jax.grad(lambda v: (g(v), v * v), has_aux=True)(x)),
+    "value, slope and more": lambda x: sum(
+        jax.value_and_grad(lambda v: (g(v), v * v), has_aux=True)(x)[0]
+    ),
+    "linearize": lambda x: jax.linearize(g, x)[1](2.0 * x),
+    "jvp of two results": lambda x: sum(jax.jvp(lambda v: (g(v), v * v), (x,), (x,))[1]),
+    "vjp of two results": lambda x: jax.vjp(lambda v: (g(v), v * v), x)[1]((x, 3.0 * x))[0],
     "a step of Newton's": lambda x: x - g(x) / (jax.grad(g)(x) + 3.0),
 }
 
@@ -59,3 +81,139 @@ def test_a_derivative_is_an_activation_itself(made):
     _, slope = own(g)
     f = activation(made, name="f")
     np.testing.assert_allclose(f(X), slope, rtol=1e-12, atol=1e-12)
+
+
+def curve(x):
+    return torch.tanh(x) * x**2
+
+
+def of_two(a, b):
+    return torch.tanh(a * b) * a
+
+
+jacobian_before = torch.vmap(torch.func.jacrev(curve))
+
+
+def by_autograd(x):
+    y = curve(x)
+    (slope,) = torch.autograd.grad(
+        y.sum(), [x], create_graph=True, retain_graph=True, only_inputs=True
+    )
+    return slope
+
+
+def of_a_leaf(x):
+    with torch.enable_grad():
+        z = x.detach().clone().requires_grad_(True)
+        (slope,) = torch.autograd.grad(curve(z), z, torch.ones_like(z))
+    return x * slope
+
+
+def of_a_leaf_by_an_attribute(x):
+    z = x.detach()
+    z.requires_grad = True
+    return torch.autograd.grad(curve(z).sum(), z)[0] + x
+
+
+TORCH = {
+    "jacrev": lambda x: torch.vmap(torch.func.jacrev(curve))(x),
+    "jacfwd by the second": lambda x: torch.vmap(torch.func.jacfwd(of_two, argnums=1))(x, x.sin()),
+    "hessian": lambda x: torch.vmap(torch.func.hessian(curve))(x),
+    "made before": lambda x: jacobian_before(x) + x,
+    "by two": lambda x: sum(torch.vmap(torch.func.grad(of_two, argnums=(0, 1)))(x, x.sin())),
+    "jvp": lambda x: torch.func.jvp(curve, (x,), (2 * x,))[1],
+    "vjp": lambda x: torch.func.vjp(curve, x)[1](2 * x)[0],
+    "autograd": by_autograd,
+    "autograd of a leaf": of_a_leaf,
+    "autograd of a leaf by an attribute": of_a_leaf_by_an_attribute,
+    "itself": jacobian_before,
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_it_is_the_derivative_that_torch_takes(name):
+    x = torch.tensor(X, requires_grad=True)
+    value = TORCH[name](x)
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    f = activation(TORCH[name], name="f")
+    np.testing.assert_allclose(f(X), value.detach(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(f.derivative(X), slope, rtol=1e-12, atol=1e-12)
+
+
+def twice(x):
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = tf.tanh(x) * x * x
+        slope = inner.gradient(y, x)
+    return outer.gradient(slope, x)
+
+
+def of_several(x):
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = tf.tanh(x) * x
+        z = tf.reduce_sum(y * y)
+    return tape.gradient(y, x) + tape.gradient(z, [x])[0]
+
+
+@pytest.mark.parametrize("function", [twice, of_several])
+def test_it_is_the_derivative_that_tensorflow_takes(function):
+    x = tf.constant(X)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = function(x)
+    slope = tape.gradient(value, x)
+    f = activation(function, name="f")
+    np.testing.assert_allclose(f(X), value, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(f.derivative(X), slope, rtol=1e-12, atol=1e-12)
+
+
+def not_watched(x):
+    with tf.GradientTape() as tape:
+        y = tf.tanh(x)
+    return tape.gradient(y, x)
+
+
+def of_another(x):
+    return torch.autograd.grad(torch.tanh(x).sum(), x * 2)[0]
+
+
+def backward(x):
+    y = torch.tanh(x)
+    y.sum().backward()
+    return x.grad
+
+
+def by_data(x):
+    y = x.clone()
+    y.data = torch.sign(x)
+    return y
+
+
+def switched_off(x):
+    return torch.tanh(x.requires_grad_(False))
+
+
+def kept(x):
+    y = torch.tanh(x)
+    y.note = 1
+    return y
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (not_watched, "the result is not a number: None"),
+        (of_another, "what the output was not computed of"),
+        (lambda x: x.grad, "`torch.autograd.grad(y.sum(), x, create_graph=True)[0]`"),
+        (backward, "`torch.autograd.grad(y.sum(), x, create_graph=True)[0]`"),
+        (by_data, "`y = y + (value - y).detach()`"),
+        (switched_off, "Use `x.detach()`"),
+        (kept, "Keep it in a local variable"),
+    ],
+)
+def test_what_is_no_derivative_is_refused(function, said):
+    with pytest.raises(TraceError, match=re.escape(said)):
+        activation(function)

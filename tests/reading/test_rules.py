@@ -263,28 +263,52 @@ def test_a_rule_that_is_not_linear_has_a_parameter(learns):
     [
         lambda x: Clipped.apply(x) + 1,
         lambda x: Clipped.apply(2 * x),
-        lambda x: Clipped.apply(Clipped.apply(x)),
-        lambda x: Clipped.apply(x) * Clipped.apply(x),
-        lambda x: Clipped.apply(x) if Clipped.apply(x) > 0 else x,
+        lambda x: Clipped.apply(torch.tanh(Clipped.apply(3 * x))) * x,
+        lambda x: Clipped.apply(x) * Clipped.apply(x) - Clipped.apply(-x),
+        lambda x: torch.where(Clipped.apply(x) > 0, 3 * Clipped.apply(x), x),
+        lambda x: Clipped.apply(x).detach() * x + Clipped.apply(x),
     ],
 )
-def test_what_is_made_of_a_rule_that_is_not_linear_is_refused(function):
-    with pytest.raises(TraceError, match="gradient="):
-        activation(function)
+def test_a_rule_that_is_not_linear_has_what_comes_back_to_it(function):
+    check("torch", function, kind="gradient")
 
 
-def test_what_is_made_of_a_rule_that_branches_on_the_upstream_gradient_is_refused():
+def test_a_rule_that_branches_on_the_upstream_gradient_has_what_comes_back_to_it():
     class Branches(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
-            return x
+            return 1 * x
 
         @staticmethod
         def backward(ctx, upstream):
-            return upstream if upstream > 0 else 2 * upstream
+            return upstream if upstream > 3 else 5 * upstream
 
-    with pytest.raises(TraceError, match="the function goes on after it"):
-        activation(lambda x: 2 * Branches.apply(x))
+    made = activation(lambda x: x * Branches.apply(2 * x))
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    made(x).sum().backward()
+    # At 1 what comes back to it is x, 1, and goes on five times; at 2 too; at 4 once.
+    assert x.grad.tolist() == [2.0 * 1 + 1.0 * 5 * 2, 2.0 * 2 + 2.0 * 5 * 2]
+    x = torch.tensor([4.0], requires_grad=True)
+    made(x).sum().backward()
+    assert x.grad.tolist() == [2.0 * 4 + 4.0 * 2]
+
+
+def test_a_hook_changes_the_gradient():
+    def function(x):
+        y = torch.tanh(x)
+        y.register_hook(lambda upstream: upstream.clamp(-0.2, 0.2))
+        return 3 * y + x
+
+    check("torch", function, kind="gradient")
+
+
+def test_a_hook_on_the_input_is_refused():
+    def function(x):
+        x.register_hook(lambda upstream: 2 * upstream)
+        return torch.tanh(x)
+
+    with pytest.raises(TraceError, match="caller's tensor"):
+        activation(function)
 
 
 def test_a_rule_with_too_few_gradients_is_refused():

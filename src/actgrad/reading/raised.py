@@ -43,13 +43,12 @@ def user_error(error: Exception, copy: object) -> TraceError:
         way_out = (
             f"Collect the values in a list, and make the array of it: `np.array(values)`. {HOST}"
         )
+    elif isinstance(error, AttributeError) and "'Symbol' object" in str(error):
+        said = "it stores an attribute on its input, or on what it computes"
+        way_out = "Keep it in a local variable: an activation returns its numbers, and no more."
     elif "'Symbol'" in str(error) or "actgrad.reading" in str(error):
         said = f"it gives its input to code that takes nothing but {library or 'its library'}'s own arrays"
-        way_out = (
-            "Compose it of operations that are read: docs/language.md lists them. For a derivative that is "
-            "taken inside (`jax.jacrev(g)(x)`), make `d = activation(g).derivative` before, and call `d(x)`. "
-            f"{HOST}"
-        )
+        way_out = f"Compose it of operations that are read: docs/language.md lists them. {HOST}"
     elif library:
         said = f"the code of {library} that it calls raised {type(error).__name__}: {error}"
         way_out = f"Compose it of operations that are read: docs/language.md lists them. {HOST}"

@@ -11,7 +11,14 @@ from actgrad.common.types import Function
 from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.expression import Expr, const, make, walk
 from actgrad.language.program import is_lookup
-from actgrad.reading.libraries.mixing import COMPLEX, CURES, DRAW, MIXING, MIXING_MODULES
+from actgrad.reading.libraries.mixing import (
+    COMPLEX,
+    CURES,
+    DIFFERENTIATES,
+    DRAW,
+    MIXING,
+    MIXING_MODULES,
+)
 from actgrad.reading.refusal import HOST, draws_random, makes_complex, refuse, user_line
 
 
@@ -22,8 +29,6 @@ class Reader(Protocol):
     """What a function of a row is written with, as far as it mentions any."""
     rounds: set[str]
     """The floats to which the function rounds what it computes, whatever its input's dtype."""
-    in_rule: bool
-    """Whether a custom gradient is run."""
 
     def decide(self, condition: Expr) -> bool: ...
     def ask(self, what: str, question: str) -> bool: ...
@@ -55,6 +60,7 @@ class Environment(Protocol):
     copies: dict[int, object]
     weights: dict[tuple[int, str], object]
     calls: int
+    calling: list[Any]
 
     def copy(self, value: object, name: str | None = None) -> Any: ...
     def read(self, function: object) -> object: ...
@@ -117,8 +123,8 @@ def known(function: object, name: str) -> Function:
     return reader().meaning(function) or unknown(name)
 
 
-def mixes(name: str) -> NoReturn:
-    """Refuse an operation that takes several elements of its input at once."""
+def mixes(name: str, line: str = "") -> NoReturn:
+    """Refuse an operation that takes several elements of its input at once, at the user's own line."""
     current: Reader | None = getattr(_active, "reader", None)
     if current is not None and current.rows:
         parts = name.split(".")
@@ -134,6 +140,7 @@ def mixes(name: str) -> NoReturn:
         "Make it a function of the row: `activation(..., axis=-1)`. Or take the other numbers as inputs or "
         "parameters of their own, as in `def f(x, total): ...`.",
         MixingError,
+        line,
     )
 
 
@@ -146,8 +153,13 @@ def unknown(name: str, cause: BaseException | None = None) -> NoReturn:
         makes_complex(f"`{name}`")
     if last in MIXING or not MIXING_MODULES.isdisjoint(name.split(".")):
         mixes(name)
+    way_out = "Compose it of operations that are: docs/language.md lists them."
+    if last in DIFFERENTIATES:
+        way_out = (
+            "Take the derivative with `grad`, `jacrev`, `jvp` or `vjp` of `torch.func` or JAX; or make "
+            "`d = activation(g).derivative` before, and call `d(x)`."
+        )
     error = TraceError(
-        f"`{name}` is not among the operations that actgrad can read\n{user_line()}\n"
-        f"  Compose it of operations that are: docs/language.md lists them. {HOST}"
+        f"`{name}` is not among the operations that actgrad can read\n{user_line()}\n  {way_out} {HOST}"
     )
     raise error from cause

@@ -17,8 +17,10 @@ COPY_FIRST = (
 )
 
 
-def refuse(problem: str, way_out: str, kind: type[TraceError] = TraceError) -> NoReturn:
-    raise kind(f"{problem}\n{user_line()}\n  {way_out}")
+def refuse(
+    problem: str, way_out: str, kind: type[TraceError] = TraceError, line: str = ""
+) -> NoReturn:
+    raise kind(f"{problem}\n{line or user_line()}\n  {way_out}")
 
 
 def draws_random(name: str) -> NoReturn:
@@ -48,6 +50,13 @@ WRITE_ONE_FOR_EACH = (
 
 def depends_on(what: str) -> NoReturn:
     """Refuse a function that asks for its input's shape, dtype or device."""
+    if what in ("size", "number of elements"):
+        refuse(
+            f"the function computes with the {what} of its input",
+            "Give that number yourself: as a parameter, `def f(x, count=1024): ...`, or in a module as an "
+            "attribute, `self.count = 1024`. A sum or a mean over them is a function of the row: "
+            "`activation(..., axis=-1)`.",
+        )
     refuse(f"the function depends on the {what} of its input", WRITE_ONE_FOR_EACH.format(what))
 
 

@@ -53,8 +53,6 @@ class NeedsTables(BaseException):
 class Run:
     """One run of the function: answers decisions from a list, then True, and notes them."""
 
-    in_rule = False
-
     def __init__(
         self,
         prefix: list[tuple[Expr, bool]],

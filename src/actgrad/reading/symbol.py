@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -31,12 +31,13 @@ from actgrad.reading.reader import (
     unknown,
 )
 from actgrad.reading.refusal import COPY_FIRST, HOST, calls_from_user, makes_complex, refuse
-from actgrad.reading.tokens import TOKENS, Shape, Token
+from actgrad.reading.tokens import TOKENS, Token
+from actgrad.reading.told import Told, refuse_data
 
 Form = tuple[object, ...]
 
 
-class Symbol:
+class Symbol(Told):
     """A number, or a truth value, that is not known yet; or an array of them."""
 
     __slots__ = ("expr", "form", "mask", "writable")
@@ -64,42 +65,18 @@ class Symbol:
     def __format__(self, spec: str) -> str:
         return show(self.expr)
 
-    # What an array or a tensor tells of itself.
-
-    @property
-    def shape(self) -> Any:
-        return (self.size,) if of_row(self) else Shape(self.form)
-
-    @property
-    def size(self) -> object:
-        return table_method("length_of")(self) if of_row(self) else Shape(self.form)
-
-    @property
-    def ndim(self) -> object:
-        return 1 if isinstance(self.form, Length) else Token("number of dimensions", self.form)
-
-    rank = ndim
-
     @property
     def real(self) -> Symbol:
         return number(self)
 
     @property
-    def imag(self) -> float:
-        return 0.0
-
-    @property
     def data(self) -> Symbol:
         """A tensor's `x.data`: the same numbers, outside of autograd."""
-        return Symbol(detached(self.expr), self.form, self.mask, writable=False)
+        return _Data(detached(self.expr), self.form, self.mask, writable=False)
 
-    @property
-    def at(self) -> object:
-        return table_method("at")(self)
-
-    @property
-    def T(self) -> NoReturn:
-        mixes(".T")
+    @data.setter
+    def data(self, value: object) -> None:
+        refuse_data()
 
     # What Python asks of a number.
 
@@ -283,7 +260,7 @@ class Symbol:
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: object, args: Sequence[object] = (), kwargs: Any = None
+        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
     ) -> Any:
         """PyTorch's functions and methods, also those of a constant tensor: `weight.type_as(x)`."""
         name = function.__name__
@@ -300,6 +277,15 @@ class Symbol:
             unknown(f"torch.Tensor.{name}")
         found = reader().meaning(function) or reader().method(name)
         return (found or unknown(f"torch.{name}"))(*args, **(kwargs or {}))
+
+
+class _Data(Symbol):
+    """A tensor's `x.data`."""
+
+    __slots__ = ()
+
+    def assign(self, value: object, allowed: bool = False) -> Symbol:
+        refuse_data()
 
 
 def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, object], object]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+import numpy as np
+
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import depends_on
 
@@ -16,7 +18,6 @@ TOKENS = {
     "dtype": "dtype",
     "device": "device",
     "is_cuda": "device",
-    "requires_grad": "requires_grad",
     "is_leaf": "requires_grad",
 }
 """Attributes that tell nothing of the numbers."""
@@ -73,6 +74,8 @@ class Token:
             raise AttributeError(name)
         if self.what == "dtype" and name in {"is_floating", "is_floating_point"}:
             return True
+        if self.what == "dtype" and name == "dtype":  # NumPy asks for it, of a constant's new dtype
+            return np.dtype(np.float64)
         if self.what == "device" and name in {"type", "index"}:
             return Token(f"device's {name}")
         depends_on(self.what)

@@ -165,14 +165,22 @@ def _jax(environment: Environment, value: object) -> object:
 _DIFFERENTIATING = {
     "jax.grad": gradients.gradient_of,
     "jax.value_and_grad": gradients.value_and_gradient_of,
+    "jax.jacrev": gradients.jacobian_of,
+    "jax.jacfwd": gradients.jacobian_of,
+    "torch.func.grad": gradients.gradient_of,
+    "torch.func.grad_and_value": gradients.gradient_and_value_of,
+    "torch.func.jacrev": gradients.jacobian_of,
+    "torch.func.jacfwd": gradients.jacobian_of,
 }
 
 
 def _derivative(environment: Environment, value: types.FunctionType) -> Any:
     """What stands in for a function that `jax.grad` or a relative made before, or None."""
-    if root_of(value) != "jax" or not hasattr(value, "__wrapped__"):
+    root = root_of(value)
+    if root not in ("jax", "torch") or not hasattr(value, "__wrapped__"):
         return None
-    made = next((m for path, m in _DIFFERENTIATING.items() if is_made_by(path, value)), None)
+    known = (m for p, m in _DIFFERENTIATING.items() if p.startswith(root) and is_made_by(p, value))
+    made = next(known, None)
     if made is None:
         return None
     held = _held(value)
@@ -180,7 +188,7 @@ def _derivative(environment: Environment, value: types.FunctionType) -> Any:
 
 
 def _held(function: types.FunctionType) -> dict[str, Any]:
-    """The names that JAX's functions within one hold, the outer ones first."""
+    """The names that a library's functions within one hold, the outer ones first."""
     names: dict[str, Any] = {}
     queue = [function]
     while queue:
@@ -189,7 +197,7 @@ def _held(function: types.FunctionType) -> dict[str, Any]:
         queue += [
             item
             for item in held.values()
-            if isinstance(item, types.FunctionType) and root_of(item) == "jax"
+            if isinstance(item, types.FunctionType) and root_of(item) == root_of(function)
         ]
     return names
 

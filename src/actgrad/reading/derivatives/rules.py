@@ -9,31 +9,45 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, NoReturn
 
 from actgrad.common.types import Fields
 from actgrad.errors import TraceError
-from actgrad.language.expression import Expr, as_row, const, is_const, substitute, var, variables
+from actgrad.language.derive import derive
+from actgrad.language.expression import (
+    Expr,
+    as_row,
+    const,
+    is_const,
+    substitute,
+    var,
+    variables,
+    walk,
+)
 from actgrad.language.length import ONE
 from actgrad.reading.derivatives.linear import is_linear, measures_linear
+from actgrad.reading.libraries.meanings import add, multiply
 from actgrad.reading.libraries.totals import Total
-from actgrad.reading.reader import Nested, Reader, mixes, reader, reading
+from actgrad.reading.reader import (
+    Nested,
+    Reader,
+    detached,
+    is_detached,
+    mixes,
+    reader,
+    reading,
+)
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, given, number, of_row
+from actgrad.reading.symbol import Symbol, given, made, number, of_row
 
 
 class NonlinearRuleError(TraceError):
     """A rule whose result is not the upstream gradient times a local derivative."""
 
 
-class _InRule(Nested):
-    """The reader at work, for a custom gradient."""
-
-    in_rule = True
-
-
-class _Without(_InRule):
-    """And for one that must not decide on the upstream gradient."""
+class _Without(Nested):
+    """The reader at work, for a custom gradient that must not decide on the upstream gradient."""
 
     def __init__(self, outer: Reader) -> None:
         super().__init__(outer)
@@ -54,68 +68,114 @@ def upstream_name() -> Iterator[str]:
         yield without.name
 
 
-class _Whole(Nested):
-    """The reader at work, for a function whose result is that of a custom gradient, taken as a whole."""
+class Inside(Nested):
+    """The reader at work, for code with variables of its own, each of which stands for an expression."""
 
-    def __init__(self, outer: Reader, upstream: Symbol | None) -> None:
+    def __init__(self, outer: Reader) -> None:
         super().__init__(outer)
-        self.upstream = upstream
-        self.taken: dict[Expr, list[tuple[Any, Any]]] = {}
-        """For the result of each custom gradient: what it gives for each of its arguments."""
+        self.values: dict[str, Expr] = {}
+
+    def variable(self, value: Any) -> Symbol:
+        x = number(value)
+        name = f"variable {self.depth}.{len(self.values)}"
+        self.values[name] = self.outside(x.expr)
+        return Symbol(of_form(name, x), x.form, x.mask)
+
+    def outside(self, expr: Expr) -> Expr:
+        return substitute(expr, self.values)
 
     def decide(self, condition: Expr) -> bool:
-        if any(str(result.value) in variables(condition) for result in self.taken):
-            _goes_on()
-        answer: bool = self.outer.decide(condition)
+        answer: bool = self.outer.decide(self.outside(condition))
         return answer
+
+    def index(self, value: Expr) -> int:
+        found: int = self.outer.index(self.outside(value))
+        return found
+
+    def settle(self, value: Expr) -> None:
+        self.outer.settle(self.outside(value))
+
+    def range_of(self, value: Expr) -> tuple[float, float]:
+        bounds: tuple[float, float] = self.outer.range_of(self.outside(value))
+        return bounds
+
+
+class _Whole(Inside):
+    """The reader at work, for a function with custom gradients that are taken as a whole."""
+
+    def __init__(self, outer: Reader, chained: bool) -> None:
+        super().__init__(outer)
+        self.chained = chained
+        self.taken: list[tuple[str, Symbol, Sequence[Any], Callable[..., Any]]] = []
+        """Each custom gradient: its name, its result, what it is applied to, and its rule."""
 
     def take(
         self, name: str, output: Any, inputs: Sequence[Any], backward: Callable[..., Any]
     ) -> Any:
-        if self.upstream is None:
+        if not self.chained:
             return output
         if isinstance(output, (tuple, list)):
             _nonlinear("is one of several results")
-        with reading(_InRule(self.outer)):
-            results = results_of(name, backward(self.upstream), len(inputs))
-        result = var(f"the result of custom gradient {self.depth}.{len(self.taken)}")
-        self.taken[result] = list(zip(inputs, results, strict=True))
         output = number(output)
-        return Symbol(result, output.form, output.mask)
+        if is_detached():
+            return Symbol(detached(output.expr), output.form, output.mask)
+        result = self.variable(output)
+        self.taken.append((name, result, inputs, backward))
+        return result
 
 
 def value_of(function: Callable[[], object]) -> Any:
     """What a function returns, without its custom gradients."""
-    with reading(_Whole(reader(), None)):
+    with reading(_Whole(reader(), False)):
         return function()
 
 
 def gradients_of(
     function: Callable[[], object], arguments: Mapping[str, object], upstream: Symbol
 ) -> Fields:
-    """The gradients by the arguments of a function that returns what a custom gradient is of, and nothing
-    made of it; None where the rule gives none."""
-    whole = _Whole(reader(), upstream)
+    """The gradients by the arguments of a function with custom gradients, each of which is called with what
+    comes back to it; None by what the result is not computed of."""
+    whole = _Whole(reader(), True)
     with reading(whole):
         result = function()
-    pairs = whole.taken.get(result.expr) if isinstance(result, Symbol) else None
-    if pairs is None:
-        _goes_on()
-    names = {x.expr: name for name, x in arguments.items() if isinstance(x, Symbol)}
-    found: Fields = dict.fromkeys(names.values())
-    for x, gradient in pairs:
-        if not differentiable(x):
-            continue
-        if x.expr not in names:
-            _nonlinear("is applied to what is computed of the input")
-        if gradient is not None:
-            name, terms = names[x.expr], terms_of(gradient, x)
-            found[name] = terms if found[name] is None else found[name] + terms
-    return found
+    flows = [(number(result).expr, upstream)]
+
+    def by(x: Expr) -> Any:
+        terms = [
+            multiply(gradient, made(_slope(y, x), upstream))
+            for y, gradient in flows
+            if x in walk(y)
+        ]
+        return reduce(add, terms) if terms else None
+
+    within = Inside(whole.outer)
+    within.values = whole.values
+    with reading(within):
+        for name, output, inputs, backward in reversed(whole.taken):
+            back = by(output.expr)
+            if back is None:
+                continue
+            results = results_of(name, backward(back), len(inputs))
+            flows += [
+                (x.expr, terms_of(gradient, x))
+                for x, gradient in zip(inputs, results, strict=True)
+                if differentiable(x) and gradient is not None
+            ]
+        found = {n: by(x.expr) for n, x in arguments.items() if isinstance(x, Symbol)}
+    return {
+        name: Symbol(whole.outside(number(x).expr), x.form) if isinstance(x, Symbol) else x
+        for name, x in found.items()
+    }
 
 
-def _goes_on() -> NoReturn:
-    _nonlinear("is not linear in the upstream gradient, and the function goes on after it")
+def _slope(y: Expr, by: Expr) -> Expr:
+    if y is by:
+        return const(1.0)
+    if reader().rows:
+        _nonlinear(
+            "is not linear in the upstream gradient, and a row is computed before or after it"
+        )
+    return derive(y, by)
 
 
 def of_form(name: str, like: Symbol) -> Expr:
@@ -126,9 +186,8 @@ def of_form(name: str, like: Symbol) -> Expr:
 def _nonlinear(what: str) -> NoReturn:
     refuse(
         f"the custom gradient {what}, so it is not the upstream gradient times a derivative",
-        "Make an activation of that function alone, which keeps the rule as a whole "
-        "(`activation(MyFunction.apply)`); or give the rule yourself: "
-        "`activation(f, gradient=lambda x, upstream: ...)`.",
+        "Make an activation of that function alone (`activation(MyFunction.apply)`), which keeps the rule as "
+        "a whole; or give the rule yourself: `activation(f, gradient=lambda x, upstream: ...)`.",
         NonlinearRuleError,
     )
 

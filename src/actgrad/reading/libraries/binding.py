@@ -22,8 +22,8 @@ Meaning = Callable[..., object]
 SPELLINGS = {
     "x": "input a x1 t arr features logits tensor operand variable object data value iterable self",
     "y": "other b x2 exponent",
-    "low": "min a_min x_min clip_value_min min_value min_val",
-    "high": "max a_max x_max clip_value_max max_value max_val",
+    "low": "min a_min x_min clip_value_min min_value min_val min_vals",
+    "high": "max a_max x_max clip_value_max max_value max_val max_vals",
     "condition": "pred cond which",
     "yes": "x input x1 on_true",
     "no": "y other x2 on_false",
@@ -50,7 +50,8 @@ _HARMLESS_NAMES = """
 name device layout requires_grad pin_memory memory_format order subok casting signature copy like
 non_blocking sparse ragged dtype_hint accuracy unroll shape_invariants strict exclusive
 parallel_iterations back_prop swap_memory return_same_structure weak_type sharding out_sharding
-validate_indices ndmin ndmax _stacklevel
+validate_indices ndmin ndmax _stacklevel chunk_size randomness retain_graph only_inputs
+allow_unused use_reentrant determinism_check debug materialize_grads unconnected_gradients
 """
 _HARMLESS = frozenset(_HARMLESS_NAMES.split())
 """Arguments that change where or how something is computed, and nothing of what."""

@@ -135,6 +135,11 @@ def applied(function: Function, *_: object, **__: object) -> Callable[..., objec
     return function
 
 
+def called(function: Function, *args: object) -> object:
+    """`torch.utils.checkpoint.checkpoint(f, x)`."""
+    return function(*args)
+
+
 def mapped(function: Function, elements: object, *_: object, **__: object) -> object:
     """`vectorized_map(f, x)`, `jax.lax.map(f, x)`: f of each part of the input."""
     if not isinstance(elements, Symbol):

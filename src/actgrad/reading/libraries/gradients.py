@@ -1,98 +1,118 @@
-"""Derivatives that a function takes itself: `torch.func.grad(g)(x)`, `jax.grad(g)(x)`, `torch.autograd.grad`.
+"""Derivatives that a function takes itself: `torch.func.grad(g)(x)`, `jax.hessian(g)(x)`, `tf.GradientTape`.
 
-`g` is read with a variable for its argument; the derivative of what it computes is the result. Its decisions
-are on that variable, which the argument replaces.
+`g` is read with a variable for each of its arguments; the derivative of what it computes is the result. Its
+decisions are on those variables, which the arguments replace.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 from actgrad.common.types import Function
 from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, substitute, var, walk
+from actgrad.language.expression import Expr, walk
+from actgrad.reading.derivatives.rules import Inside, declared, like
 from actgrad.reading.libraries.meanings import add, multiply, stop_gradient
 from actgrad.reading.libraries.totals import Total
-from actgrad.reading.reader import Nested, reader, reading
+from actgrad.reading.reader import reader, reading
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, made, number
 
 MEANINGS = (
-    *("gradient_of", "value_and_gradient_of", "gradient_and_value_of", "torch_gradient"),
-    *("jvp", "vjp"),
+    *("gradient_of", "value_and_gradient_of", "gradient_and_value_of", "jacobian_of", "hessian_of"),
+    *("jvp", "vjp", "linearize", "torch_gradient", "Tape", "hooked"),
 )
 
 
-class _Inside(Nested):
-    """The reader at work, for a function of one more variable, which stands for an expression."""
-
-    in_rule = True  # `jax.grad(lambda v: jnp.sum(g(v)))` is the derivative of g by each element
-
-    def __init__(self, outer: Any, value: Expr) -> None:
-        super().__init__(outer)
-        self.name = f"the argument of a derivative {self.depth}"
-        self.values = {self.name: value}
-
-    def decide(self, condition: Expr) -> bool:
-        answer: bool = self.outer.decide(substitute(condition, self.values))
-        return answer
-
-    def index(self, value: Expr) -> int:
-        found: int = self.outer.index(substitute(value, self.values))
-        return found
-
-    def settle(self, value: Expr) -> None:
-        self.outer.settle(substitute(value, self.values))
-
-    def range_of(self, value: Expr) -> tuple[float, float]:
-        bounds: tuple[float, float] = self.outer.range_of(substitute(value, self.values))
-        return bounds
+def _each(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """A result again, each of its numbers changed: a number, or a tuple, list or dict of results."""
+    if isinstance(tree, dict):
+        return {name: _each(part, change) for name, part in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(_each(part, change) for part in tree)
+    return change(tree)
 
 
-def value_and_gradient_of(g: Any, argnums: object = 0, has_aux: bool = False) -> Function:
-    """`jax.value_and_grad(g)`: the value, and the derivative by one argument."""
+class _Taken:
+    """What a function computes, and the derivative of that by its arguments."""
 
-    def call(*args: Any, **kwargs: object) -> tuple[Any, Any]:
-        if reader().rows or has_aux or type(argnums) is not int:
+    def __init__(self, g: Any, args: Any, kwargs: Any, by: tuple[int, ...]) -> None:
+        if reader().rows:
             refuse(
-                "a derivative that is taken inside of it, by several arguments or with other results",
-                "Take it by one argument of a function of numbers that returns one; or make an activation of "
-                "that function before, and call its `derivative`.",
+                "a derivative that is taken inside of a function of a row",
+                "Take it of a function of numbers; or give the function's own with `gradient=`.",
             )
-        x = number(args[argnums])
-        inside = _Inside(reader(), x.expr)
-        name = inside.name
-        with reading(inside):
-            own = [*args]
-            own[argnums] = Symbol(var(name), x.form, x.mask)
-            result = g(*own, **kwargs)
-            terms = number(result.terms if isinstance(result, Total) else result)
-            slope = derive(terms.expr, name)
-        parts = [substitute(each, {name: x.expr}) for each in (terms.expr, slope)]
-        value, gradient = (made(each, x, terms) for each in parts)
-        return (Total(value) if isinstance(result, Total) else value), gradient
+        self.inside = Inside(reader())
+        own = [*args]
+        with reading(self.inside):
+            self.variables = [self.inside.variable(args[i]) for i in by]
+            for i, variable in zip(by, self.variables, strict=True):
+                own[i] = variable
+            self.result = g(*own, **kwargs)
+
+    def outside(self, value: Any) -> Any:
+        """A number of the result, of the arguments themselves."""
+        if isinstance(value, Total):
+            return Total(self.outside(value.terms))
+        if not isinstance(value, Symbol):
+            return value
+        expr = self.inside.outside(value.expr)
+        return Symbol(expr, value.form) if expr.boolean else made(expr, value, *self.variables)
+
+    def slopes(self, value: Any) -> list[Any]:
+        """The derivatives of a number of the result."""
+        terms = number(value.terms if isinstance(value, Total) else value)
+        parts = [(derive(terms.expr, str(x.expr.value)), x) for x in self.variables]
+        return [self.outside(Symbol(slope, x.form, x.mask)) for slope, x in parts]
+
+
+def _by(argnums: Any, args: Any) -> tuple[int, ...]:
+    chosen = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
+    return tuple(i % len(args) for i in chosen)
+
+
+def jacobian_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+    """`jax.jacrev(g)`, `torch.func.jacfwd(g)`: the derivative of each number that g returns, which is that
+    of one element by this element; the others' are 0."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        taken = _Taken(g, args, kwargs, _by(argnums, args))
+        result, rest = taken.result if has_aux else (taken.result, None)
+
+        def by_each(value: Any) -> Any:
+            slopes = taken.slopes(value)
+            return tuple(slopes) if isinstance(argnums, (tuple, list)) else slopes[0]
+
+        found = _each(result, by_each)
+        return (found, _each(rest, taken.outside)) if has_aux else found
 
     return call
 
 
-def gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
-    """`jax.grad(g)`, `torch.func.grad(g)`."""
-    both = value_and_gradient_of(g, argnums, has_aux)
-    return lambda *args, **kwargs: both(*args, **kwargs)[1]
+def hessian_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+    """`jax.hessian(g)`, `torch.func.hessian(g)`."""
+    return jacobian_of(jacobian_of(g, argnums, has_aux), argnums, has_aux)
 
 
-def vjp(g: Any, *primals: Any) -> tuple[object, Function]:
-    """`jax.vjp(g, x, ...)`: the value, and the function of the upstream gradient."""
-    pairs = [value_and_gradient_of(g, i)(*primals) for i in range(len(primals))]
-    return pairs[0][0], lambda upstream: tuple(multiply(slope, upstream) for _, slope in pairs)
+def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+    """`jax.value_and_grad(g)`: the value, and the derivative."""
 
+    def both(*args: Any, **kwargs: Any) -> Any:
+        result = g(*args, **kwargs)
+        value, rest = result if has_aux else (result, None)
+        if isinstance(value, (tuple, list, dict)):
+            refuse(
+                "a gradient of a function of several results",
+                "Return one number from it, or that and `has_aux=True`; or take `jacrev` of it.",
+            )
+        return value, (value, rest) if has_aux else value
 
-def jvp(g: object, primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """`jax.jvp(g, (x, ...), (dx, ...))`: the value, and its derivative along the tangents."""
-    pairs = [value_and_gradient_of(g, i)(*primals) for i in range(len(primals))]
-    terms = [multiply(slope, t) for (_, slope), t in zip(pairs, tangents, strict=True)]
-    return pairs[0][0], reduce(add, terms)
+    def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        return jacobian_of(both, argnums, True)(*args, **kwargs)[::-1]
+
+    return call
 
 
 def gradient_and_value_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
@@ -101,20 +121,138 @@ def gradient_and_value_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Fu
     return lambda *args, **kwargs: both(*args, **kwargs)[::-1]
 
 
+def gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+    """`jax.grad(g)`, `torch.func.grad(g)`."""
+    both = value_and_gradient_of(g, argnums, has_aux)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return call
+
+
+def vjp(g: Any, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """`jax.vjp(g, x, ...)`: the value, and the function of the upstream gradient."""
+    every = tuple(range(len(primals)))
+    slopes, (value, *rest) = jacobian_of(_with_value(g, has_aux), every, True)(*primals)
+
+    def pull(upstream: Any) -> tuple[Any, ...]:
+        if not isinstance(value, (tuple, list)):
+            return tuple(multiply(slope, upstream) for slope in slopes)
+        terms = [[multiply(s, u) for s in of] for of, u in zip(slopes, upstream, strict=True)]
+        return tuple(reduce(add, column) for column in zip(*terms, strict=True))
+
+    return (value, pull, *rest)
+
+
+def _with_value(g: Any, has_aux: bool) -> Function:
+    def call(*args: Any) -> Any:
+        result = g(*args)
+        return (result[0], result) if has_aux else (result, (result,))
+
+    return call
+
+
+def linearize(g: Any, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """`jax.linearize(g, x, ...)`: the value, and the function of the tangents."""
+    every = tuple(range(len(primals)))
+    slopes, (value, *rest) = jacobian_of(_with_value(g, has_aux), every, True)(*primals)
+
+    def push(*tangents: Any) -> Any:
+        def along(of: Any) -> Any:
+            return reduce(add, map(multiply, of, tangents))
+
+        return (
+            type(value)(map(along, slopes)) if isinstance(value, (tuple, list)) else along(slopes)
+        )
+
+    return (value, push, *rest)
+
+
+def jvp(g: Any, primals: Any, tangents: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """`jax.jvp(g, (x, ...), (dx, ...))`: the value, and its derivative along the tangents."""
+    value, push, *rest = linearize(g, *primals, has_aux=has_aux)
+    return (value, push(*tangents), *rest)
+
+
+def _slope(y: Any, x: Any, what: str) -> Symbol | None:
+    """The derivative of what was computed, by what it was computed of; None where it was not."""
+    y = y.terms if isinstance(y, Total) else y
+    plain = isinstance(x, Symbol) and isinstance(y, Symbol) and x.expr.op != "const"
+    if reader().rows or not plain or any(node.op == "host" for node in walk(y.expr)):
+        refuse(
+            f"`{what}` of what is not computed of the function's input",
+            "Take it of one number by one other; or make `d = activation(g).derivative` before, and call "
+            "`d(x)`.",
+        )
+    return made(derive(y.expr, x.expr), x, y) if x.expr in walk(y.expr) else None
+
+
 def torch_gradient(
     outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph: bool = False
-) -> tuple[object, ...]:
-    """`torch.autograd.grad`, by inputs of the function."""
-    y, x, upstream = (
+) -> tuple[Any, ...]:
+    """`torch.autograd.grad`."""
+    y, upstream = (
         each[0] if isinstance(each, (tuple, list)) and len(each) == 1 else each
-        for each in (outputs, inputs, grad_outputs)
+        for each in (outputs, grad_outputs)
     )
-    is_input = isinstance(x, Symbol) and x.expr.op == "var" and isinstance(y, Symbol)
-    if reader().rows or not is_input or any(node.op == "host" for node in walk(y.expr)):
+    found = []
+    for x in inputs if isinstance(inputs, (tuple, list)) else (inputs,):
+        slope = _slope(y, x, "torch.autograd.grad")
+        if slope is None:
+            refuse(
+                "`torch.autograd.grad` by what the output was not computed of",
+                "Compute the output of it: `z = x.clone(); y = g(z); torch.autograd.grad(y.sum(), z)`.",
+            )
+        slope = slope if upstream is None else multiply(upstream, slope)
+        found.append(slope if create_graph else stop_gradient(slope))
+    return tuple(found)
+
+
+class Tape:
+    """`tf.GradientTape`."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        self._watched: list[Expr] = []
+
+    def __enter__(self) -> Tape:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """What follows is not recorded, and not asked for."""
+
+    def watch(self, tensor: Any) -> None:
+        _each(tensor, lambda x: self._watched.append(number(x).expr))
+
+    def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
+        def by(x: Any) -> Any:
+            slope = _slope(target, x, "GradientTape.gradient")
+            if slope is None or not any(x.expr is watched for watched in self._watched):
+                return None
+            return slope if output_gradients is None else multiply(output_gradients, slope)
+
+        return _each(sources, by)
+
+    def __getattr__(self, name: str) -> Any:
         refuse(
-            "`torch.autograd.grad` by what is no input of the function, or of several outputs",
-            "Take it of one output by one input; or use `torch.func.grad(g)(z)`, where g is a function of z.",
+            f"`GradientTape.{name}`, of which actgrad reads `watch` and `gradient`",
+            "Use `gradient`, which is the derivative of each number by itself.",
         )
-    slope = made(derive(y.expr, str(x.expr.value)), x, y)
-    slope = slope if upstream is None else multiply(upstream, slope)
-    return (slope if create_graph else stop_gradient(slope),)
+
+
+def hooked(y: Symbol, hook: Any) -> None:
+    """`y.register_hook(hook)`: what the hook makes of the upstream gradient goes on."""
+    if not y.writable:
+        refuse(
+            "a hook on the input, which would stay on the caller's tensor",
+            "Put it on a copy: `y = x.clone(); y.register_hook(hook)`.",
+        )
+
+    def backward(upstream: Any) -> Any:
+        found = hook(upstream)
+        return upstream if found is None else found
+
+    y.expr = number(declared("register_hook", like(y), [like(y)], backward)).expr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, reduce
 from typing import Any
 
@@ -76,12 +77,23 @@ def table(values: Any) -> Any:
     return values
 
 
+def wide(root: str) -> AbstractContextManager[object]:
+    """In which JAX computes constants in float64, as it does for a user who has switched that on."""
+    if root != "jax":
+        return nullcontext()
+    jax = sys.modules["jax"]
+    found: AbstractContextManager[object] = (
+        jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    )(True)
+    return found
+
+
 def constant_tensor(value: Any) -> object:
     """A constant tensor, so that it can be indexed by a symbol and take its dtype and device."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return value.as_subclass(_constant_tensor())
-    if type(value).__module__.partition(".")[0] in {"jax", "jaxlib"} and value.ndim == 1:
+    if type(value).__module__.partition(".")[0] in {"jax", "jaxlib"} and hasattr(value, "ndim"):
         return np.asarray(value).view(Table)
     return value
 

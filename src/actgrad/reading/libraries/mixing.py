@@ -57,3 +57,6 @@ COMPLEX = frozenset(["complex", "polar", "view_as_complex", "view_as_real"])
 
 DRAW = frozenset(["sample", "rsample", "sample_n", "rsample_n", "rvs"])
 """Methods of distributions that draw random numbers."""
+
+DIFFERENTIATES = frozenset(["jacobian", "hessian", "vjp", "jvp", "hvp", "vhp", "gradients"])
+"""Functions that take a derivative."""

@@ -37,6 +37,7 @@ from actgrad.reading.libraries import (
 from actgrad.reading.libraries.binding import bind, in_place
 from actgrad.reading.libraries.mixing import MIXING
 from actgrad.reading.libraries.tables import METHODS, NAMES
+from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import mixes, unknown
 from actgrad.reading.refusal import draws_random
 from actgrad.reading.symbol import Symbol, is_symbolic
@@ -246,7 +247,8 @@ def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:
         if stands_in(args, kwargs) or not _runs(root):
             return meant(*args, **kwargs)
         try:
-            return lookups.constant_tensor(original(*args, **kwargs))
+            with lookups.wide(root):
+                return lookups.constant_tensor(original(*args, **kwargs))
         except ArithmeticError:
             return meant(*args, **kwargs)
         except TypeError:  # `math.trunc(np.where(True, 1.0, 2.0))`: of an input it is a number
@@ -262,10 +264,10 @@ def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:
 
 
 def stands_in(args: tuple[object, ...], kwargs: Fields) -> bool:
-    """Whether a symbol is among these arguments, or what one told of its shape."""
+    """Whether a symbol is among these arguments, a sum of one, or what one told of its shape."""
     if is_symbolic(args) or is_symbolic(kwargs):
         return True
-    return any(map(is_token, (*args, *kwargs.values())))
+    return any(is_token(each) or isinstance(each, Total) for each in (*args, *kwargs.values()))
 
 
 _OTHERS = (

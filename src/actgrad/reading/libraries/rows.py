@@ -139,7 +139,7 @@ def over_row(path: str, key: str, otherwise: Meaning) -> Meaning:
     def call(*args: object, **kwargs: object) -> Any:
         rows = [*args, *kwargs.values()]
         if not (any(map(_has_row, rows)) or (key in _ALWAYS and reader().rows)):
-            if key in {"sum", "total"} and len(rows) == 1 and reader().in_rule:
+            if key in {"sum", "total"} and len(rows) == 1:
                 (terms,) = rows
                 if isinstance(terms, Total):
                     return terms

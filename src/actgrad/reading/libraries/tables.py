@@ -69,7 +69,9 @@ abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None) angle conj=
 resolve_conj=identity resolve_neg=identity conj_physical=identity isreal=true finfo
 broadcast_to=expand result_type promote_types=result_type vmap=applied func.vmap=applied
 func.grad=gradient_of func.grad_and_value=gradient_and_value_of
-autograd.grad(outputs,inputs,grad_outputs=None,retain_graph=None,create_graph=False)=torch_gradient
+func.jacrev=jacobian_of func.jacfwd=jacobian_of func.hessian=hessian_of func.jvp=jvp func.vjp=vjp
+func.linearize=linearize autograd.grad=torch_gradient
+utils.checkpoint.checkpoint(function,*args,use_reentrant=None,determinism_check=None,debug=False)=called
 dropout(input,p,training) float_power(input,exponent,*,out=None)=power
 fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
 abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
@@ -180,7 +182,7 @@ stop_gradient subtract tan tanh truediv=divide truncatediv=truncate_divide trunc
 zeros ones fill=full shape=shape_of rank=rank_of size=size_of
 broadcast_to=expand ensure_shape=same expand_dims=unsqueeze reshape squeeze boolean_mask=masked_select
 cond=tf_cond case=tf_case switch_case=tf_switch_case while_loop=tf_while_loop function=applied
-is_tensor=true vectorized_map=mapped map_fn=mapped
+GradientTape=Tape is_tensor=true vectorized_map=mapped map_fn=mapped
 guarantee_const=identity
 compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compat.v1.div=divide
 compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
@@ -215,11 +217,16 @@ ascontiguousarray=as_array
 """
 
 # Not `fake_quant_with_min_max_args`, whose ties are those of float32.
-TF_QUANTIZATION = "quantize_and_dequantize_v2=quantize_and_dequantize"
+TF_QUANTIZATION = """
+quantize_and_dequantize_v2=quantize_and_dequantize fake_quant_with_min_max_args=fake_quant
+fake_quant_with_min_max_vars=fake_quant
+"""
 
 TF_RAW_OPS = """
 Abs=absolute Acos=acos Acosh=acosh Add=add AddV2=add Asin=asin Asinh=asinh Atan=atan Atan2=atan2 Atanh=atanh
 Ceil=ceil Cos=cos Cosh=cosh Div=divide DivNoNan=divide_no_nan Elu=elu_tf Erf=erf Erfc=erfc Exp=exp Expm1=expm1
+FakeQuantWithMinMaxArgs(inputs,min=-6,max=6,num_bits=8,narrow_range=False,name=None)=fake_quant
+FakeQuantWithMinMaxVars(inputs,min,max,num_bits=8,narrow_range=False,name=None)=fake_quant
 Floor=floor FloorDiv=quotient_floor FloorMod=mod Greater=greater GreaterEqual=greater_equal Identity=identity
 Inv=reciprocal IsFinite=is_finite IsInf=is_inf IsNan=is_nan LeakyRelu(features,alpha=0.2,name=None)=leaky_relu
 Less=less LessEqual=less_equal Log=log Log1p=log1p LogicalAnd=logical_and LogicalNot=logical_not
@@ -325,7 +332,8 @@ reduce_precision squeeze(array,dimensions) concatenate=concatenated
 
 JAX = """
 grad=gradient_of value_and_grad=value_and_gradient_of jit=applied checkpoint=applied remat=applied
-jvp vjp vmap=applied named_call=applied block_until_ready=identity device_put=same
+jacrev=jacobian_of jacfwd=jacobian_of jacobian=jacobian_of hessian=hessian_of linearize jvp vjp
+vmap=applied named_call=applied block_until_ready=identity device_put=same
 dtypes.result_type=result_type dtypes.finfo=finfo dtypes.issubdtype=issubdtype
 """
 
@@ -360,6 +368,7 @@ _COMMON: dict[str, str] = {
     "keras.ops": KERAS_OPS,
     "keras.activations": KERAS_ACTIVATIONS,
     "keras.random": KERAS_RANDOM,
+    "keras.quantizers": "fake_quant_with_min_max_vars=fake_quant",
     "tensorflow.keras.backend": KERAS_BACKEND,
     **dict.fromkeys(("numpy.linalg", "torch.linalg", "jax.numpy.linalg", "tensorflow.linalg"), ""),
 }
@@ -408,7 +417,7 @@ to(*args,dtype=None,device=None,other=None,non_blocking=False,copy=False,memory_
 true_divide=divide trunc type(dtype=None,non_blocking=False)=torch_type type_as unsqueeze(dim)
 view(*shape)=reshape view_as=reshape where(condition,other)=method_where xlogy
 zero_=cleared fill_=filled_with copy_=filled_with
-numel=element_count nelement=element_count
+numel=element_count nelement=element_count register_hook(hook)=hooked
 new_zeros(size,*,dtype=None,device=None,requires_grad=False)=new_zeros
 new_ones(size,*,dtype=None,device=None,requires_grad=False)=new_ones
 new_tensor(data,*,dtype=None,device=None,requires_grad=False)=new_tensor new(data)

@@ -1,4 +1,5 @@
-"""Sums over all elements in a custom gradient: `(upstream * (x > alpha)).sum()`, by a number `alpha`."""
+"""Sums over all elements: `(upstream * (x > alpha)).sum()` in a custom gradient by a number `alpha`, and
+`torch.autograd.grad(y.sum(), x)`."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any, NoReturn
 from actgrad.reading.libraries.casts import dtype_name
 from actgrad.reading.libraries.meanings import add, divide, multiply, negative, where
 from actgrad.reading.reader import mixes
+from actgrad.reading.refusal import user_line
 from actgrad.reading.symbol import Symbol
 from actgrad.reading.tokens import Token
 
@@ -19,14 +21,15 @@ _WHOLE = ("int", "uint", "bool")
 
 
 class Total:
-    """The sum of a symbol's elements. The derivative by a number that all elements share is one, so only a
-    rule may make it, and only scale it."""
+    """The sum of a symbol's elements. The derivative by a number that all elements share is one, and of one
+    a derivative can be taken; it may be scaled, and no more."""
 
-    __slots__ = ("terms",)
+    __slots__ = ("line", "terms")
     __actgrad_reads__ = True
 
     def __init__(self, terms: Symbol) -> None:
         self.terms = terms
+        self.line = user_line()
 
     @classmethod
     def of(cls, value: Symbol) -> Total:
@@ -43,49 +46,56 @@ class Total:
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: object) -> Total:
+    def __truediv__(self, other: Any) -> Total:
         return Total(divide(self.terms, _number(other)))
 
-    def __add__(self, other: object) -> Total:
-        return Total(add(self.terms, other.terms)) if isinstance(other, Total) else _refuse()
+    def __add__(self, other: Any) -> Total:
+        return Total(add(self.terms, other.terms)) if isinstance(other, Total) else self._refuse()
 
     def __sub__(self, other: Any) -> Total:
-        return self + -other if isinstance(other, Total) else _refuse()
+        return self + -other if isinstance(other, Total) else self._refuse()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._same if name in _SAME else _refuse()
+        return self._same if name in _SAME else self._refuse()
 
-    def _same(self, *args: object, **kwargs: object) -> Total:
+    def _same(self, *args: Any, **kwargs: Any) -> Total:
         given = [
             each for each in (*args, *kwargs.values()) if not isinstance(each, (Symbol, Token))
         ]
-        return _refuse() if any(dtype_name(each).startswith(_WHOLE) for each in given) else self
+        whole = any(dtype_name(each).startswith(_WHOLE) for each in given)
+        return self._refuse() if whole else self
 
-    def __getitem__(self, key: object) -> Total:
+    def backward(self, *_: Any, **__: Any) -> NoReturn:
+        self.terms.backward()
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        mixes("sum", self.line)
+
+    def __getitem__(self, key: Any) -> Total:
         return self
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        total = next((each for each in args if isinstance(each, Total)), None)
+        if total is None:
+            mixes("sum")
         if function.__name__ not in _SAME:
-            _refuse()
-        total: Total = args[0]
+            total._refuse()
         return total._same(*args[1:], **(kwargs or {}))
 
 
-def _refuse(*_: object) -> NoReturn:
-    mixes("sum")
-
-
 for _name in ("radd", "rsub", "rtruediv", "pow", "rpow", "bool", "lt", "le", "gt", "ge", "float"):
-    setattr(Total, f"__{_name}__", _refuse)
+    setattr(Total, f"__{_name}__", Total._refuse)
 
 
-def _number(value: object) -> object:
+def _number(value: Any) -> Any:
     """What a sum may be scaled by: a number, or a parameter."""
-    if isinstance(value, Total) or (isinstance(value, Symbol) and value.form is not None):
-        _refuse()
+    if isinstance(value, Total):
+        value._refuse()
+    if isinstance(value, Symbol) and value.form is not None:
+        mixes("sum")
     return value

@@ -20,6 +20,7 @@ from actgrad.reading.libraries import distributions
 from actgrad.reading.reader import Environment
 from actgrad.reading.refusal import HOST, refuse, user_line
 from actgrad.reading.surroundings import many_digits
+from actgrad.reading.surroundings.linen import KIND, Linen, is_linen, is_linen_class, numbers
 from actgrad.reading.surroundings.origins import public
 from actgrad.reading.surroundings.weights import in_place_of, is_any, is_weight, number_of
 
@@ -29,6 +30,7 @@ _KINDS = {
     "torch.nn.Module": "forward",
     "keras.layers.Layer": "call",
     "flax.nnx.Module": "__call__",
+    KIND: "__call__",
     "equinox.Module": "__call__",
 }
 """The classes of objects that are read, and the method that is their function."""
@@ -43,9 +45,15 @@ def method_of(value: object) -> str | None:
 
 
 def is_layer(kind: type) -> bool:
-    """Whether it is a Keras layer's class, whose own call takes tensors alone."""
+    """Whether it is the class of a Keras layer or a Linen module, whose own call takes tensors alone."""
     layer = public("keras.layers.Layer")
-    return layer is not None and issubclass(kind, layer)
+    return (layer is not None and issubclass(kind, layer)) or is_linen_class(kind)
+
+
+def _stand_in(environment: Environment, original: Any, values: Fields | None) -> Any:
+    if is_linen(original):
+        return Linen(environment, original, values=values)
+    return Object(environment, original, "", values)
 
 
 class Object:
@@ -212,7 +220,7 @@ def stand_in(environment: Environment, value: object, name: str | None = None) -
         return None
     if method_of(value):
         environment.uses_frameworks = True
-        return Object(environment, value, "", None)
+        return _stand_in(environment, value, None)
     if isinstance(value, types.MethodType) and method_of(value.__self__):
         return getattr(environment.copy(value.__self__), value.__name__)
     if is_weight(value):
@@ -242,7 +250,7 @@ class Adapter:
             p
             for p in bound.parameters.values()
             if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name != "key"
-        ]
+        ] or [inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         taken = {p.name for p in own}
         self.paths = {n: p for n, p in self.paths.items() if n not in taken}
         values = dict(_numbers(original, ""))
@@ -266,7 +274,7 @@ class Adapter:
 
         def call(*args: object, **kwargs: object) -> object:
             values = {path: kwargs.pop(name) for name, path in self.paths.items() if name in kwargs}
-            return Object(environment, self.original, "", values)(*args, **kwargs)
+            return _stand_in(environment, self.original, values)(*args, **kwargs)
 
         call.__name__ = self.__name__
         call.__dict__["defined_by"] = self.defined_by
@@ -345,7 +353,7 @@ def _bound(original: object, method: str) -> Function:
 
 def _numbers(original: object, path: str) -> Iterator[tuple[str, object]]:
     """The numbers of an object and of the objects in it, by their paths."""
-    for name, value in _members(original):
+    for name, value in numbers(original) if is_linen(original) else _members(original):
         at = f"{path}.{name}" if path else name
         if method_of(value):
             yield from _numbers(value, at)

@@ -34,6 +34,7 @@ from actgrad.reading.surroundings.impure import (
     impure,
 )
 from actgrad.reading.surroundings.library_code import Module, Opaque
+from actgrad.reading.surroundings.linen import Class
 from actgrad.reading.surroundings.origins import is_library, is_tensor, path_of, root_of
 from actgrad.reading.surroundings.python_builtins import symbolic_builtins
 from actgrad.reading.surroundings.snapshots import (
@@ -67,6 +68,8 @@ class Environment:
         """What stands in for a weight, by its owner and its name."""
         self.calls = 0
         """How many modules are being called, one within the other."""
+        self.calling: list[Any] = []
+        """The Linen modules among them."""
 
     def _import(self, *args: Any, **kwargs: Any) -> object:
         return self.copy(__import__(*args, **kwargs))
@@ -142,7 +145,9 @@ class Environment:
         if known is not None:
             self.uses_frameworks |= names.takes_tensors(value)
             return known
-        value = unwrap(value)
+        inner = unwrap(value)
+        if inner is not value:
+            return self.copy(inner)
         if isinstance(value, types.FunctionType):
             return self._function(value)
         if isinstance(value, types.MethodType):
@@ -301,10 +306,10 @@ class Environment:
         if kind in _CLOCKS:
             return Clock(kind)
         if objects.is_layer(kind):
-            return lambda *args, **kwargs: self.copy(kind(*args, **kwargs))
+            return Class(self, kind)
         if (
             is_library(kind)
-            or type(kind) not in (type, abc.ABCMeta)
+            or not (type(kind) is type or issubclass(type(kind), abc.ABCMeta))
             or path_of(kind).startswith(_OWN)
         ):
             return kind

@@ -25,7 +25,7 @@ _INNER = (
 
 _TRANSPARENT = {
     "jax": ("jax.checkpoint", "jax.vmap", "jax.numpy.vectorize", "jax.named_call"),
-    "torch": ("torch.compile",),
+    "torch": ("torch.compile", "torch.vmap"),
 }
 """Functions that wrap another one, and compute the same."""
 

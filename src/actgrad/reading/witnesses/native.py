@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from actgrad.common.types import Array
+from actgrad.reading.libraries import lookups
 from actgrad.reading.refusal import is_user_file
 
 Call = Callable[..., object]
@@ -81,12 +82,14 @@ class Mentions:
     collects: bool
     """It makes lists or tuples. NumPy joins the elements of `np.any([x > 1, x < -1])`, so this is a function
     of plain numbers and not one of arrays."""
+    inverts: bool
+    """It uses `~`. Python's `~True` is -2, which is true, so this is no function of plain numbers."""
 
 
 def mentions(function: object) -> Mentions:
     """The libraries that a function is written with, tensor libraries first."""
     packages: dict[str, None] = {}
-    plain, collects = True, False
+    plain, collects, inverts = True, False, False
     queue: list[object] = [function]
     seen: set[int] = set()
     while queue and len(seen) < _MAX_OBJECTS:
@@ -103,13 +106,16 @@ def mentions(function: object) -> Mentions:
         if not known or not _is_own(value):
             queue += _parts(value)
             if isinstance(value, types.FunctionType):
-                collects |= any(map(_makes_lists, _codes(value.__code__)))
+                collects |= _does(value.__code__, _MAKES_LISTS)
+                inverts |= _does(value.__code__, _INVERTS)
                 plain &= not any(
                     _CHANGES_SLOPES & set(name.split("_")) for name in _names(value.__code__)
                 )
         plain &= isinstance(value, (types.ModuleType, np.ndarray, *_CONTAINERS)) or _is_own(value)
     libraries = dict.fromkeys(_backend(name) for name in packages)
-    return Mentions(tuple(sorted(libraries, key=lambda name: name == "numpy")), plain, collects)
+    return Mentions(
+        tuple(sorted(libraries, key=lambda name: name == "numpy")), plain, collects, inverts
+    )
 
 
 _CONTAINERS = (tuple, list, dict)
@@ -180,10 +186,11 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 _MAKES_LISTS = {dis.opmap[name] for name in ("BUILD_LIST", "BUILD_TUPLE", "LIST_APPEND")}
+_INVERTS = {dis.opmap["UNARY_INVERT"]}
 
 
-def _makes_lists(code: types.CodeType) -> bool:
-    return not _MAKES_LISTS.isdisjoint(code.co_code[::2])
+def _does(code: types.CodeType, operations: set[int]) -> bool:
+    return any(not operations.isdisjoint(part.co_code[::2]) for part in _codes(code))
 
 
 def _backend(name: str) -> str:
@@ -364,8 +371,7 @@ class _Jax:
 
     def run(self, call: Call, columns: Sequence[Array], slopes: bool = False) -> Run:
         jax = sys.modules["jax"]
-        x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-        wide = x64(True) if columns[0].dtype == np.float64 else contextlib.nullcontext()
+        wide = lookups.wide("jax" if columns[0].dtype == np.float64 else "")
         with wide, jax.ensure_compile_time_eval(), jax.debug_nans(False):
             tensors = [jax.numpy.asarray(column) for column in columns]
             call = _guarded(call)

@@ -54,7 +54,7 @@ def check(original: Original, *, slopes: bool = False) -> None:
         row_witness.check(original, slopes)
         return
     mentioned = native.mentions(function)
-    if not mentioned.libraries and _numbers(original, narrow=False):
+    if not mentioned.libraries and not mentioned.inverts and _numbers(original, narrow=False):
         return
     _check_in_libraries(original, mentioned, slopes)
 
@@ -99,7 +99,8 @@ def _check_in_libraries(original: Original, mentioned: native.Mentions, slopes: 
     if any(_one_by_one(original, library) for library in tensors):
         return
     if mentioned.libraries:
-        answered |= _numbers(original, narrow=bool(tensors), few=answered)
+        if not mentioned.inverts:
+            answered |= _numbers(original, narrow=bool(tensors), few=answered)
         if libraries and not answered and mentioned.plain:
             columns = points(len(original.inputs))
             refuse_what_fails(original, libraries[0], columns, "", "one of them")
@@ -128,10 +129,18 @@ def _arrays(original: Original, library: Library, slopes: bool) -> bool:
             fewer = run is not None and any(part.ndim > len(shape) for part in run.outputs)
             if fewer and shape is not _SHAPES[-1]:
                 continue  # a weight of shape (1, 1, 1, 1) waits for a batch of images
+            if run is not None and any(_is_jacobian(part.shape, shape) for part in run.outputs):
+                return False  # of arrays it is a matrix: it is written for one number
             if run is not None:
                 _compare(original, library, columns, run)
                 return True
     return False
+
+
+def _is_jacobian(shape: tuple[int, ...], of: tuple[int, ...]) -> bool:
+    """Whether it has one number for each two, or more, of the input, as `jax.hessian` gives them."""
+    times, rest = divmod(len(shape), len(of))
+    return times > 1 and not rest and shape == of * times
 
 
 def _one_by_one(original: Original, library: Library) -> bool:
