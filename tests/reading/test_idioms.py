@@ -42,6 +42,8 @@ GRID = np.array(
 )
 
 TORCH = {
+    "checkpoint": lambda x: torch.utils.checkpoint.checkpoint(torch.tanh, x, use_reentrant=False),
+    "a mask's complement": lambda x: torch.where(~(x > 0.1), -2 * x, x),
     "relu": lambda x: F.relu(x),
     "relu, inplace by position": lambda x: F.relu(x, True),
     "amax of three that tie": lambda x: torch.stack([x, 2 * x, 3 * x]).amax(0),
@@ -236,6 +238,7 @@ KERAS = {
     "cast": lambda x: keras.ops.cast(x > 0, x.dtype) * x,
 }
 JAX = {
+    "a constant in the input's dtype": lambda x: x * jnp.log(2.0).astype(x.dtype),
     "max of three that tie": lambda x: jnp.max(jnp.stack([x, 2 * x, 3 * x]), axis=0),
     "relu": lambda x: jax.nn.relu(x),
     "relu6": lambda x: jax.nn.relu6(x),
@@ -289,6 +292,9 @@ def _np_out(x):
 
 
 NUMPY = {
+    "a mask's complement": lambda x: np.where(~(x > 0.1), -2 * x, x),
+    "chebval": lambda x: np.polynomial.chebyshev.chebval(x / 10, [0.1, 0.4, -0.3]),
+    "a constant in the input's dtype": lambda x: x * np.float32(1.5).astype(x.dtype),
     "copy and mask": _np_copy,
     "copyto and putmask": _np_copyto,
     "out and where": _np_out,

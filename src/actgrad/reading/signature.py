@@ -119,6 +119,8 @@ def entry_by_entry(
 def is_number(value: object) -> bool:
     if isinstance(value, (bool, str, bytes, complex)) or value is None or callable(value):
         return False
+    if hasattr(value, "_fields"):  # a namedtuple's numbers are asked for by name
+        return False
     array = (
         np.asarray(value)
         if isinstance(value, (int, float, np.generic, np.ndarray, list, tuple))

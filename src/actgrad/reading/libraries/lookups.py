@@ -347,13 +347,17 @@ def _evaluator(value: Any) -> Callable[[Number], Number] | None:
     return _pieces(value.c, value.x, bool(extrapolate))
 
 
+powers = np.polynomial.polynomial.polyval
+chebval, legval = np.polynomial.chebyshev.chebval, np.polynomial.legendre.legval
+hermval, hermeval = np.polynomial.hermite.hermval, np.polynomial.hermite_e.hermeval
+lagval = np.polynomial.laguerre.lagval
 _SERIES: dict[type, Callable[..., Number]] = {
-    np.polynomial.Polynomial: np.polynomial.polynomial.polyval,
-    np.polynomial.Chebyshev: np.polynomial.chebyshev.chebval,
-    np.polynomial.Legendre: np.polynomial.legendre.legval,
-    np.polynomial.Hermite: np.polynomial.hermite.hermval,
-    np.polynomial.HermiteE: np.polynomial.hermite_e.hermeval,
-    np.polynomial.Laguerre: np.polynomial.laguerre.lagval,
+    np.polynomial.Polynomial: powers,
+    np.polynomial.Chebyshev: chebval,
+    np.polynomial.Legendre: legval,
+    np.polynomial.Hermite: hermval,
+    np.polynomial.HermiteE: hermeval,
+    np.polynomial.Laguerre: lagval,
 }
 """How a series is evaluated, by NumPy's own recurrences."""
 

@@ -53,6 +53,11 @@ def is_layer(kind: type) -> bool:
 def _stand_in(environment: Environment, original: Any, values: Fields | None) -> Any:
     if is_linen(original):
         return Linen(environment, original, values=values)
+    if is_any(original, ("torch.jit.ScriptModule",)):
+        refuse(
+            f"a module that `torch.jit` has compiled ({original.original_name}), whose Python is gone",
+            "Use the module itself, before it is compiled.",
+        )
     return Object(environment, original, "", values)
 
 
