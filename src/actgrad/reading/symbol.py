@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -260,7 +260,7 @@ class Symbol(Told):
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
+        cls, function: Any, types: object, args: Sequence[object] = (), kwargs: Any = None
     ) -> Any:
         """PyTorch's functions and methods, also those of a constant tensor: `weight.type_as(x)`."""
         name = function.__name__
