@@ -905,3 +905,10 @@ def test_complex_numbers_lead_to_two_inputs(function):
     message = refusal(function, TraceError)
     assert "computes with complex numbers" in message
     assert "`def f(re, im): ...`" in message
+
+
+@pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning", "ignore::actgrad.errors.ZeroDerivativeWarning"
+)
+def test_a_function_that_is_infinite_everywhere_is_read():
+    assert define(lambda x: np.rint(0.5) ** -2.0 - x).evaluate(3.0) == math.inf

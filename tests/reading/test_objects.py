@@ -325,3 +325,10 @@ def test_a_name_that_an_input_leaves_without_a_value_is_refused():
 
     with pytest.raises(TraceError, match="'y'"):
         activation(function)
+
+
+def test_a_refusal_that_a_library_made_its_own_text_is_told_again():
+    layer = keras.layers.Rescaling(2.0)
+    with pytest.raises(TraceError, match="takes nothing but tensorflow's own arrays") as caught:
+        activation(lambda x: layer(x))
+    assert "Traceback" not in str(caught.value)

@@ -46,7 +46,7 @@ def user_error(error: Exception, copy: object) -> TraceError:
     elif isinstance(error, AttributeError) and "'Symbol' object" in str(error):
         said = "it stores an attribute on its input, or on what it computes"
         way_out = "Keep it in a local variable: an activation returns its numbers, and no more."
-    elif "'Symbol'" in str(error) or "actgrad.reading" in str(error):
+    elif "'Symbol'" in str(error) or "actgrad." in str(error):
         said = f"it gives its input to code that takes nothing but {library or 'its library'}'s own arrays"
         way_out = f"Compose it of operations that are read: docs/language.md lists them. {HOST}"
     elif library:
