@@ -106,7 +106,7 @@ def impure(name: str) -> Function:
         refuse(
             f"`{name}` does more than compute a number, and would act once, while the function is read, "
             f"and never again",
-            "Leave it out; or pass what varies as an input or a parameter. " + HOST,
+            "Leave it out, or pass what varies as an input or a parameter. " + HOST,
             ImpureError,
         )
 
