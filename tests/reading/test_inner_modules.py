@@ -159,3 +159,16 @@ def test_an_object_around_a_function_is_read_as_the_function(path: str) -> None:
     wrapped = getattr(pytest.importorskip(package), name)(lambda x: jax.nn.silu(x) * 2)
     for f in (activation(wrapped), activation(lambda x: wrapped(x) + 0)):
         assert f(1.5) == pytest.approx(3 / (1 + np.exp(-1.5)))
+
+
+def test_a_parameter_of_haiku() -> None:
+    hk, jax = pytest.importorskip("haiku"), pytest.importorskip("jax")
+
+    class Scaled(hk.Module):  # type: ignore[misc,name-defined]
+        def __call__(self, x: Any) -> Any:
+            return jax.numpy.tanh(hk.get_parameter("w", (), init=hk.initializers.Constant(1.5)) * x)
+
+    network = hk.without_apply_rng(hk.transform(lambda x: Scaled()(x)))
+    weights = network.init(jax.random.key(0), jax.numpy.ones(3))
+    f = activation(lambda x: network.apply(weights, x))
+    assert f(0.3) == pytest.approx(np.tanh(0.45), rel=1e-6)

@@ -309,7 +309,7 @@ class Environment:
             return Class(self, kind)
         if (
             is_library(kind)
-            or not (type(kind) is type or issubclass(type(kind), abc.ABCMeta))
+            or not (type(kind) in (type, abc.ABCMeta) or root_of(type(kind)) == "haiku")
             or path_of(kind).startswith(_OWN)
         ):
             return kind

@@ -84,12 +84,14 @@ class Mentions:
     of plain numbers and not one of arrays."""
     inverts: bool
     """It uses `~`. Python's `~True` is -2, which is true, so this is no function of plain numbers."""
+    asks: bool
+    """It takes derivatives by `torch.autograd`, so it runs on tensors that ask for them alone."""
 
 
 def mentions(function: object) -> Mentions:
     """The libraries that a function is written with, tensor libraries first."""
     packages: dict[str, None] = {}
-    plain, collects, inverts = True, False, False
+    plain, collects, inverts, asks = True, False, False, False
     queue: list[object] = [function]
     seen: set[int] = set()
     while queue and len(seen) < _MAX_OBJECTS:
@@ -108,14 +110,13 @@ def mentions(function: object) -> Mentions:
             if isinstance(value, types.FunctionType):
                 collects |= _does(value.__code__, _MAKES_LISTS)
                 inverts |= _does(value.__code__, _INVERTS)
-                plain &= not any(
-                    _CHANGES_SLOPES & set(name.split("_")) for name in _names(value.__code__)
-                )
+                names = set(_names(value.__code__))
+                asks |= "autograd" in names
+                plain &= not any(_CHANGES_SLOPES & set(name.split("_")) for name in names)
         plain &= isinstance(value, (types.ModuleType, np.ndarray, *_CONTAINERS)) or _is_own(value)
     libraries = dict.fromkeys(_backend(name) for name in packages)
-    return Mentions(
-        tuple(sorted(libraries, key=lambda name: name == "numpy")), plain, collects, inverts
-    )
+    tensors_first = tuple(sorted(libraries, key=lambda name: name == "numpy"))
+    return Mentions(tensors_first, plain, collects, inverts, asks)
 
 
 _CONTAINERS = (tuple, list, dict)

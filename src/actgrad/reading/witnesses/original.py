@@ -123,11 +123,16 @@ def attempt(
 
 
 def refuse_what_fails(
-    original: Original, library: Library, columns: Sequence[Array], how_long: str, one: str
+    original: Original,
+    library: Library,
+    columns: Sequence[Array],
+    how_long: str,
+    one: str,
+    slopes: bool = False,
 ) -> None:
     """Refuse a function that raises on its own library's arrays, of whatever shape and dtype."""
     try:
-        library.run(original.call, columns)
+        library.run(original.call, columns, slopes)
     except NotTaken as error:
         raised = error.__cause__
         reason = str(raised).strip().split("\n")[0][:200]

@@ -96,14 +96,14 @@ def _check_in_libraries(original: Original, mentioned: native.Mentions, slopes: 
                 return
             answered = True
     tensors = [library for library in libraries if library.name != "numpy"]
-    if any(_one_by_one(original, library) for library in tensors):
+    if any(_one_by_one(original, library, slopes and mentioned.asks) for library in tensors):
         return
     if mentioned.libraries:
         if not mentioned.inverts:
             answered |= _numbers(original, narrow=bool(tensors), few=answered)
-        if libraries and not answered and mentioned.plain:
+        if libraries and not answered and (mentioned.plain or mentioned.asks):
             columns = points(len(original.inputs))
-            refuse_what_fails(original, libraries[0], columns, "", "one of them")
+            refuse_what_fails(original, libraries[0], columns, "", "one of them", mentioned.asks)
 
 
 _STEPS = {"given", "round", "floor", "ceil", "trunc", "floordiv"}
@@ -143,7 +143,7 @@ def _is_jacobian(shape: tuple[int, ...], of: tuple[int, ...]) -> bool:
     return times > 1 and not rest and shape == of * times
 
 
-def _one_by_one(original: Original, library: Library) -> bool:
+def _one_by_one(original: Original, library: Library, slopes: bool) -> bool:
     """Compare on one number at a time, as for `if x > 0`. Whether the function takes them."""
     all_points = points(len(original.inputs))
     answered = False
@@ -151,7 +151,7 @@ def _one_by_one(original: Original, library: Library) -> bool:
         for shape in ((), (1,)):
             for i in _ONE_BY_ONE:
                 columns = [column[i : i + 1].astype(dtype).reshape(shape) for column in all_points]
-                run = attempt(original, library, columns)
+                run = attempt(original, library, columns, slopes)
                 if run is not None:
                     _compare(original, library, columns, run)
                     answered = True
