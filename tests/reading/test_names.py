@@ -38,7 +38,7 @@ ELSEWHERE = frozenset(
     - ({"cast", "constant"} | {*vars(meanings), *vars(formulas), *vars(shipped)})
     | set(
         """dropout dropout_tf huber smooth_l1 squared_error absolute_error soft_margin cross_entropy_tf
-    cross_entropy_with_logits fake_quant fake_quantize log_poisson quantize_and_dequantize crelu""".split()
+    cross_entropy_with_logits fake_quantize log_poisson quantize_and_dequantize crelu""".split()
     )
 )
 """Meanings that are no function of numbers: test_casts.py, test_flow.py and the tests below have them."""

@@ -24,28 +24,6 @@ def test_quantize_and_dequantize(options: dict[str, Any]) -> None:
     _check(function)
 
 
-RANGES = [(-6.0, 6.0, 8), (-1.3, 2.7, 4), (1.0, 6.0, 8), (-6.0, -1.0, 3), (-8.0, 7.5, 5)]
-
-
-@pytest.mark.parametrize("narrow_range", [False, True])
-@pytest.mark.parametrize(("low", "high", "bits"), RANGES)
-def test_fake_quant(low: float, high: float, bits: int, narrow_range: bool) -> None:
-    _check(lambda x: Q.fake_quant_with_min_max_args(x, low, high, bits, narrow_range))
-
-
-def test_fake_quant_in_other_words() -> None:
-    keras = pytest.importorskip("keras")
-    _check(lambda x: Q.fake_quant_with_min_max_vars(x, tf.constant(-1.5), 2.0, num_bits=6))
-    _check(lambda x: tf.raw_ops.FakeQuantWithMinMaxArgs(inputs=x, min=-1.0, max=3.0))
-    if keras.backend.backend() == "tensorflow":
-        _check(lambda x: keras.quantizers.fake_quant_with_min_max_vars(x, -3.0, 3.0))
-
-
-def test_a_range_that_is_a_parameter_is_refused() -> None:
-    with pytest.raises(TraceError, match="Give the range as plain numbers"):
-        activation(lambda x, high=6.0: Q.fake_quant_with_min_max_vars(x, 0.0, high))
-
-
 def _check(function: Callable[[Any], Any]) -> None:
     x = tf.constant(X)
     with tf.GradientTape() as tape:
@@ -55,9 +33,7 @@ def _check(function: Callable[[Any], Any]) -> None:
     with tf.GradientTape() as ours:
         ours.watch(x)
         values = read(x)
-    # At a tie, to float32's last digits, processors differ: they may multiply and add in one step.
-    clear = np.equal(*(function(tf.constant(X * np.float32(1 + s))) for s in (-3e-7, 3e-7)))
-    np.testing.assert_allclose(values[clear], own[clear], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(values, own, rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(ours.gradient(values, x), tape.gradient(own, x))
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from actgrad.reading.libraries.casts import single
 from actgrad.reading.libraries.meanings import (
     Number,
     add,
@@ -59,32 +56,6 @@ def quantize_and_dequantize(
     step = multiply(clip(x, least / scale, most / scale), scale)
     step = rint(step) if round_mode == "HALF_TO_EVEN" else floor(add(step, 0.5))
     return _inside(x, divide(step, scale), input_min, input_max)
-
-
-def fake_quant(
-    x: Number,
-    low: Any = -6.0,
-    high: Any = 6.0,
-    num_bits: int = 8,
-    narrow_range: bool = False,
-) -> Number:
-    """TensorFlow's `fake_quant_with_min_max_args` and `..._vars`, whose range is shifted so that one of its
-    steps is 0. It computes in float32, and so are its constants."""
-    if is_symbolic((low, high)):
-        refuse(
-            "a fake quantiser whose range is a parameter",
-            "Give the range as plain numbers; for one that is learnt write it out, with "
-            "`y + (rounded - y).detach()` or `tf.stop_gradient` for the rounding.",
-        )
-    low, high, one = np.float32(low), np.float32(high), np.float32(1)
-    least, most = np.float32(narrow_range), np.float32(2**num_bits - 1)
-    scale = (high - low) / (most - least)
-    zero = np.clip(np.floor(least - low / scale + one / 2), least, most)
-    low, high = (least - zero) * scale, (most - zero) * scale
-    x = single(x)
-    steps = subtract(multiply(subtract(clip(x, low, high), low), one / scale), zero - least)
-    value = multiply(floor(add(steps, 0.5)), scale)
-    return _inside(x, value, low, high)
 
 
 def _inside(x: Number, value: Number, low: float, high: float) -> Number:

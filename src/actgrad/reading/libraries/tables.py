@@ -217,16 +217,11 @@ ascontiguousarray=as_array
 """
 
 # Not `fake_quant_with_min_max_args`, whose ties are those of float32.
-TF_QUANTIZATION = """
-quantize_and_dequantize_v2=quantize_and_dequantize fake_quant_with_min_max_args=fake_quant
-fake_quant_with_min_max_vars=fake_quant
-"""
+TF_QUANTIZATION = "quantize_and_dequantize_v2=quantize_and_dequantize"
 
 TF_RAW_OPS = """
 Abs=absolute Acos=acos Acosh=acosh Add=add AddV2=add Asin=asin Asinh=asinh Atan=atan Atan2=atan2 Atanh=atanh
 Ceil=ceil Cos=cos Cosh=cosh Div=divide DivNoNan=divide_no_nan Elu=elu_tf Erf=erf Erfc=erfc Exp=exp Expm1=expm1
-FakeQuantWithMinMaxArgs(inputs,min=-6,max=6,num_bits=8,narrow_range=False,name=None)=fake_quant
-FakeQuantWithMinMaxVars(inputs,min,max,num_bits=8,narrow_range=False,name=None)=fake_quant
 Floor=floor FloorDiv=quotient_floor FloorMod=mod Greater=greater GreaterEqual=greater_equal Identity=identity
 Inv=reciprocal IsFinite=is_finite IsInf=is_inf IsNan=is_nan LeakyRelu(features,alpha=0.2,name=None)=leaky_relu
 Less=less LessEqual=less_equal Log=log Log1p=log1p LogicalAnd=logical_and LogicalNot=logical_not
@@ -374,7 +369,6 @@ _COMMON: dict[str, str] = {
     "keras.ops": KERAS_OPS,
     "keras.activations": KERAS_ACTIVATIONS,
     "keras.random": KERAS_RANDOM,
-    "keras.quantizers": "fake_quant_with_min_max_vars=fake_quant",
     "tensorflow.keras.backend": KERAS_BACKEND,
     **dict.fromkeys(("numpy.linalg", "torch.linalg", "jax.numpy.linalg", "tensorflow.linalg"), ""),
 }
