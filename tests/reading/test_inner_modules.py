@@ -172,3 +172,26 @@ def test_a_parameter_of_haiku() -> None:
     weights = network.init(jax.random.key(0), jax.numpy.ones(3))
     f = activation(lambda x: network.apply(weights, x))
     assert f(0.3) == pytest.approx(np.tanh(0.45), rel=1e-6)
+
+
+class Scaled(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = torch.nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: Any) -> Any:
+        return self.a * torch.tanh(x)
+
+
+def test_a_module_under_torch_compile_is_the_module() -> None:
+    f = activation(torch.compile(Scaled()))
+    assert f.parameters == {"a": 2.0}
+    assert f(0.3) == pytest.approx(2 * np.tanh(0.3), rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_module_that_torch_jit_compiled_is_refused() -> None:
+    for compiled in (torch.jit.script(torch.nn.PReLU()), torch.jit.trace(Scaled(), X)):
+        for function in (compiled, lambda x, compiled=compiled: compiled(x)):
+            with pytest.raises(TraceError, match=r"`torch\.jit` has compiled"):
+                activation(function)

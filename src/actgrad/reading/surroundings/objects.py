@@ -53,12 +53,16 @@ def is_layer(kind: type) -> bool:
 def _stand_in(environment: Environment, original: Any, values: Fields | None) -> Any:
     if is_linen(original):
         return Linen(environment, original, values=values)
-    if is_any(original, ("torch.jit.ScriptModule",)):
+    _refuse_compiled(original)
+    return Object(environment, original, "", values)
+
+
+def _refuse_compiled(module: Any) -> None:
+    if is_any(module, ("torch.jit.ScriptModule",)):
         refuse(
-            f"a module that `torch.jit` has compiled ({original.original_name}), whose Python is gone",
+            f"a module that `torch.jit` has compiled ({module.original_name}), whose Python is gone",
             "Use the module itself, before it is compiled.",
         )
-    return Object(environment, original, "", values)
 
 
 class Object:
@@ -395,6 +399,7 @@ def adapted(function: Any) -> Any:
     """What `activation` reads in the place of an object; any other function as it is."""
     method = method_of(function)
     if method:
+        _refuse_compiled(function)
         return Adapter(function, method)
     owner = getattr(function, "__self__", None)
     if isinstance(function, types.MethodType) and function.__name__ == method_of(owner):

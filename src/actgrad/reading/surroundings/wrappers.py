@@ -43,6 +43,9 @@ def unwrap(function: Any) -> Any:
         return interpolant
     if names.meaning(function) is not None:
         return function
+    kind = type(function)
+    if kind.__name__ == "OptimizedModule" and kind.__module__.startswith("torch."):
+        return unwrap(next(function.children()))  # what `torch.compile` makes of a module
     for attribute in _INNER:
         inner = vars(function).get(attribute) if hasattr(function, "__dict__") else None
         if inner is None and not attribute.startswith("_") and attribute != "pyfunc":
