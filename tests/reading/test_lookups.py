@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import warnings
 from typing import Any
 
@@ -39,6 +40,8 @@ OF_NUMBERS = {
     "from the end": lambda x: TABLE[-1 - _cell(x)],
     "a list made inside": lambda x: [0.5, 1.5, 2.5][int(np.clip(x, 0, 2))],
     "np.take": lambda x: np.take(ARRAY, _cell(x)),
+    "a truth value as the index": lambda x: (0.25 * x, x)[x > 0] + PAIR[not x < 1],
+    "bisect": lambda x: TABLE[bisect.bisect(list(KNOTS), x)] * bisect.bisect_left([-1.0, 0.1], x),
     "np.choose": lambda x: np.choose(int(np.clip(x, 0, 2)), [x, 2 * x, 3.0]),
 }
 

@@ -111,6 +111,8 @@ class Run:
 
     def index(self, value: Expr) -> int:
         """The index as a plain integer: one decision for each that it may be."""
+        if value.boolean:
+            return int(self.decide(value))
         self.settle(value)
         low, high = self.range_of(value)
         if not (is_whole(value) and high - low < MAX_CHOICES):

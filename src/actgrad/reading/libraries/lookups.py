@@ -233,6 +233,14 @@ def searchsorted(knots: object, x: Number, side: str = "left") -> Number:
     return position(x, knots, side == "right")
 
 
+def bisect_left(a: object, x: Number) -> Number:
+    return position(x, a, right=False)
+
+
+def bisect_right(a: object, x: Number) -> Number:
+    return position(x, a)
+
+
 def searchsorted_torch(
     knots: object, x: Number, right: bool = False, side: str | None = None
 ) -> Number:

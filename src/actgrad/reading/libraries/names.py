@@ -49,7 +49,7 @@ _HOME = {"tensorflow.keras.backend": "keras"}
 """The package in which the functions of a module are written, where its name does not say so."""
 
 ROOTS = frozenset(path.partition(".")[0] for path in NAMES)
-_PLAIN = frozenset({"builtins", "math", "numpy", "scipy"})
+_PLAIN = frozenset({"bisect", "builtins", "math", "numpy", "scipy"})
 _ALWAYS = frozenset(
     [*vars(flow), *gradients.MEANINGS, "stop_gradient", "dropout", "dropout_tf", "rrelu", "finfo"],
 )
@@ -99,7 +99,7 @@ _TAKEN = frozenset({*MIXING, *rows.MEANINGS})
 
 def taken(path: str) -> list[str]:
     """The names under which a library's module has what takes a whole row."""
-    others = path in {"builtins", "math"} or path.endswith(("random", "raw_ops"))
+    others = path in {"bisect", "builtins", "math"} or path.endswith(("random", "raw_ops"))
     return [] if others else sorted(_TAKEN - _parse(NAMES[path]).keys())
 
 

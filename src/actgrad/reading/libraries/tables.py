@@ -340,6 +340,7 @@ randint=random truncated_normal=random uniform=random
 
 _COMMON: dict[str, str] = {
     "builtins": BUILTINS,
+    "bisect": "bisect_left bisect_right",
     "math": MATH,
     "numpy": NUMPY,
     "numpy.polynomial.polynomial": "polyval=powers",
