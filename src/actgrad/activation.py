@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError, DefinitionError
-from actgrad.frameworks.dispatch import apart, caller, native, under_dynamo
+from actgrad.frameworks.dispatch import apart, caller, native, source, under_dynamo
 from actgrad.frameworks.hook import when_imported
-from actgrad.frameworks.keras_backend import keras_backend, register
-from actgrad.frameworks.names import framework_module
+from actgrad.frameworks.keras_backend import register
+from actgrad.frameworks.names import room
 from actgrad.frameworks.parameters import (
     along,
     check_call,
@@ -190,8 +190,7 @@ class Activation(Tabled):
 
         For Keras it is the code of its backend.
         """
-        backend = keras_backend() if framework == "keras" else framework
-        return str(framework_module(backend).source(self.program))
+        return source(self.program, framework)
 
     def native(self, framework: str) -> Function:
         """The framework's own function: inputs by position, parameters by keyword.
@@ -199,7 +198,6 @@ class Activation(Tabled):
         Its calls raise `CallError` for a wrong number of inputs, an unknown parameter, and one that
         shaped the reading.
         """
-        framework_module(framework)  # says what is wrong with a name
         return native(self.program, framework)
 
     def layer(self, name: str | None = None, **parameters: object) -> ActivationLayer:
@@ -209,7 +207,7 @@ class Activation(Tabled):
         derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
         """
         shaped, parameters = self._shaped(parameters)
-        layer: ActivationLayer = framework_module("keras").layer(shaped.program, name, parameters)
+        layer: ActivationLayer = room("keras").layer(shaped.program, name, parameters)
         return layer
 
     def _shaped(self, parameters: Fields) -> tuple[Activation, Fields]:
@@ -233,8 +231,10 @@ class Activation(Tabled):
         derivative by it is zero everywhere (`ZeroDerivativeWarning`, `SurrogateWarning`).
         """
         shaped, parameters = self._shaped(parameters)
-        module: ActivationModule = framework_module("torch").module(shaped.program, parameters)
-        return module
+        room("torch")  # raises if it is not installed
+        from actgrad.frameworks.torch.modules import ActivationModule
+
+        return ActivationModule(shaped.program, parameters)
 
     # As data.
 
@@ -426,7 +426,7 @@ def load(path: str | os.PathLike[str]) -> Activation:
 def _register_with_keras() -> None:
     for kind in (Activation, Polynomial):
         register(kind)
-    framework_module("keras")  # its layers register themselves
+    room("keras")  # its layers register themselves
 
 
 when_imported("keras", _register_with_keras)

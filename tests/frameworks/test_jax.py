@@ -12,7 +12,7 @@ import pytest
 
 from actgrad import activation
 from actgrad.errors import CallError, DtypeError, HostError, NoDerivativeError, UnfusedWarning
-from actgrad.frameworks import jax_rule as frameworks_jax
+from actgrad.frameworks import jax as frameworks_jax
 
 jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")

@@ -16,7 +16,7 @@ from actgrad.language.program import Program
 jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")
 ml_dtypes = pytest.importorskip("ml_dtypes")
-from actgrad.frameworks.jax_rule import native_rule
+from actgrad.frameworks.jax import native_rule
 
 DTYPES = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
 ELSEWHERE = {"select", "gather", "given", "host", *DECOMPOSITIONS}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.process import python
 
-FRAMEWORKS = ["numpy", "jax", "tensorflow.dialect", "torch.dialect"]
+FRAMEWORKS = ["numpy_dialect", "jax_dialect", "tensorflow.dialect", "torch.dialect"]
 # Standing in the way of each of these, so that a table that needs its framework cannot be read.
 BLOCKED = ["tensorflow", "keras", "torch", "jax", "jaxlib"]
 
@@ -50,7 +50,7 @@ def test_a_table_has_exactly_the_vocabulary(framework: str) -> None:
 
 
 def test_planted_faults_in_a_table_are_caught() -> None:
-    vocabulary, table = read("numpy")
+    vocabulary, table = read("numpy_dialect")
     victim = vocabulary[len(vocabulary) // 2]
     without = {name: text for name, text in table.items() if name != victim}
     assert differences(vocabulary, without) == [f"missing: {victim}"]

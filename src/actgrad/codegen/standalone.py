@@ -117,6 +117,7 @@ def _with_tables(program: Program, dialect: Dialect, name: str) -> str:
         lookups=_tuple(lookups),
         nan=not program.shows_nan,
         inner=inner,
+        size=len(program.inputs),
         doc=_doc(program),
     )
     return "\n\n\n".join([*functions, binding.strip()])
@@ -170,7 +171,7 @@ def _used(dialect: Dialect) -> frozenset[str]:
         for binding in (dialect.binding, dialect.row_binding)
     ]
     names = ("name", "signature", "arguments", "flat", "lookups", "nan", "inner")
-    tables = dialect.tables.format(**{field: f"_{field}" for field in names}, doc="")
+    tables = dialect.tables.format(**{field: f"_{field}" for field in names}, doc="", size=0)
     texts = [dialect.imports, *dialect.helpers.values(), *bindings, tables]
     for condition, each in (("0", dialect), *dialect.variants):
         operations = (condition, *each.table.values(), *each.rows.values())

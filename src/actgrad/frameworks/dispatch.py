@@ -7,11 +7,15 @@ from functools import cache
 from sys import modules
 
 from actgrad.codegen.emit import identifier
+from actgrad.codegen.standalone import standalone
 from actgrad.common.types import Function
-from actgrad.frameworks.names import not_installed
+from actgrad.frameworks.keras_backend import keras_backend
+from actgrad.frameworks.names import check_framework, room
 from actgrad.frameworks.parameters import native_values
 from actgrad.language.kept import kept
 from actgrad.language.program import Program
+from actgrad.reading import inline
+from actgrad.reading.symbol import Symbol
 
 _ROOTS = {
     "tensorflow": "tensorflow",
@@ -21,23 +25,20 @@ _ROOTS = {
     "keras": "keras",
 }
 
-_ROOMS = {
-    "numpy": "actgrad.frameworks.numpy",
-    "keras": "actgrad.frameworks.keras",
-    "jax": "actgrad.frameworks.jax_rule",
-    "tensorflow": "actgrad.frameworks.tensorflow.call",
-    "torch": "actgrad.frameworks.torch.rule",
-    "symbols": "actgrad.reading.inline",
+_DIALECTS = {
+    "numpy": "actgrad.frameworks.numpy_dialect",
+    "jax": "actgrad.frameworks.jax_dialect",
+    "tensorflow": "actgrad.frameworks.tensorflow.dialect",
+    "torch": "actgrad.frameworks.torch.dialect",
 }
-_SYMBOL = "actgrad.reading.symbol"
 
 
 @cache
 def _caller_of(kind: type) -> Function | None:
     """For a framework's tensors, and for symbols; None for what is NumPy's, or nobody's."""
     for base in kind.__mro__:
-        if base.__module__ == _SYMBOL:
-            return caller_in("symbols")
+        if base is Symbol:
+            return inline.call
         root = base.__module__.partition(".")[0]
         if root in _ROOTS:
             return caller_in(_ROOTS[root])
@@ -45,9 +46,9 @@ def _caller_of(kind: type) -> Function | None:
 
 
 @cache
-def caller_in(room: str) -> Function:
-    """What calls a program in this room, of its inputs and its parameters by name."""
-    return importlib.import_module(_ROOMS[room]).call  # type: ignore[no-any-return]
+def caller_in(framework: str) -> Function:
+    """What calls a program in this framework, of its inputs and its parameters by name."""
+    return room(framework).call  # type: ignore[no-any-return]
 
 
 def under_dynamo() -> bool:
@@ -77,10 +78,7 @@ def caller(arguments: tuple[object, ...]) -> Function:
 @kept
 def native(program: Program, framework: str) -> Function:
     """The activation as a function of a framework's tensors: inputs by position, parameters by keyword."""
-    try:
-        call = caller_in(framework)
-    except ModuleNotFoundError as error:
-        raise not_installed(framework) from error
+    call = caller_in(framework)
 
     def function(*inputs: object, **parameters: object) -> object:
         return call(program, inputs, native_values(program, inputs, parameters))
@@ -88,3 +86,10 @@ def native(program: Program, framework: str) -> Function:
     function.__name__ = function.__qualname__ = identifier(program.name)
     function.autograph_info__ = {}  # type: ignore[attr-defined]  # by this TensorFlow's AutoGraph leaves it as it is
     return function
+
+
+def source(program: Program, framework: str) -> str:
+    """The file that stands alone. Needs no framework installed. Of Keras it is that of its backend."""
+    check_framework(framework)
+    backend = keras_backend() if framework == "keras" else framework
+    return standalone(program, importlib.import_module(_DIALECTS[backend]).DIALECT)

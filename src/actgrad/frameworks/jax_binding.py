@@ -14,6 +14,14 @@ from jax.custom_derivatives import SymbolicZero
 HALVES = (jnp.float16, jnp.bfloat16)
 
 
+def as_tensors(arguments, size):
+    """The inputs in the dtype of the first, the parameters in the one that is computed in."""
+    dtype = jnp.result_type(arguments[0], 1.0)
+    working = jnp.promote_types(dtype, jnp.float32)
+    inputs = [jnp.asarray(x, dtype) for x in arguments[:size]]
+    return inputs + [jnp.asarray(p, working) for p in arguments[size:]]
+
+
 def widen(arrays):
     """Half types compute in float32 inside."""
     return [x.astype(jnp.float32) if x.dtype in HALVES else x for x in arrays]

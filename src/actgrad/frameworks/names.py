@@ -17,15 +17,29 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 
 
-def framework_module(name: str) -> ModuleType:
-    """The module of actgrad for a framework. Raises `CallError` and `MissingFrameworkError`."""
+_ROOMS = {
+    "numpy": "actgrad.frameworks.numpy",
+    "keras": "actgrad.frameworks.keras",
+    "jax": "actgrad.frameworks.jax",
+    "tensorflow": "actgrad.frameworks.tensorflow.call",
+    "torch": "actgrad.frameworks.torch.rule",
+}
+
+
+def check_framework(name: str) -> None:
+    """Raises `CallError` for a name that none has."""
     if name not in FRAMEWORKS:
         hint = did_you_mean(name, FRAMEWORKS, f"there are {', '.join(FRAMEWORKS)}")
         raise CallError(f"no framework {name!r}; {hint}")
+
+
+def room(name: str) -> ModuleType:
+    """The module that calls a program in a framework. Raises `CallError` and `MissingFrameworkError`."""
+    check_framework(name)
     try:
         if name == "keras":  # else the hook on its import would meet our module half imported
             importlib.import_module(name)
-        return importlib.import_module(f"actgrad.frameworks.{name}")
+        return importlib.import_module(_ROOMS[name])
     except ModuleNotFoundError as error:
         raise not_installed(name) from error
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from actgrad.codegen.emit import kernel
-from actgrad.codegen.standalone import standalone
 from actgrad.common.types import Array, Fields, Function
 from actgrad.errors import CallError, DtypeError
 from actgrad.frameworks import rows
@@ -15,7 +14,7 @@ from actgrad.frameworks.dtypes import way_out
 from actgrad.frameworks.lookups import call_with_tables
 from actgrad.frameworks.numpy_binding import common_dtype, computed, rows_computed
 from actgrad.frameworks.numpy_dialect import DIALECT
-from actgrad.frameworks.numpy_gather import lookup, without_half
+from actgrad.frameworks.numpy_gather import lookup, still
 from actgrad.language.kept import kept
 from actgrad.language.program import Program
 
@@ -34,7 +33,7 @@ def call(program: Program, inputs: tuple[object, ...], parameters: Fields) -> ob
     Masks are kept, and joined where there are several; a matrix stays one.
     """
     if program.tables:
-        return call_with_tables(program, inputs, parameters, call, without_half, lookup)
+        return call_with_tables(program, inputs, parameters, call, still, lookup)
     kinds = {type(x) for x in inputs}
     arrays = [_array(program, x) for x in inputs]
     dtype = common_dtype(arrays)
@@ -114,7 +113,3 @@ def _like_inputs(result: Array, inputs: tuple[object, ...]) -> Array:
 
 def _is_bfloat16(dtype: np.dtype) -> bool:
     return dtype.name == "bfloat16"
-
-
-def source(program: Program) -> str:
-    return standalone(program, DIALECT)

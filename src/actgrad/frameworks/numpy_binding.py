@@ -29,6 +29,12 @@ def computed(function, arrays, dtype):
         return result.copy() if [a for a in args if a is result] else result
 
 
+def as_tensors(arguments, size):
+    """Arrays; those of integers in float64."""
+    arrays = [np.asarray(a) for a in arguments]
+    return [a.astype(np.float64) if a.dtype.kind in "biu" else a for a in arrays]
+
+
 def rows_computed(function, arrays, dtype):
     """The function of arrays whose rows lie last, in this dtype; halves compute in float32."""
     working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect, as_template, functions, printed
-from actgrad.frameworks import arrays, rows
+from actgrad.frameworks import arrays
+from actgrad.frameworks.entries import ENTRY, ROW_VIEWS, TABLES, joined, row_entry
 from actgrad.language.decomposed import DECOMPOSITIONS
 
 TABLE: dict[str, str] = {
@@ -63,6 +64,63 @@ def _place(x, size, at):
 """,
 }
 
+_BINDING = as_template(printed(__package__, "numpy_binding.py"))
+
+_RULE = """
+
+
+def _rule(*arrays):
+    return %s({value}, arrays, common_dtype(arrays[:{size}]))[()]
+"""
+
+_GRADIENT = '''
+
+def {name}_gradient({signature}, {upstream}=1.0):
+    """The gradient by each argument, before it is summed over broadcast dimensions."""
+    arguments = as_tensors({arguments}, {size})
+    inputs, parameters = arguments[:{size}], arguments[{size}:]
+    arguments, dtype = (*inputs, np.asarray({upstream}), *parameters), common_dtype(inputs)
+    rules = {gradients}
+    return tuple(computed(g, arguments, dtype)[()] for g in rules)
+'''
+
+_ROW_GRADIENT = '''
+
+def {name}_gradient({signature}, {upstream}=1.0, axis={axis}):
+    """The gradient by each input, before it is summed over broadcast dimensions, and by each parameter."""
+    return _gradients({arguments}, {upstream}, axis)
+
+
+def _gradients(arguments, upstream, axis):
+    arrays = as_tensors(arguments, {size})
+    inputs, numbers = arrays[:{size}], [a.reshape(()) for a in arrays[{size}:]]
+    above = np.broadcast_to(upstream, np.shape(_of_rows(arguments, axis)))
+    last = axis - max(x.ndim for x in inputs) if axis >= 0 else axis
+    above = above[..., None] if {squeezes} else np.moveaxis(above, last, -1)
+    found = []
+    for gradient in {gradients}:
+
+        def rule(*rows):
+            return rows_computed(gradient, (*rows, above, *numbers), common_dtype(inputs))
+
+        found.append(along_axis(inputs, axis, False, np, row_length, rule))
+    return (*found[:{size}], *(by.sum() for by in found[{size}:]))
+'''
+
+_TABLE_GRADIENT = '''
+
+def {name}_gradient({signature}, upstream=1.0):
+    """The gradient by each argument, before it is summed over broadcast dimensions, and by each lookup as
+    a table, its index and the gradient by what was read."""
+    quiet = [still(a) for a in as_tensors({flat}, {size})]
+    places = [(table, index(*quiet)) for table, index in {lookups}]
+    read = [lookup(table, at, {nan}) for table, at in places]
+    by_each = {inner}_gradient(*{arguments}, *read, upstream)
+    size = len(by_each) - len(read)
+    by_read = [(*place, by) for place, by in zip(places, by_each[size:])]
+    return (*by_each[:size], *by_read)
+'''
+
 _FLOAT32 = Dialect(
     "numpy",
     "import numpy as np",
@@ -74,91 +132,11 @@ _FLOAT32 = Dialect(
     passes=(lower.let_exp_overflow,),
     helpers={f"_{name}": text for name, text in _HELPERS.items()} | _ROW_HELPERS,
     rows=ROWS,
-    binding='''
-def {name}({signature}):
-    """{doc}"""
-    arguments = [np.asarray(a) for a in {arguments}]
-    return computed({value}, arguments, common_dtype(arguments[:{size}]))[()]
-
-
-def {name}_gradient({signature}, {upstream}=1.0):
-    """The gradient by each argument, before it is summed over broadcast dimensions."""
-    arguments = [np.asarray(a) for a in {arguments}]
-    inputs, parameters = arguments[:{size}], arguments[{size}:]
-    arguments, dtype = (*inputs, np.asarray({upstream}), *parameters), common_dtype(inputs)
-    rules = {gradients}
-    return tuple(computed(g, arguments, dtype)[()] for g in rules)
-
-
-'''
-    + as_template(printed(__package__, "numpy_binding.py")),
-    row_binding='''
-def {name}({signature}, axis={axis}):
-    """{doc}"""
-    return _of_rows({arguments}, axis)
-
-
-def {name}_gradient({signature}, {upstream}=1.0, axis={axis}):
-    """The gradient by each input, before it is summed over broadcast dimensions, and by each parameter."""
-    return _gradients({arguments}, {upstream}, axis)
-
-
-def _of_rows(arguments, axis):
-    inputs, numbers, dtype = _arrays(arguments)
-
-    def rule(*rows):
-        return rows_computed({value}, (*rows, *numbers), dtype)
-
-    return along_axis(inputs, axis, {squeezes}, np, row_length, rule)[()]
-
-
-def _gradients(arguments, upstream, axis):
-    inputs, numbers, dtype = _arrays(arguments)
-    above = np.broadcast_to(upstream, np.shape(_of_rows(arguments, axis)))
-    last = axis - max(x.ndim for x in inputs) if axis >= 0 else axis
-    above = above[..., None] if {squeezes} else np.moveaxis(above, last, -1)
-    found = []
-    for gradient in {gradients}:
-
-        def rule(*rows):
-            return rows_computed(gradient, (*rows, above, *numbers), dtype)
-
-        found.append(along_axis(inputs, axis, False, np, row_length, rule))
-    return (*found[:{size}], *(by.sum() for by in found[{size}:]))
-
-
-def _arrays(arguments):
-    arrays = [np.asarray(a) for a in arguments]
-    inputs = arrays[:{size}]
-    return inputs, [a.reshape(()) for a in arrays[{size}:]], common_dtype(inputs)
-
-
-'''
-    + as_template(printed(__package__, "numpy_binding.py"))
-    + "\n\n\n"
-    + rows.common(),
-    tables=printed(__package__, "numpy_gather.py")
-    + '''
-
-
-def {name}({signature}):
-    """{doc}"""
-    still = [without_half(np.asarray(a) * 1.0) for a in {flat}]
-    read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
-    return {inner}(*{arguments}, *read)
-
-
-def {name}_gradient({signature}, upstream=1.0):
-    """The gradient by each argument, before it is summed over broadcast dimensions, and by each lookup as
-    a table, its index and the gradient by what was read."""
-    still = [without_half(np.asarray(a) * 1.0) for a in {flat}]
-    places = [(table, index(*still)) for table, index in {lookups}]
-    read = [lookup(table, at, {nan}) for table, at in places]
-    by_each = {inner}_gradient(*{arguments}, *read, upstream)
-    size = len(by_each) - len(read)
-    by_read = [(*place, by) for place, by in zip(places, by_each[size:])]
-    return (*by_each[:size], *by_read)
-''',
+    binding=joined(_BINDING, _RULE % "computed", ENTRY, _GRADIENT),
+    row_binding=joined(
+        _BINDING, ROW_VIEWS, _RULE % "rows_computed", row_entry("np", "[()]"), _ROW_GRADIENT
+    ),
+    tables=joined(printed(__package__, "numpy_gather.py"), TABLES, _TABLE_GRADIENT),
 )
 _FLOAT64 = replace(_FLOAT32, lacks=LACKS | {"erfc": lower.erfc(2.0**21)})
 DIALECT = replace(_FLOAT32, variants=(("{like}.dtype == np.float64", _FLOAT64),))

@@ -12,7 +12,7 @@ def lookup(table, index, nan):
     return np.where(np.isnan(index), np.nan, found) if nan else found
 
 
-def without_half(x):
+def still(x):
     """In a dtype that counts exactly."""
     half = getattr(getattr(x, "dtype", None), "itemsize", 0) == 2
     return x.astype(np.float32) if half else x

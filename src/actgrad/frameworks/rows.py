@@ -10,37 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from actgrad.codegen.dialect import as_template, printed
 from actgrad.errors import CallError
 from actgrad.frameworks import views
 from actgrad.language.program import Program
 
 Rule = Callable[[Program, Sequence[Any]], Any]
-
-
-def common(unknown: str = "") -> str:
-    """What every stand-alone file of a function of a row has: a part of the dialect's `row_binding`.
-
-    `unknown` is what it does about lengths that are None, as lines of `row_length`.
-    """
-    return (
-        as_template(printed(__package__, "views.py"))
-        + '''
-
-
-def row_length(lengths):
-    """How long the rows are; one number is as good as a row of equal ones."""
-    found = {{n for n in lengths if n != 1}} or {{1}}
-'''
-        + unknown
-        + """    n = max(found)
-    fits = {fits}
-    if len(found) > 1 or not fits:
-        raise ValueError(f"this function takes no rows of length {{', '.join(map(str, lengths))}}")
-    return n
-
-"""
-    )
 
 
 def along_axis(

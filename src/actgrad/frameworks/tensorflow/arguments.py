@@ -18,14 +18,6 @@ def working(dtype: tf.DType) -> tf.DType:
     return tf.float32 if dtype.name in HALVES else dtype
 
 
-def still(x: object) -> object:
-    """Without its derivative, in a dtype that counts exactly."""
-    if not tf.is_tensor(x):
-        return x
-    stopped = tf.stop_gradient(x)
-    return tf.cast(stopped, working(stopped.dtype))
-
-
 def common_dtype(program: Program, inputs: Sequence[object]) -> tf.DType:
     """That of the tensors among the inputs, which arrays and numbers take."""
     given = [getattr(x, "dtype", None) for x in inputs if not _is_array(x)]

@@ -18,11 +18,10 @@ from actgrad.frameworks.tensorflow.arguments import (
     common_dtype,
     is_plain,
     parameter,
-    still,
     working,
 )
 from actgrad.frameworks.tensorflow.binding import Views
-from actgrad.frameworks.tensorflow.gather import lookup
+from actgrad.frameworks.tensorflow.gather import lookup, still
 from actgrad.frameworks.tensorflow.rule import check_known, rule_for
 from actgrad.language.kept import kept
 from actgrad.language.program import Program

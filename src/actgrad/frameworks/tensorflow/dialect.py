@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import OPERATORS, Dialect, as_template, functions, printed
-from actgrad.frameworks import rows
+from actgrad.frameworks.entries import ENTRY, ROW_VIEWS, TABLES, joined, row_entry
 from actgrad.language.decomposed import DECOMPOSITIONS, without
 from actgrad.language.expression import Expr, is_const, make, rebuild, transform
 
@@ -120,16 +120,7 @@ def select_by_step(root: Expr) -> Expr:
 
 _BINDING = as_template(printed(__package__, "binding.py"))
 
-_UNKNOWN = """    if None in found:
-        if len(found) == 1 and {any_length}:  # not known yet, and every one fits
-            return None
-        raise ValueError(f"this function takes no rows of length {{', '.join(map(str, lengths))}}")
-"""
-
-
 _RULE = """
-
-
 _rule = Rule(
     {kernel},
     [
@@ -138,46 +129,6 @@ _rule = Rule(
     {size},
 )
 """
-
-_ENTRY = '''
-
-def {name}({signature}):
-    """{doc}"""
-    return _rule(*as_tensors({arguments}, {size}))
-'''
-
-_ROW_ENTRY = '''
-
-def {name}({signature}, axis={axis}):
-    """{doc}"""
-    return _of_rows({arguments}, axis)
-
-
-def _of_rows(arguments, axis):
-    tensors = as_tensors(arguments, {size})
-    numbers = [tf.reshape(t, []) for t in tensors[{size}:]]
-
-    def rule(*rows):
-        return _rule(*rows, *numbers)
-
-    return along_axis(tensors[:{size}], axis, {squeezes}, Views, row_length, rule)
-'''
-
-_TABLES = (
-    printed(__package__, "gather.py")
-    + '''
-
-
-def {name}({signature}):
-    """{doc}"""
-    arguments = {arguments}
-    first = tf.convert_to_tensor(arguments[0])
-    dtype = tf.float32 if first.dtype in HALVES else first.dtype
-    still = [tf.stop_gradient(cast(a, dtype)) for a in {flat}]
-    read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
-    return {inner}(*arguments, *read)
-'''
-)
 
 _EAGER = Dialect(
     "tensorflow",
@@ -196,9 +147,9 @@ _EAGER = Dialect(
     minus_zero="(-tf.constant(0.0, {like}.dtype))",
     typed_first=True,
     numbers_apart=True,
-    binding=_BINDING + _RULE + _ENTRY,
-    row_binding=f"{_BINDING}\n\n\n{rows.common(_UNKNOWN).rstrip()}{_RULE}{_ROW_ENTRY}",
-    tables=_TABLES,
+    binding=joined(_BINDING, _RULE, ENTRY),
+    row_binding=joined(_BINDING, ROW_VIEWS, _RULE, row_entry("Views")),
+    tables=joined(printed(__package__, "gather.py"), TABLES),
 )
 _GRAPH = replace(
     _EAGER,

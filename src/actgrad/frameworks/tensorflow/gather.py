@@ -17,3 +17,11 @@ def lookup(table, index, nan):
     found = tf.gather(tf.reshape(table, [-1]), at)
     missing = tf.constant(float("nan"), index.dtype)
     return tf.where(tf.math.is_nan(index), missing, found) if nan else found
+
+
+def still(x):
+    """Without its derivative, in a dtype that counts exactly."""
+    if not tf.is_tensor(x):
+        return x
+    stopped = tf.stop_gradient(x)
+    return tf.cast(stopped, tf.float32) if stopped.dtype.size == 2 else stopped

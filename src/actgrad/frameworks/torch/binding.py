@@ -147,6 +147,15 @@ class Rule(torch.autograd.Function):
         return Rule.apply(kernel, dtype, *moved), 0
 
 
+def as_tensors(arguments, size):
+    """The inputs in the dtype of the first tensor, the parameters in the one that is computed in."""
+    like = next(a for a in arguments if isinstance(a, torch.Tensor))
+    dtypes = [like.dtype] * size
+    dtypes += [torch.promote_types(like.dtype, torch.float32)] * (len(arguments) - size)
+    pairs = zip(arguments, dtypes, strict=True)
+    return [torch.as_tensor(a, dtype=dtype, device=like.device) for a, dtype in pairs]
+
+
 class _Positional(inspect.Signature):
     """`Function.apply` binds its arguments by this in every call, which by default costs as much as the
     rest of a small call; here all arguments are positional, and none has a default."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect, as_template, functions, printed
-from actgrad.frameworks import rows
+from actgrad.frameworks.entries import ENTRY, ROW_VIEWS, TABLES, joined, row_entry
 from actgrad.language.decomposed import DECOMPOSITIONS, without
 
 _ALIKE = (
@@ -75,66 +75,16 @@ def _concat(*parts):
 
 _IMPORTS = "import inspect\nimport types\n\nimport torch\nfrom torch.autograd import forward_ad"
 _RULE = as_template(printed(__package__, "binding.py"))
-_TENSORS = """
-    like = next(a for a in arguments if isinstance(a, torch.Tensor))
-    tensors = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arguments]
-"""
-
-_BINDING = (
-    _RULE
-    + '''
-
+_KERNEL = """
 _GRADIENTS = {gradients}
-_TANGENTS = (None,) * {reverse_only} + _GRADIENTS[{reverse_only}:]
-_KERNEL = Kernel({value}, {size}, _GRADIENTS, _TANGENTS)
+_TANGENTS = %s
+_KERNEL = Kernel({value}, {size}, _GRADIENTS, _TANGENTS%s)
 
 
-def {name}({signature}):
-    """{doc}"""
-    arguments = {arguments}'''
-    + _TENSORS
-    + "    return _KERNEL.apply(like.dtype, tensors)\n"
-)
-
-_ROW_BINDING = (
-    f"{_RULE}\n\n\n{rows.common()}"
-    + '''
-_GRADIENTS = {gradients}
-_TANGENTS = {tangents}
-_KERNEL = Kernel({value}, {size}, _GRADIENTS, _TANGENTS, rows=True)
-
-
-def {name}({signature}, axis={axis}):
-    """{doc}"""
-    return _of_rows({arguments}, axis)
-
-
-def _of_rows(arguments, axis):'''
-    + _TENSORS
-    + """    numbers = [torch.reshape(t, ()) for t in tensors[{size}:]]
-
-    def rule(*rows):
-        return _KERNEL.apply(like.dtype, [*rows, *numbers])
-
-    return along_axis(tensors[:{size}], axis, {squeezes}, torch, row_length, rule)
+def _rule(*tensors):
+    return _KERNEL.apply(tensors[0].dtype, tensors)
 """
-)
-
-_TABLES = (
-    printed(__package__, "gather.py")
-    + '''
-
-
-def {name}({signature}):
-    """{doc}"""
-    arguments = {arguments}
-    like = next(a for a in arguments if isinstance(a, torch.Tensor))
-    wide = torch.promote_types(like.dtype, torch.float32)
-    still = [torch.as_tensor(a, dtype=wide, device=like.device).detach() for a in {flat}]
-    read = [lookup(table, index(*still), {nan}) for table, index in {lookups}]
-    return {inner}(*arguments, *read)
-'''
-)
+_BY_GRADIENTS = "(None,) * {reverse_only} + _GRADIENTS[{reverse_only}:]"
 
 LACKS: dict[str, lower.Rule] = {
     **without("lgamma", "ndtri", "i0e"),
@@ -153,10 +103,12 @@ _EAGER = Dialect(
     rows=ROWS,
     vector="torch.as_tensor({0}, dtype={like}.dtype, device={like}.device)",
     step="{0}.to({like}.dtype)",
-    tables=_TABLES,
+    tables=joined(printed(__package__, "gather.py"), TABLES),
     typed_in_calls=True,
-    binding=_BINDING,
-    row_binding=_ROW_BINDING,
+    binding=joined(_RULE, _KERNEL % (_BY_GRADIENTS, ""), ENTRY),
+    row_binding=joined(
+        _RULE, ROW_VIEWS, _KERNEL % ("{tangents}", ", rows=True"), row_entry("torch")
+    ),
 )
 
 # Inductor's own are wrong near zero on the CPU: expm1(1e-4) by 1e-4, erf(1e-4) by 4e-4 (2.13).

@@ -12,3 +12,10 @@ def lookup(table, index, nan):
         at = at * size + torch.arange(size, device=table.device).reshape(table.shape[1:])
     found = table.reshape(-1)[at]
     return torch.where(index == index, found, torch.nan) if nan else found
+
+
+def still(x):
+    """Without its derivative, in a dtype that counts exactly."""
+    if not isinstance(x, torch.Tensor):
+        return x
+    return x.detach().to(torch.promote_types(x.dtype, torch.float32))

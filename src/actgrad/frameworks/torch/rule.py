@@ -21,7 +21,7 @@ from actgrad.frameworks.torch import export, fused
 from actgrad.frameworks.torch.arguments import arguments, as_tensor
 from actgrad.frameworks.torch.binding import Kernel, Rule
 from actgrad.frameworks.torch.dialect import DIALECT
-from actgrad.frameworks.torch.gather import lookup
+from actgrad.frameworks.torch.gather import lookup, still
 from actgrad.frameworks.torch.operator import OfTensors, opaque, operator
 from actgrad.language.program import Program
 
@@ -33,7 +33,7 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
 
         return compiled.call(call, program, inputs, parameters)
     if program.tables:
-        return call_with_tables(program, inputs, parameters, call, _still, _lookup)
+        return call_with_tables(program, inputs, parameters, call, still, _lookup)
     if torch.jit.is_tracing() or is_exporting():  # either of the two in torch.onnx
         return export.call(program, inputs, parameters)
     if tracer := export.tracer(inputs):
@@ -46,12 +46,6 @@ def call(program: Program, inputs: Sequence[Any], parameters: Mapping[str, Any])
 
 def _apply(program: Program, tensors: Sequence[Tensor]) -> Tensor:
     return Rule.apply(plan(program), tensors[0].dtype, *tensors)
-
-
-def _still(x: Any) -> Any:
-    if not isinstance(x, Tensor):
-        return x
-    return x.detach().float() if x.dtype.itemsize == 2 else x.detach()
 
 
 def _lookup(table: Any, index: Tensor, nan: bool) -> Tensor:
