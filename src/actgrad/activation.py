@@ -31,7 +31,8 @@ from actgrad.integers.tabled import Tabled
 from actgrad.language import storage
 from actgrad.language.program import Program
 from actgrad.reading.define import check_not_rewritten, define
-from actgrad.reading.derivatives.rule_reader import Rule, as_rule, parts, with_rule
+from actgrad.reading.derivatives.rule_reader import Rule, as_rule, parts
+from actgrad.reading.derivatives.with_rule import with_rule
 from actgrad.reading.signature import is_number, with_defaults
 
 if TYPE_CHECKING:
@@ -394,7 +395,12 @@ def activation(
         return lambda function: activation(function, axis=axis, name=name, host=host, **given)
     if not callable(function):
         raise DefinitionError(
-            f"activation takes a function, and got {function!r} ({type(function).__name__})"
+            f"activation takes a function, and got {function!r} ({type(function).__name__})\n"
+            f"  Pass the function itself, as in `activation(math.tanh)`."
+        )
+    if name is not None and not storage.is_name(name):
+        raise DefinitionError(
+            f"name={name!r:.100}\n  It is a text of 1 to {storage.LONGEST_NAME} printable characters."
         )
     kind, rule = next(iter(given.items()), ("exact", None))
     if isinstance(function, Activation):

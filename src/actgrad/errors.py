@@ -62,6 +62,10 @@ class CallError(ActgradError, TypeError):
     """An activation was called with the wrong inputs or with a parameter that it does not have."""
 
 
+class SettingError(ActgradError, ValueError):
+    """`trainable(...)` or `sampled(...)` was given what is no such number, or lies outside of its bounds."""
+
+
 class NoDerivativeError(ActgradError):
     """A derivative was asked for that nobody defined.
 

@@ -21,7 +21,7 @@ pytest.importorskip(BACKEND)
 
 import actgrad
 from actgrad import activation
-from actgrad.errors import CallError, DtypeError
+from actgrad.errors import CallError, DtypeError, SettingError
 from tests.frameworks.conftest import CASES, of_one_case
 from tests.process import python
 
@@ -737,7 +737,7 @@ def test_shapes_that_do_not_broadcast():
 
 
 def test_a_start_beyond_the_bounds():
-    with pytest.raises(ValueError, match=r"initial=1\.0 is not within \[2\.0, inf\]"):
+    with pytest.raises(SettingError, match=r"initial=1\.0 is not within \[2\.0, inf\]"):
         gated.layer(beta=actgrad.trainable(low=2.0))
 
 

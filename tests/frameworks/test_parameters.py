@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation, trainable
-from actgrad.errors import CallError
+from actgrad.errors import CallError, SettingError
 from actgrad.frameworks.trainable import Trainable
 from tests.process import python
 from tests.sample import exhaustive_but
@@ -51,7 +51,7 @@ def test_it_comes_back_from_its_config(options):
     ids=str,
 )
 def test_what_makes_no_sense_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SettingError, match=message):
         trainable(**options)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation, rows, sampled, trainable
-from actgrad.errors import CallError
+from actgrad.errors import CallError, SettingError
 from actgrad.frameworks.sampled import Sampled
 from tests.process import python
 
@@ -275,13 +275,13 @@ def test_of_a_row_a_sample_is_a_tensor_in_a_call() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(given: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(SettingError, match=said):
         sampled(*given)
 
 
 @pytest.mark.parametrize("inference", ["median", None, True])
 def test_an_inference_that_makes_no_sense_is_refused(inference: Any) -> None:
-    with pytest.raises(ValueError, match="neither 'mean', 'sample' nor a number"):
+    with pytest.raises(SettingError, match="neither 'mean', 'sample' nor a number"):
         sampled("uniform", inference=inference)
 
 

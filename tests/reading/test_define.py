@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -193,6 +194,69 @@ def test_arguments_that_cannot_be_told(function, expected):
     with pytest.raises(DefinitionError, match=expected) as caught:
         activation(function)
     assert f'File "{__file__}", line {function.__code__.co_firstlineno}' in str(caught.value)
+
+
+class Scaled:
+    def __init__(self, by=2.0):
+        self.by = by
+
+    def __call__(self, x):
+        return self.by * x
+
+
+@pytest.mark.parametrize(
+    ("kind", "cure", "cured"),
+    [
+        (Scaled, "activation(Scaled(...))", Scaled()),
+        (float, "activation(lambda x: float(x))", lambda x: float(x)),
+    ],
+)
+def test_a_class_is_no_function(kind, cure, cured):
+    with pytest.raises(DefinitionError, match="is a class") as caught:
+        activation(kind)
+    assert cure in str(caught.value)
+    assert activation(cured)(3.0) == cured(3.0)
+
+
+@pytest.mark.parametrize("name", [3, "", "a\nb", "x" * 201])
+def test_a_name_that_no_file_could_hold_is_refused(name):
+    with pytest.raises(DefinitionError, match="text of 1 to 200 printable characters"):
+        activation(square, name=name)
+
+
+CROSSED = {
+    "one input for another": (
+        lambda a, b: a - b * b,
+        {"surrogate": lambda b, a: (1, -2 * b)},
+        "takes (b, a), and its arguments go by position: (a, b)",
+    ),
+    "an activation": (
+        lambda a, b: a - b * b,
+        {"surrogate": {"a": activation(lambda b, a: a * b, name="other")}},
+        "takes (b, a), and its arguments go by position: (a, b)",
+    ),
+    "the upstream gradient first": (
+        square,
+        {"gradient": lambda upstream, x: upstream * 2 * x},
+        "takes (upstream, x), and its arguments go by position: (x, upstream)",
+    ),
+    "the upstream gradient by another name": (
+        square,
+        {"gradient": lambda grad_output, saved: grad_output * 2 * saved},
+        "takes (grad_output, saved), and its arguments go by position: (x, upstream)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("function", "rule", "said"), CROSSED.values(), ids=CROSSED)
+def test_a_rule_with_its_arguments_in_another_order_is_refused(function, rule, said):
+    with pytest.raises(DefinitionError, match=re.escape(said)):
+        activation(function, **rule)
+
+
+def test_a_rule_may_call_its_arguments_otherwise():
+    f = activation(lambda a, b: a * b, surrogate=lambda p, q: (q, 3 * p))
+    assert (f.partial("a")(2.0, 5.0), f.partial("b")(2.0, 5.0)) == (5.0, 6.0)
 
 
 def test_a_shared_parameter_has_one_default():

@@ -75,7 +75,8 @@ def _array(program: Program, x: object) -> Array:
         array = np.asarray(x)
     except ValueError as error:
         raise CallError(
-            f"{program.name!r} cannot make an array of a {type(x).__name__}: {error}"
+            f"{program.name!r} cannot make an array of a {type(x).__name__}: {error}\n"
+            f"  Give each row in it the same length, or call it for one row at a time."
         ) from error
     if array.dtype.kind not in "biuf" and not _is_bfloat16(array.dtype):
         cure = way_out(

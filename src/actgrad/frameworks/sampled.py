@@ -12,6 +12,7 @@ import numpy as np
 
 from actgrad.common.text import did_you_mean
 from actgrad.common.types import Fields, Function
+from actgrad.errors import SettingError
 from actgrad.reading.signature import is_number
 
 Tensor = TypeVar("Tensor")
@@ -77,12 +78,12 @@ class Sampled:
             hint = did_you_mean(
                 self.distribution, _DISTRIBUTIONS, f"there are {', '.join(_DISTRIBUTIONS)}"
             )
-            raise ValueError(f"sampled: no distribution {self.distribution!r}; {hint}")
+            raise SettingError(f"sampled: no distribution {self.distribution!r}; {hint}")
         given = tuple(self.parameters)
         if len(given) > len(known.names) or not all(
             is_number(v) and np.ndim(v) == 0 for v in given
         ):
-            raise ValueError(
+            raise SettingError(
                 f"sampled: {self.distribution!r} takes the numbers {', '.join(known.names)}, "
                 f"and got {given}"
             )
@@ -92,7 +93,7 @@ class Sampled:
         if self.inference in ("mean", "sample"):
             return
         if not (is_number(self.inference) and np.ndim(self.inference) == 0):
-            raise ValueError(
+            raise SettingError(
                 f"sampled: inference={self.inference!r} is neither 'mean', 'sample' nor a number"
             )
         object.__setattr__(self, "inference", float(self.inference))
@@ -101,11 +102,13 @@ class Sampled:
         for name, value in values.items():
             positive = name in ("scale", "deviation")
             if not math.isfinite(value) or (positive and value < 0):
-                raise ValueError(f"sampled: {name}={value} of {self.distribution!r} makes no sense")
+                raise SettingError(
+                    f"sampled: {name}={value} of {self.distribution!r} makes no sense"
+                )
         if self.distribution == "uniform" and values["low"] > values["high"]:
-            raise ValueError(f"sampled: low={values['low']} is above high={values['high']}")
+            raise SettingError(f"sampled: low={values['low']} is above high={values['high']}")
         if not 0 <= values.get("probability", 0.5) <= 1:
-            raise ValueError(f"sampled: probability={values['probability']} is not within [0, 1]")
+            raise SettingError(f"sampled: probability={values['probability']} is not within [0, 1]")
 
     @property
     def base(self) -> Literal["uniform", "normal"]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actgrad.common.types import Fields
+from actgrad.errors import SettingError
 from actgrad.language.program import Value
 from actgrad.reading.signature import as_value, is_number
 
@@ -28,10 +29,10 @@ class Trainable:
             if value is None:
                 continue
             if not is_number(value) or (name != "initial" and np.ndim(value)):
-                raise ValueError(f"trainable: {name}={value!r} is not a number")
+                raise SettingError(f"trainable: {name}={value!r} is not a number")
             object.__setattr__(self, name, as_value(value))
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"trainable: low={self.low} is above high={self.high}")
+            raise SettingError(f"trainable: low={self.low} is above high={self.high}")
         if self.initial is not None:
             self.check(self.initial)
 
@@ -45,7 +46,7 @@ class Trainable:
         high = math.inf if self.high is None else self.high
         start = np.asarray(initial)
         if not np.all((low <= start) & (start <= high)):
-            raise ValueError(f"trainable: initial={initial} is not within [{low}, {high}]")
+            raise SettingError(f"trainable: initial={initial} is not within [{low}, {high}]")
 
     def get_config(self) -> Fields:
         return {

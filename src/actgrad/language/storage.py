@@ -36,8 +36,15 @@ that earlier releases open what they can."""
 MAX_BYTES = 4_000_000
 MAX_NODES = 100_000
 
+LONGEST_NAME = 200
+
 _KEYS = {"actgrad", "name", "inputs", "parameters", "fixed", "kind", "value", "gradient", "nodes"}
 _TRUTHS = {"and": (0, 1), "or": (0, 1), "not": (0,), "select": (0,)}
+
+
+def is_name(name: object) -> bool:
+    """Whether an activation may have this name."""
+    return isinstance(name, str) and name.isprintable() and 0 < len(name) <= LONGEST_NAME
 
 
 def to_json(program: Program) -> str:
@@ -246,10 +253,10 @@ class _Loader:
             missing, unknown = sorted(_KEYS - set(data)), sorted(set(data) - _KEYS)
             self.fail("top level", f"missing keys {missing}, unknown keys {_brief(unknown)}")
         name = data["name"]
-        if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
+        if not is_name(name):
             self.fail(
                 '"name"',
-                f"expected a text of 1 to 200 printable characters, and got {_brief(name)}",
+                f"expected a text of 1 to {LONGEST_NAME} printable characters, and got {_brief(name)}",
             )
         if data["kind"] not in ("exact", "derivative", "surrogate", "gradient"):
             self.fail('"kind"', f"unknown kind {_brief(data['kind'])}")

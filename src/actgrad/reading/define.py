@@ -22,8 +22,9 @@ from actgrad.language.length import N
 from actgrad.language.program import Kind, Program
 from actgrad.reading import randomness
 from actgrad.reading.derivatives import claims, custom
-from actgrad.reading.derivatives.rule_reader import Pinned, Rule, Tabled, with_rule
+from actgrad.reading.derivatives.rule_reader import Pinned, Rule, Tabled
 from actgrad.reading.derivatives.rules import NonlinearRuleError
+from actgrad.reading.derivatives.with_rule import with_rule
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import definition, is_user_file

@@ -143,6 +143,16 @@ def signature(function: Function, name: str | None = None) -> Signature:
     name = name or getattr(function, "__name__", None) or type(function).__name__
     if isinstance(function, np.ufunc):
         return Signature(name, ("x", "y")[: function.nin], {})
+    if known is None and inspect.isclass(function):
+        raise DefinitionError(
+            f"{name!r} is a class, and activation takes a function, or an object that is called with "
+            f"numbers\n  "
+            + (
+                f"Wrap it: `activation(lambda x: {name}(x))`."
+                if function.__module__ == "builtins"
+                else f"Pass an object of it: `activation({name}(...))`."
+            )
+        )
     try:
         arguments = inspect.signature(known or function)
     except (TypeError, ValueError):

@@ -13,7 +13,7 @@ from actgrad.common.types import Array
 from actgrad.errors import CallError
 from actgrad.language.expression import Expr, const, make, var
 from actgrad.language.program import Program
-from actgrad.reading.derivatives.rule_reader import with_rule
+from actgrad.reading.derivatives.with_rule import with_rule
 from actgrad.study.breakpoints import along, breakpoints, check_range
 from actgrad.study.propagation import propagation
 

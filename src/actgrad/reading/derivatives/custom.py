@@ -219,6 +219,7 @@ class Applied:
         self.target = target
         """What has a copy in the sandbox: a `torch.autograd.Function`, or the function."""
         self.original = call
+        self.defined_by = users
         self.__name__ = getattr(users, "__name__", "function")
         self.__doc__ = users.__doc__
         self.__signature__ = inspect.Signature(

@@ -1,4 +1,4 @@
-"""A function's program and a rule for its derivative -> the program with that derivative.
+"""A rule for a function's derivative -> one expression for each input and parameter that it names.
 
 A rule may be a function, a number, a program, a tuple of these with one per input, or a dict from the names
 of inputs and parameters to these. A function may return one number, a tuple of them, or such a dict.
@@ -7,18 +7,16 @@ of inputs and parameters to these. A function may return one number, a tuple of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from actgrad.common.text import did_you_mean
 from actgrad.common.types import Fields, Function
-from actgrad.errors import DefinitionError, NoDerivativeError, TraceError
-from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, as_row, const, make, substitute, var
+from actgrad.errors import DefinitionError, TraceError
+from actgrad.language.expression import Expr, const, substitute, var
 from actgrad.language.length import Length
 from actgrad.language.program import Kind, Program, Value, compared
 from actgrad.reading import randomness
@@ -68,108 +66,16 @@ class Tabled(Exception):
         self.names = names
 
 
-def with_rule(
-    program: Program,
-    rule: Rule,
-    kind: Kind,
-    host: bool = False,
-    pinned: frozenset[str] = frozenset(),
-    shared: Mapping[str, object] = MappingProxyType({}),
-) -> Program:
-    """The program with a rule for its derivative; what the rule does not name keeps its exact one.
-
-    `pinned` are the parameters that are read as plain values, `shared` those of the function. A table that
-    the rule names is one parameter for each entry: the rule has a derivative for each.
-    """
-    try:
-        return _with_rule(program, rule, kind, host, pinned, shared)
-    except _NamesTable:
-        apart = frozenset(program.tables)
-        return _with_rule(program.unrolled, rule, kind, host, pinned, shared, apart)
-
-
-class _NamesTable(Exception):
+class NamesTable(Exception):
     """The rule names a parameter that the function reads at a computed index."""
 
 
-def _with_rule(
-    program: Program,
-    rule: Rule,
-    kind: Kind,
-    host: bool,
-    pinned: frozenset[str],
-    shared: Mapping[str, object],
-    apart: frozenset[str] = frozenset(),
-) -> Program:
-    parameters = dict(program.parameters)
-    inputs = (*program.inputs, program.upstream) if kind == "gradient" else program.inputs
-    reader = _RuleReader(program, parameters, inputs, host, pinned, shared, apart)
-    stand_in = reader.stand_in(rule, kind) if program.axis is not None else None
-    declared = reader.read(rule) if stand_in is None else {}
-    fixed = program.fixed + tuple(reader.fixed.items())
-    program = replace(
-        program,
-        parameters=tuple(parameters.items()),
-        fixed=fixed,
-        vectors=tuple(reader.vectors.items()),
-        tables=(*program.tables, *reader.tables),
-    )
-    if stand_in is not None:
-        return replace(program, kind=kind, value=make("given", program.value, stand_in, const(1.0)))
-    named = [name for name in program.arguments if name in declared or name in program.inputs]
-    if kind == "gradient":
-        # Parameters have a gradient of their own only where the rule names one of them.
-        names = program.inputs if len(named) == len(program.inputs) else program.arguments
-        exact = [n for n in names if n not in declared]
-        declared |= {n: _exact_gradient(program, n) for n in exact}
-        gradient = tuple(_as_long(program, declared[n], n) for n in names)
-        return replace(program, kind=kind, gradient=gradient)
-    # On the host the derivative by a parameter is not known, unless the rule says it.
-    names = tuple(named) if host else program.arguments
-    pairs = [
-        part
-        for name in names
-        for part in (
-            var(name),
-            declared[name] if name in declared else _exact(program, name),
-        )
-    ]
-    for lookup in program.lookups:  # by what is read of a table, the derivative is the exact one
-        pairs += [lookup.node, derive(program.value, lookup.node)]
-    return replace(program, kind=kind, value=make("given", program.value, *pairs))
-
-
-def _exact_gradient(program: Program, name: str) -> Expr:
-    if program.axis is not None:
-        return program.vjp(name).value
-    return make("mul", var(program.upstream), _exact(program, name))
-
-
-def _as_long(program: Program, root: Expr, name: str) -> Expr:
-    """The gradient by an argument, as long as that is."""
-    width = program.variable(name).width
-    if root.width is not None and (width is None or not root.width.agrees_with(width)):
-        raise DefinitionError(
-            f"the gradient of {program.name!r} by {name!r} is a row of the length {root.width}, and {name!r} "
-            f"is {'one number' if width is None else f'one of the length {width}'}\n"
-            f"  Sum it, or bring it to that length."
-        )
-    return as_row(root, width)
-
-
-def _exact(program: Program, name: str) -> Expr:
-    try:
-        return derive(program.value, name)
-    except NoDerivativeError:
-        raise DefinitionError(
-            f"the rule of {program.name!r} has nothing for {name!r}, and as it runs on the host "
-            f"(host=True) its exact derivative by {name!r} is not known\n"
-            f"  Name {name!r} in the rule too."
-        ) from None
+_UPSTREAM = {"upstream", "dy", "grad", "grad_out", "grad_output", "grad_outputs", "cotangent"}
+"""What people call the upstream gradient."""
 
 
 @dataclass
-class _RuleReader:
+class RuleReader:
     """Reads a rule into one expression per name; the rule's own parameters join the program's."""
 
     program: Program
@@ -314,7 +220,7 @@ class _RuleReader:
 
     def _expect_no_table(self, name: str) -> None:
         if name in self.program.tables:
-            raise _NamesTable
+            raise NamesTable
 
     def _by_entry(self, found: dict[str, Expr], rule: Rule) -> dict[str, Expr]:
         """With the names of entries in the place of `name[i]`."""
@@ -346,6 +252,7 @@ class _RuleReader:
         if isinstance(rule, Program):
             if len(rule.inputs) != len(self.inputs):
                 self._wrong_inputs(rule.name, len(rule.inputs), rule)
+            self._expect_order(rule.inputs, rule)
             self._merge(dict(rule.parameters), rule.name)
             names = dict(zip(rule.inputs, map(self._variable, self.inputs), strict=True))
             if rule.axis is not None and self.program.axis is None:
@@ -408,6 +315,7 @@ class _RuleReader:
         plain = tuple(name for name in own.inputs if name not in shared)
         if len(plain) != len(self.inputs):
             self._wrong_inputs(own.name, len(plain), rule)
+        self._expect_order(plain, rule)
         fixed = {n: v for n, v in pinned.items() if n in own.defaults}
         return Signature(
             own.name,
@@ -416,6 +324,19 @@ class _RuleReader:
             own.keywords | set(shared),
             self._rows,
         )
+
+    def _expect_order(self, names: Sequence[str], rule: Rule) -> None:
+        """Inputs go by position, so that none may have the name of another one."""
+        inputs = self.inputs
+        crossed = any(n != own and n in inputs for n, own in zip(names, inputs, strict=True))
+        if self.program.upstream in inputs:
+            crossed |= any(n in _UPSTREAM and n not in inputs for n in names[:-1])
+        if crossed:
+            raise DefinitionError(
+                f"the rule of {self.program.name!r} takes ({', '.join(names)}), and its arguments go by "
+                f"position: ({', '.join(inputs)}){_at(rule)}\n"
+                f"  Write it with its arguments in this order."
+            )
 
     def _wrong_inputs(self, name: str, got: int, rule: Rule) -> None:
         raise DefinitionError(
