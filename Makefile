@@ -81,7 +81,7 @@ $(READY)-test: $(READY)-torch $(NEEDS)
 $(READY)-integrations: $(READY)-test $(NEEDS)
 	@echo "Installing the libraries that take an activation (once; some minutes)."
 	$(call INSTALL,torch==2.13.0 -e '.[integrations]')
-	$(call INSTALL,--no-deps snntorch spikingjelly norse)
+	$(call INSTALL,--no-deps snntorch spikingjelly norse executorch ruamel.yaml)
 	@touch $@
 
 $(READY)-lint: $(NEEDS)

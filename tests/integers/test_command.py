@@ -82,6 +82,7 @@ WRONG = {
     "half a range": (["--low", 0], "both --low and --high"),
     "half of the scales": (["--input-scale", "1,0"], "both --input-scale"),
     "no scale": (["--input-scale", "a,0", "--output-scale", "1,0"], "SCALE,ZERO_POINT"),
+    "a percentile of nothing": (["--low", 0, "--high", 1, "--percentile", 9], "goes with --data"),
     "bits": (["--low", 0, "--high", 1, "--bits", 4], "8 or 16 bits"),
     "no file": (["--data", "nowhere.npz"], "nowhere.npz"),
     "interpolated": (["--low", 0, "--high", 1, "--interpolated"], "goes with --to c"),
@@ -116,7 +117,7 @@ def test_two_inputs_and_data_that_are_not_numbers(functions: Path, tmp_path: Pat
 def test_supports_names_what_has_no_table() -> None:
     found = activations.gelu.supports()
     assert found["table"]["value"]
-    for target in ("executorch", "qonnx", "hls4ml"):
+    for target in ("qonnx", "hls4ml"):
         assert not found[target]["value"]
         assert found[target].reason("value")
     two = activation(lambda a, b: a * b, name="product").supports()
@@ -127,8 +128,9 @@ def test_supports_names_what_has_no_table() -> None:
 
 
 INT8 = {
-    "another target": (["--to", "torch", "--int8"], "goes with --to onnx and tflite"),
+    "another target": (["--to", "torch", "--int8"], "goes with --to onnx, tflite, executorch"),
     "no such model": (["--to", "onnx", "--int8", "--model", "none.keras"], "no such file"),
+    "a model alone": (["--to", "executorch", "--int8", "--model", "m.keras"], "the activation alone"),
     "a table of a model": (["--to", "c", "--model", "m.keras"], "goes with --int8"),
     "scales without integers": (["--to", "json", "--low", 0, "--high", 1], "scales are for integers"),
 }  # fmt: skip
@@ -143,11 +145,14 @@ def test_int8_that_makes_no_sense(wrong: str, functions: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("target", exhaustive_but(["onnx"], ["onnx", "tflite"]))
+NEEDS = {"onnx": ["onnx", "onnxruntime"], "tflite": ["tensorflow"], "executorch": ["executorch"]}
+
+
+@pytest.mark.parametrize("target", exhaustive_but(["onnx"], NEEDS))
 def test_an_activation_in_int8(target: str, functions: Path, tmp_path: Path) -> None:
-    for name in {"onnx": ("onnx", "onnxruntime"), "tflite": ("tensorflow",)}[target]:
+    for name in NEEDS[target]:
         pytest.importorskip(name)
-    path = tmp_path / f"gelu.{target}"
+    path = tmp_path / "gelu"
     options = ["--to", target, "--int8", "--low", -4, "--high", 4, "-o", path]
     result = run(f"{functions}:gelu", *options)
     assert result.exit_code == 0, result.output

@@ -15,15 +15,13 @@ from tests.sample import exhaustive_but
 from tests.tensors import ROOMS, tensor
 
 
-def quantised(name: str, scales: int, **options: Any) -> Any:
-    return getattr(activations, name).quantised(*oracle.SCALES[scales], **options)
+def quantised(name: str, scales: int, bits: int = 8) -> Any:
+    return getattr(activations, name).quantised(*oracle.pairs(scales, bits), bits=bits)
 
 
 def every_input(scales: int, bits: int = 8) -> tuple[np.ndarray[Any, Any], np.float32]:
     """A number in float32 near each code's, in its middle or beside it, and the output's scale."""
-    (scale, zero), (out_scale, _) = oracle.SCALES[scales]
-    if bits == 16:
-        scale, out_scale = scale / 256, out_scale / 256
+    (scale, zero), (out_scale, _) = oracle.pairs(scales, bits)
     codes = np.arange(-(1 << bits - 1), 1 << bits - 1) - zero
     moved = codes + np.random.default_rng(0).choice([0.0, -0.37, 0.49], len(codes))
     return np.float32(moved * scale), np.float32(out_scale)
@@ -60,13 +58,7 @@ MODES = {
 
 def check_every_input(mode: str, name: str, scales: int, bits: int = 8) -> None:
     x, out_scale = every_input(scales, bits)
-    if bits == 16:
-        (s, zero), (t, out_zero) = oracle.SCALES[scales]
-        pairs = ((s / 256, zero), (t / 256, out_zero))
-        q = getattr(activations, name).quantised(*pairs, bits=16)
-    else:
-        q = quantised(name, scales)
-    out_zero = oracle.SCALES[scales][1][1]
+    q, out_zero = quantised(name, scales, bits), oracle.SCALES[scales][1][1]
     wanted = (oracle.rounded(name, scales, bits) - out_zero).astype(np.float32) * out_scale
     found = np.asarray(MODES[mode](q, x))
     assert found.dtype == np.float32

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mpmath import mpf
 
 from actgrad import activation, activations
 from actgrad.errors import CallError
@@ -29,10 +30,20 @@ def test_every_uint8_output_rounded_away_is_too(name: str) -> None:
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("name", oracle.FUNCTIONS)
+def test_the_floats_of_the_oracle_are_near_enough(name: str) -> None:
+    for scales in range(3):
+        (in_scale, zero), (out_scale, _) = oracle.pairs(scales, bits=16)
+        for code in [zero, *range(-32768, 32768, 1009)]:
+            x = (code - zero) * float(np.float32(in_scale))
+            off = oracle.FUNCTIONS[name](mpf(x)) - mpf(oracle.FLOATS[name](x))
+            assert abs(off) / out_scale < oracle.DOUBT / 1000, (scales, code)
+
+
 CASES = [(name, scales) for name in oracle.FUNCTIONS for scales in range(3)]
 
 
-@pytest.mark.parametrize("case", exhaustive_but([("relu", 0)], CASES), ids=str)
+@pytest.mark.parametrize("case", exhaustive_but([("relu", 0), ("mish", 1)], CASES), ids=str)
 def test_every_int16_output_is_correctly_rounded(case: tuple[str, int]) -> None:
     name, scales = case
     found = oracle.table(name, scales, bits=16)
@@ -116,17 +127,81 @@ def test_quantise_from_data() -> None:
     assert activations.tanh.quantise(data=data).real(127) == pytest.approx(100, rel=1e-2)
     clipped = activations.tanh.quantise(data=data, percentile=99.0)
     assert clipped.real(127) == pytest.approx(np.percentile(data, 99.5), rel=1e-2)
-    for wrong in ({"data": []}, {"data": [math.nan]}, {}, {"low": 0.0}):
-        with pytest.raises(CallError):
-            activations.tanh.quantise(**wrong)
-    with pytest.raises(CallError, match="range"):
-        activations.tanh.quantise(0.0, 0.0)
+
+
+GIVE = "give low and high, or data="
+ENDS = "codes need two finite ends"
+UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": ({}, GIVE),
+    "half a range": ({"low": 0.0}, GIVE),
+    "a range and data": ({"low": 0.0, "high": 1.0, "data": [1.0]}, GIVE),
+    "half a range and data": ({"low": 0.0, "data": [1.0]}, GIVE),
+    "a percentile of a range": ({"low": 0.0, "high": 1.0, "percentile": 50.0}, GIVE),
+    "no data": ({"data": []}, "at least one"),
+    "nan": ({"data": [math.nan]}, "finite real numbers"),
+    "complex numbers": ({"data": [1j]}, "finite real numbers"),
+    "texts": ({"data": ["1"]}, "finite real numbers"),
+    "zeros": ({"data": [0.0, 0.0]}, "the inputs range from 0.0 to 0.0"),
+    "a percentile of 0": ({"data": [1.0], "percentile": 0}, "above 0"),
+    "a text for a percentile": ({"data": [1.0], "percentile": "9"}, "percentile='9'"),
+    "nothing between": ({"low": 0.0, "high": 0.0}, ENDS),
+    "the wrong way": ({"low": 2.0, "high": -2.0}, "range from 2.0 to -2.0"),
+    "without an end": ({"low": 0.0, "high": math.inf}, ENDS),
+    "beyond float32": ({"low": -1e308, "high": 1e308}, ENDS),
+    "a text": ({"low": "0", "high": 1.0}, "low='0': it should be a number"),
+}
+
+
+@pytest.mark.parametrize("wrong", UNUSABLE)
+def test_what_gives_no_scale_is_refused(wrong: str) -> None:
+    arguments, said = UNUSABLE[wrong]
+    with pytest.raises(CallError, match=said):
+        activations.tanh.quantise(**arguments)
+
+
+@pytest.mark.filterwarnings("ignore::actgrad.errors.ZeroDerivativeWarning")
+def test_poles_jumps_constants_and_decreasing_functions_are_quantised_or_refused() -> None:
+    pole = activation(lambda x: 1 / x, name="pole")
+    with pytest.raises(CallError, match=r"the outputs of 'pole' range from .* to inf"):
+        pole.quantise(-1.0, 1.0)
+    missed = activation(lambda x: 1 / (x - 0.5), name="missed").quantise(-1.0, 1.0)
+    assert missed.error().largest <= 0.5 * missed.output.scale
+    with pytest.raises(CallError, match=r"from 0\.0 to 0\.0"):
+        activation(lambda x: 0.0, name="nothing").quantise(-1.0, 1.0)
+    three = activation(lambda x: 3.0, name="three").quantise(-1.0, 1.0)
+    assert set(np.asarray(three)) == {127}
+    assert three.dequantised(three[0]) == pytest.approx(3)
+    step = activation(lambda x: 1.0 if x >= 0.3 else -1.0, name="jump").quantise(-1.0, 1.0)
+    x = step.real(np.arange(-128, 128))
+    assert [step[q] for q in range(-128, 128)] == [step[127] if v >= 0.3 else step[-128] for v in x]
+    cube = activation(lambda x: -x * x * x, name="cube").quantise(-1.0, 1.0, narrow=True)
+    codes = np.asarray(cube)
+    assert (np.diff(codes) <= 0).all()
+    assert codes.min() == -127
+
+
+@pytest.mark.parametrize("scale", [1.2e-38, 1e-30, 1e30, 3e38])
+def test_the_smallest_and_the_largest_scales(scale: float) -> None:
+    small = float(np.float32(scale))
+    same = activations.linear.table((scale, 3), (scale, -5))
+    assert [same[q] for q in (-100, 0, 100)] == [-108, -8, 92]
+    gelu = activations.gelu.table((scale, 0), (scale, 0))
+    for code in range(-128, 128):
+        wanted = oracle.mp.nint(oracle.FUNCTIONS["gelu"](code * mpf(small)) / mpf(small))
+        assert gelu[code] == wanted
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"bits": 4}, "8 or 16"),
+        ({"bits": 8.0}, "integer"),
+        ({"signed": 1}, "signed=1: it should be True or False"),
+        ({"narrow": 5}, "narrow=5: it should be True or False"),
+        ({"input": (4e38, 0)}, "positive float32"),
+        ({"output": (-1.0, 0)}, "positive float32"),
+        ({"output": (math.nan, 0)}, "positive float32"),
+        ({"output": (1e-45, 0)}, "positive float32"),
         ({"input": 0.5}, "pair"),
         ({"input": (0.0, 0)}, "positive"),
         ({"input": (math.inf, 0)}, "positive"),

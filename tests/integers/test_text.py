@@ -63,9 +63,11 @@ def test_unsigned_and_16_bits(tmp_path: Path) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", oracle.FUNCTIONS)
 def test_compiled_c_is_right_on_every_input_of_16_bits(name: str, tmp_path: Path) -> None:
-    oracle.table(name, 1, bits=16).to_c(tmp_path / "word.h", name="word")
-    (found,) = run(tmp_path, ["word"], -32768, 32767)
-    np.testing.assert_array_equal(found, oracle.rounded(name, 1, bits=16))
+    headers = [f"word_{scales}" for scales in range(3)]
+    for scales, header in enumerate(headers):
+        oracle.table(name, scales, bits=16).to_c(tmp_path / f"{header}.h", name=header)
+    for scales, found in enumerate(run(tmp_path, headers, -32768, 32767)):
+        np.testing.assert_array_equal(found, oracle.rounded(name, scales, bits=16))
 
 
 def tflite_knots(function: Any, in_scale: float, out_scale: float, out_zero: int) -> list[int]:

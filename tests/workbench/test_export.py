@@ -43,6 +43,7 @@ NEEDS = {
     "tflite": ["tensorflow"],
     "onnx": ["torch", "onnxscript", "onnxruntime"],
     "torch": ["torch"],
+    "executorch": ["executorch"],
     "jax": ["jax"],
 }
 TRAINED = {"json", "source", "saved_model", "torch", "jax"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
-from collections.abc import Sequence
+import numbers
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -47,8 +47,11 @@ class Format:
     narrow: bool = False
 
     def __post_init__(self) -> None:
-        if self.bits not in (8, 16):
-            raise CallError(f"bits={self.bits!r}: a table has 8 or 16 bits")
+        if type(self.bits) is not int or self.bits not in (8, 16):
+            raise CallError(f"bits={self.bits!r}: a table has 8 or 16 bits, as an integer")
+        for name, flag in (("signed", self.signed), ("narrow", self.narrow)):
+            if not isinstance(flag, bool):
+                raise CallError(f"{name}={flag!r}: it should be True or False")
         if self.rounding not in ("even", "away"):
             raise CallError(
                 f"rounding={self.rounding!r}: ties go to 'even' (NumPy, ONNX) or 'away' from zero (C, TFLite)"
@@ -80,7 +83,8 @@ class Format:
         """A pair (scale, zero point), checked, with the scale as float32, as ONNX and TFLite store it."""
         try:
             scale, zero_point = pair
-            scale, whole = float(np.float32(scale)), int(zero_point)
+            with np.errstate(over="ignore"):  # inf is refused below
+                scale, whole = float(np.float32(scale)), int(zero_point)
         except (TypeError, ValueError, OverflowError) as error:
             raise CallError(
                 f"{what}={pair!r}: it should be a pair (scale, zero_point), such as (0.05, 0)"
@@ -93,16 +97,17 @@ class Format:
             )
         return Affine(scale, whole)
 
-    def range(self, low: float, high: float) -> Affine:
+    def range(self, what: str, low: float, high: float) -> Affine:
         """The scale and zero point with which the codes span [low, high], and 0 is exact."""
-        low, high = min(float(low), 0.0), max(float(high), 0.0)
-        if not (math.isfinite(low) and math.isfinite(high) and high > low):
+        widened = min(low, 0.0), max(high, 0.0)
+        scale = (widened[1] - widened[0]) / (self.high - self.low)
+        if not (low <= high and 0.0 < scale <= float(np.finfo(np.float32).max)):
             raise CallError(
-                f"a range needs two finite ends, not both 0, and got {low!r} to {high!r}"
+                f"{what} range from {low!r} to {high!r}, and codes need two finite ends in order, not both "
+                f"0\n  Choose the scales yourself: f.table(input=(0.05, 0), output=(0.05, 0))."
             )
-        scale = float(np.float32((high - low) / (self.high - self.low)))
-        scale = max(scale, float(np.finfo(np.float32).tiny))
-        zero_point = round(self.low - low / scale)
+        scale = max(float(np.float32(scale)), float(np.finfo(np.float32).tiny))
+        zero_point = round(self.low - widened[0] / scale)
         return Affine(scale, min(max(zero_point, self.low), self.high))
 
 
@@ -133,11 +138,18 @@ def near_tie(value: Codes, bound: Codes, scale: float, farthest: int) -> npt.NDA
 
 def ranges(data: object, percentile: float) -> tuple[float, float]:
     """The ends of data, or those of its middle `percentile` per cent."""
-    numbers = np.asarray(data, np.float64)
-    if not numbers.size or not np.isfinite(numbers).all():
-        raise CallError("data to choose a scale from should be finite numbers, at least one")
-    if not 0 < percentile <= 100:
+    found = np.asarray(data)
+    if found.dtype.kind not in "biuf" or not found.size or not np.isfinite(found).all():
+        raise CallError("data to choose a scale from should be finite real numbers, at least one")
+    if not 0 < number("percentile", percentile) <= 100:
         raise CallError(f"percentile={percentile!r}: it should be above 0 and at most 100")
     rest = (100 - percentile) / 2
-    ends: Sequence[float] = np.percentile(numbers, [rest, 100 - rest]).tolist()
+    ends = np.percentile(found.astype(np.float64), [rest, 100 - rest]).tolist()
     return ends[0], ends[1]
+
+
+def number(name: str, value: object) -> float:
+    """A number that was given by name."""
+    if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return float(value)
+    raise CallError(f"{name}={value!r}: it should be a number")

@@ -6,7 +6,7 @@ from typing import Self
 
 from actgrad.errors import CallError
 from actgrad.integers.quantised import quantised
-from actgrad.integers.scheme import Format, Pair, Rounding, ranges
+from actgrad.integers.scheme import Format, Pair, Rounding, number, ranges
 from actgrad.integers.table import Table
 from actgrad.study.studied import Studied
 
@@ -75,14 +75,22 @@ class Tabled(Studied):
         >>> table.input.zero_point, table.output.zero_point, table[127]
         (-1, -128, 127)
         """
-        if (data is None) == (low is None or high is None):
-            raise CallError("give low and high, or data=, to choose the scales from")
-        if data is not None:
-            low, high = ranges(data, percentile)
+        if data is not None and low is None and high is None:
+            ends = ranges(data, percentile)
+        elif data is None and low is not None and high is not None and percentile == 100.0:
+            ends = number("low", low), number("high", high)
+        else:
+            raise CallError(
+                "give low and high, or data= (with percentile=, if you like), to choose the scales from"
+            )
+        self.program.check_elementwise("quantise()")
         f, format = self._with(parameters), Format(bits, signed, rounding, narrow)
-        input = format.range(low, high)  # type: ignore[arg-type]
+        input = format.range("the inputs", *ends)
         values = Table(f.program, input, (1.0, 0), format).values
-        return Table(f.program, input, format.range(values.min(), values.max()), format)
+        output = format.range(
+            f"the outputs of {f.name!r}", float(values.min()), float(values.max())
+        )
+        return Table(f.program, input, output, format)
 
     def quantised(
         self,

@@ -80,6 +80,14 @@ TARGETS = (
         note="derivatives up to the second; where one is not finite, it is zero",
     ),
     Target(
+        "executorch",
+        "actgrad export --to executorch",
+        "executorch.runtime, with PyTorch for its tensors",
+        _INFERENCE,
+        "float32, vectors of up to 65,536 numbers, by its portable kernels; with --int8 integers, in which "
+        "the activation is one exact lookup",
+    ),
+    Target(
         "aotinductor",
         "torch._inductor.aoti_compile_and_package",
         "torch._inductor.aoti_load_package",
@@ -109,25 +117,24 @@ TARGETS = (
         "one input; 8 or 16 bits, each output rounded once",
     ),
     _without_tables(
-        "executorch",
-        "not written: its int8 activations are kernels one by one; take --to c as a kernel of your own",
-    ),
-    _without_tables(
         "qonnx",
-        "none of its own operations reads a table (Quant, MultiThreshold); its executor runs the standard "
-        "ONNX of --to onnx --int8",
+        "none of its own operations reads a table (Quant rounds, MultiThreshold only rises); its executor "
+        "runs the standard ONNX of --to onnx --int8, once the input's shape is set",
     ),
     _without_tables(
         "hls4ml",
-        "it reads a fixed list of activations, and makes their tables itself; take --to hex",
+        "it makes the tables of its activations itself, and fills its UnaryLUT only from HGQ's layers, whose "
+        "scales are powers of two; take --to hex, or --to c in a layer of its extension API",
     ),
 )
 
 # Operations for which the target has none of its own.
 TFLITE_LACKS = frozenset(("tan", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc"))
+EXECUTORCH_LACKS = frozenset(("floordiv", "hypot", "copysign", "cbrt", "exp2", "atanh", "erfc"))
 ONNX_FLOAT64_LACKS = frozenset(
     ("tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "erf", "erfc")
 )
+_LACKS = {"tflite": ("TFLite", TFLITE_LACKS), "executorch": ("ExecuTorch", EXECUTORCH_LACKS)}
 
 
 @dataclass(frozen=True)
@@ -221,10 +228,11 @@ def _reasons(program: Program, target: Target) -> dict[str, str]:
         found["value"] = "a table has one input"
     if program.axis is not None:
         found |= _of_rows(target.name)
-    if target.name == "tflite":
-        lacking = sorted({n.op for n in walk(plain(program.value))} & TFLITE_LACKS)
+    if target.name in _LACKS:
+        who, lacks = _LACKS[target.name]
+        lacking = sorted({n.op for n in walk(plain(program.value))} & lacks)
         if lacking:
-            found["value"] = f"TFLite has no {', '.join(lacking)} of its own"
+            found["value"] = f"{who} has no {', '.join(lacking)} of its own"
     if target.name == "torch" and program.gradient:
         why = "torch.export keeps data flow, which a gradient= rule is not; export it under torch.no_grad()"
         found |= dict.fromkeys(ASPECTS[1:], why)

@@ -166,7 +166,17 @@ def export(
     target: Target,
     to: Annotated[
         Literal[
-            "json", "source", "saved_model", "tflite", "onnx", "torch", "jax", "table", "c", "hex"
+            "json",
+            "source",
+            "saved_model",
+            "tflite",
+            "onnx",
+            "torch",
+            "executorch",
+            "jax",
+            "table",
+            "c",
+            "hex",
         ],
         typer.Option("--to", help="What to write."),
     ],
@@ -190,7 +200,7 @@ def export(
     int8: Annotated[
         bool,
         typer.Option(
-            "--int8", help="With --to onnx or tflite: integers, the activation as one exact lookup."
+            "--int8", help="With --to onnx, tflite or executorch: integers, as one exact lookup."
         ),
     ] = False,
     low: Annotated[

@@ -30,6 +30,7 @@ from actgrad.common.text import file_name
 from actgrad.common.types import Array, Fields
 from actgrad.errors import ExportError, InputError, MissingFrameworkError, WriteError
 from actgrad.language.program import Program
+from actgrad.workbench import executorch_programs
 from actgrad.workbench.quiet import import_keras, quiet
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ SUFFIXES = {
     "tflite": ".tflite",
     "onnx": ".onnx",
     "torch": ".pt2",
+    "executorch": ".pte",
     "jax": ".jaxexport",
     "table": ".npz",
     "c": ".h",
@@ -196,11 +198,13 @@ def _tflite(f: Activation, path: Path, _: str) -> None:
     path.write_bytes(converter.convert())
 
 
-def _vectors(f: Activation) -> tuple[tuple[object, ...], tuple[object, ...]]:
+def _vectors(
+    f: Activation, longest: int | None = None
+) -> tuple[tuple[object, ...], tuple[object, ...]]:
     import torch
 
     size = _fixed_length(f.program)
-    length = torch.export.Dim("n") if size is None else torch.export.Dim.STATIC
+    length = torch.export.Dim("n", max=longest) if size is None else torch.export.Dim.STATIC
     # Each another tensor: one that is given twice would be one input.
     return tuple(torch.zeros(size or 5) for _ in f.inputs), ({0: length},) * len(f.inputs)
 
@@ -212,6 +216,12 @@ def _torch(f: Activation, path: Path, _: str) -> None:
     with torch.set_grad_enabled(not f.program.gradient):
         exported = torch.export.export(f.module(), arguments, dynamic_shapes=(shapes,))
     torch.export.save(exported, path)
+
+
+def _executorch(f: Activation, path: Path, _: str) -> None:
+    value = Activation(f.program.closed.exact())  # nothing trains it: no rule has to be kept
+    arguments, shapes = _vectors(value, executorch_programs.LONGEST)
+    executorch_programs.write(value.module(), arguments, (shapes,), path)
 
 
 def write_onnx(f: Activation, path: Path, _: str = "") -> None:
@@ -243,6 +253,7 @@ _WRITERS: dict[str, Callable[[Activation, Path, str], None]] = {
     "tflite": _tflite,
     "onnx": write_onnx,
     "torch": _torch,
+    "executorch": _executorch,
     "jax": _jax,
 }
 

@@ -125,6 +125,14 @@ def of_torch():
     return by_torch(torch.export.load(artefact).module())
 
 
+def of_executorch():
+    import torch
+    from executorch.runtime import Runtime
+
+    method = Runtime.get().load_program(artefact).load_method("forward")
+    return method.execute([torch.tensor(x) for x in inputs])[0].numpy(), []
+
+
 def of_jax():
     import jax.export
 

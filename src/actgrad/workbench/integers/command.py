@@ -75,11 +75,15 @@ def write_int8(
 ) -> None:
     """Write the activation, or a Keras model around it, in int8, and print how it compares."""
     if target not in _INT8:
-        raise InputError(f"--int8 goes with --to {' and '.join(_INT8)}, and not with --to {target}")
+        raise InputError(f"--int8 goes with --to {', '.join(_INT8)}, and not with --to {target}")
     room.check_path(path)
     if model is None:
         _activation(f, target, path, scales, as_json)
         return
+    if target not in _MODELS:
+        raise InputError(
+            f"--int8 with --model goes to {' and '.join(_MODELS)}; to {target} goes the activation alone"
+        )
     if not model.is_file():
         raise InputError(f"--model {model}: no such file")
     _model(f, target, path, scales, model, as_json)
@@ -164,12 +168,17 @@ def _writer(target: str) -> ModuleType:
         from actgrad.workbench.integers import onnx_models
 
         return onnx_models
+    if target == "executorch":
+        from actgrad.workbench.integers import executorch_models
+
+        return executorch_models
     from actgrad.workbench.integers import tflite_models
 
     return tflite_models
 
 
-_INT8 = ("onnx", "tflite")
+_INT8 = ("onnx", "tflite", "executorch")
+_MODELS = ("onnx", "tflite")
 _WRITERS: dict[str, Callable[[Table, Path, bool], None]] = {
     "table": _npz,
     "c": lambda table, path, interpolated: table.to_c(path, interpolated=interpolated),

@@ -39,6 +39,8 @@ class Scales:
         if sum(given.values()) != 1:
             said = [name for name, there in given.items() if there] or ["none of them"]
             raise InputError(f"give one of {', '.join(given)}, and there is {' and '.join(said)}")
+        if self.percentile != 100.0 and self.data is None:
+            raise InputError("--percentile goes with --data")
         integers: Fields = {"bits": self.bits, "signed": self.signed}
         integers["rounding"] = "away" if self.away else "even"
         if self.data is not None:
