@@ -42,6 +42,35 @@ def test_its_mode_is_that_of_any_new_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
 
 
+def test_a_private_file_stays_private(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.touch(mode=0o600)
+    write_text(path, "new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    path, target = tmp_path / "link", tmp_path / "folder" / "a.txt"
+    path.symlink_to(target)
+    for text in ("new", "newer"):
+        write_text(path, text)
+        assert path.is_symlink()
+        assert target.read_text() == text
+    assert os.listdir(tmp_path / "folder") == ["a.txt"]
+
+
+def test_a_device_or_a_pipe_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "text")
+    assert os.read(reader, 99) == b"text"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
@@ -92,4 +121,6 @@ def test_other_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(WriteError, match="There is a folder of this name"):
         write_text(tmp_path / "folder", "")
+    with pytest.raises(WriteError, match="cannot be written: embedded null"):
+        write_text(tmp_path / "a\0b", "")
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]

@@ -194,7 +194,7 @@ FAULTS = {
         of_rows(["sum", 0], ["fill", [[0, 500_000]], 1], *(["neg", i] for i in range(2, 40)), ["sum", 40]),
         "its rows have 19,500,001 numbers, more than the 10,000,000 allowed",
     ),
-    "too many bytes": (" " * (storage.MAX_BYTES + 1), "more than the 4,000,000 allowed"),
+    "too many bytes": (" " * (storage.MAX_BYTES + 1), "more than the 4,000,000 bytes allowed"),
 }  # fmt: skip
 
 
@@ -285,13 +285,30 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         actgrad.load(tmp_path / "none.json")
 
 
-def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "large.json"
-    path.write_bytes(b" " * 101)
+def test_of_a_file_too_large_no_more_is_read_than_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor of a device, whose size nobody knows."""
     monkeypatch.setattr(storage, "MAX_BYTES", 100)
-    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("it was read"))
-    with pytest.raises(ProgramError, match="101 bytes, more than the 100 allowed"):
-        actgrad.load(path)
+    pipe = tmp_path / "endless"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR)
+    os.write(end, b" " * 150)
+    with pytest.raises(ProgramError, match=r"endless is not .* more than the 100 bytes allowed"):
+        actgrad.load(pipe)
+    os.close(end)
+
+
+def test_minus_zero_as_an_integer() -> None:
+    text = storage.to_json(Program("f", ("x",), (("a", -0.0),), make("add", var("x"), var("a"))))
+    assert '"a": -0.0' in text
+    program = storage.from_json(text.replace("-0.0", "-0"))
+    assert math.copysign(1, program.parameters[0][1]) == -1  # type: ignore[arg-type]
+
+
+def test_a_path_that_cannot_be() -> None:
+    with pytest.raises(ProgramError, match="cannot be read: embedded null"):
+        actgrad.load("a\0b")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,21 +47,30 @@ def atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside `path`, which takes its place if all goes well.
 
     After a crash, a full disk or an exception, `path` is what it was before and nothing is left over.
-    Raises `WriteError`.
+    A link stays one, a file keeps its mode, and a device or a pipe is written to. Raises `WriteError`.
     """
     path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    except OSError as error:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        special = path.exists() and not path.is_file()
+        target = path if special else path.resolve()
+        folder = None if special else target.parent
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=path.suffix)
+    except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        if special:
+            target.write_bytes(temporary.read_bytes())
+            return
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
+        temporary.chmod(stat.S_IMODE(mode))
+        temporary.replace(target)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:

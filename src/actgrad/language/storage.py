@@ -112,14 +112,13 @@ def from_json(text: str | bytes, source: str = "this text") -> Program:
 
 
 def load(path: str | os.PathLike[str]) -> Program:
-    """The program in a file, which is not read if it is too large."""
+    """The program in a file, of which no more is read than is allowed."""
     try:
-        size = os.path.getsize(path)
-        if size > MAX_BYTES:
-            raise ProgramError(f"{path} has {size:,} bytes, more than the {MAX_BYTES:,} allowed")
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise ProgramError(f"{path} cannot be read: {error.strerror}") from error
+        with Path(path).open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ProgramError(f"{path!s:.200} cannot be read: {reason}") from error
     return from_json(text, source=str(path))
 
 
@@ -134,7 +133,7 @@ class _Loader:
         if not isinstance(text, (str, bytes)):
             self.fail("top level", f"expected JSON text, and got {type(text).__name__}")
         if len(text) > MAX_BYTES:
-            self.fail("top level", f"{len(text):,} bytes, more than the {MAX_BYTES:,} allowed")
+            self.fail("top level", f"more than the {MAX_BYTES:,} bytes allowed")
         data = self._parse(text)
         if not isinstance(data, dict):
             self.fail("top level", f"expected an object, and got {type(data).__name__}")
@@ -223,10 +222,10 @@ class _Loader:
                 "top level", f'the bare word {name}; what is not finite is written "nan" or "inf"'
             )
 
-        def integer(digits: str) -> int:
+        def integer(digits: str) -> float:
             if len(digits) > 20:
                 self.fail("top level", f"an integer of {len(digits)} digits")
-            return int(digits)
+            return -0.0 if digits == "-0" else int(digits)
 
         try:
             return json.loads(
