@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from types import FunctionType
 
 import numpy as np
 import tensorflow as tf
@@ -36,7 +37,7 @@ class ProgramKernel(Kernel):
     """A program's value."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(kernel(program, DIALECT, host), program.spans_inputs)
+        super().__init__(with_eager_numbers(kernel(program, DIALECT, host)), program.spans_inputs)
         self.name = program.name
         self.operations = operations(program.value)
         self.fuses = not program.on_host and self.operations <= MOST_OPERATIONS
@@ -59,6 +60,27 @@ class ProgramKernel(Kernel):
             UnfusedWarning,
             stacklevel=2,
         )
+
+
+def with_eager_numbers(function: Function) -> Function:
+    """A kernel whose numbers are tensors where its operations run one by one, made once for each dtype and
+    device. TensorFlow keeps every Python number that an operation has met as long as the process lives."""
+    numbers = {n: v for n, v in function.__globals__.items() if isinstance(v, float)}
+    made: dict[tuple[tf.DType, str], Function] = {}
+
+    def call(*tensors: tf.Tensor) -> tf.Tensor:
+        if not tf.executing_eagerly():
+            return function(*tensors)
+        like = tensors[0]
+        key = like.dtype, like.device
+        if key not in made:
+            dtype = like.dtype.as_numpy_dtype
+            with tf.device(like.device):
+                own = {n: tf.constant(np.asarray(v, dtype)) for n, v in numbers.items()}
+            made[key] = FunctionType(function.__code__, function.__globals__ | own)
+        return made[key](*tensors)
+
+    return call if numbers else function
 
 
 class ProgramRowKernel(RowKernel, ProgramKernel):
