@@ -538,11 +538,50 @@ def test_gradcheck_sees_a_false_derivative() -> None:
         torch.autograd.gradcheck(SEVEN, (x,))
 
 
-def test_opcheck_of_the_operator_for_the_host() -> None:
-    activation(lambda x: x * 3.25, host=True, name="of_this_test")(torch.ones(3))
-    key = next(reversed(operator._functions))
-    arguments = (key, [torch.randn(3)])
+def newton(steps: int) -> Any:
+    """The square root, which a compiler that writes out shared parts would not end with."""
+
+    def root(x: float) -> float:
+        y = x
+        for _ in range(steps):
+            y = 0.5 * (y + x / y)
+        return y
+
+    return activation(root, name="root")
+
+
+def opaque_call(f: Any, *shapes: tuple[int, ...]) -> tuple[int, list[torch.Tensor]]:
+    """The arguments of actgrad's one operator, as a compiled call of this activation gives them."""
+    before = set(operator._functions)
+    torch.compile(f, fullgraph=True, backend="aot_eager")(torch.ones(3))
+    (number,) = set(operator._functions) - before
+    return number, [torch.rand(shape) + 1 for shape in shapes]
+
+
+OPAQUE = {
+    "host": lambda: activation(lambda x: x * 3.25, host=True, name="of_this_test"),
+    "too large for a compiler": lambda: newton(8),
+}
+
+
+@pytest.mark.parametrize("kind", OPAQUE)
+def test_opcheck_of_the_operator(kind: str) -> None:
+    """There is no other operator: everything else is `torch.autograd.Function`."""
+    f = OPAQUE[kind]()
+    arguments = opaque_call(f, (3, 2))
     torch.library.opcheck(torch.ops.actgrad.opaque.default, arguments)
+
+
+def test_the_operator_keeps_no_function_that_was_dropped() -> None:
+    f = OPAQUE["host"]()
+    arguments = opaque_call(f, (3,))
+    same = torch.ops.actgrad.opaque.default
+    torch.testing.assert_close(same(*arguments), arguments[1][0] * 3.25)
+    torch.compiler.reset()
+    del f
+    gc.collect()
+    with pytest.raises(HostError, match=r"an activation that is gone\n.*Keep the activation"):
+        same(*arguments)
 
 
 # Every device.

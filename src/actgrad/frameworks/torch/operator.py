@@ -4,16 +4,22 @@ that would be too large for them."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from itertools import count
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from actgrad.errors import HostError
+
 OfTensors = Callable[..., Tensor]
 
-_functions: dict[int, OfTensors] = {}
-"""By identity; kept, as a compiled graph holds only the number."""
+_functions: WeakValueDictionary[int, OfTensors] = WeakValueDictionary()
+"""By a number that is given once, which is all that a compiled graph holds. What calls it keeps them."""
+
+_numbers = count()
 
 
 def operator(function: Callable[..., float]) -> OfTensors:
@@ -29,10 +35,13 @@ def operator(function: Callable[..., float]) -> OfTensors:
 
 def opaque(function: OfTensors) -> OfTensors:
     """An elementwise function of tensors, whose result has the dtype of the first."""
-    key = id(function)
-    _functions[key] = function
-    run = _operator()
-    return lambda *tensors: run(key, list(tensors))
+    number = next(_numbers)
+    _functions[number] = function
+    return partial(_call, _operator(), number, function)
+
+
+def _call(run: OfTensors, number: int, _kept: OfTensors, *tensors: Tensor) -> Tensor:
+    return run(number, list(tensors))
 
 
 @cache
@@ -40,7 +49,13 @@ def _operator() -> OfTensors:
     """One operator for all functions: torch.compile leaves it as it is, and knows its shape."""
 
     def call(key: int, args: list[Tensor]) -> Tensor:
-        return _functions[key](*args)
+        function = _functions.get(key)
+        if function is None:
+            raise HostError(
+                "a graph calls an activation that is gone\n"
+                "  Keep the activation, or the module that has it, as long as the graph."
+            )
+        return function(*args)
 
     def shape(key: int, args: list[Tensor]) -> Tensor:
         return args[0].new_empty(torch.broadcast_shapes(*(arg.shape for arg in args)))
