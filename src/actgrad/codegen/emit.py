@@ -14,9 +14,11 @@ import re
 import textwrap
 import weakref
 from collections import Counter
-from collections.abc import Callable
-from functools import cache, lru_cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache, reduce
 from types import CodeType
+
+import numpy as np
 
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.lower import lower
@@ -29,6 +31,8 @@ from actgrad.language.rows import ROWS
 
 _WIDTH = 72
 _LINE = 80  # within two conditions, and with a name, within 100 columns
+_MANY = 64  # operations, above which a value's memory is used again
+_LOCAL = re.compile(r"\bt\d+\b")
 
 
 def function_text(program: Program, dialect: Dialect, name: str, doc: bool = True) -> str:
@@ -119,6 +123,8 @@ class _Writer:
 
     def body(self, root: Expr) -> list[str]:
         nodes = walk(root)
+        if len(nodes) > _MANY:
+            nodes = _largest_first(root)
         uses = Counter(arg for node in nodes for arg in node.args)
         texts = self.texts
         for node in nodes:
@@ -144,7 +150,8 @@ class _Writer:
         result = _bare(texts[root])
         if root.op == "const":
             result = _typed(result, self.dialect.typed, self.like)
-        return [*self.lines, f"return {result}"]
+        lines = [*self.lines, f"return {result}"]
+        return lines if len(nodes) <= _MANY else _reusing_names(lines)
 
     def _leaf(self, node: Expr) -> str:
         if node.op == "var":
@@ -209,6 +216,38 @@ class _Writer:
             if needs_dtype and is_const(arg):
                 operands[i] = _typed(operands[i], dialect.typed, self.like)
         return operands
+
+
+def _largest_first(root: Expr) -> list[Expr]:
+    """Every node after its arguments, of which the one that is made of most comes first: the others
+    would wait in memory for it."""
+    size: dict[Expr, float] = {}  # as a logarithm, with shared parts counted each time
+    for node in walk(root):
+        size[node] = reduce(np.logaddexp2, (size[arg] for arg in node.args), 0.0)
+    return walk(
+        root, into=lambda node: tuple(sorted(node.args, key=size.__getitem__, reverse=True))
+    )
+
+
+def _reusing_names(lines: Sequence[str]) -> list[str]:
+    """The same lines, in which a value takes the name of one that is not used any more: so memory holds
+    what is still needed, and not every value."""
+    last = {name: i for i, line in enumerate(lines) for name in _LOCAL.findall(line)}
+    names: dict[str, str] = {}
+    free: list[str] = []
+    renamed = []
+    for i, line in enumerate(lines):
+        own, equals, text = line.partition(" = ")
+        if not equals:
+            own, text = "", line
+        used = [name for name in dict.fromkeys(_LOCAL.findall(text)) if name in names]
+        text = _LOCAL.sub(lambda found: names.get(found[0], found[0]), text)
+        free += [names[name] for name in used if last[name] == i]
+        if equals:
+            names[own] = free.pop() if free else own
+            own = names[own]
+        renamed.append(f"{own}{equals}{text}")
+    return renamed
 
 
 def _places(node: Expr) -> dict[str, str]:
