@@ -34,8 +34,9 @@ ROWS = {"cpu": 64, "cuda": 1}
 """Devices that have a loop, and the elements in a row. Of whole rows the CPU's loop asks for no last
 vector, which makes it a third faster at a million elements."""
 
-MAX_OPERATIONS = 250
-"""More are compiled in more than ten seconds, and run unfused."""
+MAX_OPERATIONS = 200
+"""More may take more than ten seconds to compile on two cores, and run unfused. (240 with remainders: 20 s
+of CPU time; others: 8 to 12.)"""
 
 INLINED = 100
 """A program that is larger than this, with its shared parts written out, keeps them in buffers while it
@@ -222,6 +223,10 @@ def _loop(program: Program, lines: Sequence[str], examples: Sequence[Tensor]) ->
         "cpp.dynamic_threads": True,  # as many as torch.set_num_threads says when it runs
         "size_asserts": False,
     }
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+        # PyTorch's own loops have these vectors. To try whether the compiler makes them took 9 of 16 s of CPU
+        # time of the first call with an empty cache.
+        options["cpp.vec_isa_ok"] = True
     if expanded(program.value) > INLINED:
         options["realize_opcount_threshold"] = 4
     loop = torch.compile(namespace["loop"], dynamic=True, fullgraph=True, options=options)
