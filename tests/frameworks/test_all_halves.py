@@ -130,6 +130,9 @@ EXACT: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
 }
 NEAR_ZEROS = {"lgamma", "digamma", "gamma", "trigamma"}
 """Of a negative number these cross zero where float64 does not say where: there, in units of 1."""
+CANCELLED = {"i1e": 2.0**-23}
+"""What float32 leaves of a slope that is a difference of numbers, here near 0.36: TensorFlow's own
+`bessel_i0e` is wrong by 1.5 units in the last place."""
 
 
 @cache
@@ -191,15 +194,18 @@ def computed(way: str, op: str, x: Array) -> tuple[Array, Array]:
     return value, slope
 
 
-def wrong(op: str, dtype: str, x: Array, got: Array, true: Array) -> list[tuple[float, ...]]:
-    """Where it is neither of the two numbers of the dtype beside the true one."""
+def wrong(
+    op: str, dtype: str, x: Array, got: Array, true: Array, cancelled: float = 0.0
+) -> list[tuple[float, ...]]:
+    """Where it is neither of the two numbers of the dtype beside the true one, or beside what float32 leaves
+    of that."""
     kind = ml_dtypes.finfo(DTYPES[dtype])
     tiny, most, bits = float(kind.tiny), float(kind.max), kind.nmant
     with np.errstate(all="ignore"):
         x = x.astype(np.float64)
         size = np.where((x < 0) & (op in NEAR_ZEROS), np.maximum(np.abs(true), 1), np.abs(true))
         unit = np.exp2(np.floor(np.log2(np.clip(size, tiny, most))) - bits)
-        right = np.abs(got - true) <= unit
+        right = np.abs(got - true) <= np.maximum(unit, unit / 2 + cancelled)
         right |= (got == true) | (np.isnan(got) & np.isnan(true))
         right |= (np.abs(true) > most) & (np.abs(got) >= most) & (np.sign(got) == np.sign(true))
         if dtype == "bfloat16":
@@ -225,7 +231,8 @@ def check(way: str, op: str, dtype: str, every: int) -> None:
     got, got_slope = computed(way, op, x)
     assert wrong(op, dtype, x, got, value) == []
     known = np.isfinite(slope)
-    assert wrong(op, dtype, x[known], got_slope[known], slope[known]) == []
+    cancelled = CANCELLED.get(op, 0.0)
+    assert wrong(op, dtype, x[known], got_slope[known], slope[known], cancelled) == []
 
 
 @pytest.mark.parametrize("way", WAYS)
