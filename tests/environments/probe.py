@@ -219,6 +219,9 @@ def in_keras(setting: str) -> None:
         x = np.array([X], "float32")
         same(model.predict(x, verbose=0)[0], [CASES[1].value(v) for v in X], x[0], "swish")
 
+    model = keras.Sequential([keras.Input((len(X),)), keras.layers.Activation(ROW)])
+    same(model.predict(x, verbose=0)[0], shares_by_hand(x[0].tolist())[0], x[0], "shares")
+
     # One number learns by gradient descent: its step is the slope, once the loss is the output.
     layer = keras.layers.Dense(1, activation=CASES[2].f, use_bias=False, kernel_initializer="ones")
     model = keras.Sequential([keras.Input((1,)), layer])
