@@ -13,8 +13,10 @@ import pytest
 
 from actgrad.errors import InputError
 from actgrad.workbench import data, folder, results
+from actgrad.workbench.export import drafted
 from actgrad.workbench.folder import Folder, load_state, save_state
 from actgrad.workbench.quiet import quiet
+from actgrad.workbench.terminal import ends_as_by_ctrl_c
 from actgrad.workbench.train import Run, ctrl_c
 
 from .conftest import samples
@@ -300,3 +302,22 @@ def test_ctrl_c_in_a_destructor_is_not_lost() -> None:
         with pytest.raises(KeyboardInterrupt):
             heed()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("ctrl_c_does", [signal.default_int_handler, signal.SIG_IGN])
+def test_sigterm_leaves_nothing_half_written(ctrl_c_does: Any, tmp_path: Path) -> None:
+    """Also where Ctrl-C is ignored, as in what a script starts in the background."""
+
+    def stopped() -> None:
+        with ends_as_by_ctrl_c(), drafted(tmp_path / "f.onnx", "onnx") as draft:
+            draft.write_text("half")
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGINT, ctrl_c_does)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stopped()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

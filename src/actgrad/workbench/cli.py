@@ -1,7 +1,7 @@
 """The command `actgrad`. What it does is elsewhere; here are its arguments, and how it ends.
 
-Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C. What a
-program reads is on stdout, everything else on stderr.
+Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C or SIGTERM. What
+a program reads is on stdout, everything else on stderr.
 """
 
 from __future__ import annotations

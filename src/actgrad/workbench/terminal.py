@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -46,8 +50,8 @@ app = typer.Typer(
     epilog="Begin with:\n\n"
     "[cyan]actgrad check examples/spiky.py:spiky[/cyan]\n\n"
     "[cyan]actgrad train examples/spiky.py:spiky[/cyan]\n\n"
-    "Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C. "
-    "NO_COLOR=1 switches colours off.",
+    "Exit codes: 0, 1 for a derivative that is wrong, 2 for what cannot be used, 130 after Ctrl-C or "
+    "SIGTERM. NO_COLOR=1 switches colours off.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -92,7 +96,8 @@ def command(examples: str, cls: type[TyperCommand] | None = None) -> Callable[[F
         @functools.wraps(function)
         def guarded(*args: object, **options: object) -> None:
             try:
-                function(*args, **options)
+                with ends_as_by_ctrl_c():
+                    function(*args, **options)
             except ActgradError as error:
                 complain(f"actgrad: {error}")
                 raise typer.Exit(2) from None
@@ -108,6 +113,28 @@ def command(examples: str, cls: type[TyperCommand] | None = None) -> Callable[[F
         return app.command(cls=cls, epilog=f"Examples:\n\n{lines}")(guarded)
 
     return decorate
+
+
+@contextmanager
+def ends_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM, by which systems and clusters end a process, does what Ctrl-C does: what was half-written
+    goes, and what was finished is kept."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        pressed = signal.getsignal(signal.SIGINT)
+        if callable(pressed):
+            pressed(number, frame)
+        raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def warn(text: str) -> None:
