@@ -18,37 +18,40 @@ isinf=is_inf isnan=is_nan ldexp log log10 log1p log2 modf pow=power prod=product
 remainder=remainder_nearest sin sinh sqrt tan tanh trunc=as_int
 """
 
+_ALIKE = """
+abs=absolute absolute acos acosh add amax=row_max amin=row_min arccos=acos arccosh=acosh arcsin=asin
+arcsinh=asinh arctan2=atan2 arctan=atan arctanh=atanh array=constant asin asinh atan atan2 atanh
+broadcast_to=expand cbrt ceil concatenate=concatenated conjugate=identity copy=copied cos cosh
+deg2rad=radians divide empty_like erf erfc exp exp2 expand_dims=unsqueeze expm1 floor floor_divide fmod full
+full_like greater greater_equal heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
+isnan=is_nan isneginf=is_neginf isposinf=is_posinf isreal=true ldexp less less_equal log log10 log1p log2
+logaddexp logaddexp2 logical_and logical_not logical_or logical_xor max=row_max maximum mean min=row_min
+minimum mod multiply ndim=rank_of negative nonzero not_equal ones ones_like polyval positive=identity
+pow=power power prod=product rad2deg=degrees reciprocal remainder=mod result_type rsqrt select
+shape=shape_of sigmoid sign sin sinc sinh size=size_of sqrt square squeeze subtract sum=total take tan tanh
+true_divide=divide trunc where zeros zeros_like
+"""
+"""What means the same in every array library that has it."""
+
+_OF_NUMPY = """
+all=row_all any=row_any asanyarray=as_array asarray=as_array ascontiguousarray=as_array atleast_1d=same
+choose=take_from clip conj=identity copysign degrees digitize divmod=floor_divmod double=as_float equal
+fabs=absolute fix=trunc float_power=power fmax fmin imag=zeros_like invert=bitwise_not iscomplexobj=false
+isrealobj=true modf nan_to_num piecewise radians ravel=flatten real=identity reshape rint stack=stacked
+vectorize=applied
+"""
+"""And in every one that follows NumPy."""
+
 _NUMPY_LIKE = """
-abs=absolute absolute acos acosh add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
-arctan2=atan2 arctanh=atanh asin asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor cbrt ceil
-copysign cos cosh deg2rad=radians degrees divide divmod=floor_divmod equal exp exp2 expm1
-fabs=absolute float_power=power floor floor_divide fmax fmin fmod full_like greater
-greater_equal heaviside hypot invert=bitwise_not isclose=array_is_close isfinite=is_finite
-isinf=is_inf isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp less less_equal log log10
-log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor mod modf multiply
-nan_to_num negative not_equal ones_like piecewise polyval positive=identity pow=power power
-rad2deg=degrees radians real=identity reciprocal remainder=mod rint round=round_decimals
-around=round_decimals select sign signbit sin sinc sinh sqrt square subtract tan tanh true_divide=divide
-trunc where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied
-conj=identity conjugate=identity angle=angle_numpy imag=zeros_like isreal=true iscomplexobj=false
-isrealobj=true
-finfo issubdtype result_type
-interp take choose=take_from digitize searchsorted(a,v,side="left",sorter=None)
-bool_=as_bool float32=single float64=as_float double=as_float
-int32=as_int int64=as_int int_=as_int float16=narrow
-zeros ones full empty shape=shape_of ndim=rank_of size=size_of
-broadcast_to=expand expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same
-any=row_any all=row_all sum=total prod=product mean max=row_max min=row_min amax=row_max amin=row_min
-stack=stacked concatenate=concatenated
-dot inner=dot vdot=dot
+bitwise_and bitwise_or bitwise_xor round=round_decimals around=round_decimals signbit angle=angle_numpy
+finfo issubdtype interp searchsorted(a,v,side="left",sorter=None) bool_=as_bool float32=single
+float64=as_float int32=as_int int64=as_int int_=as_int float16=narrow empty dot inner=dot vdot=dot
 """
 
 NUMPY = (
     _NUMPY_LIKE
     + """
-maximum minimum clip copyto putmask place longdouble=as_float
-ascontiguousarray=as_array asanyarray=as_array fix=trunc
-linalg.norm=row_norm vectorize=applied
+copyto putmask place longdouble=as_float linalg.norm=row_norm
 """
 )
 
@@ -65,78 +68,66 @@ randint=random randint_like=random randn=random randn_like=random randperm=rando
 TORCH = (
     _RANDOM
     + """
-abs=absolute absolute acos acosh add(input,other,*,alpha=1,out=None) angle conj=identity real=identity
-resolve_conj=identity resolve_neg=identity conj_physical=identity isreal=true finfo
-broadcast_to=expand result_type promote_types=result_type vmap=applied func.vmap=applied
-func.grad=gradient_of func.grad_and_value=gradient_and_value_of
-func.jacrev=jacobian_of func.jacfwd=jacobian_of func.hessian=hessian_of func.jvp=jvp func.vjp=vjp
-func.linearize=linearize autograd.grad=torch_gradient
+add(input,other,*,alpha=1,out=None) angle conj=identity real=identity resolve_conj=identity
+resolve_neg=identity conj_physical=identity finfo promote_types=result_type vmap=applied func.vmap=applied
+func.grad=gradient_of func.grad_and_value=gradient_and_value_of func.jacrev=jacobian_of
+func.jacfwd=jacobian_of func.hessian=hessian_of func.jvp=jvp func.vjp=vjp func.linearize=linearize
+autograd.grad=torch_gradient
 utils.checkpoint.checkpoint(function,*args,use_reentrant=None,determinism_check=None,debug=False)=called
 dropout(input,p,training) float_power(input,exponent,*,out=None)=power
 fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
 abs_(input)=absolute exp_(input)=exp round_(input,*,decimals=0)=round_decimals neg_(input)=negative
 sqrt_(input)=sqrt addcdiv(input,tensor1,tensor2,*,value=1,out=None)
-addcmul(input,tensor1,tensor2,*,value=1,out=None) arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh
-arctan=atan arctan2=atan2 arctanh=atanh as_tensor(data,dtype=None,device=None)=as_array
-asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil
-celu(input,alpha=1.0) clamp(input,min=None,max=None,*,out=None)=clip
-clamp_max(input,max,*,out=None)=clip_above clamp_min(input,min,*,out=None)=clip_below
-clip(input,min=None,max=None,*,out=None) clone(input,*,memory_format=None)=copied copysign=copysign_torch cos
-cosh deg2rad=radians detach=stop_gradient
+addcmul(input,tensor1,tensor2,*,value=1,out=None) as_tensor(data,dtype=None,device=None)=as_array
+bitwise_and bitwise_not bitwise_or bitwise_xor celu(input,alpha=1.0)
+clamp(input,min=None,max=None,*,out=None)=clip clamp_max(input,max,*,out=None)=clip_above
+clamp_min(input,min,*,out=None)=clip_below clip(input,min=None,max=None,*,out=None)
+clone(input,*,memory_format=None)=copied copysign=copysign_torch detach=stop_gradient
 div(input,other,*,rounding_mode=None,out=None)=python_divide
 divide(input,other,*,rounding_mode=None,out=None)=python_divide
-empty_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
-eq=equal erf erfc exp exp2 expm1 fix=trunc flatten floor floor_divide fmax fmin fmod frac=fraction
+empty_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None) eq=equal
+fix=trunc flatten fmax fmin frac=fraction
 full_like(input,fill_value,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
-ge=greater_equal greater greater_equal gt=greater heaviside(input,values,*,out=None) hypot
-isclose(input,other,rtol=1e-05,atol=1e-08,equal_nan=False)=array_is_close isfinite=is_finite
-isinf=is_inf isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp le=less_equal
-lerp(input,end,weight,*,out=None) less less_equal log log10 log1p log2 logaddexp logaddexp2
-logical_and logical_not logical_or logical_xor logit(input,eps=None,*,out=None) lt=less
-masked_fill(input,mask,value) maximum=maximum_half minimum=minimum_half mul=multiply multiply
-nan_to_num(input,nan=0.0,posinf=None,neginf=None,*,out=None) ne=not_equal neg=negative negative
-nonzero(input,*,out=None,as_tuple=False) not_equal
+ge=greater_equal gt=greater heaviside(input,values,*,out=None)
+isclose(input,other,rtol=1e-05,atol=1e-08,equal_nan=False)=array_is_close le=less_equal
+lerp(input,end,weight,*,out=None) logit(input,eps=None,*,out=None) lt=less masked_fill(input,mask,value)
+maximum=maximum_half minimum=minimum_half mul=multiply
+nan_to_num(input,nan=0.0,posinf=None,neginf=None,*,out=None) ne=not_equal neg=negative
+nonzero(input,*,out=None,as_tuple=False)
 ones_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
-positive=identity pow(input,exponent,*,out=None)=power prelu(input,weight) rad2deg=degrees
-reciprocal relu remainder=mod reshape(input,shape)
+pow(input,exponent,*,out=None)=power prelu(input,weight) relu reshape(input,shape)
 rrelu(input,lower=0.125,upper=0.3333333333333333,training=False)
-round(input,*,decimals=0,out=None)=round_decimals rsqrt rsub=reversed_subtract
-select=mixing selu sigmoid sign signbit sgn=sign sin sinc sinh sqrt square
+round(input,*,decimals=0,out=None)=round_decimals rsub=reversed_subtract select=mixing selu signbit sgn=sign
 squeeze(input,dim=None) take(input,index)
 searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,sorter=None)=searchsorted_torch
 bucketize(input,boundaries,*,out_int32=False,right=False,out=None)
-sub(input,other,*,alpha=1,out=None)=subtract
-subtract(input,other,*,alpha=1,out=None) tan tanh
+sub(input,other,*,alpha=1,out=None)=subtract subtract(input,other,*,alpha=1,out=None)
 tensor(data,*,dtype=None,device=None,requires_grad=False,pin_memory=False)=tensor
 autograd.Variable(data,requires_grad=False,volatile=False)=tensor from_numpy(data)=as_array
-threshold(input,threshold,value) true_divide=divide trunc unsqueeze(input,dim)
-where(condition,input=None,other=None,*,out=None) xlogy
-zeros_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
+threshold(input,threshold,value) unsqueeze(input,dim) where(condition,input=None,other=None,*,out=None)
+xlogy zeros_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
 zeros(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
 ones(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
 full(size,fill_value,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
 empty(size,*,out=None,dtype=None,layout=None,device=None,pin_memory=False,requires_grad=False)
-relu_(input)=relu celu_(input,alpha=1.0)=celu selu_(input)=selu
-sigmoid_(input)=sigmoid tanh_(input)=tanh
-clamp_(input,min=None,max=None)=clip
-special.entr=entropy_term special.erf=erf special.erfc=erfc special.exp2=exp2 special.expit=sigmoid
-special.expm1=expm1 special.log1p=log1p special.logit(input,eps=None,*,out=None)=logit
-special.ndtr=normal_cdf special.round(input,*,decimals=0,out=None)=round_decimals special.sinc=sinc
-special.xlog1py=xlog1py special.xlogy=xlogy
-is_tensor=true is_floating_point=true is_complex=false
-no_grad=Detached inference_mode=Detached enable_grad=Attached set_grad_enabled=GradMode
-cond=torch_cond compile=applied
+relu_(input)=relu celu_(input,alpha=1.0)=celu selu_(input)=selu sigmoid_(input)=sigmoid tanh_(input)=tanh
+clamp_(input,min=None,max=None)=clip special.entr=entropy_term special.erf=erf special.erfc=erfc
+special.exp2=exp2 special.expit=sigmoid special.expm1=expm1 special.log1p=log1p
+special.logit(input,eps=None,*,out=None)=logit special.ndtr=normal_cdf
+special.round(input,*,decimals=0,out=None)=round_decimals special.sinc=sinc special.xlog1py=xlog1py
+special.xlogy=xlogy is_tensor=true is_floating_point=true is_complex=false no_grad=Detached
+inference_mode=Detached enable_grad=Attached set_grad_enabled=GradMode cond=torch_cond compile=applied
 max(input,other=None,dim=None,keepdim=False)=largest_of
-min(input,other=None,dim=None,keepdim=False)=smallest_of
-amax(input,dim=None,keepdim=False)=row_max amin(input,dim=None,keepdim=False)=row_min
-stack(tensors,dim=0,*,out=None)=stacked cat(tensors,dim=0,*,out=None)=concatenated
-concat(tensors,dim=0,*,out=None)=concatenated concatenate(tensors,dim=0,*,out=None)=concatenated
+min(input,other=None,dim=None,keepdim=False)=smallest_of amax(input,dim=None,keepdim=False)=row_max
+amin(input,dim=None,keepdim=False)=row_min stack(tensors,dim=0,*,out=None)=stacked
+cat(tensors,dim=0,*,out=None)=concatenated concat(tensors,dim=0,*,out=None)=concatenated
+concatenate(tensors,dim=0,*,out=None)=concatenated
 sum(input,dim=None,keepdim=False,*,dtype=None,out=None)=total
 prod(input,dim=None,keepdim=False,*,dtype=None)=product
-mean(input,dim=None,keepdim=False,*,dtype=None,out=None)=mean
-softmax(input,dim,dtype=None) log_softmax(input,dim,dtype=None) logsumexp(input,dim,keepdim=False)
-special.softmax(input,dim,dtype=None)=softmax
-special.log_softmax(input,dim,dtype=None)=log_softmax special.logsumexp(input,dim,keepdim=False)=logsumexp
+mean(input,dim=None,keepdim=False,*,dtype=None,out=None)=mean softmax(input,dim,dtype=None)
+log_softmax(input,dim,dtype=None) logsumexp(input,dim,keepdim=False)
+special.softmax(input,dim,dtype=None)=softmax special.log_softmax(input,dim,dtype=None)=log_softmax
+special.logsumexp(input,dim,keepdim=False)=logsumexp
 """
 )
 
@@ -159,61 +150,30 @@ log_softmax(input,dim=None,_stacklevel=3,dtype=None)
 softmax(input,dim=None,_stacklevel=3,dtype=None)
 """
 
-_TF_MATH = """
-abs=absolute acos acosh add asin asinh atan atan2 atanh ceil cos cosh divide divide_no_nan equal erf
-erfc exp expm1 floor floordiv=quotient_floor floormod=mod greater greater_equal is_finite is_inf
-is_nan less less_equal log log1p log_sigmoid logical_and logical_not logical_or logical_xor maximum
-minimum mod multiply multiply_no_nan negative not_equal pow=power reciprocal
-reciprocal_no_nan=reciprocal_no_nan rint round=rint rsqrt
-sigmoid sign sin sinh softplus sqrt square squared_difference subtract tan tanh truediv=divide
-xdivy=divide_zero xlog1py xlogy
-add_n=total accumulate_n=total polyval conj=identity imag=zeros_like real=identity angle
-reduce_all=row_all reduce_any=row_any reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
-reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
-reduce_sum=total softmax
+TF_MATH = """
+divide_no_nan equal floordiv=quotient_floor floormod=mod is_finite is_inf is_nan log_sigmoid multiply_no_nan
+reciprocal_no_nan=reciprocal_no_nan rint round=rint softplus squared_difference truediv=divide
+xdivy=divide_zero xlog1py xlogy add_n=total accumulate_n=total conj=identity imag=zeros_like real=identity
+angle reduce_all=row_all reduce_any=row_any reduce_euclidean_norm=row_norm reduce_logsumexp=logsumexp
+reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_sum=total softmax
 """
 
 TENSORFLOW = """
-abs=absolute acos acosh add asin asinh atan atan2 atanh cast clip_by_value=clip
-constant=constant convert_to_tensor=as_array cos cosh divide equal exp floor greater
-greater_equal identity less less_equal logical_and logical_not logical_or maximum minimum multiply negative
-not_equal ones_like pow=power realdiv=divide round=rint sigmoid sign sin sinh sqrt square
-stop_gradient subtract tan tanh truediv=divide truncatediv=truncate_divide truncatemod=fmod where zeros_like
-zeros ones fill=full shape=shape_of rank=rank_of size=size_of
-broadcast_to=expand ensure_shape=same expand_dims=unsqueeze reshape squeeze boolean_mask=masked_select
-cond=tf_cond case=tf_case switch_case=tf_switch_case while_loop=tf_while_loop function=applied
-GradientTape=Tape is_tensor=true vectorized_map=mapped map_fn=mapped
-guarantee_const=identity
-compat.v1.to_float=as_float compat.v1.to_double=as_float compat.v1.mod=mod compat.v1.div=divide
-compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
+cast clip_by_value=clip constant=constant convert_to_tensor=as_array equal identity realdiv=divide
+round=rint stop_gradient truediv=divide truncatediv=truncate_divide truncatemod=fmod fill=full rank=rank_of
+ensure_shape=same reshape boolean_mask=masked_select cond=tf_cond case=tf_case switch_case=tf_switch_case
+while_loop=tf_while_loop function=applied GradientTape=Tape is_tensor=true vectorized_map=mapped
+map_fn=mapped guarantee_const=identity compat.v1.to_float=as_float compat.v1.to_double=as_float
+compat.v1.mod=mod compat.v1.div=divide compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
-
-concat=concatenated gather=take
-reduce_all=row_all reduce_any=row_any
-reduce_logsumexp=logsumexp reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product
-reduce_sum=total stack=stacked
+concat=concatenated gather=take reduce_all=row_all reduce_any=row_any reduce_logsumexp=logsumexp
+reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_sum=total stack=stacked
 """
-TF_MATH = _TF_MATH
 
 TF_V1_NN = "elu=elu_tf leaky_relu relu relu6 selu=selu_tf sigmoid softplus softsign tanh"
 
 TF_NUMPY = """
-abs=absolute absolute add arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2
-arctanh=atanh bitwise_and bitwise_or bitwise_xor cbrt ceil cos cosh deg2rad=radians divide
-divmod=floor_divmod equal exp exp2 expm1 fabs=absolute float_power=power floor floor_divide full_like
-greater greater_equal heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf isnan=is_nan
-isneginf=is_neginf isposinf=is_posinf less less_equal log log10 log1p log2 logaddexp logaddexp2
-logical_and logical_not logical_or logical_xor mod multiply negative not_equal ones_like polyval
-positive=identity power rad2deg=degrees real=identity reciprocal remainder=mod
-select sign sin sinc sinh sqrt square subtract tan tanh true_divide=divide
-where nonzero zeros_like empty_like array=constant asarray=as_array copy=copied conj=identity
-conjugate=identity imag=zeros_like isreal=true iscomplexobj=false isrealobj=true
-result_type take zeros ones full empty shape=shape_of ndim=rank_of size=size_of broadcast_to=expand
-expand_dims=unsqueeze ravel=flatten reshape squeeze atleast_1d=same any=row_any all=row_all sum=total
-prod=product mean max=row_max min=row_min amax=row_max amin=row_min stack=stacked concatenate=concatenated
-dot inner=dot vdot=dot
-maximum=maximum_tnp minimum clip fix=trunc asanyarray=as_array
-ascontiguousarray=as_array
+bitwise_and bitwise_or bitwise_xor empty dot inner=dot vdot=dot maximum=maximum_tnp
 """
 
 # Not `fake_quant_with_min_max_args`, whose ties are those of float32.
@@ -248,28 +208,12 @@ stateless_uniform=random stateless_truncated_normal=random truncated_normal=rand
 """
 
 KERAS_OPS = """
-abs=absolute absolute add angle conj=identity real=identity rad2deg=degrees
-arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
-arctan2=atan2 arctanh=atanh array=constant broadcast_to=expand cast cbrt ceil celu clip
-convert_to_tensor=as_array copy=copied cos cosh deg2rad=radians
-divide divide_no_nan elu equal erf erfc exp exp2 expand_dims=unsqueeze expm1 fabs=absolute floor floor_divide
-fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid=hard_sigmoid_open hard_silu=hard_silu_open
-hard_swish=hard_silu_open hard_tanh heaviside hypot isclose=array_is_close isfinite=is_finite isinf=is_inf
-isnan=is_nan isneginf=is_neginf isposinf=is_posinf ldexp leaky_relu less less_equal log log10 log1p
-log2 logaddexp logical_and logical_not logical_or logical_xor log_sigmoid maximum minimum mod
-multiply nan_to_num negative not_equal ones_like power ravel=flatten reciprocal relu relu6 reshape
-round=round_decimals rsqrt select selu=selu_tf sigmoid sign signbit sin sinc sinh silu soft_shrink softplus
-softsign sparse_plus sparse_sigmoid sqrt square squareplus squeeze stop_gradient subtract swish=silu tan tanh
-tanh_shrink threshold true_divide=divide trunc where zeros_like shape=shape_of ndim=rank_of size=size_of
-saturate_cast=cast is_tensor=true zeros ones full conjugate=identity imag=zeros_like isreal=true
-empty_like fmax fmin logaddexp2=logaddexp2_keras nonzero
-vectorized_map=mapped map=mapped vectorize=applied
-cond=tf_cond fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop
-all=row_all any=row_any amax=row_max amin=row_min
-concatenate=concatenated log_softmax
-logsumexp max=row_max mean min=row_min
-prod=product take digitize searchsorted softmax
-stack=stacked sum=total
+angle cast celu convert_to_tensor=as_array divide_no_nan elu gelu hard_shrink hard_sigmoid=hard_sigmoid_open
+hard_silu=hard_silu_open hard_swish=hard_silu_open hard_tanh leaky_relu log_sigmoid relu relu6
+round=round_decimals selu=selu_tf signbit silu soft_shrink softplus softsign sparse_plus sparse_sigmoid
+squareplus stop_gradient swish=silu tanh_shrink threshold saturate_cast=cast is_tensor=true
+logaddexp2=logaddexp2_keras vectorized_map=mapped map=mapped cond=tf_cond fori_loop=fori_loop scan
+switch=lax_switch while_loop=tf_while_loop log_softmax logsumexp searchsorted softmax
 """
 
 KERAS_ACTIVATIONS = """
@@ -297,10 +241,8 @@ JAX_NUMPY = (
     _NUMPY_LIKE
     + """
 abs=absolute_jax absolute=absolute_jax fabs=absolute_jax maximum=maximum_half minimum=minimum_half
-clip=clip_half fmax=fmax_jax fmin=fmin_jax interp=interp_jax vectorize=applied linalg.norm=row_norm
-concat=concatenated bitwise_not hypot=hypot_jax astype=cast
-bitwise_invert=bitwise_not
-promote_types=result_type
+clip=clip_half fmax=fmax_jax fmin=fmin_jax interp=interp_jax linalg.norm=row_norm concat=concatenated
+bitwise_not hypot=hypot_jax astype=cast bitwise_invert=bitwise_not promote_types=result_type
 """
 )
 
@@ -313,16 +255,12 @@ log_softmax logsumexp softmax
 """
 
 JAX_LAX = """
-abs=absolute_jax acos acosh add asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor
-cbrt ceil clamp=lax_clamp convert_element_type=cast cos cosh div=divide eq=equal erf
-erfc exp exp2 expm1 floor ge=greater_equal gt=greater integer_pow=power is_finite le=less_equal log
-log1p logistic=sigmoid lt=less max=maximum_half min=minimum_half mul=multiply ne=not_equal neg=negative
-pow=power reciprocal rem=fmod round=round_away rsqrt select=where select_n sign sin sinh
-sqrt square stop_gradient sub=subtract tan tanh
-cond=lax_cond fori_loop scan switch=lax_switch while_loop=lax_while_loop map=mapped
-full full_like expand_dims(array,dimensions)=unsqueeze
-optimization_barrier=identity
-reduce_precision squeeze(array,dimensions) concatenate=concatenated
+abs=absolute_jax bitwise_and bitwise_not bitwise_or bitwise_xor clamp=lax_clamp convert_element_type=cast
+div=divide eq=equal ge=greater_equal gt=greater integer_pow=power is_finite le=less_equal logistic=sigmoid
+lt=less max=maximum_half min=minimum_half mul=multiply ne=not_equal neg=negative rem=fmod round=round_away
+select=where select_n stop_gradient sub=subtract cond=lax_cond fori_loop scan switch=lax_switch
+while_loop=lax_while_loop map=mapped expand_dims(array,dimensions)=unsqueeze optimization_barrier=identity
+reduce_precision squeeze(array,dimensions)
 """
 
 JAX = """
@@ -373,8 +311,14 @@ _COMMON: dict[str, str] = {
     "tensorflow.keras.backend": KERAS_BACKEND,
     **dict.fromkeys(("numpy.linalg", "torch.linalg", "jax.numpy.linalg", "tensorflow.linalg"), ""),
 }
+_SHARED = dict.fromkeys(
+    ("torch", "tensorflow", "tensorflow.math", "jax.lax"), _ALIKE
+) | dict.fromkeys(
+    ("numpy", "jax.numpy", "tensorflow.experimental.numpy", "keras.ops"), _ALIKE + _OF_NUMPY
+)
 NAMES = {
-    path: f"{_COMMON.get(path, '')} {SPECIAL.get(path, '')}" for path in {**_COMMON, **SPECIAL}
+    path: " ".join(table.get(path, "") for table in (_SHARED, _COMMON, SPECIAL))
+    for path in {**_COMMON, **SPECIAL}
 }
 
 METHODS = f"""
