@@ -136,9 +136,7 @@ class ProgramRule(Rule):
     def hidden(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
         if self.has_whole_gradient and tf.executing_eagerly():
             tensors = [self.in_reverse_mode_only(t) for t in tensors]
-        named = zip(self.program.arguments, tensors, strict=True)
-        # (nobody watches a plain number)
-        return [t if name in self.numbers else tf.stop_gradient(t) for name, t in named]
+        return super().hidden(tensors)
 
     def forward(self, *tensors: tf.Tensor) -> tuple[list[tf.Tensor], Function]:
         results, backward = super().forward(*tensors)

@@ -20,8 +20,6 @@ def arguments(
 ) -> Sequence[Tensor]:
     """Inputs before parameters, as tensors. Half types compute with parameters in float32."""
     like, dtype = _common(program, inputs)
-    if len(inputs) == 1 and not program.parameters:
-        return inputs
     working = torch.float32 if dtype.itemsize == 2 else dtype
     return [as_tensor(x, dtype, like) for x in inputs] + [
         as_tensor(parameters.get(name, value), working, like) for name, value in program.parameters

@@ -54,12 +54,8 @@ def _lookup(table: Any, index: Tensor, nan: bool) -> Tensor:
 
 def plan(program: Program) -> Plan:
     """The kernel of the program's structure; it goes with the programs that have this structure."""
-    found: Plan | None = program.kept.get("torch")
-    if found is None:
-        structure = program.structure
-        found = structure.kept.get("torch") or structure.kept.setdefault("torch", Plan(structure))
-        program.kept["torch"] = found
-    return found
+    structure = program.structure
+    return structure.kept.get("torch") or structure.kept.setdefault("torch", Plan(structure))
 
 
 class Plan(Kernel):
