@@ -14,6 +14,7 @@ import typing
 import numpy as np
 import pytest
 
+from actgrad import activation
 from actgrad.reading.define import define
 
 SLOPE = 0.25
@@ -450,6 +451,15 @@ def keyword_only(x, *, y, a=2.0):
 
 def positional_only(x, y, /, a=2.0):
     return a * x - y
+
+
+def test_the_bits_of_a_parameter():
+    def quantised(x, bits=4, flags=3):
+        steps = (1 << bits) - (flags & 1)
+        return round(x * steps) / steps + x * (bits >> 1)
+
+    made = activation(quantised, name="f")
+    assert [made(x) for x in (-0.77, 0.2, 1.0)] == [quantised(x) for x in (-0.77, 0.2, 1.0)]
 
 
 @pytest.mark.parametrize("function", [keyword_only, positional_only])

@@ -105,6 +105,20 @@ def test_a_derivative_within_a_rule_within_a_derivative():
     np.testing.assert_allclose(made(X), jax.vmap(function)(jnp.asarray(X)), rtol=2e-5, atol=1e-5)
 
 
+def test_a_hook_that_is_not_linear_is_the_whole_gradient():
+    def function(x):
+        y = torch.tanh(x)
+        if y.requires_grad:
+            y.register_hook(lambda upstream: upstream.clamp(-0.5, 0.5))
+        return y
+
+    made = activation(function)
+    x = torch.tensor(X, requires_grad=True)
+    upstream = torch.linspace(-2, 2, len(X), dtype=x.dtype)
+    (ours,), (own,) = (torch.autograd.grad(f(x * 1), x, upstream) for f in (made, function))
+    torch.testing.assert_close(ours, own, rtol=1e-12, atol=1e-12)
+
+
 REFUSED = {
     "of a sum that mixes": lambda x: grad(lambda v: v * v.sum())(x),
     "by what is no input": lambda x: torch.autograd.grad(torch.sin(2 * x), 2 * x)[0],

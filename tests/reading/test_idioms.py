@@ -41,10 +41,65 @@ GRID = np.array(
     ]
 )
 
+
+def _hooked(x):
+    y = torch.tanh(x)
+    if y.requires_grad and torch.is_grad_enabled():
+        y.register_hook(lambda upstream: 2 * upstream)
+    return y
+
+
+def _power(v, n):
+    return jnp.tanh(v) ** n
+
+
+def _decorated_by_tensorflow(x):
+    @tf.function(jit_compile=True)
+    def scaled(v):
+        return tf.tanh(v) * 2.0
+
+    return scaled(x)
+
+
+def _branch(v, k=0.1):
+    return v if v > 0 else k * v
+
+
+def _both(v):
+    return abs(v), v * v
+
+
+def _discards_what_it_writes(x):
+    y = 2 * x
+    F.leaky_relu_(y, 0.2)
+    return y + 1
+
+
+def _writes_by_a_function(x):
+    F.elu_(x, 0.5)
+    return 2 * x
+
+
+_from_python = np.frompyfunc(_branch, 2, 1)
+
 TORCH = {
     "checkpoint": lambda x: torch.utils.checkpoint.checkpoint(torch.tanh, x, use_reentrant=False),
     "a mask's complement": lambda x: torch.where(~(x > 0.1), -2 * x, x),
     "relu": lambda x: F.relu(x),
+    "relu_": lambda x: torch.relu_(x),
+    "a grid in its dtype": lambda x: torch.exp(
+        -((x[..., None] - torch.linspace(-2, 2, 5, dtype=x.dtype, device=x.device)) ** 2)
+    ).sum(-1),
+    "a sum with dim=": lambda x: torch.sin(
+        x.unsqueeze(-1) * torch.arange(1, 4, dtype=x.dtype, device=x.device)
+    ).sum(dim=-1),
+    "a range of its type": lambda x: (
+        (x[..., None] * torch.arange(1, 4).type_as(x)).sin().mean(dim=-1)
+    ),
+    "a hook where a gradient is asked for": _hooked,
+    "hardtanh_, then more": lambda x: F.hardtanh_(x) * 2,
+    "a copy, in place by functions": _discards_what_it_writes,
+    "the input, in place by a function": _writes_by_a_function,
     "relu, inplace by position": lambda x: F.relu(x, True),
     "amax of three that tie": lambda x: torch.stack([x, 2 * x, 3 * x]).amax(0),
     "amin of three that tie": lambda x: torch.stack([x, 2 * x, 4 * x, 3 + x], -1).amin(-1),
@@ -196,6 +251,10 @@ TF = {
     "reduce_max of three that tie": lambda x: tf.reduce_max(tf.stack([x, 2 * x, 3 * x]), axis=0),
     "relu": lambda x: tf.nn.relu(x),
     "relu6": lambda x: tf.nn.relu6(x),
+    "a function made inside": _decorated_by_tensorflow,
+    "a range cast to its dtype": lambda x: tf.reduce_sum(
+        tf.sin(x[..., None] * tf.cast(tf.range(1, 4), x.dtype)), axis=-1
+    ),
     "leaky_relu": lambda x: tf.nn.leaky_relu(x),
     "elu": lambda x: tf.nn.elu(x),
     "selu": lambda x: tf.nn.selu(x),
@@ -242,6 +301,9 @@ JAX = {
     "max of three that tie": lambda x: jnp.max(jnp.stack([x, 2 * x, 3 * x]), axis=0),
     "relu": lambda x: jax.nn.relu(x),
     "relu6": lambda x: jax.nn.relu6(x),
+    "jit with static arguments": lambda x: jax.jit(_power, static_argnums=(1,))(x, 3),
+    "vmap with axes": lambda x: jax.vmap(_power, in_axes=(0, None))(x, 3),
+    "checkpoint": lambda x: jax.checkpoint(_power, static_argnums=(1,), prevent_cse=False)(x, 2),
     "leaky_relu": lambda x: jax.nn.leaky_relu(x),
     "elu": lambda x: jax.nn.elu(x, 0.5),
     "selu": lambda x: jax.nn.selu(x),
@@ -305,6 +367,10 @@ NUMPY = {
     "select": lambda x: np.select([x > 1, x > 0], [x, 2 * x], default=-1.0),
     "piecewise": lambda x: np.piecewise(x, [x < 0, x >= 1], [lambda v: -v, 2.0]),
     "interp": lambda x: np.interp(x, [-1.0, 0.0, 2.0], [0.0, 1.0, -1.0]),
+    "vectorized": lambda x: np.vectorize(_branch, otypes=[float], excluded=["k"])(x, k=0.2),
+    "frompyfunc": lambda x: np.frompyfunc(_branch, 1, 1)(x).astype(float),
+    "frompyfunc made before": lambda x: _from_python(x, 0.3).astype(float),
+    "frompyfunc of two results": lambda x: sum(np.frompyfunc(_both, 1, 2)(x)).astype(float),
 }
 
 CASES = [

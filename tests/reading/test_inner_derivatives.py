@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actgrad import activation, from_json
-from actgrad.errors import TraceError
+from actgrad.errors import MixingError, TraceError
 
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
@@ -43,10 +43,7 @@ FUNCTIONS = {
     "one in another": lambda x: jax.grad(lambda y: y * jax.grad(lambda z: z * z * y)(x))(x),
     "jvp": lambda x: jax.jvp(g, (x,), (2.0 * x,))[1],
     "vjp": lambda x: jax.vjp(lambda a, b: a * jnp.tanh(b), x, x)[1](3.0 * x)[1],
-    "jacfwd": lambda x: jax.jacfwd(g)(x) * x,
-    "jacrev made before, by two": lambda x: sum(by_two(x, 2 * x)),
-    "hessian made before": lambda x: hessian(x),
-    "hessian by two": lambda x: jax.hessian(product, argnums=(0, 1))(x, jnp.sin(x))[0][1],
+    "hessian of one number at a time": lambda x: jax.hessian(g)(x) if x > 0.0 else x,
     "grad by two": lambda x: sum(jax.grad(product, argnums=(0, 1))(x, jnp.sin(x))),
     "something besides": lambda x: sum(jax.grad(lambda v: (g(v), v * v), has_aux=True)(x)),
     "value, slope and more": lambda x: sum(
@@ -58,19 +55,30 @@ FUNCTIONS = {
     "a step of Newton's": lambda x: x - g(x) / (jax.grad(g)(x) + 3.0),
 }
 
+OF_A_VECTOR = {
+    "jacfwd": lambda x: jax.vmap(jax.jacfwd(g))(x) * x,
+    "jacrev made before, by two": lambda x: sum(jax.vmap(by_two)(x, 2 * x)),
+    "hessian made before": lambda x: jax.vmap(hessian)(x),
+    "hessian by two": lambda x: jax.vmap(jax.hessian(product, argnums=(0, 1)))(x, jnp.sin(x))[0][1],
+    "jacobian of a sum": lambda x: jax.jacrev(lambda z: g(z).sum())(x) * x,
+}
 
-def own(function):
-    """The function's own value and derivative, in JAX."""
+
+def own(function, whole=False):
+    """The function's own value and derivative, in JAX: of each number, or of all as a vector."""
     x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
     with x64(True):
+        if whole:
+            return function(jnp.array(X)), jax.grad(lambda v: function(v).sum())(jnp.array(X))
         value = [float(function(float(x))) for x in X]
         return value, [float(jax.grad(lambda v: 1.0 * function(v))(float(x))) for x in X]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, *OF_A_VECTOR])
 def test_it_is_the_derivative_that_jax_takes(name):
-    value, slope = own(FUNCTIONS[name])
-    f = activation(FUNCTIONS[name], name="f")
+    function = {**FUNCTIONS, **OF_A_VECTOR}[name]
+    value, slope = own(function, whole=name in OF_A_VECTOR)
+    f = activation(function, name="f")
     for each in (f, from_json(f.to_json())):
         np.testing.assert_allclose(each(X), value, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(each.derivative(X) + 0 * X, slope, rtol=1e-12, atol=1e-12)
@@ -92,6 +100,7 @@ def of_two(a, b):
 
 
 jacobian_before = torch.vmap(torch.func.jacrev(curve))
+functional = torch.autograd.functional
 
 
 def by_autograd(x):
@@ -127,7 +136,39 @@ TORCH = {
     "autograd of a leaf": of_a_leaf,
     "autograd of a leaf by an attribute": of_a_leaf_by_an_attribute,
     "itself": jacobian_before,
+    "functional.jacobian": lambda x: functional.jacobian(lambda z: curve(z).sum(), x) + x,
+    "functional.jacobian by two": lambda x: functional.jacobian(
+        lambda a, b: of_two(a, b).sum(), (x, x.sin()), create_graph=True, vectorize=True
+    )[1],
+    "functional.vjp": lambda x: functional.vjp(curve, x, 2 * x, create_graph=True)[1],
+    "functional.vjp of a sum": lambda x: functional.vjp(
+        lambda z: curve(z).sum(), x, create_graph=True
+    )[1],
+    "functional.jvp by two": lambda x: functional.jvp(
+        of_two, (x, x.sin()), (x, torch.ones_like(x)), create_graph=True
+    )[1],
+    "functional.jvp, its value": lambda x: functional.jvp(curve, x, x)[0] * x,
+    "functional.vhp": lambda x: functional.vhp(lambda z: curve(z).sum(), x, x, create_graph=True)[
+        1
+    ],
+    "functional.hvp": lambda x: (
+        functional.hvp(lambda z: curve(z).sum(), x, torch.ones_like(x))[1] * x
+    ),
 }
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_hessian_of_one_number_at_a_time(strict):
+    def curvature(x):
+        if x <= 0:
+            return 0.5 * x
+        return functional.hessian(lambda z: curve(z), x, create_graph=True, strict=strict)
+
+    f = activation(curvature, name="f")
+    for x in X[X > 0]:
+        own = functional.hessian(curve, torch.tensor(x)).item()
+        np.testing.assert_allclose(f(x), own, rtol=1e-12)
+    assert f(-3.0) == -1.5
 
 
 @pytest.mark.parametrize("name", TORCH)
@@ -203,8 +244,28 @@ def kept(x):
 
 
 @pytest.mark.parametrize(
+    "function",
+    [
+        jax.jacrev(g),
+        lambda x: jax.hessian(g)(x),
+        lambda x: jax.jacfwd(g)(x) * x,
+        lambda x: torch.func.jacrev(curve)(x),
+        lambda x: functional.jacobian(curve, x),
+        lambda x: functional.hessian(lambda z: curve(z).sum(), x),
+    ],
+)
+def test_the_matrix_of_a_whole_array_is_refused(function):
+    with pytest.raises(MixingError, match=r"jax\.vmap\(jax\.jacrev\(g\)\)\(x\)"):
+        activation(function)
+
+
+@pytest.mark.parametrize(
     ("function", "said"),
     [
+        (
+            lambda x: jax.jvp(lambda z: g(z).sum(), (x,), (2 * x,))[1],
+            "`sum` mixes the elements of a row",
+        ),
         (not_watched, "the result is not a number: None"),
         (of_another, "what the output was not computed of"),
         (lambda x: x.grad, "`torch.autograd.grad(y.sum(), x, create_graph=True)[0]`"),

@@ -161,6 +161,11 @@ def test_an_object_around_a_function_is_read_as_the_function(path: str) -> None:
         assert f(1.5) == pytest.approx(3 / (1 + np.exp(-1.5)))
 
 
+def test_a_vectorized_function_that_truncates_is_refused() -> None:
+    with pytest.raises(TraceError, match="otypes"):
+        activation(lambda x: np.vectorize(abs, otypes=[int])(x))
+
+
 def test_a_parameter_of_haiku() -> None:
     hk, jax = pytest.importorskip("haiku"), pytest.importorskip("jax")
 

@@ -23,6 +23,7 @@ from actgrad.reading.libraries import (
     meanings,
     shipped,
     stacks,
+    torch_functional,
 )
 from actgrad.reading.libraries import names as aliases
 
@@ -33,7 +34,7 @@ ROWS = [
 ]
 DRAWN = [row for row in ROWS if row[2] == "random"]
 ELSEWHERE = frozenset(
-    {"mixing", "random", "true", "false", *gradients.MEANINGS}
+    {"mixing", "random", "true", "false", *gradients.MEANINGS, *torch_functional.MEANINGS}
     | {*vars(casts), *vars(flow), *vars(stacks), *vars(lookups)}
     - ({"cast", "constant"} | {*vars(meanings), *vars(formulas), *vars(shipped)})
     | set(

@@ -61,6 +61,21 @@ def where_learnt(x):
     return x.sin()
 
 
+def guarded(x):
+    if x.numel() == 0 or x.dim() < 0 or not x.numel():
+        return x
+    if x.size(-1) > 0 and x.dim() > -1 and len(x.shape) >= 0:
+        return torch.sigmoid(x)
+    return x
+
+
+def of_one_shape(x):
+    y = torch.tanh(x)
+    if y.shape != x.shape or y.dim() != x.dim():
+        raise ValueError("shapes")
+    return y * x
+
+
 def binarized(x):
     y = x.new(x.size())
     y[x >= 0] = 1
@@ -70,6 +85,8 @@ def binarized(x):
 
 READ = [
     binarized,
+    guarded,
+    of_one_shape,
     scale_by_rank,
     checked_rank,
     asserted_rank,
@@ -88,6 +105,42 @@ def test_a_question_whose_answers_agree_is_read(function):
     (slope,) = torch.autograd.grad(value.sum(), x)
     np.testing.assert_allclose(made(X), value.detach().numpy(), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(made.derivative(X), slope.numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.maximum(x, 0.0) if x.size > 0 else x,
+        lambda x: np.maximum(x, 0.0) if x.size else x,
+        lambda x: np.maximum(x, 0.0) if np.ndim(x) >= 0 else x,
+        lambda x: np.maximum(x, 0.0) if x.shape[0] >= 1 and np.size(x) != 0 else x,
+    ],
+)
+def test_an_array_has_numbers(function):
+    np.testing.assert_array_equal(activation(function)(X), np.maximum(X, 0.0))
+
+
+LIMITS = {
+    "torch": lambda x: torch.clamp(x, min=torch.finfo(x.dtype).eps),
+    "numpy": lambda x: np.maximum(x, np.finfo(x.dtype).tiny),
+    "numpy, of the array": lambda x: np.maximum(x, np.finfo(x).eps),
+    "the dtype's own": lambda x: torch.where(x > x.dtype.max, x, 0.5 * x),
+    "tensorflow": lambda x: x * np.finfo(x.dtype.as_numpy_dtype).eps,
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_the_limits_of_the_input_s_dtype_are_refused_with_a_cure_that_works(name):
+    with pytest.raises(
+        TraceError, match=r"Name the dtype, as in `torch.finfo\(torch.float32\).eps`"
+    ):
+        activation(LIMITS[name])
+    for cured in (
+        lambda x: torch.clamp(x, min=torch.finfo(torch.float32).eps),
+        lambda x: np.maximum(x, np.finfo(np.float32).eps),
+        lambda x, eps=2.0**-23: np.maximum(x, eps),
+    ):
+        np.testing.assert_array_equal(activation(cured)([0.0, 0.5]), [2.0**-23, 0.5])
 
 
 def widened(x):
@@ -109,6 +162,8 @@ REFUSED = {
     "another value in training": (lambda x: x if x.requires_grad else 2 * x, "requires_grad"),
     "a loop over dimensions": (widened, "number of dimensions"),
     "the number of elements": (count, "number of elements"),
+    "one number": (lambda x: x if x.numel() > 1 else -x, "number of elements"),
+    "no dimensions": (lambda x: x if x.dim() > 0 else -x, "number of dimensions"),
 }  # fmt: skip
 
 

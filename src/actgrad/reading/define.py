@@ -31,7 +31,7 @@ from actgrad.reading.refusal import definition, is_user_file
 from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_plain, signature
 from actgrad.reading.surroundings import objects
 from actgrad.reading.surroundings.tracing import untraced
-from actgrad.reading.surroundings.wrappers import unwrap
+from actgrad.reading.surroundings.wrappers import is_mapped, unwrap
 from actgrad.reading.witnesses import witness
 from actgrad.reading.witnesses.original import Original
 
@@ -74,7 +74,7 @@ def _read(
     host: bool,
     axis: int | None,
 ) -> Program:
-    function = objects.adapted(unwrap(function))
+    function = objects.adapted(function if is_mapped(function) else unwrap(function))
     own = signature(function, name)
     if axis is not None:
         own = _of_rows(own, axis, host)

@@ -16,7 +16,7 @@ import numpy as np
 
 from actgrad.common.types import Function
 from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
-from actgrad.language.expression import Expr, as_row, const, make, var, variables, walk
+from actgrad.language.expression import Expr, as_row, const, make, plain, var, variables, walk
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading.facts import Facts
@@ -212,6 +212,10 @@ def _explore(
                 # Shapes that it does not take are no part of what it computes.
                 done.append([yes or no])  # type: ignore[list-item]
                 continue
+            if questions.get(condition, ("", ""))[0] == "requires_grad" and _same(yes, no):
+                # Without a gradient nobody asks for the derivative, such as that of a hook.
+                done.append([yes])  # type: ignore[list-item]
+                continue
             done.append([_join(condition, yes, no, copy)])  # type: ignore[list-item]
         if not path:
             break
@@ -231,6 +235,11 @@ def _explore(
                 f"  {WRITE_ONE_FOR_EACH.format(what)}"
             )
     return list(result), form or "number"
+
+
+def _same(yes: tuple[Expr, ...], no: tuple[Expr, ...]) -> bool:
+    """Whether two paths compute the same values."""
+    return list(map(plain, yes)) == list(map(plain, no))
 
 
 def _refuse_changes(environment: Environment, copy: object) -> None:

@@ -60,6 +60,15 @@ def depends_on(what: str) -> NoReturn:
     refuse(f"the function depends on the {what} of its input", WRITE_ONE_FOR_EACH.format(what))
 
 
+def asks_for_limits(what: str) -> NoReturn:
+    """Refuse a function that computes with the limits of its input's dtype."""
+    refuse(
+        f"the function computes with what differs between dtypes (`{what}`), and it is read for all of them",
+        "Name the dtype, as in `torch.finfo(torch.float32).eps`, `np.finfo(np.float32).tiny` or "
+        "`tf.float32.max`; or make the number a parameter, `def f(x, eps=1e-7): ...`.",
+    )
+
+
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARIES = (
     f"{os.sep}site-packages{os.sep}",

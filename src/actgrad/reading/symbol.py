@@ -325,6 +325,20 @@ for _name, _op, _sign in (("and", "and", "&"), ("or", "or", "|")):
 _LOGICAL = {"and", "or", "not"}
 
 
+def _shift(self: Symbol, other: object) -> NoReturn:
+    for value in (self, other):
+        if isinstance(value, Symbol):
+            reader().settle(value.expr)  # a parameter may be a plain integer, as in `1 << bits`
+    refuse(
+        "a shift works on the bits of an integer, and an activation with real numbers",
+        f"Write `x * 2**n` for `x << n`, and `x // 2**n` for `x >> n`. {HOST}",
+    )
+
+
+for _name in ("lshift", "rlshift", "rshift", "rrshift"):
+    setattr(Symbol, f"__{_name}__", _shift)
+
+
 def apply(op: str, *args: object) -> Any:
     """The operation on numbers and symbols: a plain number if nothing in it is symbolic.
 
@@ -424,10 +438,10 @@ def given(value: object, *pairs: object) -> Symbol:
 
 def _need_truth(sign: str, *values: object) -> None:
     for value in values:
-        if not (
-            isinstance(value, (bool, np.bool_))
-            or (isinstance(value, Symbol) and value.expr.boolean)
-        ):
+        if isinstance(value, Symbol) and not value.expr.boolean:
+            reader().settle(value.expr)  # a parameter may be a plain integer
+        boolean = isinstance(value, Symbol) and value.expr.boolean
+        if not (boolean or isinstance(value, (bool, np.bool_))):
             refuse(
                 f"`{sign}` works on truth values here, not on the bits of an integer",
                 "Combine comparisons with it, as in `(x > 0) & (x < 1)`; compute with numbers otherwise. "

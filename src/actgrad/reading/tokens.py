@@ -2,7 +2,8 @@
 
 A token may be passed on (`torch.zeros(x.shape)`, `y.to(x.dtype)`), and compared: `if x.dim() == 4:` is
 read both ways, which must give the same, as an activation computes the same whatever the shape, the dtype
-and the device. Anything else is refused.
+and the device. A comparison that holds for every input, such as `x.numel() > 0`, has its answer at once.
+Anything else is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.reading.reader import reader
-from actgrad.reading.refusal import depends_on
+from actgrad.reading.refusal import asks_for_limits, depends_on
 
 TOKENS = {
     "dtype": "dtype",
@@ -21,6 +22,13 @@ TOKENS = {
     "is_leaf": "requires_grad",
 }
 """Attributes that tell nothing of the numbers."""
+
+_LEAST = {"number of dimensions": 0, "size": 1, "number of elements": 1}
+"""The least that each can be, of an input with any numbers to compute."""
+_ONE_FOR_A_FORM = {"number of dimensions", "number of elements", "shape"}
+"""What is the same for two arrays that lie alike."""
+_LIMITS = {"max", "min", "limits", "eps", "tiny", "itemsize", "as_numpy_dtype"}
+"""What a dtype is asked for, to compute with."""
 
 
 class Token:
@@ -43,14 +51,28 @@ class Token:
         at = f" after {self.form}" if self.form else ""
         return reader().ask(self.what, f"{sign} {other!r}{at}")
 
+    def _is_above(self, other: object, or_equal: bool = False) -> bool:
+        """Whether it is greater than a number for every input."""
+        least = _LEAST.get(self.what)
+        if least is None or not isinstance(other, (int, float)):
+            return False
+        return least > other or (or_equal and least == other)
+
     def __eq__(self, other: object) -> bool:
-        return self is other or self._compare("==", other)
+        if self._is_above(other):
+            return False
+        return self is other or self._is_alike(other) or self._compare("==", other)
+
+    def _is_alike(self, other: object) -> bool:
+        if not isinstance(other, Token) or self.what not in _ONE_FOR_A_FORM or self.form is None:
+            return False
+        return (self.what, self.form) == (other.what, other.form)
 
     def __lt__(self, other: Any) -> bool:
-        return self._compare("<", other)
+        return not self._is_above(other, or_equal=True) and self._compare("<", other)
 
     def __le__(self, other: object) -> bool:
-        return self._compare("<=", other)
+        return not self._is_above(other) and self._compare("<=", other)
 
     def __gt__(self, other: Any) -> bool:
         return not self <= other
@@ -62,7 +84,8 @@ class Token:
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __pow__ = __rpow__ = _ask
 
     def __bool__(self) -> bool:
-        return self._compare("is", True)
+        counts = self.what in ("size", "number of elements")
+        return counts or self._compare("is", True)
 
     __len__ = __iter__ = __hash__ = __int__ = __float__ = __contains__ = _ask  # type: ignore[assignment]
 
@@ -78,11 +101,13 @@ class Token:
             return np.dtype(np.float64)
         if self.what == "device" and name in {"type", "index"}:
             return Token(f"device's {name}")
+        if self.what == "dtype" and name in _LIMITS:
+            asks_for_limits(f"dtype.{name}")
         depends_on(self.what)
 
 
 class Shape(Token):
-    """`x.shape`, and `x.size()`, which is called."""
+    """`x.shape`, and `x.size()`."""
 
     def __init__(self, form: tuple[object, ...] | None = (), what: str = "shape") -> None:
         super().__init__(what, form)
@@ -97,6 +122,16 @@ class Shape(Token):
 
     def as_list(self) -> Token:
         return self
+
+
+class Count(Token):
+    """`x.size`: NumPy's number of elements, and PyTorch's method that returns the shape."""
+
+    def __init__(self, form: tuple[object, ...] | None = ()) -> None:
+        super().__init__("number of elements", form)
+
+    def __call__(self, dim: int | None = None) -> Token:
+        return Shape(self.form)(dim)
 
 
 def is_token(value: object) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from actgrad.language.length import Length
 from actgrad.reading.reader import mixes, table_method
 from actgrad.reading.refusal import refuse
-from actgrad.reading.tokens import Shape, Token
+from actgrad.reading.tokens import Count, Shape, Token
 
 
 class Told:
@@ -25,7 +25,7 @@ class Told:
     def size(self) -> Any:
         if isinstance(self.form, Length):
             return table_method("length_of")(self)
-        return Shape(self.form)
+        return Count(self.form)
 
     @property
     def ndim(self) -> Any:

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from actgrad.reading.derivatives.jax_rules import CustomJvp, CustomVjp
+from actgrad.reading.derivatives.jax_rules import CustomJvp, CustomVjp, FilterJvp, FilterVjp
 from actgrad.reading.derivatives.rules import (
     Function,
     WithGradient,
@@ -21,6 +21,7 @@ from actgrad.reading.derivatives.rules import (
 from actgrad.reading.libraries import gradients
 from actgrad.reading.reader import Environment
 from actgrad.reading.surroundings.origins import public, root_of
+from actgrad.reading.surroundings.weights import is_any
 from actgrad.reading.surroundings.wrappers import is_made_by
 
 _OWN_TO_TORCH = ("_backward_cls", "_compiled_autograd_backward_state")
@@ -107,6 +108,8 @@ def _made(environment: Environment, value: Any, home: str) -> object:
     users = _users_function(value)
     if users is not None:
         return WithGradient(environment.copy(users), hasattr(value, "forward_fn"))
+    if is_any(value, _EQUINOX):
+        return _equinox(environment, value)
     return _jax(environment, value) if home.startswith("jax.") else None
 
 
@@ -160,6 +163,28 @@ def _jax(environment: Environment, value: object) -> object:
             environment.copy(value.fwd), environment.copy(value.bwd), value.symbolic_zeros
         )
     return copied
+
+
+_EQUINOX = ("equinox.filter_custom_vjp", "equinox.filter_custom_jvp")
+
+
+def _equinox(environment: Environment, value: Any) -> object:
+    users = environment.copy(_equinox_users(value))
+    if is_any(value, _EQUINOX[:1]):
+        copied: Any = FilterVjp(users)
+        environment.copies[id(value)] = copied
+        copied.defvjp(environment.copy(value.fn_fwd), environment.copy(value.fn_bwd))
+        return copied
+    copied = FilterJvp(users)
+    environment.copies[id(value)] = copied
+    if value.fn.jvp is not None:
+        copied.defjvp(environment.copy(_closure(value.fn.jvp, "fn_jvp")))
+    return copied
+
+
+def _equinox_users(value: Any) -> object:
+    """The user's function under one of Equinox's decorators."""
+    return value.fn if is_any(value, _EQUINOX[:1]) else _closure(value.fn.fun, "fn")
 
 
 _DIFFERENTIATING = {
@@ -301,5 +326,5 @@ def adapted(function: Any) -> Any:
         adapter = Applied(kind, kind.apply, forward, kind.setup_context is base.setup_context)
         adapter.__name__, adapter.__doc__ = kind.__name__, kind.__doc__
         return adapter
-    users = _users_function(function)
+    users = _equinox_users(function) if is_any(function, _EQUINOX) else _users_function(function)
     return function if users is None else Applied(function, function, users)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from actgrad.common.types import Fields
 from actgrad.language.expression import const
@@ -15,6 +17,7 @@ from actgrad.reading.derivatives.rules import (
     of_form,
     upstream_name,
 )
+from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, given
 
@@ -68,21 +71,32 @@ class _Custom:
         return rule
 
 
+class Primal:
+    """An argument as a `fwd` with `symbolic_zeros=True` gets it."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.perturbed = differentiable(value)
+
+
 class CustomVjp(_Custom):
     """`jax.custom_vjp`."""
 
     fwd: Any = None
     bwd: Any = None
+    _marks: bool = False
+    """Whether `fwd` is told of each argument whether a gradient by it is asked for."""
 
     def defvjp(self, fwd: object, bwd: object, symbolic_zeros: bool = False, **_: object) -> None:
-        self.fwd, self.bwd = fwd, bwd
-        if symbolic_zeros:
-            _symbolic_zeros()
+        self.fwd, self.bwd, self._marks = fwd, bwd, symbolic_zeros
 
     def _declared(self, *args: object, **kwargs: Any) -> object:
         every, inputs, fixed = self._arguments(args, kwargs)
         outputs = self.fun(*every)
-        _, residuals = self._rule(self.fwd)(*every)
+        marked = [arg if i in self.fixed else Primal(arg) for i, arg in enumerate(every)]
+        _, residuals = self._rule(self.fwd)(*(marked if self._marks else every))
         rule = self._rule(self.bwd)
 
         def backward(*upstream: object) -> object:
@@ -99,8 +113,6 @@ class CustomJvp(_Custom):
 
     def defjvp(self, jvp: object, symbolic_zeros: bool = False) -> object:
         self.jvp = jvp
-        if symbolic_zeros:
-            _symbolic_zeros()
         return jvp
 
     def defjvps(self, *jvps: Any) -> None:
@@ -115,13 +127,15 @@ class CustomJvp(_Custom):
 
     def _declared(self, *args: object, **kwargs: Any) -> object:
         every, inputs, fixed = self._arguments(args, kwargs)
-        output = self.fun(*every)
+        rule = self._rule(self.jvp)
+        return self._derived(self.fun(*every), partial(rule, *fixed), inputs)
+
+    def _derived(self, output: Any, rule: Any, inputs: Sequence[Any]) -> object:
         if isinstance(output, (tuple, list)):
             refuse(
                 f"{self.__name__!r} has a `custom_jvp` and returns several values",
                 "Make a function of each.",
             )
-        rule = self._rule(self.jvp)
         pairs: list[object] = []
         for i, x in enumerate(inputs):
             if not differentiable(x):
@@ -132,10 +146,53 @@ class CustomJvp(_Custom):
                     for y in inputs
                 ]
                 tangents[i] = Symbol(of_form(name, x), x.form, x.mask)
-                _, tangent = rule(*fixed, tuple(inputs), tuple(tangents))
+                _, tangent = rule(tuple(inputs), tuple(tangents))
                 pairs += [x, coefficient(tangent, name, x)]
         return given(output, *pairs) if pairs else output
 
 
-def _symbolic_zeros() -> NoReturn:
-    refuse("a rule with `symbolic_zeros=True`", "Leave it out: here every gradient is a number.")
+def _moves(value: object) -> bool:
+    """Whether a derivative by it can be asked for; a parameter is a plain number from here on."""
+    if not isinstance(value, Symbol):
+        return False
+    reader().settle(value.expr)
+    return differentiable(value)
+
+
+class FilterVjp(CustomVjp):
+    """`equinox.filter_custom_vjp`, which has a gradient by its first argument alone: a number, or a tuple."""
+
+    def _declared(self, *args: Any, **kwargs: Any) -> object:
+        first, *rest = args
+        if any(map(_moves, (*rest, *kwargs.values()))):
+            refuse(
+                f"{self.__name__!r}, an `equinox.filter_custom_vjp`, has no gradient by any argument but "
+                f"its first one",
+                "Make the first one a tuple of all that have one: `f((x, beta))`.",
+            )
+        several = isinstance(first, (tuple, list))
+        parts = [like(x) if isinstance(x, Symbol) else x for x in (first if several else (first,))]
+        perturbed = tuple(map(differentiable, parts)) if several else differentiable(first)
+        outputs = self.fun(*args, **kwargs)
+        _, residuals = self._rule(self.fwd)(perturbed, *args, **kwargs)
+
+        def backward(*upstream: object) -> object:
+            gradient = upstream if isinstance(outputs, (tuple, list)) else upstream[0]
+            return self._rule(self.bwd)(residuals, gradient, perturbed, *args, **kwargs)
+
+        return declared(self.__name__, outputs, parts, backward)
+
+
+class FilterJvp(CustomJvp):
+    """`equinox.filter_custom_jvp`, whose keyword arguments have no derivative."""
+
+    def _declared(self, *args: object, **kwargs: Any) -> object:
+        if any(map(_moves, kwargs.values())):
+            refuse(
+                f"{self.__name__!r}, an `equinox.filter_custom_jvp`, has no derivative by its keyword "
+                f"arguments",
+                "Pass what has one by position.",
+            )
+        rule = partial(self._rule(self.jvp), **kwargs)
+        inputs = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]
+        return self._derived(self.fun(*args, **kwargs), rule, inputs)

@@ -109,6 +109,10 @@ class _Whole(Inside):
         self.taken: list[tuple[str, Symbol, Sequence[Any], Callable[..., Any]]] = []
         """Each custom gradient: its name, its result, what it is applied to, and its rule."""
 
+    def ask(self, what: str, question: str) -> bool:
+        answer: bool = (self.chained and what == "requires_grad") or self.outer.ask(what, question)
+        return answer
+
     def take(
         self, name: str, output: Any, inputs: Sequence[Any], backward: Callable[..., Any]
     ) -> Any:

@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import Any
 
 from actgrad.common.types import Fields
-from actgrad.reading.libraries.casts import cast
+from actgrad.reading.libraries.casts import cast, dtype_name
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, number
 
@@ -43,6 +43,7 @@ SPELLINGS = {
     "shape": "size dims",
     "exponent": "other x2",
     "base": "",
+    "function": "f fn fun func pyfunc model callable",
 }
 """What libraries call the arguments of the meanings."""
 
@@ -52,9 +53,18 @@ non_blocking sparse ragged dtype_hint accuracy unroll shape_invariants strict ex
 parallel_iterations back_prop swap_memory return_same_structure weak_type sharding out_sharding
 validate_indices ndmin ndmax _stacklevel chunk_size randomness retain_graph only_inputs
 allow_unused use_reentrant determinism_check debug materialize_grads unconnected_gradients
+vectorize strategy outer_jacobian_strategy
 """
 _HARMLESS = frozenset(_HARMLESS_NAMES.split())
 """Arguments that change where or how something is computed, and nothing of what."""
+
+_WRAPPERS_OPTIONS = """
+static_argnums static_argnames donate_argnums donate_argnames keep_unused inline in_shardings out_shardings
+jit_compile autograph reduce_retracing input_signature experimental_autograph_options fullgraph dynamic mode
+options backend prevent_cse policy excluded cache doc in_axes out_axes in_dims out_dims axis_name axis_size
+"""
+_OF_WRAPPERS = frozenset(_WRAPPERS_OPTIONS.split())
+"""Arguments of `jit`, `vmap` and their relatives: how the function in them is run."""
 
 _HANDLED = frozenset({"out", "where", "dtype", "out_type", "out_dtype", "inplace"})
 _EMPTY = inspect.Parameter.empty
@@ -178,6 +188,8 @@ class _Mapping:
             default = parameter.default if parameter is not None else _EMPTY
             if name in _HARMLESS or value is default or value is None:
                 continue
+            if self.meant.__name__ == "applied" and (name in _OF_WRAPPERS or _floats(name, value)):
+                continue
             plain = type(value) in (bool, int, float, str) and type(default) is type(value)
             if plain and value == default:
                 continue
@@ -215,6 +227,12 @@ class _Mapping:
         return result
 
 
+def _floats(name: str, value: Any) -> bool:
+    """Whether it is the `otypes` of a `np.vectorize` that returns floats."""
+    kinds = value if isinstance(value, (str, list, tuple)) else [value]
+    return name == "otypes" and {dtype_name(kind) for kind in kinds} <= {"float", "float64", "d"}
+
+
 def refuse_out(path: str) -> object:
     refuse(f"`{path}` writes into an array given as out=", "Take what it returns instead.")
 
@@ -227,11 +245,12 @@ def _each(result: object, function: Callable[[object], object]) -> object:
     return tuple(map(function, result)) if isinstance(result, tuple) else function(result)
 
 
-def in_place(meant: Meaning, name: str) -> Meaning:
-    """The meaning of a tensor's method `name`, which ends in an underscore: it writes its result."""
+def in_place(meant: Meaning, name: str, of_input: bool = False) -> Meaning:
+    """The meaning of what ends in an underscore and writes its result: a method; or, with `of_input`, a
+    function such as `torch.relu_`, which may be given the input, as `inplace=True` may."""
 
     def call(x: Symbol, *args: object, **kwargs: object) -> Symbol:
-        return x.assign(number(meant(x, *args, **kwargs)))
+        return x.assign(number(meant(x, *args, **kwargs)), allowed=of_input)
 
     call.__name__ = name
     return call

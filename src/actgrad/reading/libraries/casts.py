@@ -15,7 +15,7 @@ from actgrad.reading.libraries.arrays import copied
 from actgrad.reading.libraries.meanings import Number, stop_gradient
 from actgrad.reading.libraries.notation import formulas
 from actgrad.reading.reader import mixes, reader
-from actgrad.reading.refusal import COPY_FIRST, depends_on, refuse
+from actgrad.reading.refusal import COPY_FIRST, asks_for_limits, refuse
 from actgrad.reading.symbol import Symbol, number, row_of, truth, whole
 from actgrad.reading.tokens import Shape, Token, is_token
 
@@ -46,7 +46,8 @@ def dtype_name(dtype: object) -> str:
 def cast(x: Number, dtype: object = None) -> Number:
     """The number in another dtype."""
     if dtype is None or (isinstance(dtype, Token) and dtype.what == "dtype"):
-        return number(x)
+        constants = not isinstance(x, Symbol) and np.ndim(row_of(x)) > 0
+        return np.asarray(x, dtype=np.float64) if constants else number(x)
     if isinstance(dtype, Symbol):  # `x.type_as(y)`
         return number(x)
     kind = dtype_name(dtype)
@@ -155,7 +156,7 @@ def issubdtype(dtype: object, kind: object) -> bool:
 def finfo(dtype: object) -> object:
     """The limits of a dtype that has a name; those of the input's are refused."""
     if is_token(dtype) or isinstance(dtype, Symbol):
-        depends_on("dtype")
+        asks_for_limits("finfo(x.dtype)")
     return np.finfo(dtype_name(dtype))
 
 

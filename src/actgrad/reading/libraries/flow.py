@@ -130,8 +130,14 @@ def scan(
     return carry, (None if all(out is None for out in collected) else collected)
 
 
-def applied(function: Function, *_: object, **__: object) -> Callable[..., object]:
-    """`jax.jit(f)`, `jax.checkpoint(f)`: the function itself, which computes the same."""
+def applied(function: Function | None = None, *_: object, **__: object) -> Callable[..., object]:
+    """`jax.jit(f)`, `jax.checkpoint(f)`: the function itself, which computes the same; of none, as in
+    `@tf.function(jit_compile=True)`, what returns it."""
+    return applied if function is None else function
+
+
+def from_python(function: Function, nin: int, nout: int) -> Function:
+    """`np.frompyfunc(f, 1, 1)`."""
     return function
 
 

@@ -26,12 +26,12 @@ MEANINGS = (
 )
 
 
-def _each(tree: Any, change: Callable[[Any], Any]) -> Any:
+def each_of(tree: Any, change: Callable[[Any], Any]) -> Any:
     """A result again, each of its numbers changed: a number, or a tuple, list or dict of results."""
     if isinstance(tree, dict):
-        return {name: _each(part, change) for name, part in tree.items()}
+        return {name: each_of(part, change) for name, part in tree.items()}
     if isinstance(tree, (tuple, list)):
-        return type(tree)(_each(part, change) for part in tree)
+        return type(tree)(each_of(part, change) for part in tree)
     return change(tree)
 
 
@@ -85,8 +85,8 @@ def jacobian_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
             slopes = taken.slopes(value)
             return tuple(slopes) if isinstance(argnums, (tuple, list)) else slopes[0]
 
-        found = _each(result, by_each)
-        return (found, _each(rest, taken.outside)) if has_aux else found
+        found = each_of(result, by_each)
+        return (found, each_of(rest, taken.outside)) if has_aux else found
 
     return call
 
@@ -160,12 +160,13 @@ def linearize(g: Any, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     slopes, (value, *rest) = jacobian_of(_with_value(g, has_aux), every, True)(*primals)
 
     def push(*tangents: Any) -> Any:
-        def along(of: Any) -> Any:
-            return reduce(add, map(multiply, of, tangents))
+        def along(of: Any, value: Any) -> Any:
+            moved = reduce(add, map(multiply, of, tangents))
+            return Total(moved) if isinstance(value, Total) else moved
 
-        return (
-            type(value)(map(along, slopes)) if isinstance(value, (tuple, list)) else along(slopes)
-        )
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(along, slopes, value))
+        return along(slopes, value)
 
     return (value, push, *rest)
 
@@ -225,7 +226,7 @@ class Tape:
         """What follows is not recorded, and not asked for."""
 
     def watch(self, tensor: Any) -> None:
-        _each(tensor, lambda x: self._watched.append(number(x).expr))
+        each_of(tensor, lambda x: self._watched.append(number(x).expr))
 
     def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
         def by(x: Any) -> Any:
@@ -234,7 +235,7 @@ class Tape:
                 return None
             return slope if output_gradients is None else multiply(output_gradients, slope)
 
-        return _each(sources, by)
+        return each_of(sources, by)
 
     def __getattr__(self, name: str) -> Any:
         refuse(

@@ -33,6 +33,7 @@ from actgrad.reading.libraries import (
     shipped,
     special,
     stacks,
+    torch_functional,
 )
 from actgrad.reading.libraries.binding import bind, in_place
 from actgrad.reading.libraries.mixing import MIXING
@@ -41,7 +42,7 @@ from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import mixes, unknown
 from actgrad.reading.refusal import draws_random
 from actgrad.reading.symbol import Symbol, is_symbolic
-from actgrad.reading.tokens import is_token
+from actgrad.reading.tokens import Token, is_token
 
 Meaning = Callable[..., object]
 
@@ -51,8 +52,11 @@ _HOME = {"tensorflow.keras.backend": "keras"}
 ROOTS = frozenset(path.partition(".")[0] for path in NAMES)
 _PLAIN = frozenset({"bisect", "builtins", "math", "numpy", "scipy"})
 _ALWAYS = frozenset(
-    [*vars(flow), *gradients.MEANINGS, "stop_gradient", "dropout", "dropout_tf", "rrelu", "finfo"],
-)
+    [
+        *vars(flow), *gradients.MEANINGS, *torch_functional.MEANINGS,
+        "stop_gradient", "dropout", "dropout_tf", "rrelu", "finfo",
+    ],
+)  # fmt: skip
 """Meanings that stand in for a library's function whatever it is called with."""
 
 
@@ -168,7 +172,7 @@ def _parse(text: str) -> dict[str, tuple[str | None, str]]:
 
 _MEANINGS = (
     meanings, formulas, shipped, special, distributions, quantizers, stacks,
-    lookups, casts, flow, arrays, gradients, row_parts, row_joined, row_orders, row_numbers,
+    lookups, casts, flow, arrays, gradients, torch_functional, row_parts, row_joined, row_orders, row_numbers,
 )  # fmt: skip
 
 
@@ -216,10 +220,10 @@ def _entry(path: str, original: object, text: str, signature: str | None, root: 
     short = path.rpartition(".")[2]
     bound = rows.over_row(path, short if text == "mixing" else text, bound)
     if path.endswith("_") and root == "torch":
-        bound = in_place(bound, path)
+        bound = in_place(bound, path, of_input=True)
     if text in _ALWAYS:
         return bound
-    answer = _for_symbols(original, bound, root)
+    answer = _for_symbols(original, bound, root, constants=text == "mixing")
     if getattr(original, "nin", 0) == 2 and hasattr(original, "accumulate"):
         along = stacks.reduction(answer, f"{path}.reduce")
         answer.reduce = rows.over_row(path, _REDUCED.get(short, ""), along)  # type: ignore[attr-defined]
@@ -236,14 +240,16 @@ _RUNNING = {"add": "cumsum", "multiply": "cumprod"}
 """What a NumPy function's `reduce` and `accumulate` are called elsewhere."""
 
 
-def _for_symbols(original: Any, meant: Meaning, root: str) -> Meaning:
+def _for_symbols(original: Any, meant: Meaning, root: str, constants: bool = False) -> Meaning:
     """The meaning for symbols, and the library itself for plain values, with IEEE's answer where
-    Python raises."""
+    Python raises; with `constants` also for those in the input's dtype or on its device."""
 
     @wraps(meant, assigned=("__name__",), updated=())
     def call(*args: Any, **kwargs: object) -> Any:
         if args and hasattr(args[0], "__next__"):  # `sum(v * v for v in x)`
             args = ([*args[0]], *args[1:])
+        if constants:
+            kwargs = like_input(root, args, kwargs)
         if stands_in(args, kwargs) or not _runs(root):
             return meant(*args, **kwargs)
         try:
@@ -269,6 +275,19 @@ def stands_in(args: tuple[object, ...], kwargs: Fields) -> bool:
         return True
     return any(is_token(each) or isinstance(each, Total) for each in (*args, *kwargs.values()))
 
+
+def like_input(root: str, args: tuple[object, ...], kwargs: Fields) -> Fields:
+    """The keywords with which a library makes a constant: float64 in the place of the input's dtype, and no
+    device in that of its own, as in `torch.arange(4, dtype=x.dtype, device=x.device)`."""
+    given = {k: v for k, v in kwargs.items() if not (k in _LIKE_INPUT and isinstance(v, Token))}
+    if len(given) == len(kwargs) or stands_in(args, given):
+        return kwargs
+    if "dtype" in kwargs and "dtype" not in given:
+        given["dtype"] = sys.modules["torch"].float64 if root == "torch" else "float64"
+    return given
+
+
+_LIKE_INPUT = ("dtype", "device")
 
 _OTHERS = (
     "numpy.fft", "torch.fft", "torch.special", "jax.numpy.fft", "tensorflow.signal",

@@ -6,6 +6,7 @@ remembers its axis: along another one the elements of the input would be mixed.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -37,6 +38,7 @@ from actgrad.reading.libraries.shipped import relu
 from actgrad.reading.reader import mixes, reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, apply, is_symbolic, of_row, refuse_forms
+from actgrad.reading.tokens import Token
 
 
 def over_arrays(op: str, args: tuple[object, ...]) -> object:
@@ -90,6 +92,12 @@ class Row(np.ndarray):  # type: ignore[type-arg]
     def __array_finalize__(self, source: object) -> None:
         self.axis = getattr(source, "axis", None)
 
+    def view(self, *shape: Any, **options: Any) -> Any:
+        """NumPy's own, with a class; PyTorch's, with a shape, is refused."""
+        if shape and not isinstance(shape[0], type):
+            mixes(".view")
+        return super().view(*shape, **options)
+
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -101,9 +109,27 @@ def _method_of_a_row(name: str) -> Callable[..., object]:
 
     def call(row: Row, *args: object, **kwargs: object) -> Any:
         found = reader().method(f"row.{name}")
-        return found(row, *args, **kwargs) if found is not None else mixes(f".{name}")
+        if found is not None:
+            return found(row, *args, **kwargs)
+        of_each = reader().method(name) if row.ndim == 1 else None
+        if of_each is None or not _computes(name, of_each):
+            mixes(f".{name}")
+        plain = [a for a in (*args, *kwargs.values()) if not isinstance(a, (Symbol, Token))]
+        if any(np.ndim(arg) for arg in plain):  # type: ignore[arg-type]
+            return of_each(row, *args, **kwargs)
+        return Row.of([of_each(value, *args, **kwargs) for value in row], row.axis)
 
     return call
+
+
+_OF_EACH = frozenset(("detach", "clone", "float", "double", "to", "type_as", "contiguous"))
+_NUMERIC = ("meanings", "formulas", "shipped")
+
+
+def _computes(name: str, method: Callable[..., object]) -> bool:
+    """Whether a method makes a number of each number, and looks at no shape."""
+    home = str(inspect.unwrap(method).__module__).rpartition(".")[2]
+    return name in _OF_EACH or (home in _NUMERIC and name not in ("where", "nonzero"))
 
 
 _OF_ROWS = """

@@ -52,6 +52,7 @@ NUMPY = (
     _NUMPY_LIKE
     + """
 copyto putmask place longdouble=as_float linalg.norm=row_norm
+frompyfunc(func,nin,nout,*,identity=None)=from_python
 """
 )
 
@@ -73,6 +74,9 @@ resolve_neg=identity conj_physical=identity finfo promote_types=result_type vmap
 func.grad=gradient_of func.grad_and_value=gradient_and_value_of func.jacrev=jacobian_of
 func.jacfwd=jacobian_of func.hessian=hessian_of func.jvp=jvp func.vjp=vjp func.linearize=linearize
 autograd.grad=torch_gradient
+autograd.functional.jacobian=torch_jacobian autograd.functional.hessian=torch_hessian
+autograd.functional.vjp=torch_vjp autograd.functional.jvp=torch_jvp
+autograd.functional.vhp=torch_vhp autograd.functional.hvp=torch_vhp
 utils.checkpoint.checkpoint(function,*args,use_reentrant=None,determinism_check=None,debug=False)=called
 dropout(input,p,training) float_power(input,exponent,*,out=None)=power
 fake_quantize_per_tensor_affine(input,scale,zero_point,quant_min,quant_max)=fake_quantize
@@ -276,6 +280,12 @@ laplace=random logistic=random normal=random permutation=random poisson=random r
 randint=random truncated_normal=random uniform=random
 """
 
+EQUINOX = """
+filter_grad=gradient_of filter_value_and_grad=value_and_gradient_of filter_jacrev=jacobian_of
+filter_jacfwd=jacobian_of filter_hessian=hessian_of filter_jvp=jvp filter_vjp=vjp
+filter_jit=applied filter_vmap=applied filter_checkpoint=applied
+"""
+
 _COMMON: dict[str, str] = {
     "builtins": BUILTINS,
     "bisect": "bisect_left bisect_right",
@@ -305,6 +315,7 @@ _COMMON: dict[str, str] = {
     "jax.random": JAX_RANDOM,
     "jax.scipy.special": """entr=entropy_term erf erfc expit=sigmoid logit ndtr=normal_cdf xlog1py xlogy
         logsumexp""",
+    "equinox": EQUINOX,
     "keras.ops": KERAS_OPS,
     "keras.activations": KERAS_ACTIVATIONS,
     "keras.random": KERAS_RANDOM,
@@ -324,9 +335,10 @@ NAMES = {
 METHODS = f"""
 {SPECIAL_METHODS}
 over_arrays part_of place_of dot element=get_item length_of
-row.sum(axis=None,*,keepdim=False,keepdims=False)=total
-row.prod(axis=None,*,keepdim=False,keepdims=False)=product
-row.mean(axis=None,*,keepdim=False,keepdims=False)=mean row.max(axis=None,*,dim=None)=largest_of
+row.sum(axis=None,*,dim=None,keepdim=False,keepdims=False,dtype=None)=total
+row.prod(axis=None,*,dim=None,keepdim=False,keepdims=False,dtype=None)=product
+row.mean(axis=None,*,dim=None,keepdim=False,keepdims=False,dtype=None)=mean
+row.max(axis=None,*,dim=None)=largest_of
 row.min(axis=None,*,dim=None)=smallest_of
 row.amax(dim=None)=row_max row.amin(dim=None)=row_min row.softmax(dim)=softmax
 row.log_softmax(dim)=log_softmax

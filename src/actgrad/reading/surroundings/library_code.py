@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from actgrad.reading.libraries import names
 from actgrad.reading.reader import Environment, unknown
 from actgrad.reading.surroundings.impure import IMPURE_MODULES, draws, impure
+from actgrad.reading.surroundings.origins import root_of
 
 
 class Module:
@@ -43,6 +45,7 @@ class Opaque:
         self.__name__ = getattr(value, "__name__", None) or type(value).__name__
 
     def __call__(self, *args: Any, **kwargs: object) -> Any:
+        kwargs = names.like_input(root_of(self._value), args, kwargs)
         if names.stands_in(args, kwargs):
             unknown(names.public_name(self._value))
         return self._value(*args, **kwargs)
@@ -51,3 +54,26 @@ class Opaque:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._environment.copy(getattr(self._value, name))
+
+
+class KerasBackend:
+    """What Keras's preprocessing layers call `self.backend`: functions of the backend at work, which
+    `keras.ops` offers under the same names."""
+
+    __actgrad_reads__ = True
+
+    def __init__(self, environment: Environment, original: object) -> None:
+        self._environment, self._original = environment, original
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in ("core", "numpy", "nn", "math"):
+            return self
+        own = getattr(sys.modules["keras"].ops, name, None)
+        return self._environment.copy(getattr(self._original, name) if own is None else own)
+
+
+def is_keras_backend(value: object) -> bool:
+    kind = type(value)
+    return kind.__name__ == "DynamicBackend" and kind.__module__.startswith("keras.")

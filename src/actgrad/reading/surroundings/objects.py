@@ -20,6 +20,7 @@ from actgrad.reading.libraries import distributions
 from actgrad.reading.reader import Environment
 from actgrad.reading.refusal import HOST, refuse, user_line
 from actgrad.reading.surroundings import many_digits
+from actgrad.reading.surroundings.library_code import KerasBackend, is_keras_backend
 from actgrad.reading.surroundings.linen import KIND, Linen, is_linen, is_linen_class, numbers
 from actgrad.reading.surroundings.origins import public
 from actgrad.reading.surroundings.weights import in_place_of, is_any, is_weight, number_of
@@ -130,6 +131,8 @@ class Object:
         assert name is not None
         if _does_nothing(self._original):
             return args[0]
+        if is_any(self._original, ["keras.Sequential"]):
+            return functools.reduce(lambda x, layer: layer(x), self._layers(), args[0])
         if name == "forward" and public("torch.nn.Sequential"):
             _refuse_channels(self._original)
         if name == "__call__":
@@ -141,6 +144,15 @@ class Object:
     def _items(self) -> list[object]:
         """What is in a list of modules or weights, whose names are their numbers."""
         return [getattr(self, str(i)) for i in range(len(self._original))]
+
+    def _layers(self) -> list[Any]:
+        """The layers of a `keras.Sequential`."""
+        original = self._original
+        path = f"{self._path}.layers" if self._path else "layers"
+        return [
+            Object(self._environment, layer, f"{path}.{i}", self._values)
+            for i, layer in enumerate(original.layers)
+        ]
 
     def __iter__(self) -> Iterator[object]:
         return iter(self._original if hasattr(self._original, "keys") else self._items())
@@ -227,6 +239,8 @@ def stand_in(environment: Environment, value: object, name: str | None = None) -
         return value.copied(environment)
     if isinstance(value, types.ModuleType):
         return None
+    if is_keras_backend(value):
+        return KerasBackend(environment, value)
     if method_of(value):
         environment.uses_frameworks = True
         return _stand_in(environment, value, None)

@@ -7,10 +7,13 @@ A library's wrappers are known by their code: it is that of the wrapper around a
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import types
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from actgrad.reading.libraries import lookups, names
 from actgrad.reading.surroundings.origins import public, root_of
@@ -46,6 +49,8 @@ def unwrap(function: Any) -> Any:
     kind = type(function)
     if kind.__name__ == "OptimizedModule" and kind.__module__.startswith("torch."):
         return unwrap(next(function.children()))  # what `torch.compile` makes of a module
+    if kind is np.ufunc and set("".join(function.types)) <= set("O->"):
+        return unwrap(next(filter(callable, gc.get_referents(function))))  # `np.frompyfunc` made it
     for attribute in _INNER:
         inner = vars(function).get(attribute) if hasattr(function, "__dict__") else None
         if inner is None and not attribute.startswith("_") and attribute != "pyfunc":
@@ -67,6 +72,12 @@ def _is_transparent(function: object) -> bool:
     if not isinstance(function, types.FunctionType) or not hasattr(function, "__wrapped__"):
         return False
     return any(is_made_by(path, function) for path in _TRANSPARENT.get(root_of(function), ()))
+
+
+def is_mapped(function: object) -> bool:
+    """Whether it is what `vmap` made, which takes arrays where the function in it may take single numbers."""
+    wraps = isinstance(function, types.FunctionType) and hasattr(function, "__wrapped__")
+    return wraps and any(is_made_by(path, function) for path in ("jax.vmap", "torch.vmap"))
 
 
 def is_wrapping_object(value: object) -> bool:

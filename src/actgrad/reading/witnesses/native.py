@@ -406,17 +406,26 @@ class Written:
     function: str
     user: bool
     """In the user's own file, not inside of a library."""
-    operator: bool
-    """By an operator as `+=`."""
+    meant: bool
+    """By an operator as `+=`, or a function as `torch.relu_`, whose result is a new number here."""
 
 
 def written_at(library: Library, call: Call, columns: Sequence[Array]) -> Written | None:
     """Where the function writes into its input: found with one that cannot be written into."""
+    called: list[object] = [None]
     try:
         with np.errstate(all="ignore"):
             if library.name == "torch":
                 torch = sys.modules["torch"]
-                with torch.inference_mode(False), torch.enable_grad():
+
+                class Recording(torch.overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]
+                    def __torch_function__(
+                        self, function: Any, types: object, args: Any = (), kwargs: Any = None
+                    ) -> Any:
+                        called[0] = function
+                        return function(*args, **(kwargs or {}))
+
+                with torch.inference_mode(False), torch.enable_grad(), Recording():
                     call(*(torch.tensor(c, device="cpu").requires_grad_() for c in columns))
             else:
                 for column in (arrays := [column.copy() for column in columns]):
@@ -432,5 +441,6 @@ def written_at(library: Library, call: Call, columns: Sequence[Array]) -> Writte
         found = [i for i in dis.get_instructions(code) if i.offset == frame.tb_lasti]
         inplace = any(i.opname == "BINARY_OP" and i.argrepr.endswith("=") for i in found)
         user = is_user_file(code.co_filename)
-        return Written(code.co_filename, frame.tb_lineno, code.co_name, user, inplace)
+        function = isinstance(called[0], types.BuiltinFunctionType)  # a method is none
+        return Written(code.co_filename, frame.tb_lineno, code.co_name, user, inplace or function)
     return None

@@ -130,7 +130,7 @@ def _arrays(original: Original, library: Library, slopes: bool) -> bool:
             if fewer and shape is not _SHAPES[-1]:
                 continue  # a weight of shape (1, 1, 1, 1) waits for a batch of images
             if run is not None and any(_is_jacobian(part.shape, shape) for part in run.outputs):
-                return False  # of arrays it is a matrix: it is written for one number
+                _refuse_jacobian(original)
             if run is not None:
                 _compare(original, library, columns, run)
                 return True
@@ -141,6 +141,15 @@ def _is_jacobian(shape: tuple[int, ...], of: tuple[int, ...]) -> bool:
     """Whether it has one number for each two, or more, of the input, as `jax.hessian` gives them."""
     times, rest = divmod(len(shape), len(of))
     return times > 1 and not rest and shape == of * times
+
+
+def _refuse_jacobian(original: Original) -> NoReturn:
+    raise MixingError(
+        f"{original.own.name!r} cannot be read: of an array it makes a matrix, with the derivative of each "
+        f"number by each other one, as `jacrev` and `hessian` do\n{definition(original.function)}\n"
+        f"  Take the derivative of each number by itself: `jax.vmap(jax.jacrev(g))(x)` or "
+        f"`torch.vmap(torch.func.hessian(g))(x)`; or that of the sum: `jax.grad(lambda z: g(z).sum())(x)`."
+    )
 
 
 def _one_by_one(original: Original, library: Library, slopes: bool) -> bool:
@@ -292,10 +301,10 @@ def _refuse_mixing(original: Original, found: str) -> NoReturn:
 
 
 def _refuse_writing(original: Original, library: Library, columns: Sequence[Array]) -> None:
-    """Refuse a function that writes into its input, unless by `x += 1` or an `inplace=True`, which mean a
-    new number here."""
+    """Refuse a function that writes into its input, unless by `x += 1`, `torch.relu_(x)` or an
+    `inplace=True`, which mean a new number here."""
     where = native.written_at(library, original.call, columns)
-    if where is not None and (where.operator or not where.user):
+    if where is not None and (where.meant or not where.user):
         return
     at = place(where.file, where.line, where.function) if where else definition(original.function)
     raise ImpureError(
