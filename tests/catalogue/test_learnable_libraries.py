@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import runpy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,9 +96,22 @@ def test_the_rational_beside_rational_activations() -> None:
     )
 
 
-def test_snake_beside_torch_snake() -> None:
+def test_snake_beside_torch_snake_and_acon_beside_yolov5() -> None:
     snake = pytest.importorskip("snake.activations")
+    yolov5 = importlib.util.find_spec("yolov5")
+    if yolov5 is None:
+        pytest.skip("yolov5 is not installed")
+    # That file alone: the package reads pictures.
+    file = Path(str(yolov5.origin)).parent / "utils" / "activations.py"
+    acon = runpy.run_path(str(file))["AconC"](1)
     check_smooth(activations.snake, {"a": 1.7}, snake.SnakeFunction.apply)
+
+    def call(x: Any, *values: Any) -> Any:
+        shaped = (v.reshape(1, 1, 1, 1) for v in values)
+        given = dict(zip(("p1", "p2", "beta"), shaped, strict=True))
+        return torch.func.functional_call(acon, given, (x[:, None, None, None],))[:, 0, 0, 0]
+
+    check_smooth(learnable.acon, {"p1": 1.2, "p2": -0.3, "beta": 0.8}, call)
 
 
 def test_dyt_beside_x_transformers() -> None:
