@@ -44,9 +44,12 @@ def slopes(x: Any, p: Any, q: Any) -> tuple[Any, Any]:
 BY_P, BY_Q = slopes(X, NUMERATOR, DENOMINATOR)
 
 
+precisions = pytest.mark.parametrize(("dtype", "rtol"), [("bfloat16", 3e-2), ("float32", 1e-5)])
+
+
 @pytest.mark.diagonal
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-@pytest.mark.parametrize(("dtype", "rtol"), [("bfloat16", 3e-2), ("float32", 1e-5)])
+@precisions
 def test_torch(compiled: bool, dtype: str, rtol: float) -> None:
     torch = pytest.importorskip("torch")
     module = f.module(p=trainable(), q=trainable(DENOMINATOR))
@@ -93,10 +96,12 @@ def test_torch_starts_with_another_length() -> None:
     assert list(fixed.parameters()) == []
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("around", ["eager", "function", "xla"])
-def test_tensorflow(around: str) -> None:
+@precisions
+def test_tensorflow(around: str, dtype: str, rtol: float) -> None:
     tf = pytest.importorskip("tensorflow")
-    x, p, q = tf.constant(X, tf.float32), tf.Variable(NUMERATOR), tf.Variable(DENOMINATOR)
+    x, p, q = tf.constant(X, dtype), tf.Variable(NUMERATOR), tf.Variable(DENOMINATOR)
 
     def gradients() -> Any:
         with tf.GradientTape() as tape:
@@ -106,8 +111,8 @@ def test_tensorflow(around: str) -> None:
     if around != "eager":
         gradients = tf.function(gradients, jit_compile=around == "xla")
     by_p, by_q = gradients()
-    np.testing.assert_allclose(by_p, BY_P, rtol=1e-5)
-    np.testing.assert_allclose(by_q, BY_Q, rtol=1e-5)
+    np.testing.assert_allclose(by_p, BY_P, rtol=rtol)
+    np.testing.assert_allclose(by_q, BY_Q, rtol=rtol)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
@@ -146,15 +151,17 @@ def test_keras_trains_and_is_saved(jit: bool, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
-def test_jax(compiled: bool) -> None:
+@precisions
+def test_jax(compiled: bool, dtype: str, rtol: float) -> None:
     jax = pytest.importorskip("jax")
-    x = jax.numpy.asarray(X)
+    x = jax.numpy.asarray(X, dtype)
     gradient = jax.grad(lambda p, q: f(x, p=p, q=q).sum(), (0, 1))
     gradient = jax.jit(gradient) if compiled else gradient
     by_p, by_q = gradient(jax.numpy.asarray(NUMERATOR), jax.numpy.asarray(DENOMINATOR))
-    np.testing.assert_allclose(by_p, BY_P, rtol=1e-5)
-    np.testing.assert_allclose(by_q, BY_Q, rtol=1e-5)
+    np.testing.assert_allclose(by_p, BY_P, rtol=rtol)
+    np.testing.assert_allclose(by_q, BY_Q, rtol=rtol)
 
 
 def test_native_takes_vectors() -> None:
