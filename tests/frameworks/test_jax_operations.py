@@ -107,6 +107,7 @@ SIGNED_ZEROS = ["neg", "add", "sub", "mul", "div", "floordiv", "mod", "copysign"
                 "asinh", "atanh", "expm1", "log1p", "erf", "atan2"]  # fmt: skip
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("op", SIGNED_ZEROS)
 def test_signed_zeros(op: str, dtype: Any) -> None:
     at = points(OPS[op].arity, dtype)

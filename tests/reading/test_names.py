@@ -26,6 +26,7 @@ from actgrad.reading.libraries import (
     torch_functional,
 )
 from actgrad.reading.libraries import names as aliases
+from actgrad.reading.witnesses.original import points
 
 ROWS = [
     (path, name, meaning)
@@ -205,9 +206,20 @@ def of_library(root: str, values: np.ndarray) -> Any:
         return pytest.importorskip("tensorflow").constant(values, "float64")
     if root == "torch":
         return pytest.importorskip("torch").tensor(values)
-    if root == "jax":
-        return pytest.importorskip("jax.numpy").asarray(values, "float32")
     return values
+
+
+def by_jax(function: Any, columns: list[np.ndarray]) -> np.ndarray:
+    """In pieces of the shape that the witness takes, for which XLA has then compiled each function."""
+    jax = pytest.importorskip("jax")
+    shape = points(1)[0].shape
+    pieces = []
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        for at in range(0, columns[0].size, *shape):
+            taken = [np.resize(column[at:], shape) for column in columns]
+            found = function(*map(jax.numpy.asarray, taken))
+            pieces.append(np.broadcast_to(np.asarray(found, np.float64), shape))
+    return np.concatenate(pieces)[: columns[0].size]
 
 
 def on_numbers(function: Any, columns: list[np.ndarray]) -> np.ndarray:
@@ -230,6 +242,8 @@ def of_its_own(path: str, call: str, function: Any, columns: list[np.ndarray], n
         return on_numbers(own, columns)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
+        if root == "jax":
+            return by_jax(own, columns)
         return np.asarray(own(*(of_library(root, column) for column in columns)), np.float64)
 
 

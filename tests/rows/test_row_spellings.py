@@ -4,6 +4,7 @@ zeros too; and what to write in the place of what is refused."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -128,6 +129,17 @@ OF = [
 ]  # fmt: skip
 
 
+@cache
+def _by_jax(function: Function) -> Any:
+    """Values and slopes in one compiled program: one by one, XLA would compile dozens of operations."""
+
+    def both(x: Any, upstream: Any) -> tuple[Any, Any]:
+        values, pull = jax.vjp(jax.vmap(function), x)
+        return values, pull(upstream)[0]
+
+    return jax.jit(both)
+
+
 def own(library: str, function: Function, x: Any) -> tuple[Any, Any, Any]:
     """What the library itself makes of each row, with its autograd; and what came from above."""
 
@@ -141,9 +153,8 @@ def own(library: str, function: Function, x: Any) -> tuple[Any, Any, Any]:
         (slopes,) = torch.autograd.grad(values, tensor, torch.tensor(upstream))
         return values.detach(), slopes, upstream
     if library == "jax":
-        values, pull = jax.vjp(jax.vmap(function), jnp.asarray(x))
-        upstream = above(values)
-        return values, pull(jnp.asarray(upstream))[0], upstream
+        upstream = above(jax.eval_shape(jax.vmap(function), x))
+        return *_by_jax(function)(x, upstream), upstream
     tensor = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(tensor)
