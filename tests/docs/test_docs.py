@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import doctest
 import re
+import runpy
+import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from actgrad import errors
 from tests.process import python
+from tests.sample import exhaustive_but
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -23,8 +27,11 @@ DOCUMENTS = [
     for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
     if BLOCK.search(path.read_text(encoding="utf-8"))
 ]
+TUTORIALS = [path for path in DOCUMENTS if path.parent.name == "tutorials"]
+"""They train networks, a minute for all; what they call has tests of its own."""
+READ = [path for path in DOCUMENTS if path not in TUTORIALS or path.stem == "activations"]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-SHORT = [path for path in EXAMPLES if path.name in ("spiky.py", "square.py", "keras_derivative.py")]
+SHORT = [path for path in EXAMPLES if path.name in ("spiky.py", "keras_derivative.py")]
 OTHERS = [path for path in EXAMPLES if path not in SHORT]
 IN_TURN = """
 import contextlib, pathlib, runpy, sys
@@ -52,7 +59,9 @@ def run(text: str, name: str) -> None:
             names.update(test.globs)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", exhaustive_but(READ, DOCUMENTS), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_the_code_of_a_document(path: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with warnings.catch_warnings():
@@ -72,17 +81,26 @@ def test_the_documents_are_there() -> None:
     assert {"README.md", "language.md", "errors.md", "index.md"} <= {p.name for p in DOCUMENTS}
 
 
-@pytest.mark.parametrize(
-    "paths", [SHORT, pytest.param(OTHERS, marks=pytest.mark.exhaustive)], ids=["short", "others"]
-)
-def test_each_example_runs_and_says_something(paths: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", SHORT, ids=lambda path: path.name)
+def test_a_short_example_runs_and_says_something(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """In the process of the tests, where frameworks have started and a warning is an error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    runpy.run_path(str(path), run_name="__main__")
+    assert len(capsys.readouterr().out.splitlines()) > 3
+
+
+@pytest.mark.exhaustive
+def test_each_example_runs_and_says_something(tmp_path: Path) -> None:
     """In one process, since the start of TensorFlow takes longer than most of them."""
     said = python(
-        "-c", IN_TURN, *paths, folder=tmp_path, KERAS_BACKEND="tensorflow", MPLBACKEND="agg"
+        "-c", IN_TURN, *OTHERS, folder=tmp_path, KERAS_BACKEND="tensorflow", MPLBACKEND="agg"
     )
     told = "\n".join(said).split("example ")[1:]
-    assert len(told) == len(paths)
-    for path, text in zip(paths, told, strict=True):
+    assert len(told) == len(OTHERS)
+    for path, text in zip(OTHERS, told, strict=True):
         assert text.startswith(path.name)
         assert len(text.splitlines()) > 3
         assert "Warning" not in text
