@@ -189,6 +189,30 @@ def library_objects():
     return [stats.skewnorm(2.0).cdf, lambda x: stats.skewnorm.cdf(x, 2.0)]
 
 
+class OfBits(torch.nn.Module):
+    def __init__(self, bits):
+        super().__init__()
+        self.bits = bits
+
+    def forward(self, x):
+        if self.bits == 1:
+            print("not supported")
+        if self.bits == 2:
+            x = x / x.abs().max()
+        steps = 2**self.bits - 1
+        return x + (torch.round(x * steps) / steps - x).detach()
+
+
+def test_a_branch_for_other_settings_is_not_refused(capsys):
+    made = activation(OfBits(4))
+    np.testing.assert_allclose(made(X), np.round(X * 15) / 15, rtol=1e-12)
+    assert made.derivative(0.3) == 1.0
+    for bits in (1, 2):
+        with pytest.raises(TraceError):
+            activation(OfBits(bits))
+    assert not capsys.readouterr().out
+
+
 @pytest.mark.parametrize("index", range(2))
 def test_what_a_library_keeps_to_itself_is_refused_with_its_name(index):
     function = library_objects()[index]

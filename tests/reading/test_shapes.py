@@ -76,6 +76,28 @@ def of_one_shape(x):
     return y * x
 
 
+class SavedForAGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, alpha):
+        if x.requires_grad:
+            ctx.save_for_backward(x)
+            ctx.alpha = alpha
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (x,) = ctx.saved_tensors
+        return upstream * torch.sigmoid(ctx.alpha * x), None
+
+
+def saved_for_a_gradient(x):
+    return SavedForAGradient.apply(x, 2.0)
+
+
+def constant_of_its_type(x):
+    return torch.tanh(x) * torch.Tensor([0.5]).to(x.device).to(x.dtype)
+
+
 def binarized(x):
     y = x.new(x.size())
     y[x >= 0] = 1
@@ -86,6 +108,8 @@ def binarized(x):
 READ = [
     binarized,
     guarded,
+    saved_for_a_gradient,
+    constant_of_its_type,
     of_one_shape,
     scale_by_rank,
     checked_rank,
@@ -159,9 +183,12 @@ REFUSED = {
     "another value by dtype": (lambda x: x + (1e-3 if x.dtype == torch.float16 else 1e-6), "dtype"),
     "another value by device": (lambda x: x + (1 if x.device.type == "cuda" else 2), "device's type"),
     "another value on a GPU": (lambda x: 2 * x if x.is_cuda else x, "device of its input"),
+    "another value without a gradient": (lambda x: -x if x.requires_grad == False else x, "requires_grad"),  # noqa: E712
     "another value in training": (lambda x: x if x.requires_grad else 2 * x, "requires_grad"),
     "a loop over dimensions": (widened, "number of dimensions"),
     "the number of elements": (count, "number of elements"),
+    "as many constants": (lambda x: x * torch.linspace(0, 1, x.shape[0]), "computes with the size"),
+    "a range of its size": (lambda x: x * torch.arange(x.size(0)), "computes with the size"),
     "one number": (lambda x: x if x.numel() > 1 else -x, "number of elements"),
     "no dimensions": (lambda x: x if x.dim() > 0 else -x, "number of dimensions"),
 }  # fmt: skip

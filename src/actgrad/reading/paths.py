@@ -19,6 +19,7 @@ from actgrad.errors import ActgradError, ImpureError, TraceError, UnboundedError
 from actgrad.language.expression import Expr, as_row, const, make, plain, var, variables, walk
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build, rewrite
+from actgrad.reading.derivatives.rules import NonlinearRuleError
 from actgrad.reading.facts import Facts
 from actgrad.reading.outputs import Form, described, length_of, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
@@ -302,6 +303,10 @@ def _run(
                 return None, "number"  # as `if x < 0: ...` and `if x >= 0: ...` leave it
             return outputs_of(result, copy)
         except ActgradError as error:
+            pinned = run.deciding_parameters()
+            if pinned and not isinstance(error, (WeightError, NonlinearRuleError)):
+                # It may be on a path for settings that nobody gives: `if bits == 1: print(...)`.
+                raise NeedsPlain(pinned) from None
             error.args = (f"{name_of(copy)!r} cannot be read: {error}",)
             raise error.with_traceback(None) from None
         except (NeedsPlain, NeedsTables):

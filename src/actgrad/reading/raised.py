@@ -28,7 +28,9 @@ def is_an_answer(error: Exception) -> bool:
 
 def user_error(error: Exception, copy: object) -> TraceError:
     said = f"it raised {type(error).__name__}: {error}"
-    way_out = f"An activation must answer every number. {HOST}"
+    way_out = f"Call it by itself, on an array of its library, until it returns numbers. {HOST}"
+    if isinstance(error, (ArithmeticError, ValueError, LookupError, AssertionError)):
+        way_out = f"An activation must answer every number. {HOST}"
     library = _library_of(error)
     if isinstance(error, NameError) and error.name:
         near = did_you_mean(error.name, _names_at(error))

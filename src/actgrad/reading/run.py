@@ -174,6 +174,21 @@ class Run:
         mentions = self.facts.mentions_others
         return not any(mentions(condition, self.parameters) for condition, _ in self.path)
 
+    def deciding_parameters(self) -> set[str]:
+        """The parameters that alone have made a decision on this path."""
+        mentions = self.facts.mentions_others
+        alone = [c for c, _ in self.path if not mentions(c, self.parameters)]
+        return variables(*alone)
+
+    def has_gradient(self) -> bool:
+        """Whether this path supposes that a gradient is asked for, which is so where nothing asked."""
+        asked = [
+            answer
+            for c, answer in self.path
+            if c in self.questions and self.questions[c][0] == "requires_grad"
+        ]
+        return all(asked)
+
     def _pin_parameters(self, condition: Expr) -> None:
         """Many decisions on parameters alone are a loop over a plain number."""
         mentions = self.facts.mentions_others

@@ -106,7 +106,7 @@ class Symbol(Told):
             "reads: docs/language.md lists them.",
         )
 
-    __int__ = __complex__ = __float__
+    __int__ = __float__
 
     def __iter__(self) -> Iterator[object]:
         """Of a row one turn, with the row as each of its numbers; the second witness refuses a loop that
@@ -323,20 +323,6 @@ for _name, _op, _sign in (("and", "and", "&"), ("or", "or", "|")):
     setattr(Symbol, f"__r{_name}__", _logical(_op, _sign))
 
 _LOGICAL = {"and", "or", "not"}
-
-
-def _shift(self: Symbol, other: object) -> NoReturn:
-    for value in (self, other):
-        if isinstance(value, Symbol):
-            reader().settle(value.expr)  # a parameter may be a plain integer, as in `1 << bits`
-    refuse(
-        "a shift works on the bits of an integer, and an activation with real numbers",
-        f"Write `x * 2**n` for `x << n`, and `x // 2**n` for `x >> n`. {HOST}",
-    )
-
-
-for _name in ("lshift", "rlshift", "rshift", "rrshift"):
-    setattr(Symbol, f"__{_name}__", _shift)
 
 
 def apply(op: str, *args: object) -> Any:

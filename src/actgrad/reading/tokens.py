@@ -61,7 +61,19 @@ class Token:
     def __eq__(self, other: object) -> bool:
         if self._is_above(other):
             return False
+        if self.what == "requires_grad" and isinstance(other, bool):
+            return bool(self) is other
         return self is other or self._is_alike(other) or self._compare("==", other)
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """PyTorch's `constant.to(x.dtype)` and `constant.to(x.device)`, which takes it for a tensor."""
+        constant, token, *rest = args
+        if function.__name__ != "to" or rest or kwargs or not isinstance(token, Token):
+            depends_on(token.what if isinstance(token, Token) else "dtype")
+        return constant.double() if token.what == "dtype" else constant
 
     def _is_alike(self, other: object) -> bool:
         if not isinstance(other, Token) or self.what not in _ONE_FOR_A_FORM or self.form is None:

@@ -1,21 +1,37 @@
-"""What an array or a tensor tells of itself, and what a tensor can be told of its gradient."""
+"""What an array or a tensor tells of itself, what a tensor can be told of its gradient, and what no real
+number does."""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
 from actgrad.language.length import Length
-from actgrad.reading.reader import mixes, table_method
-from actgrad.reading.refusal import refuse
+from actgrad.reading.reader import mixes, reader, table_method
+from actgrad.reading.refusal import HOST, makes_complex, refuse
 from actgrad.reading.tokens import Count, Shape, Token
 
 
 class Told:
-    """The attributes of a symbol that are none of its numbers."""
+    """The attributes of a symbol that are none of its numbers, and what real numbers cannot do."""
 
     __slots__ = ()
+    expr: Any
     form: Any
     writable: bool
+
+    def _shift(self, other: object) -> NoReturn:
+        for value in (self, other):
+            if isinstance(value, Told):
+                reader().settle(value.expr)  # a parameter may be a plain integer: `1 << bits`
+        refuse(
+            "a shift works on the bits of an integer, and an activation with real numbers",
+            f"Write `x * 2**n` for `x << n`, and `x // 2**n` for `x >> n`. {HOST}",
+        )
+
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _shift
+
+    def __complex__(self) -> NoReturn:
+        makes_complex("`complex(x)`")
 
     @property
     def shape(self) -> Any:

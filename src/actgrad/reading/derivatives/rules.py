@@ -345,6 +345,8 @@ class Function:
         ]
 
         def backward(*gradients: object) -> Any:
+            if not reader().has_gradient():
+                return (None,) * len(before)
             rule = getattr(kind, "backward", None) or getattr(kind, "vjp", None)
             if rule is None:
                 refuse(

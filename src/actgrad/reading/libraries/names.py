@@ -40,7 +40,7 @@ from actgrad.reading.libraries.mixing import MIXING
 from actgrad.reading.libraries.tables import METHODS, NAMES
 from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import mixes, unknown
-from actgrad.reading.refusal import draws_random
+from actgrad.reading.refusal import depends_on, draws_random
 from actgrad.reading.symbol import Symbol, is_symbolic
 from actgrad.reading.tokens import Token, is_token
 
@@ -194,6 +194,7 @@ def _mixing(path: str) -> Meaning:
     def call(*args: object, **kwargs: object) -> Any:
         if any(isinstance(value, Symbol) for value in (*args, *kwargs.values())):
             mixes(path)
+        refuse_tokens(args, kwargs)
         unknown(path)
 
     call.__name__ = path.rpartition(".")[2]
@@ -274,6 +275,13 @@ def stands_in(args: tuple[object, ...], kwargs: Fields) -> bool:
     if is_symbolic(args) or is_symbolic(kwargs):
         return True
     return any(is_token(each) or isinstance(each, Total) for each in (*args, *kwargs.values()))
+
+
+def refuse_tokens(args: tuple[object, ...], kwargs: Fields) -> None:
+    """Refuse the input's size or shape among the arguments of what cannot be followed."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Token):
+            depends_on(value.what)
 
 
 def like_input(root: str, args: tuple[object, ...], kwargs: Fields) -> Fields:

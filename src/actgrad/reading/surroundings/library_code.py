@@ -47,6 +47,7 @@ class Opaque:
     def __call__(self, *args: Any, **kwargs: object) -> Any:
         kwargs = names.like_input(root_of(self._value), args, kwargs)
         if names.stands_in(args, kwargs):
+            names.refuse_tokens(args, kwargs)
             unknown(names.public_name(self._value))
         return self._value(*args, **kwargs)
 
