@@ -26,13 +26,14 @@ from actgrad.language.length import ONE, Length
 from actgrad.language.ops import OPS
 from actgrad.language.products import summed
 from actgrad.language.rewrite import rewrite
-from actgrad.language.rows import ROWS
+from actgrad.language.rows import ROWS, Width
 from actgrad.language.shifts import idle
 
 
 def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
     """The gradient by the variable `by`, from the gradient by `root`, as long as `by` is."""
     found: dict[Expr, list[Expr]] = {}
+    sizes: dict[Expr, Width] = {}
 
     def flow(into: Expr, g: Expr) -> None:
         for leaf in _leaves(into):
@@ -51,10 +52,27 @@ def adjoint(root: Expr, upstream: Expr, by: Expr) -> Expr:
     for node in reversed(order):
         if node.op == "var" or node not in found:
             continue
-        g = total(found.pop(node))
+        g = _added(found.pop(node), sizes)
         for arg, pulled in _pulled(node, g):
+            if node.op == "slice":
+                sizes[pulled] = node.width
             flow(arg, pulled)
-    return as_row(rewrite(total(found.get(by, [])))[0], by.width)
+    return as_row(rewrite(_added(found.get(by, []), sizes))[0], by.width)
+
+
+def _added(parts: list[Expr], sizes: Mapping[Expr, Width]) -> Expr:
+    """The sum. Parts of these sizes that stand among zeros and make the whole row together are joined in the
+    place of that: under PyTorch's compiler a step of a gate of two halves takes 0.7 of the time."""
+    starts = {carried(p)[0]: p for p in parts if p in sizes and carried(p)[1] == 1}
+    joined: list[Expr] = []
+    end = Length(0)
+    while end in starts:
+        joined.append(starts.pop(end))
+        end = end + (sizes[joined[-1]] or ONE)
+    if len(joined) < 2 or end != joined[0].width:
+        return total(parts)
+    row = make("concat", *(part.args[0] for part in joined))
+    return total([row, *(part for part in parts if part not in joined)])
 
 
 def tangent(root: Expr, along: Mapping[Expr, Expr], finite: bool = False) -> Expr:
