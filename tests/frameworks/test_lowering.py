@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -66,6 +67,17 @@ def test_one_exponential_is_shared(f: Activation) -> None:
     operations = [node.op for node in walk(lowered)]
     assert operations.count("exp") == 1
     assert not {"log1p", "tanh", "sigmoid", "softplus"} & set(operations)
+
+
+def test_the_sigmoids_of_a_value_stay_where_they_are_asked_to() -> None:
+    def kept(function: Callable[[float], float]) -> set[str]:
+        gradient = activation(function, name="f").program.vjp("x").value
+        shared = share_exponentials(gradient, sigmoids=False)
+        return {node.op for node in walk(shared)} & {"sigmoid", "exp"}
+
+    assert kept(lambda x: x / (1 + math.exp(-x))) == {"sigmoid"}
+    assert kept(math.tanh) == {"exp"}
+    assert kept(lambda x: x * math.tanh(math.log1p(math.exp(x)))) == {"exp"}
 
 
 @named

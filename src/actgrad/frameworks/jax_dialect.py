@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from actgrad.codegen import lower
 from actgrad.codegen.dialect import Dialect, as_template, functions, printed
@@ -67,7 +68,7 @@ _FLOAT32 = Dialect(
     helpers={"np": "import numpy as np", "_entries": _READ} | _ROW_HELPERS,
     rows=ROWS,
     vector="jnp.asarray({0}, {like}.dtype)",
-    passes=(lower.exact_quotients, lower.share_exponentials),
+    passes=(lower.exact_quotients, partial(lower.share_exponentials, sigmoids=False)),
     tables=joined(_DEF + _LOOKUP, TABLES),
     row_binding=joined(_BINDING, ROW_VIEWS, _ROWS, row_entry("jnp")),
     binding=joined(_BINDING, _NUMBERS, ENTRY),
