@@ -221,26 +221,28 @@ def test_an_elementwise_activation_has_no_axis() -> None:
     ("function", "message"),
     [
         (lambda x: np.sum(x, axis=1) * x, "only axis is -1"),
-        (lambda x: [v if v > 0 else 0 for v in x], "an `if` on a whole row"),
-        (lambda x: [v for v in x if v > 0], "an `if` on a whole row"),
-        (lambda x: [*(v * 2 for v in x), 0.0], "returns 2 numbers"),
+        (lambda x: [v for v in x if v > 0], "leaves out numbers"),
+        (lambda x: sum([v if v > 0 else 0 for v in x]) * x, "and mixes them then"),
+        (lambda x: sorted(v for v in x if v > 0), "places where a condition holds"),
+        (lambda x: sum(w for v in x if v > 0 for w in (v, v)) * x, "makes several items"),
+        (lambda x: [v if v > 0 else 0 for v in x] + [v if v > 0 else 1 for v in x[1:]], "two rows"),
+        (lambda x: np.maximum.accumulate(x), "running maximum"),
+        (lambda x: np.logaddexp.accumulate(x), "np.logaddexp"),
         (lambda x: [a * b for a, b in zip(x, [1.0, 2.0], strict=False)], "Return the row"),
         (lambda x: [x], "returns a tuple with one number"),
         (lambda x: np.stack([x]), "matrix"),
         (lambda x: x * len([x]) + x[len([x]) :], "rows of the lengths"),
         (lambda x: (lambda a, b: a + b)(*x), "one number after another"),
         (lambda x: reduce(lambda total, v: total + v, x) * x, "carries something on"),
-        (lambda x: len([1 for v in x]) * x, "carries something on"),
         (lambda x: x if x > 0 else -x, "an `if` on a whole row"),
         (lambda x: x[: len(x) // 2] + x, "rows of the lengths"),
         (lambda x: x.reshape(2, -1)[0], "another shape"),
         (lambda x: x[None, :], "another shape|another"),
         (lambda x: np.cumprod(x, dtype=np.float16), "dtype"),
-        (lambda x: np.quantile(x, [0.1, 0.9]), "several quantiles"),
         (lambda x: np.quantile(x, 0.1, method="lower"), "another method"),
         (lambda x: np.roll(x, 1.5), "rolled by 1.5"),
         (lambda x: x[np.argmax(x) :], "bounds depend on its numbers"),
-        (lambda x: np.sum(x[x > 0]) * x, "places where a condition holds"),
+        (lambda x: np.sort(x[x > 0]) * x, "places where a condition holds"),
         (lambda x: np.stack([x, x]), "matrix"),
         (lambda x, k=(1.0, 2.0): x * 2, "is an array"),
         (lambda x, axis=0: x * 2, "says where the rows lie"),
@@ -271,6 +273,42 @@ def test_what_is_no_function_of_a_row_is_refused(function: Any, message: str) ->
         lambda x: sum([v * v for v in x]) / len([v for v in x]),
         lambda x: np.mean([v * v for v in x]) * x,
         lambda x: [float(np.where(v > 0, v, 0.1 * v)) for v in x],
+        lambda x: [*(v * 2 for v in x), 0.0],
+        lambda x: [max(v, 0) for v in x] + [max(-v, 0) for v in x],
+        lambda x: [0.0 for v in x] if x[0] > 0 else [v * 2 for v in x],
+        lambda x: [v for v in x] if x[0] > 0 else x * 2,
+        lambda x: list(reversed(x)),
+        lambda x: [*x],
+        # asked of each number
+        lambda x: [v if v > 0 else 0 for v in x],
+        lambda x: [v if v == max(x) else 0.0 for v in x],
+        lambda x: np.array([1.0 if v > 0 else 0.0 for v in x]) * x,
+        lambda x: [v if v > np.mean(x) else np.mean(x) for v in x],
+        lambda x: [-1 if v < -1 else 1 if v > 1 else v for v in x],
+        lambda x: [0.0 if i == 0 else v for i, v in enumerate(x)],
+        lambda x: list(map(lambda v: v if v > 0 else 0.1 * v, x)),
+        lambda x: [v if v >= sorted(x)[-2] else 0.0 for v in x],
+        lambda x: sum(v for v in x if v > -9),
+        lambda x: sum(v if v > 0 else 0.1 * v for v in x) * x,
+        lambda x: sum(1 for v in x if v > 0) / len(x) * x,
+        lambda x: sum(1 for _ in x) * x + len([1 for _ in x]),
+        lambda x: math.fsum(v for v in x if v < 0 or v > 1) * x,
+        lambda x: x * any(v > 0.1 and v < 1 for v in x),
+        lambda x: x * all(v < 9 for v in x if v > 0),
+        lambda x: sum(map(lambda v: v if v > 0 else -3 * v, x)) * x,
+        lambda x: x * sum(u * v for u, v in zip(x, np.cumsum(x), strict=True) if u > 0 and v > 0),
+        lambda x: x * sum(i for i, v in enumerate(x) if v > 0),
+        lambda x: x * min((abs(v) for v in x if v != 0)),
+        lambda x: max(x, key=abs) * x + min(x, key=lambda v: v * v),
+        lambda x: [
+            v if i == max(range(len(x)), key=lambda j: x[j]) else 0.0 for i, v in enumerate(x)
+        ],
+        lambda x: math.dist(x, reversed(x)) * x,
+        lambda x: x * np.sum(x[x > -9]) / len(x[x > -9]),
+        lambda x: x * x[x > -9].mean(),
+        lambda x: np.clip(x, *np.quantile(x, [0.1, 0.9])) + np.percentile(x, (20, 40))[1],
+        lambda x: np.concatenate([[1.0, 2.0], x]),
+        lambda x: np.array_split(x, 2)[0] * x[0],
     ],
 )
 def test_comprehensions_over_the_row(function: Any) -> None:
@@ -278,6 +316,63 @@ def test_comprehensions_over_the_row(function: Any) -> None:
     for n in (2, 7):
         x = np.random.default_rng(n).normal(size=n)
         np.testing.assert_allclose(f(x), function(x), rtol=1e-12)
+
+
+def every_place(x):
+    out = np.zeros(len(x))
+    for i in range(len(x)):
+        out[i] = math.tanh(x[i]) if x[i] > 0 else -1.0
+    return out
+
+
+def every_place_of_a_list(x):
+    out = [0.0] * len(x)
+    for i, v in enumerate(x):
+        out[i] = v * v
+    return out
+
+
+def first_half(x):
+    y = x.copy()
+    y[: len(x) // 2] = np.tanh(y[: len(x) // 2])
+    y[1:] *= 2
+    y[::2] = y[::2] - 1
+    y[:] = y + 1
+    return y
+
+
+def appended(x):
+    out = []
+    for v in x:
+        if v > np.mean(x):
+            out.append(v)
+        else:
+            out.append(0.1 * v)
+    return out
+
+
+@pytest.mark.parametrize("function", [every_place, every_place_of_a_list, first_half, appended])
+def test_a_row_written_place_by_place(function: Any) -> None:
+    f = activation(function, axis=-1)
+    for n in (3, 8):
+        x = np.random.default_rng(n).normal(size=n)
+        np.testing.assert_allclose(f(x), function(x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("accumulate", [np.maximum.accumulate, np.logaddexp.accumulate])
+def test_the_cure_for_what_runs_along_the_row_is_it(accumulate: Any) -> None:
+    better = np.maximum if accumulate.__self__ is np.maximum else np.logaddexp
+
+    def running(x):
+        y = x
+        for s in (1, 2, 4):
+            y = np.concatenate([y[:s], better(y[s:], y[:-s])])
+        return y
+
+    f = activation(running, axis=-1)
+    for n in (5, 8):
+        x = 50 * np.random.default_rng(n).normal(size=n)
+        np.testing.assert_allclose(f(x), accumulate(x), rtol=1e-12)
 
 
 def test_a_loop_that_carries_something_on_is_refused() -> None:
@@ -292,10 +387,14 @@ def test_a_loop_that_carries_something_on_is_refused() -> None:
             found = v
         return x - found
 
-    def counted(x):
-        return x * sum(1 for _ in x)
+    def chosen(x):
+        total = 0.0
+        for v in x:
+            if v > 0:
+                total += v
+        return x - total
 
-    for function in (summed, last, counted):
+    for function in (summed, last, chosen):
         with pytest.raises(ImpureError, match="carries something on from turn to turn"):
             activation(function, axis=-1)
 

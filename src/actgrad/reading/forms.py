@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from actgrad.language.length import ONE, Length
-from actgrad.reading.refusal import refuse
+from actgrad.reading.refusal import LengthError, refuse
 
 
 def refuse_forms() -> NoReturn:
     refuse(
         "the function combines arrays of different shapes, made of the same input",
         "An activation computes each element from that element alone: leave the shape as it is.",
+    )
+
+
+def refuse_one_after_another() -> NoReturn:
+    refuse(
+        "the function takes its row one number after another",
+        "Compute with the whole row, `x * 2`, `np.sum(x)`, `x[::-1]`, or with each number, "
+        "`[v * 2 for v in x]`.",
+        LengthError,
     )
 
 
@@ -25,6 +34,6 @@ def one_row(shapes: set[tuple[Any, Any]]) -> tuple[Any, Any]:
         if not longer[0].agrees_with(other):
             refuse(
                 f"the function combines rows of the lengths {longer[0]} and {other}",
-                "Combine parts of one length, such as two halves.",
+                "Combine parts of one length, such as two halves, or `x[:-1]` and `x[1:]`.",
             )
     return longer[0], None

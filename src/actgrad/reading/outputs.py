@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from actgrad.errors import TraceError
-from actgrad.language.expression import Expr, as_row
-from actgrad.language.length import ONE, Length
+from actgrad.language.expression import Expr, as_row, make
+from actgrad.language.length import ONE, Length, Turn
 from actgrad.reading.refusal import definition
 from actgrad.reading.symbol import Symbol, number, of_row, row_of
 
@@ -46,6 +46,8 @@ def outputs_of(result: object, copy: object) -> tuple[tuple[Expr, ...], Form]:
         form, parts = tuple(named), tuple(named.values())
     elif (row := row_of(result)) is not result:
         form, parts = "numbers", (row,)
+    elif type(result) is list and any(isinstance(form_of(part), Turn) for part in result):
+        form, parts = "numbers", (_one_after_another(result),)
     elif isinstance(result, (tuple, list)):
         form, parts = "tuple", tuple(result)
     for part in parts:
@@ -59,6 +61,18 @@ def outputs_of(result: object, copy: object) -> tuple[tuple[Expr, ...], Form]:
             )
     symbols = [number(p[()] if isinstance(p, np.ndarray) else p) for p in parts]
     return tuple(as_row(s.expr, s.form) if of_row(s) else s.expr for s in symbols), form
+
+
+def form_of(value: object) -> object:
+    return value.form if isinstance(value, Symbol) else None
+
+
+def _one_after_another(parts: list[object]) -> Symbol:
+    """The row of `[max(v, 0) for v in x] + [max(-v, 0) for v in x]`."""
+    rows = [number([part] if isinstance(form_of(part), Turn) else part) for part in parts]
+    lengths = [row.form if of_row(row) else ONE for row in rows]
+    joined = make("concat", *(as_row(r.expr, n) for r, n in zip(rows, lengths, strict=True)))
+    return Symbol(joined, sum(lengths, Length(0)))
 
 
 def _is_number(value: Any) -> bool:

@@ -24,7 +24,7 @@ from actgrad.reading.facts import Facts
 from actgrad.reading.outputs import Form, described, length_of, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
 from actgrad.reading.reader import reading
-from actgrad.reading.refusal import HOST, WRITE_ONE_FOR_EACH, definition, name_of
+from actgrad.reading.refusal import HOST, WRITE_ONE_FOR_EACH, definition, name_of, refuse
 from actgrad.reading.run import BOUND_IT, MAX_OPERATIONS, NeedsPlain, NeedsTables, Questions, Run
 from actgrad.reading.surroundings.objects import WeightError
 from actgrad.reading.surroundings.sandbox import Environment
@@ -196,6 +196,8 @@ def _explore(
                     f"  Remove what varies between two calls (randomness, time, stored state)."
                 )
         if outputs is not None:
+            if {form, returned} == {"number", "numbers"} and all(map(length_of, outputs)):
+                form = returned = "numbers"  # a row, and a list of its numbers
             if form not in (None, returned):
                 raise TraceError(
                     f"{name_of(copy)!r} returns {described(form)} on one path and "
@@ -301,6 +303,12 @@ def _run(
             result = call(copy, values)
             if result is None and run.facts.only_nan():
                 return None, "number"  # as `if x < 0: ...` and `if x >= 0: ...` leave it
+            if run.each is not None and type(result) is list and len(result) != 1:
+                refuse(
+                    "the function leaves out numbers of its row, and how many depends on them",
+                    "Put a number in their place: `[v if v > 0 else 0.0 for v in x]`.",
+                    line=definition(copy),
+                )
             return outputs_of(result, copy)
         except ActgradError as error:
             pinned = run.deciding_parameters()

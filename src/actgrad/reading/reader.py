@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol
 from actgrad.common.types import Function
 from actgrad.errors import ImpureError, MixingError, TraceError
 from actgrad.language.expression import Expr, const, make, walk
+from actgrad.language.length import Turn
 from actgrad.language.program import is_lookup
 from actgrad.reading.libraries.mixing import (
     COMPLEX,
@@ -20,6 +21,7 @@ from actgrad.reading.libraries.mixing import (
     MIXING_MODULES,
 )
 from actgrad.reading.refusal import HOST, draws_random, makes_complex, refuse, user_line
+from actgrad.reading.turns import Turns
 
 
 class Reader(Protocol):
@@ -29,8 +31,16 @@ class Reader(Protocol):
     """What a function of a row is written with, as far as it mentions any."""
     rounds: set[str]
     """The floats to which the function rounds what it computes, whatever its input's dtype."""
+    turns: list[Turns]
+    """Of the generators over rows that are being taken, the innermost last."""
+    loop: Turn | None
+    """How long the row is of the last loop over one, which is no generator."""
+    each: Turn | None
+    """How long the row is of whose numbers each was asked for something."""
 
     def decide(self, condition: Expr) -> bool: ...
+    def decide_each(self, condition: Expr, length: Turn) -> bool: ...
+    def mixes(self, row: Expr) -> None: ...
     def ask(self, what: str, question: str) -> bool: ...
     def has_gradient(self) -> bool: ...
     def index(self, value: Expr) -> int: ...
@@ -103,8 +113,12 @@ def detached(expr: Expr) -> Expr:
     return make("given", expr, *pairs) if pairs else expr
 
 
+def active() -> Reader | None:
+    return getattr(_active, "reader", None)
+
+
 def reader() -> Reader:
-    current: Reader | None = getattr(_active, "reader", None)
+    current = active()
     if current is None:
         raise ImpureError(
             "a symbolic number was kept after its function had been read, and used again; "
@@ -126,7 +140,7 @@ def known(function: object, name: str) -> Function:
 
 def mixes(name: str, line: str = "") -> NoReturn:
     """Refuse an operation that takes several elements of its input at once, at the user's own line."""
-    current: Reader | None = getattr(_active, "reader", None)
+    current = active()
     if current is not None and current.rows:
         parts = name.split(".")
         refuse(

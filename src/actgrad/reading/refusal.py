@@ -11,10 +11,18 @@ from typing import NoReturn
 from actgrad.errors import ImpureError, TraceError
 
 HOST = "Or run it unread, on the host CPU, with `activation(..., host=True)`."
+CHOOSE = (
+    "Choose with `np.where(condition, a, b)` or `max(v, 0.0)`; Python's own functions take a generator with "
+    "an `if`: `sum(v for v in x if v > 0)`."
+)
 COPY_FIRST = (
     "Write into a copy (`y = x.clone()`, `y = np.copy(x)`), or use "
     "`np.where(condition, value, x)` or `torch.where`."
 )
+
+
+class LengthError(TraceError, TypeError):
+    """To Python a `TypeError`, so that `list(x)`, which asks for a length first, goes on without."""
 
 
 def refuse(

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from actgrad.common.types import Function
 from actgrad.errors import ImpureError, UnboundedError
 from actgrad.language.expression import Expr, const, var, variables
+from actgrad.language.length import Turn
 from actgrad.language.rewrite import build
 from actgrad.reading.bounds import is_whole
 from actgrad.reading.facts import Facts
 from actgrad.reading.libraries import names
-from actgrad.reading.refusal import HOST, depends_on, refuse, user_line
+from actgrad.reading.refusal import CHOOSE, HOST, depends_on, refuse, user_line
+from actgrad.reading.turns import Turns
 
 MAX_PATHS = 4096
 MAX_DECISIONS = 2500
@@ -69,6 +71,10 @@ class Run:
         self.libraries = libraries
         self.rounds = set() if rounds is None else rounds
         self.rows = rows
+        self.turns: list[Turns] = []
+        self.mixed: set[Expr] = set()
+        self.loop: Turn | None = None
+        self.each: Turn | None = None
         self.questions = {} if questions is None else questions
         self.prefix = prefix
         self.paths = paths
@@ -158,6 +164,25 @@ class Run:
         self.path.append((condition, True))
         self.facts.learn(condition, True)
         return True
+
+    def decide_each(self, condition: Expr, length: Turn) -> bool:
+        """What is asked of each number of a row: within a generator a way through it. Elsewhere the paths of
+        the function, which are joined number by number, so that nothing may mix the numbers from here on."""
+        if self.turns:
+            return self.turns[-1].decide(condition)
+        if self.each not in (None, length):
+            refuse("an `if` on each number of two rows of different lengths", CHOOSE)
+        self.each = length
+        return self.decide(condition)
+
+    def mixes(self, row: Expr) -> None:
+        """Note an operation on a row. Refuse one that was not there before its numbers were asked each."""
+        if self.each is None:
+            self.mixed.add(row)
+        elif row not in self.mixed:
+            refuse(
+                "the function asks each number of a row for something, and mixes them then", CHOOSE
+            )
 
     def ask(self, what: str, question: str) -> bool:
         """Whether this holds of the input's shape, dtype or device, of which the result must not depend."""

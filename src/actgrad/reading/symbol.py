@@ -18,10 +18,11 @@ from actgrad.common.text import did_you_mean
 from actgrad.language.expression import Expr, const, make, show
 from actgrad.language.length import ONE, Length, Turn
 from actgrad.language.rewrite import build
-from actgrad.reading.forms import one_row, refuse_forms
+from actgrad.reading.forms import one_row, refuse_forms, refuse_one_after_another
 from actgrad.reading.libraries.tables import METHOD_NAMES
 from actgrad.reading.plain import plain_number
 from actgrad.reading.reader import (
+    active,
     detached,
     is_detached,
     known,
@@ -83,6 +84,8 @@ class Symbol(Told):
     def __bool__(self) -> bool:
         if self.mask is not None:
             mixes("if x[mask]")
+        if isinstance(self.form, Turn):
+            return reader().decide_each(truth(self).expr, self.form)
         if of_row(self) and self.form != ONE:
             refuse(
                 "an `if` on a whole row, each number of which has an answer of its own",
@@ -109,11 +112,20 @@ class Symbol(Told):
     __int__ = __float__
 
     def __iter__(self) -> Iterator[object]:
-        """Of a row one turn, with the row as each of its numbers; the second witness refuses a loop that
-        carries something on."""
+        """Of a row one turn, with the row as each of its numbers; in a generator one for each way through its
+        conditions. The second witness refuses a loop that carries something on."""
         if not of_row(self):
             self.refuse_sequence()
-        return iter((Symbol(self.expr, Turn.of(self.form), self.mask, writable=False),))
+        return self._turns()
+
+    def _turns(self) -> Iterator[object]:
+        length, current = Turn.of(self.form), reader()
+        each = Symbol(self.expr, length, self.mask, writable=False)
+        if current.turns:
+            yield from current.turns[-1].taken(each, length)
+        else:
+            current.loop = length
+            yield each
 
     def __len__(self) -> int:
         self.refuse_sequence()
@@ -123,11 +135,7 @@ class Symbol(Told):
     def refuse_sequence(self) -> NoReturn:
         reader().settle(self.expr)  # a parameter may be one: then it is read as it is
         if of_row(self):
-            refuse(
-                "the function takes its row one number after another",
-                "Compute with the whole row, `x * 2`, `np.sum(x)`, `x[::-1]`, or with each number, "
-                "`[v * 2 for v in x]`.",
-            )
+            refuse_one_after_another()
         refuse(
             "the function treats its input as a sequence",
             "Make it one of the row: `activation(..., axis=-1)`; or take the others as further inputs.",
@@ -372,6 +380,11 @@ def row_of(value: object) -> Any:
     only = value[0] if type(value) is list and len(value) == 1 else None
     if isinstance(only, Symbol) and isinstance(only.form, Turn):
         return Symbol(only.expr, only.form.whole, only.mask)
+    length = getattr(active(), "loop", None)
+    if length is not None and hasattr(only, "__float__") and not of_row(only):
+        return Symbol(
+            number(only).expr, length.whole
+        )  # `[1.0 if v > 0 else np.mean(x) for v in x]`
     return value
 
 

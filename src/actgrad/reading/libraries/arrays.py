@@ -41,6 +41,8 @@ def set_item(x: Symbol, key: object, value: object) -> None:
     if key is Ellipsis or _is_all(key):
         x.assign(value)
         return
+    if of_row(x) and table_method("set_part")(x, key, value):
+        return
     mask = as_mask(key) if not of_row(x) else table_method("place_of")(x, key)
     if mask is None:
         refuse("the function writes to single places of its input", COPY_FIRST)
@@ -56,10 +58,14 @@ class At:
 
     __actgrad_reads__ = True
 
-    def __init__(self, target: Symbol, mask: Symbol | None = None) -> None:
-        self._target, self._mask = target, mask
+    def __init__(
+        self, target: Symbol, mask: Symbol | None = None, part: slice | None = None
+    ) -> None:
+        self._target, self._mask, self._part = target, mask, part
 
     def __getitem__(self, key: object) -> At:
+        if of_row(self._target) and isinstance(key, slice):
+            return At(self._target, part=key)
         mask = (
             as_mask(key)
             if not of_row(self._target)
@@ -72,16 +78,22 @@ class At:
     def __getattr__(self, name: str) -> object:
         operations = {"set": None, "add": "add", "subtract": "sub", "multiply": "mul"}
         operations |= {"mul": "mul", "divide": "div", "power": "pow"}
-        if name.startswith("__") or self._mask is None or name not in operations:
+        where = self._mask if self._part is None else self._part
+        if name.startswith("__") or where is None or name not in operations:
             if name.startswith("__"):
                 raise AttributeError(name)
             unknown(f"x.at[mask].{name}")
-        operation, mask, target = operations[name], self._mask, self._target
+        operation, target = operations[name], self._target
 
         def update(value: object) -> Symbol:
             changed = copied(target)
-            chosen = selected(changed, mask)
-            write(changed, mask, value if operation is None else apply(operation, chosen, value))
+            if isinstance(where, slice):
+                chosen: object = table_method("part_of")(changed, where)
+            else:
+                chosen = selected(changed, where)
+            set_item(
+                changed, where, value if operation is None else apply(operation, chosen, value)
+            )
             return changed
 
         return update

@@ -29,6 +29,7 @@ from actgrad.reading.libraries import (
     row_numbers,
     row_orders,
     row_parts,
+    row_turns,
     rows,
     shipped,
     special,
@@ -41,7 +42,7 @@ from actgrad.reading.libraries.tables import METHODS, NAMES
 from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import mixes, unknown
 from actgrad.reading.refusal import depends_on, draws_random
-from actgrad.reading.symbol import Symbol, is_symbolic
+from actgrad.reading.symbol import Symbol, is_symbolic, row_of
 from actgrad.reading.tokens import Token, is_token
 
 Meaning = Callable[..., object]
@@ -248,7 +249,9 @@ def _for_symbols(original: Any, meant: Meaning, root: str, constants: bool = Fal
     @wraps(meant, assigned=("__name__",), updated=())
     def call(*args: Any, **kwargs: object) -> Any:
         if args and hasattr(args[0], "__next__"):  # `sum(v * v for v in x)`
-            args = ([*args[0]], *args[1:])
+            args = (row_turns.listed(args[0]), *args[1:])
+        if args and type(args[0]) is list and not is_symbolic(args[0]):
+            args = (row_of(args[0]), *args[1:])  # `np.array([1.0 if v > 0 else 0.0 for v in x])`
         if constants:
             kwargs = like_input(root, args, kwargs)
         if stands_in(args, kwargs) or not _runs(root):

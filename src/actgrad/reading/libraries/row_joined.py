@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from actgrad.common.types import Function
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
@@ -17,7 +19,6 @@ from actgrad.reading.libraries.meanings import (
     divide,
     equal,
     less,
-    logical_or,
     multiply,
     negative,
     sigmoid,
@@ -82,18 +83,22 @@ def _few(times: object, name: str) -> int:
     return times
 
 
-def scattered(x: Symbol, axis: object, index: Number, value: object) -> Number:
+def scattered(x: Symbol, axis: object, index: Number, value: Number) -> Number:
     """PyTorch's `x.scatter(-1, places, number)`: one place, or those of `topk`."""
     along(axis, "scatter")
     width = index.form if isinstance(index, Symbol) and index.form != ONE else None
-    if of_row(value) or not isinstance(index, Symbol) or (width and (width.per or width.parts)):
+    unequal = of_row(value) and value.form not in (ONE, width)
+    if unequal or not isinstance(index, Symbol) or (width and (width.per or width.parts)):
         refuse(
-            "`scatter` of other things than one number to a fixed number of places",
+            "`scatter` to other places than a fixed number of them",
             "Choose with `torch.where(condition, x, 0.0)`.",
         )
     places = [part_of(index, i) for i in range(width.at(1))] if width else [index]
-    at = position(x.form)
-    return where(reduce(logical_or, [equal(at, place) for place in places]), value, x)
+    several = width is not None and of_row(value) and value.form == width
+    at, found = position(x.form), x
+    for i, place in enumerate(places):
+        found = where(equal(at, place), part_of(value, i) if several else value, found)
+    return found
 
 
 def running(of: Function, start: float) -> Function:
@@ -113,7 +118,12 @@ def running(of: Function, start: float) -> Function:
 def concatenated(values: Sequence[object], axis: object = 0) -> Symbol:
     """Rows one after another; numbers are rows of length 1."""
     along(axis, "concatenate")
-    parts = [number(value) for value in values]
+    parts = [
+        stacked(value)
+        if isinstance(value, (list, tuple, np.ndarray)) and len(value)
+        else number(value)
+        for value in values
+    ]
     if any(part.form is None for part in parts):
         refuse("a concatenation of numbers", "Make a row of them first: `np.stack([a, b])`.")
     return joined(parts)
@@ -132,7 +142,7 @@ def joined(parts: Sequence[Symbol]) -> Symbol:
     return kept(make("concat", *expressions), length) if len(rows) > 1 else rows[0]
 
 
-def stacked(values: Sequence[object], axis: object = 0) -> Symbol:
+def stacked(values: Number, axis: object = 0) -> Symbol:
     """A row of numbers."""
     along(axis, "stack")
     row = row_of(values)
@@ -146,9 +156,10 @@ def stacked(values: Sequence[object], axis: object = 0) -> Symbol:
     return joined([Symbol(part.expr, ONE) for part in parts])
 
 
-def array_of(value: object, *args: object, **options: object) -> object:
+def array_of(value: Number, *args: object, **options: object) -> object:
     """`np.array([a, b])` of numbers of the row."""
-    if isinstance(value, (list, tuple)) and casts.any_symbol(value):
+    several = isinstance(value, (list, tuple))
+    if several and (casts.any_symbol(value) or row_of(value) is not value):
         return stacked(value)
     return casts.constant(value, *args, **options)
 

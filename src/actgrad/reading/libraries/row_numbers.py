@@ -11,6 +11,7 @@ from functools import wraps
 from sys import modules
 from typing import Any
 
+from actgrad.common.types import Function
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
 from actgrad.reading.libraries.formulas import absolute_jax, maximum, rsqrt
@@ -285,6 +286,26 @@ def argmax(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return smallest(where(is_largest, position(x.form), length_of(x)), axis, keepdims)
 
 
+def largest_by(x: object, *, key: Function | None = None) -> Number:
+    """Python's `max`: the first of those whose key is the largest."""
+    x = whole(x, "max")
+    if key is None:
+        return largest(x)
+    place = argmax(row_of([key(next(iter(x)))]))
+    return total(select(equal(position(x.form), place), x, 0.0))
+
+
+def smallest_by(x: object, *, key: Function | None = None) -> Number:
+    if key is None:
+        return smallest(x)
+    return largest_by(x, key=lambda each: negative(key(each)))
+
+
+def distance(x: object, y: object) -> Number:
+    """Python's `math.dist`."""
+    return norm(subtract(x, y))
+
+
 def argmin(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return argmax(negative(whole(x, "argmin")), axis, keepdims)
 
@@ -299,6 +320,8 @@ def length_of(x: Any, axis: object = None) -> Any:
     if not of_row(x):
         return len(x)
     along(axis, "size")
+    if x.mask is not None:
+        return count_nonzero(Symbol(x.mask, x.form))
     return Size.of(x.form)
 
 

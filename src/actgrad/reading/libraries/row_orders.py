@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from actgrad.language.length import ONE
 from actgrad.reading.libraries.meanings import (
     Number,
@@ -166,10 +168,12 @@ def quantile(
 ) -> Any:
     """Between two neighbours of the sorted row, in a straight line."""
     along(axis, "quantile")
-    if (interpolation or method) != "linear" or isinstance(q, (list, tuple)) or of_row(q):
+    if isinstance(q, (list, tuple, np.ndarray)) and np.ndim(q) == 1:
+        return [quantile(x, each, axis, keepdims, method, interpolation) for each in q]
+    if (interpolation or method) != "linear" or of_row(q):
         refuse(
-            "several quantiles at once, or one by another method than a straight line",
-            "Give one number, and leave the method out; or take a place of the sorted row: `np.sort(x)[-2]`.",
+            "a quantile by another method than a straight line, or by a row",
+            "Give numbers, and leave the method out; or take a place of the sorted row: `np.sort(x)[-2]`.",
         )
     ordered = number(ascending(x))
     at = multiply(Size.of(ordered.form) - 1, q)
@@ -185,4 +189,6 @@ def quantile(
 def percentile(
     x: object, q: object, axis: object = None, keepdims: bool = False, method: str = "linear"
 ) -> Any:
+    if isinstance(q, (list, tuple, np.ndarray)) and np.ndim(q) == 1:
+        return [percentile(x, each, axis, keepdims, method) for each in q]
     return quantile(x, divide(q, 100.0), axis, keepdims, method)

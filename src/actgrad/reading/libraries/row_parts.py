@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import accumulate, pairwise
 from typing import Any, NoReturn
 
-from actgrad.language.expression import as_row, make
-from actgrad.language.length import ONE, Length
+from actgrad.language.expression import as_row, carried, make
+from actgrad.language.length import ONE, Length, Turn
 from actgrad.language.rows import is_order
+from actgrad.reading.forms import one_row
 from actgrad.reading.libraries import stacks
 from actgrad.reading.libraries.arrays import as_mask
 from actgrad.reading.libraries.meanings import equal, negative, where
@@ -60,8 +61,33 @@ def part_of(x: Symbol, key: object) -> Any:
         if of_row(key):
             return _reordered(x, key)
         return total(where(equal(position(x.form), key), x, 0.0))
+    if x.form == ONE and key in (0, -1):
+        return Symbol(x.expr, None)
     start = _bound(key, x.form)
     return kept(make("slice", as_row(x.expr, x.form), value=(start, 1, ONE)), None)
+
+
+def set_part(x: Symbol, key: object, value: object) -> bool:
+    """`y[: n // 2] = value`, and `y[i] = value` in a loop over all places. Whether it was one of these."""
+    if isinstance(key, Symbol) and isinstance(key.form, Turn):
+        if key.expr is not position(x.form).expr:
+            return False
+        x.assign(kept(number(value).expr, x.form))
+        return True
+    if not isinstance(key, slice):
+        return False
+    part, value = number(_slice(x, key)), number(value)
+    if part.expr.op != "slice":
+        return False
+    if of_row(value) and value.form != ONE:
+        one_row({(value.form, None), (part.form, None)})
+    start, step, size = carried(part.expr)
+    there, new = (
+        row("place", Symbol(each.expr, size), form=x.form, value=(start, step, x.form))
+        for each in (number(1.0), value)
+    )
+    x.assign(where(equal(there, 1.0), new, x))
+    return True
 
 
 def place_of(x: Symbol, key: Number) -> Symbol | None:
@@ -142,6 +168,15 @@ def split(x: Symbol, parts: object, axis: object = -1, num: object = None) -> li
     size = x.form // parts
     ends = [*(size * i for i in range(parts)), x.form]
     return [part_of(x, slice(Size.of(a), Size.of(b))) for a, b in pairwise(ends)]
+
+
+def split_unequally(x: Symbol, parts: object, axis: object = 0) -> list[Symbol]:
+    """NumPy's `array_split`: the first parts have one number more where they cannot be equal."""
+    if not isinstance(parts, int) or isinstance(parts, bool) or parts < 1:
+        return split(x, parts, axis)
+    along(axis, "array_split")
+    sizes = [(x.form + (parts - 1 - i)) // parts for i in range(parts)]
+    return split(x, [Size.of(end) for end in accumulate(sizes)][:-1])
 
 
 def split_by_size(x: Symbol, size: object, axis: object = 0) -> list[Symbol]:

@@ -34,8 +34,8 @@ def _named(text: str) -> dict[str, Meaning]:
 
 
 MEANINGS = _named("""
-sum=total total python_sum=total row_sum=total max=largest row_max=largest python_max=largest amax=largest
-min=smallest row_min=smallest python_min=smallest amin=smallest prod=product product mean average
+sum=total total python_sum=total row_sum=total max=largest row_max=largest python_max=largest_by amax=largest
+min=smallest row_min=smallest python_min=smallest_by amin=smallest prod=product product mean average
 var=variance reduce_variance=variance std=deviation reduce_std=deviation any=any_of row_any=any_of
 python_any=any_of all=all_of row_all=all_of python_all=all_of norm vector_norm=norm
 row_norm=euclidean_norm reduce_euclidean_norm=euclidean_norm dot vdot=dot matmul=dot inner=dot vecdot=dot
@@ -50,7 +50,7 @@ unstack=unstacked size_of=length_of element_count=length_of shape_of rank_of res
 squeeze=squeezed unsqueeze=with_axis expand=spread glu crelu normalize=normalised
 l2_normalize=l2_normalised standardize=standardised layer_norm rms_norm layer_normalization
 rms_normalization moments median quantile percentile roll=rolled ptp=spread_of diff=differences
-ediff1d=differences
+ediff1d=differences distance array_split=split_unequally tensor_split=split_unequally sum_product=dot
 """) | {
     "zeros": lambda shape, **options: joined.filled(shape, 0.0),
     "cumsum": joined.running(numbers.cumsum, 0.0),
@@ -86,7 +86,9 @@ _NOTHING: dict[Meaning, float] = {
     **dict.fromkeys((numbers.product, numbers.all_of), 1.0),
     **dict.fromkeys((numbers.largest, numbers.logsumexp, numbers.softmax), float("-inf")),
     numbers.log_softmax: float("-inf"),
+    numbers.largest_by: float("-inf"),
     numbers.smallest: float("inf"),
+    numbers.smallest_by: float("inf"),
 }
 """What stands where `where=` does not hold."""
 _FROM: dict[Meaning, Meaning] = {
@@ -104,6 +106,7 @@ _RENAMED = {
     "num_or_size_splits": "parts",
     "indices_or_sections": "parts",
     "chunks": "parts",
+    "tensor_indices_or_sections": "parts",
     "split_size_or_sections": "size",
     "shifts": "shift",
     "dimension": "axis",
@@ -170,7 +173,8 @@ def _of_which(key: str, kwargs: Fields) -> Meaning:
     of_numpy, of_torch = _OF_WHICH[key]
     libraries = reader().libraries
     either = key in {"largest_of", "smallest_of"} and not libraries
-    if "torch" in libraries or "unbiased" in kwargs or either:
+    its_own = not kwargs.keys().isdisjoint({"unbiased", "dim", "keepdim"})
+    if "torch" in libraries or its_own or either:
         return of_torch
     if not libraries and kwargs.keys().isdisjoint({"ddof", "correction"}):
         other = "tile" if key == "repeat" else key
@@ -190,6 +194,8 @@ def _called(path: str, meant: Meaning, args: tuple[object, ...], kwargs: Fields)
             "Name them: `axis=-1, keepdims=True`.",
         )
     names = list(inspect.signature(meant).parameters)
+    if args and (meant in _NOTHING or "where" in names):
+        args, kwargs = _where_chosen(args, kwargs)
     given: dict[str, object] = {}
     condition = kwargs.pop("where", None) if meant in _NOTHING else None
     start = kwargs.pop("initial", None) if meant in _FROM else None
@@ -199,7 +205,7 @@ def _called(path: str, meant: Meaning, args: tuple[object, ...], kwargs: Fields)
             given[name] = value
         elif name in _ITSELF and not args:
             args = (value,)
-        elif name in _LEFT_OUT and (value is None or name in _NOTES or _is_wide(name, value)):
+        elif name in _LEFT_OUT and (value is None or name in _NOTES or _is_own(name, value)):
             continue
         else:
             refuse(
@@ -218,6 +224,19 @@ def _called(path: str, meant: Meaning, args: tuple[object, ...], kwargs: Fields)
     return found if start is None else _FROM[meant](found, start)
 
 
-def _is_wide(name: str, value: object) -> bool:
-    """A dtype that is not narrower than the input's."""
-    return name == "dtype" and any(wide in str(value) for wide in ("float32", "float64", "dtype"))
+def _where_chosen(args: tuple[object, ...], kwargs: Fields) -> tuple[tuple[object, ...], Fields]:
+    """`np.sum(x[x > 0])` and `sum(v for v in x if v > 0)` as `np.sum(x, where=x > 0)`."""
+    x = args[0]
+    if not (isinstance(x, Symbol) and of_row(x) and x.mask is not None):
+        return args, kwargs
+    chosen = Symbol(x.mask, x.form)
+    where_too = kwargs.get("where")
+    if where_too is not None:
+        chosen = meanings.logical_and(chosen, where_too)
+    return (Symbol(x.expr, x.form), *args[1:]), {**kwargs, "where": chosen}
+
+
+def _is_own(name: str, value: object) -> bool:
+    """The input's device, or a dtype that is not narrower than its own."""
+    wide = ("float32", "float64", "dtype")
+    return name in {"dtype", "device"} and any(each in str(value) for each in (*wide, "'s device"))

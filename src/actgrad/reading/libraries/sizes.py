@@ -8,14 +8,17 @@ import numpy as np
 
 from actgrad.language.expression import Expr, make
 from actgrad.language.length import Length
+from actgrad.language.rows import WHOLE
 from actgrad.reading.reader import is_detached, reader
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, apply, detached
+from actgrad.reading.symbol import Symbol, apply, detached, number
 
 
 def kept(expr: Expr, form: object) -> Symbol:
     """The symbol of an operation on a row, which is as long as said."""
     reader().count()
+    if expr.op in WHOLE | {"concat"}:
+        reader().mixes(expr)
     return Symbol(detached(expr) if is_detached() and not expr.boolean else expr, form)
 
 
@@ -60,6 +63,8 @@ class Size(Symbol):
         return -self + other if _is_whole(other) else apply("sub", other, self)
 
     def __mul__(self, other: Any) -> Any:
+        if isinstance(other, list) and len(other) == 1:  # `[0.0] * len(x)`
+            return kept(number(other[0]).expr, self.length)
         return Size.of(self.length * other) if _is_whole(other) else apply("mul", self, other)
 
     __rmul__ = __mul__

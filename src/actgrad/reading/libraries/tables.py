@@ -334,7 +334,7 @@ NAMES = {
 
 METHODS = f"""
 {SPECIAL_METHODS}
-over_arrays part_of place_of dot element=get_item length_of
+over_arrays part_of place_of set_part dot element=get_item length_of
 row.sum(axis=None,*,dim=None,keepdim=False,keepdims=False,dtype=None)=total
 row.prod(axis=None,*,dim=None,keepdim=False,keepdims=False,dtype=None)=product
 row.mean(axis=None,*,dim=None,keepdim=False,keepdims=False,dtype=None)=mean

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from actgrad.reading.libraries import meanings, names, row_numbers, row_orders
+from actgrad.reading.libraries import meanings, names, row_numbers, row_orders, row_turns
 from actgrad.reading.libraries.sizes import Size
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
@@ -79,7 +79,7 @@ def _symbolic_len(values: object) -> object:
 
 
 def _symbolic_sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> object:
-    values = list(values) if hasattr(values, "__next__") else values
+    values = row_turns.listed(values) if hasattr(values, "__next__") else values
     if of_row(row_of(values)) and key is None:
         return row_orders.ascending(row_of(values), descending=reverse)
     return sorted(values, key=key, reverse=reverse)
@@ -89,7 +89,8 @@ def _symbolic_enumerate(values: Any, start: Any = 0) -> Iterator[object]:
     row = row_of(values)
     if not of_row(row):
         return enumerate(values, start)
-    return zip(row_numbers.position(row.form) + start, row, strict=True)
+    places = row_numbers.position(row.form)
+    return zip(places if start == 0 else places + start, row, strict=True)
 
 
 def _symbolic_reversed(values: Any) -> object:

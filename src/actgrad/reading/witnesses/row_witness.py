@@ -113,7 +113,8 @@ def _compare(
             raise TraceError(
                 f"{name!r} cannot be read: of a row of {n} numbers it makes {theirs.shape or 'one number'} "
                 f"for {library.tensor}, and its reading {ours.shape or 'one number'}\n{where}\n"
-                f"  Return the row, or one number of it."
+                f"  Return the row, or one number of it. What a loop carries on from number to number is not "
+                f"read: `np.sum(x)` or `np.cumsum(x)` in the place of `functools.reduce`."
             )
         narrow = run.narrow or np.asarray(columns[0]).dtype == np.float32
         close = {"rtol": 1e-4, "atol": 1e-5} if narrow else {"rtol": 1e-6, "atol": 1e-9}
@@ -136,14 +137,15 @@ def _compare(
                 f"{theirs.ravel()[i]:.9g} for {library.tensor}, and its reading {ours.ravel()[i]:.9g}\n"
                 f"{where}\n  It does something that is not a computation with its row: rounding to a "
                 f"narrower dtype, looking at dtypes, asking for a mode, keeping a state, or a loop over its "
-                f"numbers that carries something on from turn to turn."
+                f"numbers that carries something on from turn to turn: a running sum is `np.cumsum(x)`, a "
+                f"running product `np.cumprod(x)`."
             )
 
 
 def _result(original: Original, run: Run, k: int) -> Array:
     """The function's own; a list of numbers is a row."""
     if original.reading.form == "numbers" or len(run.outputs) > len(original.reading.outputs) == 1:
-        return np.array(run.outputs)
+        return np.ravel(np.array(run.outputs))
     return run.outputs[k]
 
 
