@@ -64,6 +64,20 @@ NUMPY: dict[str, Function] = {
     "array": lambda x: np.array([np.sum(x), np.max(x), x[0]]),
     "written": written,
     "methods": lambda x: np.abs(x) / x.std() + x.var(ddof=1),
+    "chosen": lambda x: x * np.sum(x[x > -1]) - x[x < 9].mean() * len(x[x > 0]),
+    "array_split": lambda x: np.array_split(x, 3)[0] * np.array_split(x[1:], 2)[0][:3],
+    "quantiles": lambda x: np.clip(x, *np.quantile(x, [0.1, 0.9])) * np.percentile(x, (20, 70))[0],
+    "constants": lambda x: np.concatenate([[1.0, 2.0], x, (3.0,)]),
+    "attention": lambda x: np.exp(x) * (x > 0) / (np.sum(np.exp(x) * (x > 0)) + 1e-9),
+    "response": lambda x: x * np.abs(x) / (np.mean(np.abs(x), axis=-1, keepdims=True) + 1e-6) + x,
+    "taylor": lambda x: (1 + x + x * x / 2) / np.sum(1 + x + x**2 / 2),
+    "neighbours": lambda x: (lambda p: x / np.sqrt(1 + p[:-2] ** 2 + p[2:] ** 2))(np.pad(x, 1)),
+    "ranks": lambda x: x * np.argsort(np.argsort(x)) / (len(x) - 1),
+    "master gates": lambda x: np.cumsum(np.exp(x[:4]) / np.sum(np.exp(x[:4]))) * x[4:],
+    "stick breaking": lambda x: x * np.concatenate([[1.0], np.cumprod(1 - np.tanh(x) ** 2)[:-1]]),
+    "pooled": lambda x: np.sum(x / (1 + np.exp(-x))) / np.sum(1 / (1 + np.exp(-x))),
+    "rectangular": lambda x: np.mean(np.clip(x, 1e-6, None) ** 3.0) ** (1 / 3.0),
+    "deviations": lambda x: (x - np.median(x)) / np.median(np.abs(x - np.median(x))),
 }
 TORCH: dict[str, Function] = {
     "cumprod": lambda x: torch.cumprod(x, -1),
@@ -90,6 +104,17 @@ TORCH: dict[str, Function] = {
     "hard": hard,
     "sparsemax": sparsemax_of_torch,
     "topk": lambda x: x * torch.count_nonzero(x > x.mean()),
+    "scattered": lambda x: (lambda y: torch.zeros_like(x).scatter(-1, y.topk(3)[1], y.topk(3)[0]))(
+        x + torch.arange(len(x)) / 50
+    ),
+    "device": lambda x: x * torch.arange(1, len(x) + 1, dtype=x.dtype, device=x.device),
+    "of dim": lambda x: (x - x.mean(-1, keepdim=True)) / (1 + x.std(-1, keepdim=True)),
+    "tensor_split": lambda x: torch.tensor_split(x, 3)[2] * torch.tensor_split(x, [2, 4])[0],
+    "ordered neurons": lambda x: F.softmax(x, -1).cumsum(-1) * (1 - x.softmax(0).cumsum(0)),
+    "clamped": lambda x: x.clamp(min=1e-6).pow(3.0).mean(dim=-1).pow(1 / 3.0) * x,
+    "entropy": lambda x: -(F.softmax(x, -1) * F.log_softmax(x, -1)).sum(-1),
+    "masked": lambda x: torch.softmax(x.masked_fill(x < -1, float("-inf")), dim=-1),
+    "unit": lambda x: torch.where(x.norm() > 1, x / (x.norm() + 1e-9), x),
 }
 TENSORFLOW: dict[str, Function] = {
     "cumsum": lambda x: tf.cumsum(x, exclusive=True) * tf.math.cumsum(x, reverse=True),
@@ -100,6 +125,9 @@ TENSORFLOW: dict[str, Function] = {
     "top_k": lambda x: tf.math.top_k(x, 3).values + tf.cast(tf.nn.top_k(x, 3)[1], x.dtype),
     "sort": lambda x: tf.sort(x, direction="DESCENDING") * tf.sort(x),
     "normalize": lambda x: tf.linalg.normalize(x + 4)[0] * tf.linalg.normalize(x + 4, ord=1)[1],
+    "clip_by_norm": lambda x: tf.clip_by_norm(x, 1.5) + tf.clip_by_norm(x, 50.0, axes=[-1]),
+    "sticks": lambda x: tf.sigmoid(x) * tf.math.cumprod(1 - tf.sigmoid(x), exclusive=True),
+    "moments": lambda x: x * sum(tf.nn.moments(x, axes=[-1], keepdims=True)),
     "of Keras": lambda x: x / (1 + tf.keras.backend.sum(x * x)) - tf.keras.backend.max(x),
 }
 JAX: dict[str, Function] = {
@@ -111,6 +139,8 @@ JAX: dict[str, Function] = {
     "sort": lambda x: jnp.sort(x, descending=True) * lax.rev(lax.sort(x), (0,)),
     "norm": lambda x: x + jnp.linalg.norm(x, 1) + jnp.linalg.norm(x, ord=jnp.inf),
     "at": lambda x: x.at[0].set(0.5).at[-2].add(x[1]),
+    "at parts": lambda x: x.at[:4].set(jnp.tanh(x[:4])).at[1::2].multiply(2.0).at[2:].add(x[:-2]),
+    "at one": lambda x: jnp.zeros_like(x).at[lax.top_k(x, 1)[1][0]].set(lax.top_k(x, 1)[0][0]),
     "methods": lambda x: jnp.abs(x) * x.max(-1) + x.std(),
     "lax": lambda x: lax.concatenate([x, x * lax.reduce_max(x, (0,))], 0),
 }
@@ -192,14 +222,35 @@ def test_it_is_what_numpy_computes(name: str) -> None:
     same(function, PLAIN, values(PLAIN), slopes, upstream)
 
 
+def running(better: Any, x: Any) -> Any:
+    y = x
+    for s in (1, 2, 4):
+        y = np.concatenate([y[:s], better(y[s:], y[:-s])])
+    return y
+
+
 CURES: list[tuple[Function, str, Function]] = [
     (lambda x: x / np.nansum(x), "isnan", lambda x: x / np.sum(np.where(np.isnan(x), 0.0, x))),
     (lambda x: np.outer(x, x).sum(1), "no matrices", lambda x: x * np.sum(x)),
     (lambda x: x * np.einsum("i,i->", x, x), "Multiply and sum", lambda x: x * np.sum(x * x)),
+    (lambda x: torch.logcumsumexp(x, -1), "np.logaddexp", lambda x: running(np.logaddexp, x)),
+    (lambda x: torch.cummax(x, -1)[0], "np.maximum", lambda x: running(np.maximum, x)),
+    (lambda x: lax.cummax(x), "np.maximum", lambda x: running(np.maximum, x)),
+    (lambda x: np.maximum.accumulate(x), "np.maximum", lambda x: running(np.maximum, x)),
     (
-        lambda x: torch.logcumsumexp(x, -1),
-        "np.cumsum",
-        lambda x: (lambda top: top + np.log(np.cumsum(np.exp(x - top))))(np.max(x)),
+        lambda x: np.sum([v if v > 0 else 0.1 * v for v in x]) * x,
+        "take a generator",
+        lambda x: sum(v if v > 0 else 0.1 * v for v in x) * x,
+    ),
+    (
+        lambda x: [v / sum(x) if v > 0 else 0.0 for v in x],
+        "before the loop",
+        lambda x: (lambda total: [v / total if v > 0 else 0.0 for v in x])(sum(x)),
+    ),
+    (
+        lambda x: [b - a for a, b in zip(x, x[1:], strict=False)],  # noqa: RUF007
+        r"x\[:-1\]",
+        lambda x: [b - a for a, b in zip(x[:-1], x[1:], strict=True)],  # noqa: RUF007
     ),
     (lambda x: x * np.trapezoid(x), "Write", lambda x: x * (np.sum(x[1:] + x[:-1]) / 2)),
     (
@@ -207,7 +258,6 @@ CURES: list[tuple[Function, str, Function]] = [
         "at its ends",
         lambda x: np.concatenate([x[1:2] - x[:1], (x[2:] - x[:-2]) / 2, x[-1:] - x[-2:-1]]),
     ),
-    (lambda x: torch.tensor_split(x, 2)[1] + 0, "places", lambda x: np.split(x, [len(x) // 2])[1]),
     (lambda x: tf.slice(x, [1], [3]) + 0, "x\\[1:4\\]", lambda x: x[1:4]),
     (lambda x: x * lax.iota("float64", 8), "arange", lambda x: x * np.arange(len(x))),
     (lambda x: np.delete(x, 1), "Concatenate", lambda x: np.concatenate([x[:1], x[2:]])),

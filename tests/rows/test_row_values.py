@@ -318,6 +318,20 @@ def test_comprehensions_over_the_row(function: Any) -> None:
         np.testing.assert_allclose(f(x), function(x), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: [v * v for v in x],
+        lambda x: [v if v > 0 else 0.1 * v for v in x],
+        lambda x: np.array([math.exp(v) for v in x]) * sum(v for v in x if v > 0),
+        lambda x: sum(v * v for v in x if v > 0),
+    ],
+)
+def test_the_check_measures_plain_python(function: Any) -> None:
+    found = activation(function, axis=-1, name="f").check()
+    assert found.verdict == "exact" and "of the Python function" in str(found)
+
+
 def every_place(x):
     out = np.zeros(len(x))
     for i in range(len(x)):

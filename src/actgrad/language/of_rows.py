@@ -54,7 +54,7 @@ class OfRows:
                 f"{self.name!r} is a function of a row (axis={self.axis}), and {what} is of a function of "
                 f"one number\n"
                 f"  Of a row there are `check()`, `plot()`, `source()`, `supports()` and `save()`, and "
-                f"in the shell `actgrad check`, `plot`, `source`, `report` and `export`."
+                f"in the shell `actgrad check`, `plot`, `source`, `report`, `export`, `train` and `compare`."
             )
 
     @kept

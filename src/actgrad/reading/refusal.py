@@ -12,8 +12,8 @@ from actgrad.errors import ImpureError, TraceError
 
 HOST = "Or run it unread, on the host CPU, with `activation(..., host=True)`."
 CHOOSE = (
-    "Choose with `np.where(condition, a, b)` or `max(v, 0.0)`; Python's own functions take a generator with "
-    "an `if`: `sum(v for v in x if v > 0)`."
+    "Take sums of the row before the loop, and choose with `np.where(condition, a, b)` or `max(v, 0.0)`; "
+    "Python's own functions take a generator with an `if`: `sum(v for v in x if v > 0)`."
 )
 COPY_FIRST = (
     "Write into a copy (`y = x.clone()`, `y = np.copy(x)`), or use "

@@ -53,7 +53,7 @@ def _own(program: Program, function: Function | None, n: int) -> Value | None:
             given = {name: arguments.get(name, value) for name, value in settings.items()}
             columns = [np.asarray(arguments[name]) for name in program.inputs]
             run = library.run(lambda *rows: function(*rows, **_taken(function, given)), columns)
-            return np.atleast_1d(run.outputs[0])
+            return np.ravel(np.array(run.outputs))  # a row, one number, or a list of numbers
 
         return value
 

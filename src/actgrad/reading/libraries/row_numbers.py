@@ -350,6 +350,12 @@ def normalised(x: object, p: object = 2, axis: object = 1, eps: float = 1e-12) -
     return divide(x, maximum(norm(x, p, axis), eps))
 
 
+def clipped_by_norm(x: object, clip_norm: object, axes: object = None) -> Number:
+    """TensorFlow's: a row that is longer is as long as this."""
+    size = _root(total(multiply(x, x), axes, keepdims=True))
+    return divide(multiply(x, clip_norm), maximum(size, clip_norm))
+
+
 def normalised_by_keras(
     x: object, axis: object = -1, order: object = 2, epsilon: float | None = None
 ) -> Number:
