@@ -226,6 +226,7 @@ def test_an_elementwise_activation_has_no_axis() -> None:
         (lambda x: sorted(v for v in x if v > 0), "places where a condition holds"),
         (lambda x: sum(w for v in x if v > 0 for w in (v, v)) * x, "makes several items"),
         (lambda x: [v if v > 0 else 0 for v in x] + [v if v > 0 else 1 for v in x[1:]], "two rows"),
+        (lambda x: [0.0 if math.sin(1e3 * v) > 1 - 1e-15 else v for v in x], "of which it is true"),
         (lambda x: np.maximum.accumulate(x), "running maximum"),
         (lambda x: np.logaddexp.accumulate(x), "np.logaddexp"),
         (lambda x: [a * b for a, b in zip(x, [1.0, 2.0], strict=False)], "Return the row"),
@@ -307,7 +308,7 @@ def test_what_is_no_function_of_a_row_is_refused(function: Any, message: str) ->
         lambda x: x * np.sum(x[x > -9]) / len(x[x > -9]),
         lambda x: x * x[x > -9].mean(),
         lambda x: np.clip(x, *np.quantile(x, [0.1, 0.9])) + np.percentile(x, (20, 40))[1],
-        lambda x: np.concatenate([[1.0, 2.0], x]),
+        lambda x: np.concatenate([[1.0, 2.0], x, [0.5]]) * sum([v * v for v in x]),
         lambda x: np.array_split(x, 2)[0] * x[0],
     ],
 )
@@ -329,7 +330,8 @@ def test_comprehensions_over_the_row(function: Any) -> None:
 )
 def test_the_check_measures_plain_python(function: Any) -> None:
     found = activation(function, axis=-1, name="f").check()
-    assert found.verdict == "exact" and "of the Python function" in str(found)
+    assert found.verdict == "exact"
+    assert "of the Python function" in str(found)
 
 
 def every_place(x):
@@ -408,7 +410,34 @@ def test_a_loop_that_carries_something_on_is_refused() -> None:
                 total += v
         return x - total
 
-    for function in (summed, last, chosen):
+    def rarely(x):
+        seen, out = 0.0, []
+        for v in x:
+            if v > 123.4:
+                seen += 1
+            out.append(v + seen)
+        return out
+
+    def of_nan(x):
+        seen, out = 0.0, []
+        for v in x:
+            seen = seen + 1 if v != v else seen
+            out.append(seen * 2 + v if v == v else 0.0)
+        return out
+
+    def generator(x):
+        seen = 0.0
+        for v in x:
+            if v > -1e5:
+                yield v + seen
+            else:
+                seen += 1
+                yield seen
+
+    def in_a_generator(x):
+        return sum(generator(x)) * x
+
+    for function in (summed, last, chosen, rarely, of_nan, in_a_generator):
         with pytest.raises(ImpureError, match="carries something on from turn to turn"):
             activation(function, axis=-1)
 

@@ -46,6 +46,8 @@ class Reading:
     """The parameters that were read at a computed index."""
     single: bool = False
     """Whether the function computes in float32, whatever its input's dtype."""
+    asked: tuple[Expr, ...] = ()
+    """The conditions that it asks of each number of a row."""
 
 
 def trace(
@@ -93,8 +95,9 @@ def trace(
         parts = frozenset(entry for names in entries.values() for entry in names)
         try:
             rounds: set[str] = set()
+            asked: dict[Expr, None] = {}
             outputs, form = _explore(
-                copy, call, values, environment, parameters, parts, rounds, libraries
+                copy, call, values, environment, parameters, parts, rounds, asked, libraries
             )
         except NeedsPlain as needed:
             names = {owners.get(name, name) for name in needed.names}
@@ -126,6 +129,7 @@ def trace(
             frozenset(entries),
             frozenset(wholes),
             bool(rounds),
+            tuple(asked),
         )
 
 
@@ -160,6 +164,7 @@ def _explore(
     parameters: frozenset[str],
     entries: frozenset[str],
     rounds: set[str],
+    asked: dict[Expr, None],
     libraries: tuple[str, ...] | None,
 ) -> tuple[list[Expr], Form]:
     budget = [MAX_OPERATIONS]
@@ -172,7 +177,7 @@ def _explore(
     first: tuple[Path, tuple[Expr, ...] | None] | None = None
     questions: Questions = {}
     settings: Any = {"rows": libraries is not None, "libraries": libraries or ()}
-    settings["questions"] = questions
+    settings |= {"questions": questions, "asked": asked}
     while True:
         run = Run(prefix, parameters, entries, budget, facts, paths, rounds=rounds, **settings)
         outputs, returned = _run(copy, call, arguments, run)

@@ -66,10 +66,12 @@ class Run:
         rows: bool = False,
         questions: Questions | None = None,
         rounds: set[str] | None = None,
+        asked: dict[Expr, None] | None = None,
         libraries: tuple[str, ...] = (),
     ) -> None:
         self.libraries = libraries
         self.rounds = set() if rounds is None else rounds
+        self.asked = {} if asked is None else asked
         self.rows = rows
         self.turns: list[Turns] = []
         self.mixed: set[Expr] = set()
@@ -168,6 +170,8 @@ class Run:
     def decide_each(self, condition: Expr, length: Turn) -> bool:
         """What is asked of each number of a row: within a generator a way through it. Elsewhere the paths of
         the function, which are joined number by number, so that nothing may mix the numbers from here on."""
+        if condition.op != "const":
+            self.asked[condition] = None
         if self.turns:
             return self.turns[-1].decide(condition)
         if self.each not in (None, length):

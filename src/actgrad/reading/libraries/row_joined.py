@@ -118,15 +118,19 @@ def running(of: Function, start: float) -> Function:
 def concatenated(values: Sequence[object], axis: object = 0) -> Symbol:
     """Rows one after another; numbers are rows of length 1."""
     along(axis, "concatenate")
-    parts = [
-        stacked(value)
-        if isinstance(value, (list, tuple, np.ndarray)) and len(value)
-        else number(value)
-        for value in values
-    ]
+    parts = [_part(value) for value in values]
     if any(part.form is None for part in parts):
         refuse("a concatenation of numbers", "Make a row of them first: `np.stack([a, b])`.")
     return joined(parts)
+
+
+def _part(value: Any) -> Symbol:
+    """A row, or a list of numbers as one."""
+    if not isinstance(value, (list, tuple, np.ndarray)) or not len(value):
+        return number(value)
+    if casts.any_symbol(list(value)):
+        return stacked(value)
+    return joined([Symbol(number(each).expr, ONE) for each in value])
 
 
 def appended(x: object, values: object, axis: object = None) -> Symbol:

@@ -9,12 +9,12 @@ import numpy as np
 
 from actgrad.errors import ImpureError, TraceError
 from actgrad.language.adjoint import adjoint
-from actgrad.language.expression import LENGTH, Expr, const, evaluate, make, plain, var, walk
+from actgrad.language.expression import LENGTH, Expr, const, evaluate, make, plain, show, var, walk
 from actgrad.language.rows import misfit
 from actgrad.reading.outputs import length_of
-from actgrad.reading.refusal import COPY_FIRST, definition
+from actgrad.reading.refusal import COPY_FIRST, definition, refuse
 from actgrad.reading.signature import is_number
-from actgrad.reading.witnesses import native
+from actgrad.reading.witnesses import native, row_cover
 from actgrad.reading.witnesses.native import Array, Library, Run
 from actgrad.reading.witnesses.original import (
     IRREGULAR,
@@ -44,6 +44,7 @@ def check(original: Original, slopes: bool) -> None:
     libraries = [each for each in map(native.library, names) if each is not None]
     for library in libraries:
         if _answers(original, library, lengths):
+            _compare_rare(original, library, lengths[0])
             if slopes and (library.name == "torch" or not mentioned.plain):
                 _compare_slopes(original, library, lengths[0])
             return
@@ -71,6 +72,28 @@ def _answers(original: Original, library: Library, lengths: Sequence[int]) -> bo
                 _compare(original, library, n, columns, run)
             return True
     return False
+
+
+def _compare_rare(original: Original, library: Library, n: int) -> None:
+    """Compare on rows for which conditions on each number have answers that they have seldom. What a loop
+    carries on from such a number shows there alone."""
+    columns = _columns(original, IRREGULAR, n, np.float64)
+
+    def answers(condition: Expr, rows: Sequence[Array]) -> Array:
+        return np.atleast_1d(_evaluated(original, condition, n, rows))
+
+    for condition, answer, found in row_cover.rare(original.reading.asked, columns, answers):
+        runs = [(rows, _attempt(original, library, rows)) for rows in found]
+        for rows, run in runs:
+            if run is not None:
+                _compare(original, library, n, rows, run)
+        if not found:
+            refuse(
+                f"the function asks each number of its row whether {show(condition)}, and no number was "
+                f"found of which it is {str(answer).lower()}, to compare with",
+                "Choose with `np.where(condition, a, b)`.",
+                line=definition(original.function),
+            )
 
 
 def _columns(original: Original, numbers: Sequence[float], n: int, dtype: Any) -> list[Array]:
