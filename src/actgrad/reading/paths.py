@@ -236,8 +236,8 @@ def _explore(
             f"{name_of(copy)!r} raises an exception on every path\n{definition(copy)}\n"
             f"  An activation must answer the numbers that it is given. {HOST}"
         )
-    for asked, (what, line) in questions.items():
-        if not variables(asked).isdisjoint(variables(*result)):
+    for question, (what, line) in questions.items():
+        if not variables(question).isdisjoint(variables(*result)):
             raise TraceError(
                 f"{name_of(copy)!r} cannot be read: the function depends on the {what} of its input\n{line}\n"
                 f"  {WRITE_ONE_FOR_EACH.format(what)}"
