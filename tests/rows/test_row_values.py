@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import pickle
@@ -227,6 +228,7 @@ def test_an_elementwise_activation_has_no_axis() -> None:
         (lambda x: sum(w for v in x if v > 0 for w in (v, v)) * x, "makes several items"),
         (lambda x: [v if v > 0 else 0 for v in x] + [v if v > 0 else 1 for v in x[1:]], "two rows"),
         (lambda x: [0.0 if math.sin(1e3 * v) > 1 - 1e-15 else v for v in x], "of which it is true"),
+        (lambda x: [b - a for a, b in itertools.pairwise(x)], "of the neighbours in a row"),
         (lambda x: np.maximum.accumulate(x), "running maximum"),
         (lambda x: np.logaddexp.accumulate(x), "np.logaddexp"),
         (lambda x: [a * b for a, b in zip(x, [1.0, 2.0], strict=False)], "Return the row"),
@@ -308,6 +310,7 @@ def test_what_is_no_function_of_a_row_is_refused(function: Any, message: str) ->
         lambda x: x * np.sum(x[x > -9]) / len(x[x > -9]),
         lambda x: x * x[x > -9].mean(),
         lambda x: np.clip(x, *np.quantile(x, [0.1, 0.9])) + np.percentile(x, (20, 40))[1],
+        lambda x: np.where([v > 0 for v in x], x, 0.1 * x),
         lambda x: np.concatenate([[1.0, 2.0], x, [0.5]]) * sum([v * v for v in x]),
         lambda x: np.array_split(x, 2)[0] * x[0],
     ],

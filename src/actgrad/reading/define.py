@@ -176,11 +176,11 @@ def _refuse_several(function: Function, own: Signature, reading: Reading) -> Non
     if reading.form not in ("number", "numbers"):
         n = len(reading.outputs)
         given = "a tuple with one number" if n == 1 else f"{n} numbers"
-        cure = (
-            "Return the number itself: is there a comma after it?"
-            if n == 1
-            else "Make an activation of each, or return one number made of them."
-        )
+        cures = {
+            0: "Return one; of the neighbours in a row, take two parts: `x[1:] - x[:-1]`.",
+            1: "Return the number itself: is there a comma after it?",
+        }
+        cure = cures.get(n, "Make an activation of each, or return one number made of them.")
         raise TraceError(
             f"{own.name!r} returns {given}; an activation returns one number\n"
             f"{definition(function)}\n  {cure}"

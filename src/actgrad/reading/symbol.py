@@ -408,6 +408,7 @@ def number(value: object) -> Symbol:
 
 def truth(value: object) -> Symbol:
     """The value as a truth value: any number but zero is true, nan too."""
+    value = row_of(value)
     if isinstance(value, Symbol):
         if value.expr.boolean:
             return value
