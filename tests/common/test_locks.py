@@ -17,6 +17,7 @@ from actgrad import activation
 from actgrad.activation import Activation
 from actgrad.common.locks import Lock
 from actgrad.language import expression, program
+from tests.sample import exhaustive_but
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -142,7 +143,9 @@ def test_multiprocessing(method: str) -> None:
     assert process.exitcode == 0
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize(
+    "method", exhaustive_but(["fork", "spawn"], ["fork", "spawn", "forkserver"])
+)
 def test_workers_of_a_data_loader(method: str) -> None:
     torch = pytest.importorskip("torch")
     from tests.common.rows import Rows

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actgrad.errors import InputError
+from actgrad.errors import InputError, WriteError
 from actgrad.workbench import data, folder, results
 from actgrad.workbench.export import drafted
 from actgrad.workbench.folder import Folder, load_state, save_state
@@ -215,13 +215,15 @@ def test_an_output_that_is_a_file(tmp_path: Path) -> None:
 )
 def test_an_output_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(InputError, match="no permission"):
+    with pytest.raises(
+        WriteError, match=r"no permission in .*\n  Choose a folder in which you may"
+    ):
         Folder(tmp_path / "run").check(SETTINGS, resume=False, overwrite=False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a file system that takes no folders")
 def test_an_output_that_cannot_be_made() -> None:
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         Folder(Path("/proc/actgrad/run")).open(SETTINGS, resume=False)
 
 

@@ -5,6 +5,7 @@ Each file is written beside its place and moved there, so it is the old one or t
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zipfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actgrad.common.files import atomically, write_text
+from actgrad.common.files import atomically, cannot_write, write_text
 from actgrad.common.text import finite_json
 from actgrad.common.types import Fields
 from actgrad.errors import InputError
@@ -100,7 +101,7 @@ class Folder:
                     path.unlink()
             write_json(self / SETTINGS, {"written by": MARK, **settings})
         except OSError as error:
-            raise InputError(f"{self.path} cannot be written: {error.strerror}") from error
+            raise cannot_write(self.path, error) from error
 
 
 def _short(value: object) -> str:
@@ -115,7 +116,7 @@ def check_writable(path: Path) -> None:
     if not there.is_dir():
         raise InputError(f"{there} is a file, and --output should be a folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{path} cannot be written: no permission in {there}")
+        raise cannot_write(path, PermissionError(errno.EACCES, f"no permission in {there}"))
 
 
 def write_json(path: Path, content: object) -> None:
