@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from actgrad import activation, from_json
-from actgrad.errors import MixingError, TraceError
+from actgrad.errors import ActgradWarning, MixingError, TraceError
 
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
 jnp = jax.numpy
+F, grad = torch.nn.functional, torch.func.grad
+pytestmark = pytest.mark.filterwarnings(f"ignore::{ActgradWarning.__module__}.ActgradWarning")
 X = np.array([-3.1, -1.7, -0.3, 0.0, 0.2, 0.6, 1.4, 2.7])
 
 
@@ -27,6 +29,19 @@ def straight(x):
 
 
 straight.defjvp(lambda primals, tangents: (straight(primals[0]), tangents[0]))
+
+
+@jax.custom_jvp
+def with_a_rule(t):
+    return jnp.sin(t)
+
+
+@with_a_rule.defjvp
+def _(primals, tangents):
+    (t,), (dt,) = primals, tangents
+    return with_a_rule(t), jax.grad(lambda s: jnp.sin(s) * t)(t) * dt
+
+
 dg, both = jax.grad(g), jax.value_and_grad(g)
 hessian, by_two = jax.hessian(g), jax.jacrev(lambda a, b: g(a) * b, argnums=(0, 1))
 
@@ -37,6 +52,9 @@ def product(a, b):
 
 FUNCTIONS = {
     "made before": lambda x: dg(x) * x,
+    "of the sum": lambda x: jax.grad(lambda v: jnp.sum(jnp.sin(v)))(x),
+    "of a where": lambda x: jax.grad(lambda v: jnp.where(v > 0.1, v * x, jnp.exp(v)))(x),
+    "in a rule, in a derivative": lambda x: jax.grad(lambda z: with_a_rule(z * z))(x),
     "value and slope": lambda x: both(x)[0] + 2 * both(x)[1],
     "a declared derivative": lambda x: jax.grad(straight)(x) * x,
     "of the outer number too": lambda x: jax.grad(lambda y: y * x * x)(x),
@@ -99,6 +117,12 @@ def of_two(a, b):
     return torch.tanh(a * b) * a
 
 
+def branches(v):
+    if v > 0.5:
+        return v**2
+    return -v
+
+
 jacobian_before = torch.vmap(torch.func.jacrev(curve))
 functional = torch.autograd.functional
 
@@ -109,6 +133,11 @@ def by_autograd(x):
         y.sum(), [x], create_graph=True, retain_graph=True, only_inputs=True
     )
     return slope
+
+
+def by_a_list(x):
+    y = torch.tanh(x)
+    return torch.autograd.grad(outputs=[y], inputs=[x], grad_outputs=[2 * x])[0] * x
 
 
 def of_a_leaf(x):
@@ -133,6 +162,7 @@ TORCH = {
     "jvp": lambda x: torch.func.jvp(curve, (x,), (2 * x,))[1],
     "vjp": lambda x: torch.func.vjp(curve, x)[1](2 * x)[0],
     "autograd": by_autograd,
+    "autograd of a list": by_a_list,
     "autograd of a leaf": of_a_leaf,
     "autograd of a leaf by an attribute": of_a_leaf_by_an_attribute,
     "itself": jacobian_before,
@@ -181,6 +211,33 @@ def test_it_is_the_derivative_that_torch_takes(name):
     np.testing.assert_allclose(f.derivative(X), slope, rtol=1e-12, atol=1e-12)
 
 
+OF_NUMBERS = {
+    "of a library's function": lambda x: grad(torch.tanh)(x),
+    "of a function of its own": lambda x: grad(lambda v: F.silu(v) * x)(2 * x) * x,
+    "the second": lambda x: grad(grad(torch.sin))(2 * x),
+    "of the sum": lambda x: grad(lambda v: torch.sum(torch.sin(v)) / 2)(x),
+    "by another argument": lambda x: grad(lambda a, c: a * c * c, argnums=1)(3.0, x),
+    "at a constant": lambda x: grad(lambda c: c**3)(torch.tensor(2.0)) * x,
+    "value and derivative": lambda x: sum(torch.func.grad_and_value(torch.sin)(x)),
+    "of a rounded function": lambda x: x - grad(lambda v: v + (torch.round(v) - v).detach())(x),
+    "of branches": lambda x: grad(branches)(x * 2),
+    "by several arguments": lambda x: grad(lambda a, b: a * b, argnums=(0, 1))(x, 2 * x)[0],
+    "with other results": lambda x: grad(lambda a: (a * a, a), has_aux=True)(x)[0],
+}
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_it_is_the_derivative_that_torch_takes_of_each_number(name):
+    function = OF_NUMBERS[name]
+    x = torch.tensor(X, requires_grad=True)
+    value = torch.stack([torch.as_tensor(function(part)) for part in x])
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    f = from_json(activation(function).to_json())
+    np.testing.assert_allclose(f(X), value.detach(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(f.derivative(X), slope, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(f(jnp.asarray(X)), f(X), rtol=1e-5, atol=1e-6)
+
+
 def twice(x):
     with tf.GradientTape() as outer:
         outer.watch(x)
@@ -219,6 +276,14 @@ def not_watched(x):
 
 def of_another(x):
     return torch.autograd.grad(torch.tanh(x).sum(), x * 2)[0]
+
+
+def by_what_is_no_input(x):
+    return torch.autograd.grad(torch.sin(2 * x), 2 * x)[0]
+
+
+def of_a_sum_by_what_is_no_input(x):
+    return torch.autograd.grad(torch.sin(2 * x).sum(), 2 * x)[0]
 
 
 def backward(x):
@@ -273,8 +338,30 @@ def test_the_matrix_of_a_whole_array_is_refused(function):
         (by_data, "`y = y + (value - y).detach()`"),
         (switched_off, "Use `x.detach()`"),
         (kept, "Keep it in a local variable"),
+        (lambda x: grad(lambda v: v * v.sum())(x), "`sum` mixes the elements of a row"),
+        (by_what_is_no_input, "grad can be implicitly created only for scalar outputs"),
+        (of_a_sum_by_what_is_no_input, "appears to not have been used in the graph"),
     ],
 )
 def test_what_is_no_derivative_is_refused(function, said):
     with pytest.raises(TraceError, match=re.escape(said)):
         activation(function)
+
+
+def test_a_hook_that_is_not_linear_is_the_whole_gradient():
+    def function(x):
+        y = torch.tanh(x)
+        if y.requires_grad:
+            y.register_hook(lambda upstream: upstream.clamp(-0.5, 0.5))
+        return y
+
+    made = activation(function)
+    x = torch.tensor(X, requires_grad=True)
+    upstream = torch.linspace(-2, 2, len(X), dtype=x.dtype)
+    (ours,), (own,) = (torch.autograd.grad(f(x * 1), x, upstream) for f in (made, function))
+    torch.testing.assert_close(ours, own, rtol=1e-12, atol=1e-12)
+
+
+def test_the_derivative_of_a_row_s_function_is_refused():
+    with pytest.raises(TraceError, match="derivative that is taken inside"):
+        activation(lambda x: grad(lambda v: (v * v).sum())(x), axis=-1)

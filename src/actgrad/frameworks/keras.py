@@ -46,10 +46,6 @@ def call(program: Program, inputs: tuple[Tensor, ...], parameters: Fields) -> Te
     return caller_in(keras.config.backend())(program, tuple(map(_value, inputs)), values)
 
 
-def _listed(value: Value) -> object:
-    return list(map(_listed, value)) if isinstance(value, tuple) else value
-
-
 def layer(program: Program, name: str | None, parameters: Mapping[str, Setting]) -> ActivationLayer:
     return ActivationLayer(program, dict(parameters), name=name)
 
@@ -78,14 +74,10 @@ def _layer_name(name: str) -> str:
     return re.sub(r"\W", "_", name).strip("_") or "activation"
 
 
-def _initial(program: Program, name: str, value: Trainable) -> Value:
-    return program.settings[name] if value.initial is None else value.initial
-
-
 def _setting(program: Program, name: str, value: Setting | float) -> Setting:
     """What a layer keeps of a parameter: `trainable(...)`, `sampled(...)`, or the number, frozen."""
     if isinstance(value, Trainable):
-        value.check(_initial(program, name, value))
+        value.check(value.start(program, name))
     return value if isinstance(value, (Trainable, Sampled)) else as_value(value)
 
 
@@ -173,7 +165,7 @@ class ActivationLayer(keras.layers.Layer):
         shapes = self._each(input_shape)
         for name, value in self.parameters.items():
             if isinstance(value, Trainable):
-                self._add_weight(name, value, _initial(self.program, name, value), shapes)
+                self._add_weight(name, value, value.start(self.program, name), shapes)
         self._rank = max(map(len, shapes))
         super().build(input_shape)
 
@@ -198,14 +190,13 @@ class ActivationLayer(keras.layers.Layer):
                 )
             else:
                 shape = (channels,)
-        bounded = value.low is not None or value.high is not None
         weight = self.add_weight(
             shape=shape,
             # (not `broadcast_to`: on PyTorch its numbers would share their memory)
             initializer=lambda shape, dtype: keras.ops.convert_to_tensor(
                 np.full(shape, initial), dtype
             ),
-            constraint=Bounds(value.low, value.high) if bounded else None,
+            constraint=Bounds(value.low, value.high) if value.bounded else None,
             name=name,
             autocast=False,
         )
@@ -297,7 +288,9 @@ class ActivationLayer(keras.layers.Layer):
 
     def get_config(self) -> Fields:
         parameters = {
-            name: value.get_config() if isinstance(value, (Trainable, Sampled)) else _listed(value)
+            name: value.get_config()
+            if isinstance(value, (Trainable, Sampled))
+            else np.asarray(value).tolist()
             for name, value in self.parameters.items()
         }
         own = {"program": storage.to_json(self.program), "parameters": parameters}

@@ -15,7 +15,6 @@ from actgrad.frameworks.lookups import call_with_tables
 from actgrad.frameworks.numpy_binding import common_dtype, computed, rows_computed
 from actgrad.frameworks.numpy_dialect import DIALECT
 from actgrad.frameworks.numpy_gather import lookup, still
-from actgrad.language.kept import kept
 from actgrad.language.program import Program
 
 
@@ -39,8 +38,7 @@ def call(program: Program, inputs: tuple[object, ...], parameters: Fields) -> ob
     dtype = common_dtype(arrays)
     if program.parameters:
         working = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
-        defaults = _defaults(program, working)
-        arrays += [np.asarray(parameters.get(n, v), working) for n, v in defaults]
+        arrays += [np.asarray(parameters.get(n, v), working) for n, v in program.parameters]
     if program.axis is not None:
         result = rows.along_axis(program, arrays, np, _of_rows(dtype), parameters.get("axis"))
         return result[()]
@@ -55,11 +53,6 @@ def _of_rows(dtype: np.dtype) -> Callable[[Program, Sequence[Array]], Array]:
         return rows_computed(kernel(program.structure, DIALECT, host), arrays, dtype)
 
     return rule
-
-
-@kept
-def _defaults(program: Program, dtype: np.dtype) -> list[tuple[str, Array]]:
-    return [(name, np.asarray(value, dtype)) for name, value in program.parameters]
 
 
 def _array(program: Program, x: object) -> Array:
@@ -78,7 +71,7 @@ def _array(program: Program, x: object) -> Array:
             f"{program.name!r} cannot make an array of a {type(x).__name__}: {error}\n"
             f"  Give each row in it the same length, or call it for one row at a time."
         ) from error
-    if array.dtype.kind not in "biuf" and not _is_bfloat16(array.dtype):
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         cure = way_out(
             str(array.dtype),
             "np.asarray(x, float)",
@@ -110,7 +103,3 @@ def _like_inputs(result: Array, inputs: tuple[object, ...]) -> Array:
         masked_result.fill_value = masked[0].fill_value
         return masked_result
     return result.view(np.matrix) if any(isinstance(x, np.matrix) for x in inputs) else result
-
-
-def _is_bfloat16(dtype: np.dtype) -> bool:
-    return dtype.name == "bfloat16"

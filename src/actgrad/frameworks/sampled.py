@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Literal, TypeVar
 
@@ -128,11 +128,7 @@ class Sampled:
         return float(self.inference)
 
     def get_config(self) -> Fields:
-        return {
-            "distribution": self.distribution,
-            "parameters": list(self.parameters),
-            "inference": self.inference,
-        }
+        return {**asdict(self), "parameters": list(self.parameters)}
 
 
 def sampled(

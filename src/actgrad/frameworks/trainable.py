@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from actgrad.common.types import Fields
 from actgrad.errors import SettingError
-from actgrad.language.program import Value
+from actgrad.language.program import Program, Value
 from actgrad.reading.signature import as_value, is_number
 
 
@@ -40,6 +40,10 @@ class Trainable:
     def bounded(self) -> bool:
         return self.low is not None or self.high is not None
 
+    def start(self, program: Program, name: str) -> Value:
+        """Where the parameter of this name starts."""
+        return program.settings[name] if self.initial is None else self.initial
+
     def check(self, initial: Value) -> None:
         """That the start is within the bounds."""
         low = -math.inf if self.low is None else self.low
@@ -49,12 +53,8 @@ class Trainable:
             raise SettingError(f"trainable: initial={initial} is not within [{low}, {high}]")
 
     def get_config(self) -> Fields:
-        return {
-            "initial": np.asarray(self.initial).tolist() if self.initial is not None else None,
-            "low": self.low,
-            "high": self.high,
-            "per_channel": self.per_channel,
-        }
+        initial = None if self.initial is None else np.asarray(self.initial).tolist()
+        return {**asdict(self), "initial": initial}
 
 
 def trainable(

@@ -17,7 +17,7 @@ from actgrad.frameworks.sampled import Sampled
 from actgrad.frameworks.torch import export, rule
 from actgrad.frameworks.trainable import Trainable
 from actgrad.language import storage
-from actgrad.language.program import Program, Value
+from actgrad.language.program import Program
 
 
 class _Stored:
@@ -66,7 +66,7 @@ class ActivationModule(nn.Module):
                 )
             parameter = nn.UninitializedParameter()
             if not value.per_channel:
-                initial = torch.tensor(self._initial(name))
+                initial = torch.tensor(value.start(program, name))
                 parameter = nn.Parameter(initial.reshape(initial.shape or (1,)))
             self.register_parameter(name, parameter)
         self._watch()
@@ -74,10 +74,6 @@ class ActivationModule(nn.Module):
     @property
     def program(self) -> Program:
         return self._stored.program
-
-    def _initial(self, name: str) -> Value:
-        initial = self._trainable[name].initial
-        return self.program.settings[name] if initial is None else initial
 
     def _watch(self) -> None:
         if any(value.bounded for value in self._trainable.values()):
@@ -125,7 +121,9 @@ class ActivationModule(nn.Module):
             return weight  # a number for each place in the row
         if trainable.per_channel:
             return weight.reshape(weight.shape + (1,) * max(x.dim() - 2, 0))
-        return weight.reshape(()) if isinstance(self._initial(name), float) else weight
+        return (
+            weight.reshape(()) if isinstance(trainable.start(self.program, name), float) else weight
+        )
 
     def _materialize(self, name: str, weight: nn.UninitializedParameter, x: torch.Tensor) -> None:
         if x.dim() == 0:
@@ -134,7 +132,7 @@ class ActivationModule(nn.Module):
         channels = x.shape[axis if axis is not None else 1 if x.dim() > 2 else -1]
         dtype = x.dtype if x.dtype == torch.float64 else torch.float32
         with torch.no_grad():
-            initial = torch.tensor(self._initial(name), dtype=dtype)
+            initial = torch.tensor(self._trainable[name].start(self.program, name), dtype=dtype)
             is_vector = name in self.program.lengths
             shape = (len(initial), channels) if is_vector else (channels,)
             weight.materialize(shape, device=x.device, dtype=dtype)

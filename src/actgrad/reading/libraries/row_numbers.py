@@ -167,15 +167,9 @@ def variance_of_torch(
     return variance(x, axis, keepdims, correction=less_one)
 
 
-def deviation_of_torch(
-    x: object,
-    axis: object = None,
-    unbiased: bool = True,
-    keepdims: bool = False,
-    *,
-    correction: int | None = None,
-) -> Number:
-    return _root(variance_of_torch(x, axis, unbiased, keepdims, correction=correction))
+@wraps(variance_of_torch)
+def deviation_of_torch(x: object, *args: Any, **how: Any) -> Number:
+    return _root(variance_of_torch(x, *args, **how))
 
 
 def moments(x: object, axes: object = -1, shift: object = None, keepdims: bool = False) -> Any:

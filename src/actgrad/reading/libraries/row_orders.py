@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -72,19 +73,11 @@ def argsort(
     return row("order", x, form=x.form)
 
 
-def ascending(
-    x: object,
-    axis: object = -1,
-    *,
-    descending: bool = False,
-    stable: object = None,
-    kind: object = None,
-    direction: str = "ASCENDING",
-) -> Number:
+@wraps(argsort)
+def ascending(x: object, axis: object = -1, **how: Any) -> Number:
     along(axis, "sort")
     x = whole(x, "sort")
-    order = argsort(x, descending=descending or direction != "ASCENDING")
-    return row("take", x, number(order), form=x.form)
+    return row("take", x, number(argsort(x, **how)), form=x.form)
 
 
 def ascending_in_jax(
