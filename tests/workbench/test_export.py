@@ -15,9 +15,12 @@ pytest.importorskip("typer")
 
 from typer.testing import CliRunner
 
-from actgrad import activation
+from actgrad import Activation, activation
 from actgrad.errors import ActgradWarning, ExportError, InputError
-from actgrad.study.targets import ASPECTS, TARGETS
+from actgrad.language.expression import const, make, var
+from actgrad.language.ops import OPS
+from actgrad.language.program import Program
+from actgrad.study.targets import ASPECTS, EXECUTORCH_LACKS, TARGETS
 from actgrad.workbench import export as room
 from actgrad.workbench.cli import app
 from tests.process import python
@@ -287,6 +290,18 @@ def test_what_tflite_is_said_to_lack_it_does_not_convert(op: str) -> None:
     concrete = [function.get_concrete_function()]
     with pytest.raises(Exception, match="neither a custom op nor a flex op"):
         tf.lite.TFLiteConverter.from_concrete_functions(concrete, function).convert()
+
+
+@pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("op", sorted(EXECUTORCH_LACKS))
+def test_what_executorch_is_said_to_lack_it_does_not_take(op: str, tmp_path: Path) -> None:
+    needed("executorch")
+    args = [var("x"), const(0.7)][: OPS[op].arity]
+    f = Activation(Program("f", ("x",), (), make(op, *args)))
+    assert op in f.supports()["executorch"].reason("value")
+    with pytest.raises(Exception, match="is not in Core ATen opset"):
+        room._executorch(f, tmp_path / "f.pte", "")
 
 
 def test_points_are_many_and_in_float32() -> None:
