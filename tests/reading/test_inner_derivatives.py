@@ -102,6 +102,16 @@ def test_it_is_the_derivative_that_jax_takes(name):
         np.testing.assert_allclose(each.derivative(X) + 0 * X, slope, rtol=1e-12, atol=1e-12)
 
 
+def test_a_custom_gradient_under_vmap_is_read():
+    @jax.custom_gradient
+    def rounded(x):
+        return jnp.round(x), lambda upstream: (upstream * (jnp.abs(x) < 2),)
+
+    f = activation(jax.vmap(rounded))
+    np.testing.assert_array_equal(f(X), np.round(X))
+    np.testing.assert_array_equal(f.derivative(X), np.abs(X) < 2)
+
+
 @pytest.mark.parametrize("made", [dg, jax.vmap(dg)], ids=["grad", "vmap(grad)"])
 def test_a_derivative_is_an_activation_itself(made):
     _, slope = own(g)
@@ -266,6 +276,26 @@ def test_it_is_the_derivative_that_tensorflow_takes(function):
     f = activation(function, name="f")
     np.testing.assert_allclose(f(X), value, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(f.derivative(X), slope, rtol=1e-12, atol=1e-12)
+
+
+class Spike:
+    def __init__(self, beta):
+        self.beta = beta
+
+    def _rule(self, v):
+        return tf.cast(v > 0, v.dtype), lambda upstream: upstream / (1 + self.beta * tf.abs(v)) ** 2
+
+    spike = tf.custom_gradient(_rule)
+    __call__ = tf.custom_gradient(_rule)
+
+
+@pytest.mark.parametrize("name", ["itself", "called", "method"])
+def test_a_method_with_a_custom_gradient_is_read(name):
+    spike = Spike(2.0)
+    function = {"itself": spike, "called": lambda x: spike(x), "method": lambda x: spike.spike(x)}
+    f = activation(function[name])
+    np.testing.assert_array_equal(f(X), X > 0)
+    np.testing.assert_allclose(f.derivative(X), 1 / (1 + 2 * np.abs(X)) ** 2, rtol=1e-12)
 
 
 def not_watched(x):

@@ -74,7 +74,10 @@ def _read(
     host: bool,
     axis: int | None,
 ) -> Program:
-    function = objects.adapted(function if is_mapped(function) else unwrap(function))
+    inner = unwrap(function)
+    adapted = objects.adapted(inner)
+    if adapted is not inner or not is_mapped(function):
+        function = adapted
     own = signature(function, name)
     if axis is not None:
         own = _of_rows(own, axis, host)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NoReturn
 
 from actgrad.common.types import Fields
@@ -371,6 +371,11 @@ class WithGradient:
         self.by_name = by_name
         """Whether the gradient is called with the inputs, and `upstream=`: Keras does so on PyTorch."""
         self.__name__ = getattr(function, "__name__", "function")
+
+    def __get__(self, instance: object, owner: object = None) -> WithGradient:
+        """As a method, whose gradients are those by the arguments beside the instance."""
+        bound = partial(self.function, instance)
+        return self if instance is None else WithGradient(bound, self.by_name)
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         before = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]

@@ -323,7 +323,7 @@ class Environment:
         shadow = type(kind)(kind.__name__, bases, body)
         self.copies[id(kind)] = shadow
         for name, item in body.items():
-            if not name.startswith("__") or isinstance(item, _METHODS):
+            if name == "__call__" or not name.startswith("__") or isinstance(item, _METHODS):
                 setattr(shadow, name, self.member(item))
         before = own_names(shadow)
         self._checks.append(
