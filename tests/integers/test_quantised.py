@@ -60,7 +60,9 @@ def check_every_input(mode: str, name: str, scales: int, bits: int = 8) -> None:
     x, out_scale = every_input(scales, bits)
     q, out_zero = quantised(name, scales, bits), oracle.SCALES[scales][1][1]
     wanted = (oracle.rounded(name, scales, bits) - out_zero).astype(np.float32) * out_scale
-    found = np.asarray(MODES[mode](q, x))
+    # From 32,768 numbers on PyTorch compiles a loop, for seconds: one case shows it, the others go in parts.
+    parts = 4 if mode == "torch" and bits == 16 and (name, scales) != ("relu", 0) else 1
+    found = np.concatenate([np.asarray(MODES[mode](q, part)) for part in np.split(x, parts)])
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, wanted)
 
