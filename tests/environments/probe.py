@@ -22,8 +22,8 @@ import numpy as np
 from actgrad import activation
 
 X = [-2.5, -1.0, -0.3, 0.2, 0.6, 1.7]
-LARGE = 36_000
-"""So many numbers are computed by a loop that is compiled, where there is a compiler."""
+LARGE = 66_000
+"""From so many numbers on each framework computes by a loop that is compiled, where there is a compiler."""
 
 
 @dataclass

@@ -35,8 +35,16 @@ def test_no_compiler_on_the_path(tmp_path: Path) -> None:
     probed(tmp_path, *ALL, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"), **hidden)
 
 
-def test_no_home_no_cache_and_no_assertions(tmp_path: Path) -> None:
-    probed(tmp_path, *ALL, options=("-O",), **nowhere(tmp_path))
+def test_no_home_and_no_cache(tmp_path: Path) -> None:
+    probed(tmp_path, *ALL, **nowhere(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "frameworks", [("numpy",), pytest.param(ALL, marks=pytest.mark.exhaustive)]
+)
+def test_without_assertions(frameworks: tuple[str, ...], tmp_path: Path) -> None:
+    """The frameworks' own code is compiled anew for it, for minutes."""
+    probed(tmp_path, *frameworks, options=("-O",))
 
 
 def test_warnings_are_errors(tmp_path: Path) -> None:

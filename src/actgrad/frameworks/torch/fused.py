@@ -231,10 +231,12 @@ def _loop(program: Program, lines: Sequence[str], examples: Sequence[Tensor]) ->
         options["realize_opcount_threshold"] = 4
     loop = torch.compile(namespace["loop"], dynamic=True, fullgraph=True, options=options)
     with (
+        warnings.catch_warnings(),  # what PyTorch's compiler warns of would be an error under `-W error`
         torch.inference_mode(False),
         torch.no_grad(),
         torch.autocast(examples[0].device.type, enabled=False),
     ):
+        warnings.simplefilter("ignore")
         if hasattr(loop, "aot_compile"):  # a call costs 8 µs, in the place of 75 with Dynamo's own
             loop = loop.aot_compile((tuple(examples), {}))
             loop.disable_guard_check()  # there are none
