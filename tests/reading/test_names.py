@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 import math
 import sys
@@ -23,6 +23,7 @@ from actgrad.reading.libraries import (
     meanings,
     shipped,
     stacks,
+    tables,
     torch_functional,
 )
 from actgrad.reading.libraries import names as aliases
@@ -36,6 +37,8 @@ ROWS = [
     for name, (_, meaning) in aliases._parse(text).items()
     if sys.version_info >= NEWER.get(name, (3,))
 ]
+ALIKE = {*aliases._parse(tables._ALIKE), *aliases._parse(tables._OF_NUMPY)}
+"""They stand once for the libraries that have them; each other name exists in its library."""
 DRAWN = [row for row in ROWS if row[2] == "random"]
 ELSEWHERE = frozenset(
     {"mixing", "random", "true", "false", *gradients.MEANINGS, *torch_functional.MEANINGS}
@@ -48,14 +51,6 @@ ELSEWHERE = frozenset(
 )
 """Meanings that are no function of numbers: test_casts.py, test_flow.py and the tests below have them."""
 OF_LISTS = frozenset({"largest", "smallest", "total", "product", "mean", "dot"})
-COMPUTED = [
-    row
-    for row in ROWS
-    if row[2] not in ELSEWHERE
-    and row[0] != "tensorflow.keras.backend"
-    and row[2] != "prelu"  # its weight is a tensor: below
-    and (row[2] not in OF_LISTS or row[0] in {"numpy", "math", "builtins"})
-]
 
 
 def find(path: str, name: str = "") -> Any:
@@ -66,6 +61,28 @@ def find(path: str, name: str = "") -> Any:
             importlib.import_module(f"{found.__name__}.{part}")
         found = getattr(found, part)
     return found
+
+
+def is_there(path: str, name: str) -> bool:
+    """Whether the library has it, where it is installed."""
+    if importlib.util.find_spec(path.partition(".")[0]) is None:
+        return True
+    try:
+        find(path, name)
+    except (AttributeError, ModuleNotFoundError):
+        return False
+    return True
+
+
+COMPUTED = [
+    row
+    for row in ROWS
+    if row[2] not in ELSEWHERE
+    and is_there(*row[:2])
+    and row[0] != "tensorflow.keras.backend"
+    and row[2] != "prelu"  # its weight is a tensor: below
+    and (row[2] not in OF_LISTS or row[0] in {"numpy", "math", "builtins"})
+]
 
 
 # Kinks, ties, both branches, and beyond every domain; each is exact in float32.
@@ -250,8 +267,15 @@ def of_its_own(path: str, call: str, function: Any, columns: list[np.ndarray], n
 
 @pytest.mark.parametrize("path", dict.fromkeys(row[0] for row in ROWS))
 def test_the_names_exist(path: str) -> None:
-    names = [row[1] for row in ROWS if row[0] == path]
+    names = [
+        row[1] for row in ROWS if row[0] == path and (row[1] not in ALIKE or is_there(*row[:2]))
+    ]
     assert [name for name in names if aliases.meaning(find(path, name)) is None] == []
+
+
+@pytest.mark.parametrize("name", sorted(ALIKE))
+def test_a_name_of_many_libraries_is_in_two(name: str) -> None:
+    assert sum(is_there(*row[:2]) for row in ROWS if row[1] == name) > 1
 
 
 @pytest.mark.parametrize(("path", "name", "meaning"), COMPUTED, ids=lambda value: value)
@@ -388,7 +412,7 @@ def test_a_tensor_function_by_its_own_name_is_not_run_on_plain_floats() -> None:
 def test_what_takes_a_row_is_refused_and_says_so() -> None:
     wrong, asked = [], 0
     paths = [path for path in aliases.NAMES if aliases.taken(path)]
-    own = {id(find(path, name)) for path in paths for name in aliases._parse(aliases.NAMES[path])}
+    own = {id(find(*row[:2])) for row in ROWS if row[0] in paths and is_there(*row[:2])}
     for path in paths:
         for name in aliases.taken(path):
             function = getattr(find(path), name, None)
