@@ -203,6 +203,13 @@ def test_a_place_that_is_no_number(framework: str) -> None:
     np.testing.assert_array_equal(np.asarray(f(tensor(framework, x))), [math.nan, 1.0, 4.0, 2.0])
 
 
+@pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow", "jax"])
+def test_a_place_that_a_number_leaves_without_one(framework: str) -> None:
+    """The root of -3 is no number, so no entry is read, whatever the rest does with it."""
+    f = activation(lambda x, t=(0.5, -1.0, 2.0): t[int(math.sqrt(x))] * x, name="rooted")
+    np.testing.assert_array_equal(np.asarray(f(tensor(framework, [-3.0, 1.0]))), [np.nan, -1.0])
+
+
 def test_second_order_and_forward_mode_in_torch() -> None:
     torch = pytest.importorskip("torch")
     f = activation(of_numpy)  # its square has a second derivative by the table
