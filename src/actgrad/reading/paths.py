@@ -101,6 +101,8 @@ def trace(
             )
         except NeedsPlain as needed:
             names = {owners.get(name, name) for name in needed.names}
+            if needed.refusal and not all(type(defaults[name]) is int for name in names):
+                raise needed.refusal from None  # a weight, or another number that may be learnt
             fixed |= names
             entries = {name: own for name, own in entries.items() if name not in names}
             wholes -= names
@@ -316,11 +318,11 @@ def _run(
                 )
             return outputs_of(result, copy)
         except ActgradError as error:
+            error.args = (f"{name_of(copy)!r} cannot be read: {error}",)
             pinned = run.deciding_parameters()
             if pinned and not isinstance(error, (WeightError, NonlinearRuleError)):
                 # It may be on a path for settings that nobody gives: `if bits == 1: print(...)`.
-                raise NeedsPlain(pinned) from None
-            error.args = (f"{name_of(copy)!r} cannot be read: {error}",)
+                raise NeedsPlain(pinned, error.with_traceback(None)) from None
             raise error.with_traceback(None) from None
         except (NeedsPlain, NeedsTables):
             raise

@@ -41,8 +41,10 @@ Questions = dict[Expr, tuple[str, str]]
 class NeedsPlain(BaseException):
     """Python needs the plain value of a parameter. Not an Exception: the user's `except` must not see it."""
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: set[str], refusal: Exception | None = None) -> None:
         self.names = names
+        self.refusal = refusal
+        """What is refused if they cannot be plain: they have chosen the path that it is on."""
 
 
 class NeedsTables(BaseException):
