@@ -33,7 +33,7 @@ from actgrad.language.program import Program
 from actgrad.reading.define import check_not_rewritten, define
 from actgrad.reading.derivatives.rule_reader import Rule, as_rule, parts
 from actgrad.reading.derivatives.with_rule import with_rule
-from actgrad.reading.signature import is_number, with_defaults
+from actgrad.reading.signature import checked_name, is_number, with_defaults
 
 if TYPE_CHECKING:
     from actgrad.frameworks.keras import ActivationLayer
@@ -398,16 +398,12 @@ def activation(
             f"activation takes a function, and got {function!r} ({type(function).__name__})\n"
             f"  Pass the function itself, as in `activation(math.tanh)`."
         )
-    if name is not None and not storage.is_name(name):
-        raise DefinitionError(
-            f"name={name!r:.100}\n  It is a text of 1 to {storage.LONGEST_NAME} printable characters."
-        )
     kind, rule = next(iter(given.items()), ("exact", None))
     if isinstance(function, Activation):
         base = function.program if rule is None else function.program.exact()
         if axis is not None:
             base = along(base, axis)
-        program = base if name is None else replace(base, name=name)
+        program = base if name is None else replace(base, name=checked_name(name))
         if rule is not None:
             program = with_rule(program, as_rule(rule), kind)  # type: ignore[arg-type]
         return Activation(program, function.function, given)

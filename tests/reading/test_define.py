@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from actgrad import activation
+from actgrad import activation, from_json
 from actgrad.errors import (
     ActgradError,
     DefinitionError,
@@ -220,8 +220,21 @@ def test_a_class_is_no_function(kind, cure, cured):
 
 @pytest.mark.parametrize("name", [3, "", "a\nb", "x" * 201])
 def test_a_name_that_no_file_could_hold_is_refused(name):
-    with pytest.raises(DefinitionError, match="text of 1 to 200 printable characters"):
+    said = "1 to 200 printable characters"
+    with pytest.raises(DefinitionError, match=said):
         activation(square, name=name)
+    with pytest.raises(DefinitionError, match=said):
+        activation(activation(square), name=name)
+
+
+def test_a_functions_own_name_is_one_that_a_file_can_hold():
+    def own(x):
+        return x * x
+
+    own.__name__ = "x" * 201
+    with pytest.raises(DefinitionError, match="1 to 200 printable characters"):
+        activation(own)
+    assert from_json(activation(own, name="shorter").to_json()).name == "shorter"
 
 
 CROSSED = {

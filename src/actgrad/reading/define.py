@@ -28,7 +28,14 @@ from actgrad.reading.derivatives.with_rule import with_rule
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import Reading
 from actgrad.reading.refusal import definition, is_user_file
-from actgrad.reading.signature import Signature, entry_by_entry, is_number, is_plain, signature
+from actgrad.reading.signature import (
+    Signature,
+    checked_name,
+    entry_by_entry,
+    is_number,
+    is_plain,
+    signature,
+)
 from actgrad.reading.surroundings import objects
 from actgrad.reading.surroundings.tracing import untraced
 from actgrad.reading.surroundings.wrappers import is_mapped, unwrap
@@ -79,6 +86,7 @@ def _read(
     if adapted is not inner or not is_mapped(function):
         function = adapted
     own = signature(function, name)
+    checked_name(own.name)
     if axis is not None:
         own = _of_rows(own, axis, host)
     pinned = frozenset(n for n, default in own.defaults.items() if not is_number(default))

@@ -14,6 +14,7 @@ from actgrad.common.types import Function
 from actgrad.errors import DefinitionError
 from actgrad.language.length import Length
 from actgrad.language.program import Value
+from actgrad.language.storage import LONGEST_NAME, is_name
 from actgrad.reading.libraries import names
 from actgrad.reading.refusal import definition
 
@@ -140,7 +141,8 @@ def as_value(value: object) -> Value:
 
 def signature(function: Function, name: str | None = None) -> Signature:
     known = names.meaning(function)
-    name = name or getattr(function, "__name__", None) or type(function).__name__
+    if name is None:
+        name = getattr(function, "__name__", None) or type(function).__name__
     if isinstance(function, np.ufunc):
         return Signature(name, ("x", "y")[: function.nin], {})
     if known is None and inspect.isclass(function):
@@ -183,6 +185,16 @@ def signature(function: Function, name: str | None = None) -> Signature:
             f"  An input is an argument without a default, as `x` in `def f(x, beta=1.0)`."
         )
     return Signature(name, tuple(inputs), defaults, frozenset(keywords))
+
+
+def checked_name(name: str) -> str:
+    """The name of an activation, if a file can hold it."""
+    if not is_name(name):
+        raise DefinitionError(
+            f"the name {name!r:.100}\n  Give one of 1 to {LONGEST_NAME} printable characters, as in "
+            f"`activation(..., name='mine')`."
+        )
+    return name
 
 
 def is_plain(value: object) -> bool:
