@@ -147,7 +147,20 @@ class Activation(Tabled):
 
     @cached_property
     def derivative(self) -> Any:
-        """The derivative in force, as an activation; a tuple of them for several inputs."""
+        """The derivative in force, as an activation; a tuple of them for several inputs.
+
+        Of a `gradient=` rule it is what the rule makes of an upstream gradient of 1, as the gradient of a sum
+        is: where the rule is not linear in that (guided backpropagation), other gradients pass otherwise.
+
+        Raises `NoDerivativeError` for a host function without a rule, and for a function of a row.
+
+        >>> guided = activation(
+        ...     lambda x: max(0, x),
+        ...     gradient=lambda x, upstream: upstream if x > 0 and upstream > 0 else 0,
+        ... )
+        >>> guided.derivative(2.0), guided.derivative(-2.0)
+        (1.0, 0.0)
+        """
         return self._derivatives(self.program)
 
     def partial(self, name: str) -> Any:
@@ -155,8 +168,10 @@ class Activation(Tabled):
 
         By a parameter that is a vector it is a tuple of them, one for each entry.
 
-        Raises `CallError` for a name that it has not, and `NoDerivativeError` where there is none: with
-        a `gradient=` rule, or by a parameter of a host function that its rule does not name.
+        Of a `gradient=` rule it is what the rule makes of an upstream gradient of 1.
+
+        Raises `CallError` for a name that it has not, and `NoDerivativeError` where there is none: by a
+        parameter of a host function that its rule does not name, and for a function of a row.
 
         >>> power = activation(lambda x, a=2.0: x * a, name="power")
         >>> power.partial("a")(3.0), power.partial("x")(3.0)
@@ -165,14 +180,14 @@ class Activation(Tabled):
         if name in self.program.lengths:
             unrolled = self.program.unrolled
             entries = dict(unrolled.vectors)[name]
-            return tuple(Activation(unrolled.partial(entry)) for entry in entries)
+            return tuple(Activation(unrolled.slope(entry)) for entry in entries)
         names = [*self.program.inputs, *self.program.settings]
         if name not in names:
             raise CallError(
                 f"{self.name!r} has no derivative by {name!r}; it has one by "
                 f"{', '.join(map(repr, names))}"
             )
-        return Activation(self.program.partial(name))
+        return Activation(self.program.slope(name))
 
     @cached_property
     def exact_derivative(self) -> Any:
@@ -181,7 +196,7 @@ class Activation(Tabled):
 
     @staticmethod
     def _derivatives(program: Program) -> Any:
-        found = tuple(Activation(program.partial(name)) for name in program.inputs)
+        found = tuple(Activation(program.slope(name)) for name in program.inputs)
         return found[0] if len(found) == 1 else found
 
     # In frameworks.

@@ -262,6 +262,18 @@ def test_a_rule_that_is_not_linear_has_a_parameter(learns):
         torch.testing.assert_close(grads[1][1].sum(), grads[0][1])
 
 
+@pytest.mark.parametrize("times", [1.0, 3.0])
+def test_the_derivative_of_a_rule_that_is_not_linear_is_the_gradient_of_the_sum(times):
+    def function(x):
+        return Clipped.apply(times * x) * x
+
+    x = torch.tensor(X, requires_grad=True)
+    function(x).sum().backward()
+    made = from_json(activation(function).to_json())
+    assert made.program.kind == "gradient"
+    np.testing.assert_allclose(made.derivative(X), x.grad.numpy(), rtol=2e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "function",
     [

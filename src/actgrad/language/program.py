@@ -354,6 +354,15 @@ class Program(OfRows, metaclass=_MadeOnce):
         return self._derived("derivative", name, derive(self.value, name))
 
     @kept
+    def slope(self, name: str) -> Program:
+        """The derivative in force; of a `gradient=` rule, which need not be linear, what it makes of an
+        upstream gradient of 1."""
+        if name not in self.reverse_only or self.axis is not None:
+            return self.partial(name)
+        value = substitute(self.vjp(name).value, {self.upstream: const(1.0)})
+        return self._derived("derivative", name, rewrite(value)[0])
+
+    @kept
     def vjp(self, name: str) -> Program:
         """The gradient by one argument, as a program of the arguments and the upstream gradient."""
         above = var(self.upstream, self.value.width)
