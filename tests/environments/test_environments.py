@@ -17,7 +17,8 @@ def probed(folder: Path, *frameworks: str, options: tuple[str, ...] = (), **vari
     """What the process printed: the hash of all that was generated."""
     for name in frameworks:
         pytest.importorskip(name.partition(":")[0])
-    last = python(*options, PROBE, *frameworks, folder=folder, **variables)[-1]
+    own = {"KERAS_BACKEND": "tensorflow", **variables}  # and not what another test has set
+    last = python(*options, PROBE, *frameworks, folder=folder, **own)[-1]
     assert last.startswith("generated ")
     return last
 
