@@ -341,8 +341,8 @@ def kept(x):
 @pytest.mark.parametrize(
     "function",
     [
-        jax.jacrev(g),
-        lambda x: jax.hessian(g)(x),
+        pytest.param(jax.jacrev(g), marks=pytest.mark.exhaustive),
+        pytest.param(lambda x: jax.hessian(g)(x), marks=pytest.mark.exhaustive),
         lambda x: jax.jacfwd(g)(x) * x,
         lambda x: torch.func.jacrev(curve)(x),
         lambda x: functional.jacobian(curve, x),

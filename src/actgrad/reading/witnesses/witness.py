@@ -126,11 +126,11 @@ def _arrays(original: Original, library: Library, slopes: bool) -> bool:
             run = attempt(original, library, columns, slopes)
             if run is not None and original.reading.single:
                 run = replace(run, narrow=True)
+            if run is not None and any(_is_jacobian(part.shape, shape) for part in run.outputs):
+                _refuse_jacobian(original)
             fewer = run is not None and any(part.ndim > len(shape) for part in run.outputs)
             if fewer and shape is not _SHAPES[-1]:
                 continue  # a weight of shape (1, 1, 1, 1) waits for a batch of images
-            if run is not None and any(_is_jacobian(part.shape, shape) for part in run.outputs):
-                _refuse_jacobian(original)
             if run is not None:
                 _compare(original, library, columns, run)
                 return True
