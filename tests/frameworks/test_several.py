@@ -299,7 +299,6 @@ FORWARD = {
     "jax.jvp": lambda: jax.jvp(GUIDED, (jnp.asarray(ONE),), (jnp.asarray(ONE),)),
     "jax.jacfwd": lambda: jax.jacfwd(GUIDED)(jnp.asarray(ONE)),
     "jax.jit(jax.jacfwd)": lambda: jax.jit(jax.jacfwd(GUIDED))(jnp.asarray(ONE)),
-    "f.derivative": lambda: GUIDED.derivative,
 }
 
 
