@@ -78,11 +78,11 @@ $(READY)-test: $(READY)-torch $(NEEDS)
 # Libraries that take an activation: in the tests, and to measure beside. PyTorch is named again so that
 # none of them brings another. The last line's are installed alone: three of them ask for torchvision, which
 # they use here for nothing, and whose usual build does not go with PyTorch's for the CPU; Brevitas asks for an
-# old setuptools, rational-activations for PyTorch 1.7.
+# old setuptools, rational-activations for PyTorch 1.7. Of yolov5 one file is used, which needs PyTorch alone.
 $(READY)-integrations: $(READY)-test $(NEEDS)
 	@echo "Installing the libraries that take an activation (once; some minutes)."
 	$(call INSTALL,torch==2.13.0 -e '.[integrations]')
-	$(call INSTALL,--no-deps snntorch spikingjelly norse executorch ruamel.yaml brevitas rational-activations)
+	$(call INSTALL,--no-deps snntorch spikingjelly norse executorch ruamel.yaml brevitas rational-activations yolov5)
 	@touch $@
 
 $(READY)-lint: $(NEEDS)

@@ -96,15 +96,18 @@ def test_the_rational_beside_rational_activations() -> None:
     )
 
 
-def test_snake_beside_torch_snake_and_acon_beside_yolov5() -> None:
+def test_snake_beside_torch_snake() -> None:
     snake = pytest.importorskip("snake.activations")
+    check_smooth(activations.snake, {"a": 1.7}, snake.SnakeFunction.apply)
+
+
+def test_acon_beside_yolov5() -> None:
     yolov5 = importlib.util.find_spec("yolov5")
     if yolov5 is None:
         pytest.skip("yolov5 is not installed")
     # That file alone: the package reads pictures.
     file = Path(str(yolov5.origin)).parent / "utils" / "activations.py"
     acon = runpy.run_path(str(file))["AconC"](1)
-    check_smooth(activations.snake, {"a": 1.7}, snake.SnakeFunction.apply)
 
     def call(x: Any, *values: Any) -> Any:
         shaped = (v.reshape(1, 1, 1, 1) for v in values)

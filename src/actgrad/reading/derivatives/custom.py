@@ -247,7 +247,6 @@ class Applied:
         self.defined_by = users
         self.__name__ = getattr(users, "__name__", "function")
         self.__doc__ = users.__doc__
-        self.defined_by = users
         self.__signature__ = inspect.Signature(
             list(inspect.signature(users).parameters.values())[skip:]
         )
