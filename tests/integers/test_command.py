@@ -66,6 +66,7 @@ def test_c_for_a_range_and_hex_for_data(functions: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert "65,536 inputs of int16" in result.stdout
     assert "int16_t gelu_table[513]" in header.read_text()
+    assert "by 1: the entries are rounded, and so is the line between them" in result.stdout
     np.save(tmp_path / "x.npy", np.linspace(-2, 3, 1000))
     options = ["--data", tmp_path / "x.npy", "--unsigned", "--away"]
     result = run(f"{functions}:gelu", "--to", "hex", *options, "-o", tmp_path / "gelu.hex")

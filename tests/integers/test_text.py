@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +112,58 @@ def test_interpolation_is_that_of_tflite(name: str, tmp_path: Path) -> None:
     others = sum(int(a) != int(b) for a, b in zip(found, codes, strict=True))
     assert (error.others, table.error().others) == (others, 0)
     assert error.apart == max(abs(int(a) - int(b)) for a, b in zip(found, codes, strict=True))
-    told = f"{others:,} of 65,536 codes are off by {error.apart} at most"
+    told = f"{others:,} of 65,536 codes are not the table's"
     assert (told in str(error)) == (others > 0)
+
+
+LIMIT, BEND, ROUND = "the output reaches its limit", "the function bends or jumps", "are rounded"
+
+
+@pytest.mark.parametrize(
+    ("name", "scales", "reasons"),
+    [
+        ("exponential", 0, [LIMIT, BEND, ROUND]),
+        ("bent_identity", 0, [LIMIT, BEND, ROUND]),
+        ("spiky", 0, [BEND]),
+        ("hard_tanh", 1, [BEND, ROUND]),
+        ("sigmoid", 0, [ROUND]),
+        ("hard_tanh", 0, []),
+    ],
+)
+def test_what_an_interpolation_costs_has_its_causes_counted(
+    name: str, scales: int, reasons: list[str]
+) -> None:
+    table, exact = oracle.table(name, scales, bits=16), oracle.rounded(name, scales, bits=16)
+    error = table.error(interpolated=True)
+    apart = np.abs(table.interpolated().astype(int) - exact)
+    (scale, zero), (out_scale, out_zero) = (table.input, table.output)
+    ends = [(128 * i - 32768 - zero) * scale for i in range(513)]
+    beyond = [oracle.FLOATS[name](x) / out_scale + out_zero for x in ends]
+    limits = np.isin(exact, [-32768, 32767]).reshape(512, 128).any(1)
+    limits |= [not (-32769 < a < 32768 and -32769 < b < 32768) for a, b in pairwise(beyond)]
+    at_limit = np.repeat(limits, 128)
+    groups = {
+        LIMIT: apart[at_limit & (apart > 0)],
+        BEND: apart[~at_limit & (apart > 1)],
+        ROUND: apart[~at_limit & (apart == 1)],
+    }
+    wanted = [(len(group), group.max()) for group in groups.values() if len(group)]
+    assert [(cause.codes, cause.apart) for cause in error.causes] == wanted
+    assert len(error.causes) == len(reasons)
+    assert all(said in cause.why for said, cause in zip(reasons, error.causes, strict=True))
+    assert all(str(cause) in str(error) for cause in error.causes)
+    assert table.error().causes == ()
+
+
+def test_the_last_entry_lies_beyond_the_inputs_and_may_not_be_held() -> None:
+    table = activations.exponential.quantise(-4.0, 4.0, 16)
+    error = table.error(interpolated=True)
+    assert error.saturated == 0
+    assert table.knots[512] == 32767
+    slope = math.exp(4.0) * table.input.scale / table.output.scale  # in codes, of the last input
+    assert LIMIT in error.causes[0].why
+    assert error.causes[0].codes < 128
+    assert error.causes[0].apart == round(slope)
 
 
 @pytest.mark.parametrize("signed", [True, False])

@@ -22,6 +22,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Cause:
+    """Why some codes of an interpolation are not those of the table."""
+
+    codes: int
+    apart: int
+    """By how much these codes differ at most."""
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.codes:,} by {'up to ' * (self.apart > 1)}{self.apart:,}: {self.why}"
+
+
+_APART = 128
+"""How many inputs lie from one entry of an interpolation to the next."""
+_SATURATES = "between two of the 513 entries the output reaches its limit, where the line does not bend"
+_BENDS = "between two of the 513 entries the function bends or jumps, and the line is straight"
+_ROUNDS = "the entries are rounded, and so is the line between them"
+
+
+@dataclass(frozen=True)
 class TableError:
     """How far a table is from the real function, in real numbers, over the inputs that do not saturate."""
 
@@ -38,6 +58,8 @@ class TableError:
     """How many codes are not those of the table, but of its interpolation."""
     apart: int = 0
     """By how much these differ at most."""
+    causes: tuple[Cause, ...] = ()
+    """Of the codes that are not the table's, how many have which cause."""
 
     def __str__(self) -> str:
         lines = [
@@ -50,10 +72,8 @@ class TableError:
                 f"{self.saturated:,} of {self.inputs:,} inputs saturate, and are not counted"
             )
         if self.others:
-            lines.append(
-                f"{self.others:,} of {self.inputs:,} codes are off by {self.apart} at most: between two of "
-                f"the 513 outputs, rounded themselves, there is a straight line"
-            )
+            lines.append(f"{self.others:,} of {self.inputs:,} codes are not the table's")
+            lines += [f"  {cause}" for cause in self.causes]
         return "\n".join(lines)
 
 
@@ -142,6 +162,8 @@ class Table:
     def error(self, *, interpolated: bool = False) -> TableError:
         """Measure the table, or with `interpolated=True` its interpolation, against the real function.
 
+        Of an interpolation it also counts the codes that are not the table's, by their causes.
+
         >>> from actgrad import activation
         >>> table = activation(lambda x: x * x, name="square").table((1 / 16, 0), (1 / 2, -128))
         >>> print(table.error())
@@ -150,6 +172,7 @@ class Table:
         """
         codes = self.interpolated() if interpolated else self._codes
         apart = np.abs(codes.astype(np.int64) - self._codes)
+        causes = self._causes(apart) if interpolated else ()
         off = np.where(self.inside, np.abs(self.dequantised(codes) - self.values), 0.0)
         counted, at = int(self.inside.sum()), int(off.argmax())
         return TableError(
@@ -161,7 +184,30 @@ class Table:
             inputs=len(self),
             others=int(np.count_nonzero(apart)),
             apart=int(apart.max()),
+            causes=causes,
         )
+
+    def _causes(self, apart: Codes) -> tuple[Cause, ...]:
+        """Of the codes that differ by `apart` from the table's, how many have which cause."""
+        ends = self._sampled[::2]
+        held = (self.format.low <= ends) & (ends <= self.format.high)
+        held = held[:-1] & held[1:] & self.inside.reshape(-1, _APART).all(1)
+        saturates = ~np.repeat(held, _APART) & (apart > 0)
+        bends = ~saturates & (apart > 1)
+        groups = {_SATURATES: saturates, _BENDS: bends, _ROUNDS: ~saturates & (apart == 1)}
+        return tuple(
+            Cause(int(group.sum()), int(apart[group].max()), why)
+            for why, group in groups.items()
+            if group.any()
+        )
+
+    @cached_property
+    def _sampled(self) -> Codes:
+        """1025 outputs, at every 64th input: the 513 entries' and those between; they do not saturate."""
+        if self.format.bits != 16:
+            raise CallError("a table of 8 bits is read, not interpolated: that is for 16 bits")
+        steps, _ = self._rounded(self.format.first + _APART // 2 * np.arange(1025))
+        return steps + self.output.zero_point
 
     @cached_property
     def knots(self) -> Codes:
@@ -169,21 +215,16 @@ class Table:
 
         Each is moved by half of the interpolation's error in the middle of its interval, as TFLite does.
         """
-        if self.format.bits != 16:
-            raise CallError("a table of 8 bits is read, not interpolated: that is for 16 bits")
-        first = self.format.first
-        steps, _ = self._rounded(first + 64 * np.arange(1025))
-        zero, low, high = self.output.zero_point, self.format.low, self.format.high
-        ends, middles = (steps + zero)[::2], (steps + zero)[1::2]
+        ends, middles = self._sampled[::2], self._sampled[1::2]
         # In halves, so that every number is an integer: (a + b) / 2 - m, and half of it.
         bend = np.floor((ends[:-1] + ends[1:] - 2 * middles) / 4 + 0.5).astype(np.int64)
         moved = np.append(ends[:-1] - bend, ends[-1])
-        return np.clip(moved, low, high).astype(self.format.dtype)
+        return np.clip(moved, self.format.low, self.format.high).astype(self.format.dtype)
 
     def interpolated(self) -> Codes:
         """The outputs of TFLite's interpolation, which takes 1 kB in the place of 128 kB."""
         knots = self.knots.astype(np.int64)
-        index, offset = np.divmod(np.arange(self.format.size), 128)
+        index, offset = np.divmod(np.arange(self.format.size), _APART)
         rise = (knots[index + 1] - knots[index]) * offset
         return (knots[index] + ((rise + 64) >> 7)).astype(self.format.dtype)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def _tell(table: Table, path: Path, error: TableError, said: str, as_json: bool)
     if as_json:
         ends = {"input": table.input._asdict(), "output": table.output._asdict()}
         known = {"path": str(path), "dtype": str(table.format.dtype)}
-        print(json.dumps(known | ends | {"error": vars(error)}, indent=2))
+        print(json.dumps(known | ends | {"error": asdict(error)}, indent=2))
         return
     print(f"{path}: {said}")
     print(f"  input: {table.input.formula('code')}")
