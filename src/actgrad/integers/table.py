@@ -36,7 +36,9 @@ class Cause:
 
 _APART = 128
 """How many inputs lie from one entry of an interpolation to the next."""
-_SATURATES = "between two of the 513 entries the output reaches its limit, where the line does not bend"
+_SATURATES = (
+    "between two of the 513 entries the output reaches its limit, where the line does not bend"
+)
 _BENDS = "between two of the 513 entries the function bends or jumps, and the line is straight"
 _ROUNDS = "the entries are rounded, and so is the line between them"
 
