@@ -145,6 +145,49 @@ def test_it_is_one_parameter(function: Any) -> None:
     np.testing.assert_array_equal(loaded(X), f(X))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, t=(0.5, -1.0, 2.0): np.array(t)[int(min(max(x, 0), 2))] * x,
+        lambda x, t=(0.5, -1.0, 2.0): np.take(t, np.floor(x).astype(int), mode="clip") * x,
+        lambda x, t=[0.5, -1.0, 2.0]: (
+            np.take(np.asarray(t), np.floor(x).astype(int), mode="wrap") * x
+        ),
+    ],
+    ids=["array", "clip", "wrap"],
+)
+def test_an_array_that_is_made_of_it_and_indices_outside(function: Any) -> None:
+    f = activation(function)
+    assert f.program.tables == ("t",)
+    given = [2.0, 3.5, -0.25]
+    expected = [[function(np.float64(x), given) for x in row] for row in X]
+    np.testing.assert_array_equal(f(X, t=given), expected)
+
+
+@pytest.mark.parametrize("mode", ["clip", "wrap", None])
+def test_take_of_jax(mode: str | None) -> None:
+    jnp = pytest.importorskip("jax.numpy")
+
+    def function(x: Any, t: Any = (0.5, -1.0, 2.0)) -> Any:
+        return jnp.take(jnp.asarray(t), jnp.floor(x).astype(int), mode=mode) * x
+
+    f = activation(function)
+    assert f.program.tables == ("t",)
+    np.testing.assert_array_equal(f(X.astype("float32")), function(X.astype("float32")))
+
+
+def test_a_tensor_that_is_made_of_it() -> None:
+    torch = pytest.importorskip("torch")
+
+    def function(x: Any, t: Any = (0.5, -1.0, 2.0)) -> Any:
+        return torch.tensor(t, dtype=x.dtype)[x.clamp(0, 2).long()] * x
+
+    f = activation(function)
+    assert f.program.tables == ("t",)
+    x = torch.tensor(X)
+    assert torch.equal(f(x, t=[2.0, 3.5, -0.25]), function(x, [2.0, 3.5, -0.25]))
+
+
 def _cases() -> list[Any]:
     """Each function in each mode and dtype; by default the fast ones, and one that is compiled."""
     return [

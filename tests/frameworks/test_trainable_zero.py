@@ -8,6 +8,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
 import pytest
 
 from actgrad import activation, activations, trainable
@@ -83,6 +84,37 @@ def test_what_is_no_number_is_refused_with_the_right_form(how: str, value: Any) 
     f = activation(lambda x, s=1.0: s * x, name="line")
     with pytest.raises(CallError, match=r"'s' of 'line' must be(.|\n)*s=trainable\(\)"):
         made(f, how, s=value)
+
+
+def test_in_a_call_the_function_itself_is_refused_with_the_right_form() -> None:
+    f = activation(lambda x, s=1.0: s * x, name="line")
+    with pytest.raises(
+        CallError, match=r"the function `trainable` itself(.|\n)*line.layer\(s=...\)"
+    ):
+        f(1.0, s=trainable)
+
+
+@both
+def test_of_a_row_both_forms_help(how: str) -> None:
+    def above(x: Any, k: Any = 2.0) -> Any:
+        return np.where(x >= k * np.mean(x), 1.0, 0.0)
+
+    def smooth(x: Any, k: Any = 2.0) -> Any:
+        return 1 / (1 + np.exp(k * np.mean(x) - x))
+
+    def by_name(x: Any, upstream: Any, k: Any) -> Any:
+        return {"x": upstream, "k": -np.sum(upstream)}
+
+    form = r"surrogate=(.|\n)*gradient=lambda x, upstream, k: {\"x\": ..., \"k\": ...}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        f = activation(above, axis=-1)
+    with pytest.warns(ZeroDerivativeWarning, match=f"'k' of 'above' cannot be learnt(.|\n)*{form}"):
+        made(f, how, k=trainable())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made(activation(above, axis=-1, surrogate=smooth), how, k=trainable())
+        made(activation(above, axis=-1, gradient=by_name), how, k=trainable())
 
 
 @both

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 
 from actgrad import activation, from_json
-from actgrad.errors import CallError, DefinitionError, ZeroDerivativeWarning
+from actgrad.errors import (
+    CallError,
+    DefinitionError,
+    DerivativeMismatchWarning,
+    ZeroDerivativeWarning,
+)
 
 ARRAY = np.array([2.0, -1.0, 3.0])
 X = np.array([-2.0, -0.3, 0.4, 1.7])
@@ -33,6 +38,10 @@ def horner(x: Any, c: Any = [2.0, -1.0, 3.0]) -> Any:  # noqa: B006
 
 def polyval(x: Any, c: Any = ARRAY) -> Any:
     return np.polyval(c, x)
+
+
+def poly1d(x: Any, c: Any = (2.0, -1.0, 3.0)) -> Any:
+    return np.poly1d(c)(x)
 
 
 def enumerated(x: Any, c: Any = (2.0, -1.0, 3.0)) -> Any:
@@ -62,7 +71,7 @@ def length(x: Any, c: Any = (2.0, -1.0, 3.0)) -> Any:
 
 FUNCTIONS = [
     *(indexed, from_the_end, horner, polyval, enumerated, zipped, unpacked, rational, dotted),
-    length,
+    *(length, poly1d),
 ]
 functions = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
 
@@ -111,7 +120,9 @@ def test_it_is_saved(function: Any) -> None:
     assert loaded(c=[1.0, 2.0, 3.0]) == f(c=[1.0, 2.0, 3.0])
 
 
-@pytest.mark.parametrize("function", [horner, polyval, enumerated], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", [horner, polyval, poly1d, enumerated], ids=lambda f: f.__name__
+)
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_another_length_reads_the_function_anew(function: Any, size: int) -> None:
     f, other = read(function), [0.5 + i for i in range(size)]
@@ -195,6 +206,11 @@ def test_names_of_entries_hide_no_argument() -> None:
     assert f.parameters == {"c": (2.0, 3.0), "c_0": 5.0, "c__1": 7.0}
     assert f(0.5) == crossed(0.5)
     assert f(0.5, c=[1.0, 1.0], c_0=2.0) == crossed(0.5, c=[1.0, 1.0], c_0=2.0)
+
+
+def test_a_false_derivative_is_said_by_the_entry() -> None:
+    with pytest.warns(DerivativeMismatchWarning, match=r"by 'c\[1\]'"):
+        activation(indexed, derivative={"c": lambda x, c: [x * x, 5 * x, 1.0]})
 
 
 def test_inside_of_another_function() -> None:

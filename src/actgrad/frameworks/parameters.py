@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import FunctionType
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from actgrad.frameworks.trainable import Trainable, trainable
 from actgrad.language.program import Program
 from actgrad.reading.define import check_trainable
 from actgrad.reading.signature import as_value, is_number
+
+_NO_NUMBERS = (bool, str, bytes, complex, Trainable, Sampled, FunctionType)
 
 
 def along(program: Program, axis: object) -> Program:
@@ -48,8 +51,7 @@ def check_call(
     """Raises `CallError` for a wrong number of inputs, and for parameters that cannot be in a call."""
     check_known(program, parameters)
     for name, value in parameters.items():
-        wrong = value is None or isinstance(value, (bool, str, bytes, complex, Trainable, Sampled))
-        if wrong and name not in dict(program.fixed):
+        if (value is None or isinstance(value, _NO_NUMBERS)) and name not in dict(program.fixed):
             raise _not_a_number(program, name, value)
     if len(inputs) != len(program.inputs):
         names = ", ".join(program.inputs)
@@ -136,11 +138,17 @@ def with_values(program: Program, parameters: Mapping[str, object]) -> Program:
 
 
 def _not_a_number(program: Program, name: str, value: object) -> CallError:
-    hint = f"\n  {program.name}.layer({name}=...) and .module(...) take one."
+    learnt = isinstance(value, (Trainable, Sampled)) or value is trainable or value is sampled
     return CallError(
-        f"the parameter {name!r} of {program.name!r} must be a number, and is {value!r}"
-        + hint * isinstance(value, (Trainable, Sampled))
+        f"the parameter {name!r} of {program.name!r} must be a number, and is {_shown(value)}"
+        + f"\n  {program.name}.layer({name}=...) and .module(...) take `trainable()` or `sampled(...)`."
+        * learnt
     )
+
+
+def _shown(value: object) -> str:
+    itself = [f.__name__ for f in (trainable, sampled) if value is f]
+    return f"the function `{itself[0]}` itself" if itself else f"{value!r:.80}"
 
 
 def check_fixed(program: Program, parameters: Mapping[str, object]) -> None:
@@ -174,9 +182,7 @@ def check_setting(program: Program, name: str, value: object) -> None:
         if program.axis is not None:
             program.drawn((name,))  # raises where the result would be as long as the sample
     elif not is_number(value):
-        itself = [f.__name__ for f in (trainable, sampled) if value is f]
-        said = f"the function `{itself[0]}` itself" if itself else f"{value!r:.80}"
         raise CallError(
             f"the parameter {name!r} of {program.name!r} must be a number, `trainable(...)` or "
-            f"`sampled(...)`, and is {said}\n  To learn it: {name}=trainable()."
+            f"`sampled(...)`, and is {_shown(value)}\n  To learn it: {name}=trainable()."
         )

@@ -153,6 +153,13 @@ class Program(OfRows, metaclass=_MadeOnce):
                 spread[name] = value
         return spread
 
+    def shown(self, name: str) -> str:
+        """What a user calls it: an entry of a vector `c` is `c[1]`."""
+        for owner, entries in self.vectors:
+            if name in entries:
+                return f"{owner}[{entries.index(name)}]"
+        return name
+
     @property
     def arguments(self) -> tuple[str, ...]:
         """What is a number for each element: inputs before parameters, without the tables."""

@@ -270,14 +270,18 @@ def check_trainable(program: Program, name: str) -> None:
     no_slope = claims.is_zero_by if program.axis is None else _has_no_gradient
     if not no_slope(program, name):
         return
-    kind = "surrogate" if program.kind in ("exact", "derivative") else program.kind
+    of_row = program.axis is not None
+    kind = "gradient" if of_row else program.kind
+    kind = "surrogate" if kind in ("exact", "derivative") else kind
     inputs = program.inputs + (program.upstream,) * (kind == "gradient")
     parameters = list(program.settings)
     names = ", ".join(f'"{n}": ...' for n in (*program.inputs, name))
+    smooth = f"a `surrogate=`, a function of the row in which {name!r} has a slope, or "
     _warn(
         f"the parameter {name!r} of {program.name!r} cannot be learnt: the derivative by it is zero "
         f"everywhere\n"
-        f"  Give a rule for it: {kind}=lambda {', '.join([*inputs, *parameters])}: {{{names}}}.",
+        f"  Give {smooth * of_row}a rule for it: "
+        f"{kind}=lambda {', '.join([*inputs, *parameters])}: {{{names}}}.",
         ZeroDerivativeWarning if program.kind == "exact" else SurrogateWarning,
     )
 
@@ -290,7 +294,7 @@ def _check_claim(program: Program, by: str) -> None:
         only = (by,) == program.inputs
         _warn(
             f"the derivative given for {program.name!r} is not its derivative"
-            f"{'' if only else f' by {by!r}'}: at {x:.6g} it is "
+            f"{'' if only else f' by {program.shown(by)!r}'}: at {x:.6g} it is "
             f"{claim:.6g}, and the function's slope is {true:.6g} (and so at {len(wrong)} of "
             f"{len(claims.POINTS)} points)\n  If that is on purpose, give it as `surrogate=`.",
             DerivativeMismatchWarning,

@@ -183,10 +183,7 @@ def _check_parameter(
         program.with_input(name), own, name, low, high, points // 4, extremes=False
     )
     found = dataclasses.replace(found, zero=found.zero and claims.is_zero_by(program, name))
-    for vector, entries in program.vectors:
-        if name in entries:
-            return dataclasses.replace(found, input=f"{vector}[{entries.index(name)}]")
-    return found
+    return dataclasses.replace(found, input=program.shown(name))
 
 
 def _check_input(

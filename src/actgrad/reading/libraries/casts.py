@@ -12,6 +12,7 @@ import numpy as np
 
 from actgrad.reading.libraries import meanings
 from actgrad.reading.libraries.arrays import copied
+from actgrad.reading.libraries.lookups import Table
 from actgrad.reading.libraries.meanings import Number, stop_gradient
 from actgrad.reading.libraries.notation import formulas
 from actgrad.reading.reader import mixes, reader
@@ -172,7 +173,9 @@ def constant(value: object, dtype: object = None) -> Number:
     if isinstance(dtype, Token) and isinstance(value, (int, float)):
         return number(value)  # as precise as the input: what is computed of it is not float32's
     if isinstance(value, (list, tuple)):
-        value = np.asarray(value, dtype=object if any_symbol(value) else None)[()]
+        symbolic = any_symbol(value)
+        value = np.asarray(value, dtype=object if symbolic else None)[()]
+        return value.view(Table) if symbolic else value
     return value
 
 

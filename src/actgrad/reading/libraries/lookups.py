@@ -123,18 +123,24 @@ def _constant_tensor() -> object:
     return ConstantTensor
 
 
-def take(values: Any, index: Number, axis: int | None = None) -> object:
-    """`values[index]`; a negative index counts from the end, as in Python."""
+def take(values: Any, index: Number, axis: int | None = None, mode: str | None = None) -> object:
+    """`values[index]`; a negative index counts from the end, as in Python. With the mode "clip" an index
+    outside is the nearest inside, with "wrap" they go round."""
     if isinstance(values, Symbol):
         mixes("take")
     if not isinstance(index, Symbol):
-        return np.take(values, index, axis)
+        outside: Any = mode if mode in ("clip", "wrap") else "raise"
+        return np.take(values, index, axis, mode=outside)
     numbers = np.asarray(values, dtype=None if not is_symbolic(values) else object)
     if numbers.ndim != 1 or axis not in (None, 0, -1):
         refuse(
             "a table of several dimensions is indexed by the input",
             "Index a table of one dimension, or write the choice with `np.where`.",
         )
+    if mode == "clip":
+        return entry_at(list(numbers), index)
+    if mode == "wrap":
+        index = apply("mod", index, len(numbers))
     reader().settle(index.expr)  # one that parameters choose is an option
     low, high = reader().range_of(index.expr)
     at = index if low >= 0 else where(less(index, 0), add(index, len(numbers)), index)
@@ -353,6 +359,16 @@ def _evaluator(value: Any) -> Callable[[Number], Number] | None:
     if isinstance(value, interpolate.BSpline):
         value = interpolate.PPoly.from_spline(value)
     return _pieces(value.c, value.x, bool(extrapolate))
+
+
+def poly1d(c_or_r: Any, r: bool = False, variable: str | None = None) -> np.poly1d:
+    """NumPy's, which leaves out leading zeros, but none where a parameter is among the coefficients."""
+    if r or not any(isinstance(c, Symbol) for c in np.atleast_1d(c_or_r)):
+        return np.poly1d(c_or_r, r, variable)
+    polynomial = np.poly1d(np.ones(len(c_or_r), dtype=object), variable=variable)
+    for power, c in enumerate(reversed(c_or_r)):
+        polynomial[power] = c
+    return polynomial
 
 
 powers = np.polynomial.polynomial.polyval

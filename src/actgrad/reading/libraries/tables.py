@@ -52,7 +52,7 @@ NUMPY = (
     _NUMPY_LIKE
     + """
 copyto putmask place longdouble=as_float linalg.norm=row_norm
-frompyfunc(func,nin,nout,*,identity=None)=from_python
+frompyfunc(func,nin,nout,*,identity=None)=from_python poly1d(c_or_r,r=False,variable=None)
 """
 )
 
