@@ -11,7 +11,7 @@ from speed.cells import Cell, compared, forget_compiled
 TITLE = "Functions of a row"
 NOTE = (
     "Forward and backward, float32, beside the framework's own softmax, its own gate of two halves, and "
-    "sparsemax of the entmax library (pip install entmax; left out where it is not installed)."
+    "sparsemax of the entmax library (left out where it is not installed)."
 )
 HEADS = ("framework", "mode", "activation", "beside")
 FRAMEWORKS = ("tensorflow", "jax", "torch")

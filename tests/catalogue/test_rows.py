@@ -91,6 +91,41 @@ def test_sparse_ones_solve_their_equation(name: str, power: int, scale: float) -
     np.testing.assert_allclose(matrix, known, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize("name", ["sparsemax", "entmax15"])
+def test_sparse_ones_beside_entmax(name: str) -> None:
+    entmax = pytest.importorskip("entmax")
+    random = np.random.default_rng(7)
+    x = torch.tensor(
+        random.normal(size=(30, 50)) * random.uniform(0.01, 10, (30, 1)), requires_grad=True
+    )
+    upstream = torch.tensor(random.normal(size=x.shape))
+    own, known = getattr(rows, name)(x), getattr(entmax, name)(x, -1)
+    torch.testing.assert_close(own, known, rtol=1e-9, atol=1e-11)
+    gradients = [torch.autograd.grad(y, x, upstream)[0] for y in (own, known)]
+    torch.testing.assert_close(*gradients, rtol=1e-7, atol=1e-9)
+
+
+KINDS: dict[str, Any] = {
+    "geometric": lambda n: -(1.05 ** -np.arange(float(n))),
+    "slow": lambda n: -((np.arange(float(n)) / n) ** 8),
+    "ties": lambda n: np.round(np.random.default_rng(n).normal(size=n), 1),
+    "far": lambda n: np.random.default_rng(n).standard_cauchy(n) * 1e6,
+    "flat": lambda n: np.zeros(n),
+    "masked": lambda n: np.where(np.arange(n) % 3, np.arange(n) / n, -np.inf),
+}
+
+
+@pytest.mark.parametrize("n", [2, 30, 1000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sparsemax_of_odd_rows(kind: str, n: int) -> None:
+    x = KINDS[kind](n)
+    z = np.sort(x.astype(np.longdouble) - x.max())[::-1]
+    sums = np.cumsum(z) - 1
+    k = np.sum(z * np.arange(1, n + 1) > sums)
+    expected = np.maximum(x.astype(np.longdouble) - x.max() - sums[k - 1] / k, 0)
+    np.testing.assert_allclose(rows.sparsemax(x), expected, rtol=1e-9, atol=1e-13)
+
+
 def test_straight_through_has_the_derivative_of_softmax() -> None:
     random = np.random.default_rng(1)
     x, noise = (torch.tensor(random.normal(size=(5, 6))) for _ in range(2))
