@@ -27,7 +27,7 @@ from actgrad.language.expression import Expr, carried, is_const, walk
 from actgrad.language.kept import kept
 from actgrad.language.length import ONE, Length, N
 from actgrad.language.program import Program
-from actgrad.language.rows import ROWS
+from actgrad.language.rows import ROWS, is_order
 
 _WIDTH = 72
 _LINE = 80  # within two conditions, and with a name, within 100 columns
@@ -168,7 +168,10 @@ class _Writer:
 
     def _row(self, node: Expr) -> str:
         """An operation on a row, or a leaf that knows how long it is."""
-        template = self.dialect.rows[node.op]
+        templates = self.dialect.rows
+        template = templates[node.op]
+        if node.op == "order" and is_order(node.args[0]):
+            template = templates.get("inverse", template)
         typed = [
             _typed(self.texts[arg], self.dialect.typed, self.like)
             if is_const(arg)

