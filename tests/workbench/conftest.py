@@ -28,12 +28,11 @@ def actgrad() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, *map(str, arguments)],
-            env=environment(),
+            **{"env": environment(), **options},
             capture_output=True,
             text=True,
             timeout=1200,
             check=False,
-            **options,
         )
 
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,17 +19,24 @@ from actgrad.workbench import export, folder
 from actgrad.workbench.compare import store
 from tests.compare.synthetic import design, synthetic_rows
 
+from .conftest import environment
+
 f = activation(lambda x: x if x > 0 else 0.1 * x, name="leaky")
 
 
 @contextmanager
 def limited(size: int) -> Iterator[None]:
-    """Files of at most so many bytes: what a full disk is to this process alone."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    """Files of at most so many bytes: what a full disk is to this process alone.
+
+    Python would keep the beginning of the bytecode of what is imported meanwhile, and read it ever after.
+    """
+    before, bytecode = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    sys.dont_write_bytecode = True
     try:
         yield
     finally:
+        sys.dont_write_bytecode = bytecode
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
@@ -99,6 +107,7 @@ def test_a_comparison_keeps_the_runs_before(tmp_path: Path) -> None:
 def test_a_comparison_that_cannot_begin_leaves_nothing(tmp_path: Path, actgrad: Callable) -> None:
     done = actgrad(
         *("compare", "relu", "--seeds", "1", "--epochs", "1", "--output", tmp_path / "study"),
+        env=environment() | {"PYTHONDONTWRITEBYTECODE": "1"},  # see `limited`
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
     )
     assert done.returncode == 2, done.stderr
