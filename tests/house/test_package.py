@@ -51,6 +51,12 @@ def test_the_core_needs_numpy_alone() -> None:
     assert [name(r) for r in PROJECT["dependencies"]] == ["numpy"]
 
 
+def test_every_public_name_is_listed() -> None:
+    versions = (ROOT / "docs" / "versioning.md").read_text(encoding="utf-8")
+    first = versions.split("names of `actgrad` itself")[1].split("\n- ")[0]
+    assert sorted(re.findall(r"`(\w+)`", first)) == sorted(actgrad.__all__)
+
+
 def test_every_extra_is_tried_or_has_a_reason() -> None:
     assert EXTRAS.keys() == (TRIED - {"core", "oldest"}) | NOT_TRIED.keys()
 
