@@ -20,6 +20,8 @@ TEST_ARGS ?=
 BENCH_ARGS ?=
 # The tests start Python some hundred times, and each start would compile the package anew without bytecode.
 BYTECODE := PYTHONDONTWRITEBYTECODE=
+# A file at a time, in the order of their names: by number of tests, files of few long ones would be the last.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrite
 
 .DEFAULT_GOAL := help
@@ -103,14 +105,14 @@ demo: $(READY)-demo
 	TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow $(BIN)/actgrad train $(DEMO_ARGS)
 
 test: $(READY)-test
-	$(BYTECODE) TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+	$(BYTECODE) TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest $(PARALLEL) $(TEST_ARGS)
 
 test-all: $(READY)-integrations
-	$(BYTECODE) TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not gpu" $(TEST_ARGS)
+	$(BYTECODE) TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest $(PARALLEL) -m "not gpu" $(TEST_ARGS)
 
 # How much of the package the tests run, in per cent of lines and branches; half an hour.
 coverage: $(READY)-integrations
-	$(BYTECODE) TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not gpu" --cov --cov-report= $(TEST_ARGS)
+	$(BYTECODE) TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest $(PARALLEL) -m "not gpu" --cov --cov-report= $(TEST_ARGS)
 	$(BIN)/python -m coverage report --format=total
 
 lint: $(READY)-lint
@@ -140,7 +142,7 @@ fuzz: $(READY)-test
 
 modes: $(READY)-test
 	@mkdir -p build && rm -f build/modes
-	ACTGRAD_MODES=$(CURDIR)/build/modes $(BYTECODE) TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest -n 2 --dist loadfile \
+	ACTGRAD_MODES=$(CURDIR)/build/modes $(BYTECODE) TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m pytest $(PARALLEL) \
 	  -m "not gpu" tests/frameworks --deselect tests/frameworks/test_modes_page.py $(TEST_ARGS)
 	$(BIN)/python -m tests.modes build/modes
 

@@ -143,9 +143,7 @@ def test_multiprocessing(method: str) -> None:
     assert process.exitcode == 0
 
 
-@pytest.mark.parametrize(
-    "method", exhaustive_but(["fork", "spawn"], ["fork", "spawn", "forkserver"])
-)
+@pytest.mark.parametrize("method", exhaustive_but(["fork"], ["fork", "spawn", "forkserver"]))
 def test_workers_of_a_data_loader(method: str) -> None:
     torch = pytest.importorskip("torch")
     from tests.common.rows import Rows

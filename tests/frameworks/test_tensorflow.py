@@ -308,7 +308,8 @@ def test_third_derivative(case, points, mode, around):
     np.testing.assert_allclose(found, case.expected(3, points), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("around", exhaustive_but(["eager"], AROUND))
+@pytest.mark.exhaustive  # seconds each; tests/saved/test_tensorflow.py has one in make test
+@pytest.mark.parametrize("around", AROUND)
 def test_a_fourth_derivative_that_is_not_kept_is_no_number(around):
     fourth = lambda f: AROUND[around](grad(grad(grad(grad(vectorized(f))))))
     x = tf.constant([-0.7, 0.2])
@@ -1066,5 +1067,6 @@ def test_a_tensorflow_1_session(disable):
     assert python("-c", TF1.format(disable=disable))[-1] == "done"
 
 
+@pytest.mark.exhaustive
 def test_mirrored_strategy():
     assert python("-c", MIRRORED)[-1] == "done"

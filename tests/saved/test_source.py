@@ -130,8 +130,8 @@ print(json.dumps(found))
 )
 
 
-# Those of PyTorch and JAX have a file each in tests/frameworks too.
-@pytest.fixture(scope="module", params=exhaustive_but(["numpy", "tensorflow"], FRAMEWORKS))
+# Those of the others are run in this process, here and in tests/frameworks.
+@pytest.fixture(scope="module", params=exhaustive_but(["numpy"], FRAMEWORKS))
 def found(request: Any, tmp_path_factory: Any) -> Any:
     """What the files answer, in float32 and float64, by the place of their case."""
     pytest.importorskip(request.param)

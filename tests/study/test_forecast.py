@@ -9,6 +9,7 @@ import pytest
 
 from actgrad import activation, activations
 from actgrad.errors import CallError
+from tests.sample import exhaustive_but
 
 WIDTH, DEPTH = 400, 5
 NETWORKS = {"square": 150}  # whose networks scatter most; 40 of the others
@@ -38,6 +39,7 @@ FUNCTIONS = {
 CASES = [("relu", 1.0, 0.0), ("relu", 1.2, 0.5)] + [
     (name, scale, 0.0) for name in ("tanh", "gelu", "square") for scale in (1.0, 1.2)
 ]
+SOME = [("relu", 1.2, 0.5), ("gelu", 1.0, 0.0), ("tanh", 1.2, 0.0), ("square", 1.0, 0.0)]
 
 
 @cache
@@ -82,7 +84,7 @@ def ahead(name, weight_scale, bias_scale):
     return found(name).forecast(DEPTH, WIDTH, weight_scale, bias_scale)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", exhaustive_but(SOME, CASES), ids=str)
 def test_log_variance_within_a_fifth(case):
     truth = simulated(*case)[0].mean(axis=0)
     found = np.array(ahead(*case).log_variance)
@@ -90,7 +92,7 @@ def test_log_variance_within_a_fifth(case):
     assert np.all(np.abs(found - truth) <= 0.02 + 3 * noise(simulated(*case)[0])), (found, truth)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", exhaustive_but(SOME, CASES), ids=str)
 def test_gradient_rms_within_a_fifth(case):
     logs = simulated(*case)[1]
     error = np.abs(np.log(ahead(*case).gradient_rms) - logs.mean(axis=0))
@@ -98,7 +100,7 @@ def test_gradient_rms_within_a_fifth(case):
     assert np.all(error <= 0.02 + 3 * noise(logs)), error
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", exhaustive_but(SOME, CASES), ids=str)
 def test_spread_over_networks(case):
     made, forecast = simulated(*case), ahead(*case)
     for logs, spread in zip(

@@ -73,7 +73,7 @@ def needed(target: str) -> None:
 
 
 # Each is verified in a fresh process; `test_a_keras_model` has `saved_model` in `make test`.
-@pytest.mark.parametrize("target", exhaustive_but(["torch"], NEEDS))
+@pytest.mark.parametrize("target", exhaustive_but(["jax"], NEEDS))
 def test_written_and_verified(target: str, functions: Path, tmp_path: Path) -> None:
     needed(target)
     path = tmp_path / f"gate{room.SUFFIXES[target]}"

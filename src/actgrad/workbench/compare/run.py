@@ -179,7 +179,7 @@ def _named(error: Exception) -> str:
     kind, text = type(error).__name__, str(error).strip()
     if isinstance(error, MemoryError) or kind in ("ResourceExhaustedError", "OutOfMemoryError"):
         return f"out of memory ({kind})"
-    if type(error).__module__.partition(".")[0] in ("tensorflow", "jaxlib"):
+    if type(error).__module__.partition(".")[0] in ("tensorflow", "jax", "jaxlib"):
         inside = _INSIDE.search(text)
         if inside:
             if inside[1] == "MemoryError":
