@@ -13,9 +13,10 @@ TITLE = "A long run"
 NOTE = (
     "The memory that is left, in KB, for each shape, each value of a bound parameter and each definition "
     "that a process has used with its gradient and dropped, at most 1 KB: by how much the process grows in "
-    "the second half of so many. JAX compiles each shape and each definition and keeps something of both, "
-    "so there the bar is what it keeps of the same function written by hand under `jax.jit`, and a fifth "
-    "more, where that is above 1 KB."
+    "the second half of so many. Definitions differ by numbers; new texts by their operations too. JAX keeps "
+    "something of each shape and of all that it compiles, TensorFlow of all code that calls an operation. "
+    "There the bar is what the framework keeps of the same function by hand, the stand-alone file of "
+    "`f.source(...)`, and a fifth more, where that is above 1 KB."
 )
 HEADS = ("framework", "what changes", "how many")
 FRAMEWORKS = ("numpy", "tensorflow", "jax", "torch")
@@ -23,9 +24,16 @@ COUNTS = {
     "shapes": {"numpy": 10_000, "torch": 10_000, "tensorflow": 10_000, "jax": 200},
     "parameter values": {"numpy": 10_000, "torch": 10_000, "tensorflow": 10_000, "jax": 10_000},
     "definitions": {"numpy": 20_000, "torch": 5_000, "tensorflow": 4_000, "jax": 200},
+    "new texts": {"numpy": 5_000, "torch": 4_000, "tensorflow": 3_000, "jax": 200},
 }
 """In JAX what compiles takes a tenth of a second each."""
-COMPILED = {("jax", "shapes"), ("jax", "definitions")}
+KEPT = {
+    ("jax", "shapes"),
+    ("jax", "definitions"),
+    ("jax", "new texts"),
+    ("tensorflow", "new texts"),
+}
+"""Where the framework keeps something itself."""
 BAR, MORE = 1.0, 1.2
 TEXTS = 1100
 """Definitions whose code fills the cache of compiled code, which a few hundred would not."""
@@ -60,29 +68,49 @@ def used(framework: str, function: Any, size: int) -> None:
         pull(y)
 
 
+STEPS: list[Callable[[Any, float], Any]] = [
+    lambda y, c: y * c,
+    lambda y, c: y + c,
+    lambda y, c: y / (1 + c),
+    lambda y, c: abs(y) - c,
+    lambda y, c: max(y, c),
+    lambda y, c: min(y, c),
+    lambda y, c: y % (1 + c),
+    lambda y, c: y if y > c else y * y,
+]
+
+
 def one(framework: str, what: str, own: bool) -> Callable[[int], None]:
-    """What is done for each number; by hand, without actgrad, if not `own`."""
+    """What is done for each number; without actgrad's own way to the framework, if not `own`."""
     from actgrad import activation
 
     def slope(x, b=0.25):
         return max(x, b * x)
 
-    def by_hand(i: int) -> Any:
-        import jax
-        import jax.numpy as jnp
+    def made(i: int) -> Any:
+        if what == "definitions":
+            return activation(lambda x: x if x > i / 7 else x * i + x % (i + 1), name="defined")
+        turns = i * 40_503  # whose last digits, in base 8, are those of no number near
 
-        return jax.jit(lambda x: jnp.where(x > i / 7, x, x * i + x % (i + 1)))
+        def defined(x):
+            for k in range(6):
+                x = STEPS[turns >> 3 * k & 7](x, i / 7 + k)
+            return x
 
-    def defined(i: int) -> Any:
-        return activation(lambda x: x if x > i / 7 else x * i + x % (i + 1), name="defined")
+        return activation(defined)
+
+    def by_hand(f: Any) -> Any:
+        names: dict[str, Any] = {"__name__": "alone"}
+        exec(f.source(framework), names)
+        return names[f.name]
 
     sloped = activation(slope)
-    if what == "definitions":
-        return lambda i: used(framework, (defined if own else by_hand)(i), USED)
+    if what == "parameter values":
+        return lambda i: used(framework, sloped(b=0.25 + i / 1e6), USED)
     if what == "shapes":
-        fixed = sloped if own else by_hand(1)
+        fixed = sloped if own else by_hand(sloped)
         return lambda i: used(framework, fixed, i + 1)
-    return lambda i: used(framework, sloped(b=0.25 + i / 1e6), USED)
+    return lambda i: used(framework, made(i) if own else by_hand(made(i)), USED)
 
 
 def resident() -> int:
@@ -97,7 +125,7 @@ def left(framework: str, what: str, count: int, own: bool) -> float:
     """KB left for each, without the first half, which fills what is bounded."""
     do = one(framework, what, own)
     first = count // 2
-    if (framework, what) in COMPILED:
+    if (framework, what) in KEPT:
         fill = one("numpy", "definitions", True)
         for i in range(TEXTS):
             fill(i)
@@ -116,7 +144,7 @@ def cells(framework: str, quick: bool) -> Iterator[Cell]:
         count = counts[framework] // (100 if quick and counts[framework] > 1000 else 1)
         labels = (framework, what, f"{count:,}")
         kept = fresh("speed.lasting", "left", framework, what, count, True)
-        if (framework, what) in COMPILED:
+        if (framework, what) in KEPT:
             other = fresh("speed.lasting", "left", framework, what, count, False)
             bar = max(BAR, MORE * other)
             text = f"{kept:,.1f} KB / {bar:,.0f} KB"

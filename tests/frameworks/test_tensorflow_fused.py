@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,30 @@ def executed() -> Any:
     op_callbacks.add_op_callback(note)
     yield names
     op_callbacks.remove_op_callback(note)
+
+
+def test_operations_are_called_from_one_line() -> None:
+    """TensorFlow keeps each line of code that has called one, as long as the process lives."""
+    places = []
+
+    def note(*_: Any, **__: Any) -> None:
+        frame = sys._getframe()
+        while frame.f_back is not None:
+            frame = frame.f_back
+            if frame.f_code.co_filename.startswith("<actgrad tensorflow one_line"):
+                places.append((frame.f_code.co_name, frame.f_lineno))
+
+    f = activation(
+        lambda x: (math.tanh(x) * 1.5) % 0.7 + (x * x if x > 0.2 else 0), name="one_line"
+    )
+    x = tf.constant(X[:9])
+    op_callbacks.add_op_callback(note)
+    try:
+        f(x), gradient(f, x)
+    finally:
+        op_callbacks.remove_op_callback(note)
+    assert len(places) > 10
+    assert len(set(places)) == 2  # a line for the value, and one for the gradient
 
 
 # Eager.

@@ -101,9 +101,10 @@ class Dialect:
     """Whether it needs one where it comes before the tensors."""
     typed_everywhere: bool = False
     """Whether every constant needs one."""
-    numbers_apart: bool = False
-    """Whether kernels that differ by numbers alone share their code, in which numbers have names. TensorFlow
-    keeps all code that has called an operation eagerly, and the stacks of those calls, for good."""
+    keeps_code: bool = False
+    """Whether the framework keeps all code that has called an operation eagerly, and each line of it with the
+    stack of the call, for good. Then kernels that differ by numbers alone share their code, in which numbers
+    have names, and a kernel is one line."""
     binding: str = ""
     """The part of a standalone file that joins value and gradients into one function: a template of `{name}`,
     `{signature}`, `{arguments}`, `{upstream}`, `{size}`, `{doc}`, `{value}`, `{gradients}`,

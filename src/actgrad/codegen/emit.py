@@ -6,6 +6,7 @@ Shared parts become local variables; what is used once stays in place while it i
 
 from __future__ import annotations
 
+import ast
 import itertools
 import keyword
 import linecache
@@ -321,7 +322,7 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Function:
     name = f"{identifier(program.name)}_value"  # which nothing that it calls is named
     text = function_text(program, dialect, name, doc=False)
     numbers: Fields = {}
-    if dialect.numbers_apart:
+    if dialect.keeps_code:
         text, numbers = _apart(text, name)
     whole = "\n\n\n".join(
         part for part in (dialect.imports, helpers_text(text, dialect), text) if part
@@ -331,19 +332,30 @@ def kernel(program: Program, dialect: Dialect, host: Host) -> Function:
         for node in walk(program.value)
         if node.op == "host"
     }
-    exec(_compiled(whole, f"{dialect.framework} {program.name}"), namespace)
+    title = f"{dialect.framework} {program.name}"
+    exec(_compiled(whole, title, dialect.keeps_code), namespace)
     function: Function = namespace[name]
     return function
 
 
 @lru_cache(maxsize=1024)
-def _compiled(text: str, title: str) -> CodeType:
+def _compiled(text: str, title: str, one_line: bool) -> CodeType:
     """Programs of one text share their code."""
     filename = f"<actgrad {title} {next(_counter)}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    code = compile(text, filename, "exec")
+    code = compile(_in_one_line(text) if one_line else text, filename, "exec")
     weakref.finalize(code, linecache.cache.pop, filename, None)
     return code
+
+
+def _in_one_line(text: str) -> ast.Module:
+    """Each function of the text as if it stood in the line of its `def`."""
+    tree = ast.parse(text)
+    for function in tree.body:
+        function.end_lineno, function.end_col_offset = function.lineno, function.col_offset
+        for node in ast.walk(function):
+            ast.copy_location(node, function)
+    return tree
 
 
 _counter = itertools.count()
