@@ -116,22 +116,23 @@ def test_two_inputs_and_data_that_are_not_numbers(functions: Path, tmp_path: Pat
 
 
 def test_supports_names_what_has_no_table() -> None:
-    found = activations.gelu.supports()
-    assert found["table"]["value"]
-    for target in ("qonnx", "hls4ml"):
-        assert not found[target]["value"]
-        assert found[target].reason("value")
     two = activation(lambda a, b: a * b, name="product").supports()
-    assert two["table"].reason("value") == "a table has one input"
+    row = activation(lambda x: x / np.sum(x), axis=-1, name="share").supports()
     hosted = activation(lambda x: x, host=True, derivative=1, name="hosted")
-    assert hosted.supports()["table"]["value"]
+    for target in ("table", "qonnx", "hls4ml"):
+        assert activations.gelu.supports()[target]["value"]
+        assert two[target].reason("value") == "a table has one input"
+        assert "a row has several" in row[target].reason("value")
+        assert hosted.supports()[target]["value"]
     assert hosted.table((1.0, 0), (0.5, 0))[7] == 14
 
 
 INT8 = {
-    "another target": (["--to", "torch", "--int8"], "goes with --to onnx, tflite, executorch"),
+    "another target": (["--to", "torch", "--int8"], "goes with --to onnx, tflite, executorch, qonnx"),
     "no such model": (["--to", "onnx", "--int8", "--model", "none.keras"], "no such file"),
     "a model alone": (["--to", "executorch", "--int8", "--model", "m.keras"], "the activation alone"),
+    "no integers": (["--to", "qonnx"], "integers alone: give --int8"),
+    "a model for QONNX": (["--to", "qonnx", "--int8", "--model", "m.keras"], "the activation alone"),
     "a table of a model": (["--to", "c", "--model", "m.keras"], "goes with --int8"),
     "scales without integers": (["--to", "json", "--low", 0, "--high", 1], "scales are for integers"),
 }  # fmt: skip
@@ -146,7 +147,12 @@ def test_int8_that_makes_no_sense(wrong: str, functions: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-NEEDS = {"onnx": ["onnx", "onnxruntime"], "tflite": ["tensorflow"], "executorch": ["executorch"]}
+NEEDS = {
+    "onnx": ["onnx", "onnxruntime"],
+    "tflite": ["tensorflow"],
+    "executorch": ["executorch"],
+    "qonnx": ["qonnx"],
+}
 
 
 @pytest.mark.parametrize("target", exhaustive_but(["onnx"], NEEDS))

@@ -37,10 +37,6 @@ def _frozen(why: str) -> dict[str, str]:
 _INFERENCE = _frozen("it is a format for inference: it holds the value only")
 
 
-def _without_tables(name: str, why: str) -> Target:
-    return Target(name, "", "nothing", dict.fromkeys(ASPECTS, why))
-
-
 TARGETS = (
     Target(
         "json",
@@ -116,17 +112,25 @@ TARGETS = (
         _frozen("train with f.quantised(...), whose values are those of the table"),
         "one input; 8 or 16 bits, each output rounded once",
     ),
-    _without_tables(
+    Target(
         "qonnx",
-        "none of its own operations reads a table (Quant rounds, MultiThreshold only rises); its executor "
-        "runs the standard ONNX of --to onnx --int8, once the input's shape is set",
+        "actgrad export --to qonnx --int8",
+        "qonnx.core.onnx_exec",
+        _INFERENCE,
+        "8 bits, by its operation MultiThreshold, which only rises: a table that falls somewhere is the "
+        "difference of two",
     ),
-    _without_tables(
+    Target(
         "hls4ml",
-        "it makes the tables of its activations itself, and fills its UnaryLUT only from HGQ's layers, whose "
-        "scales are powers of two; take --to hex, or --to c in a layer of its extension API",
+        "np.asarray(f.table(...)) in its layer UnaryLUT: see the tutorial on integers",
+        "hls4ml's C++, with the backends Vitis and Vivado",
+        _INFERENCE,
+        "its fixed point has scales that are powers of two, and zero points 0",
     ),
 )
+
+_TABLES = ("table", "qonnx", "hls4ml")
+"""Which take the table of integers alone."""
 
 # Operations for which the target has none of its own.
 TFLITE_LACKS = frozenset(("tan", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc"))
@@ -212,19 +216,19 @@ def _of_rows(target: str) -> dict[str, str]:
             "of a function of a row a SavedModel keeps the first derivative; the second one raises"
         )
         return {"second derivative": why}
-    if target == "table":
+    if target in _TABLES:
         return {"value": "a table has one number for each input, and a row has several"}
     return {}
 
 
 def _reasons(program: Program, target: Target) -> dict[str, str]:
-    if program.on_host and target.name != "table":
+    if program.on_host and target.name not in _TABLES:
         why = "it runs on the host (host=True), as Python code of this process"
         return dict.fromkeys(ASPECTS, why)
     found = dict(target.no)
     if program.on_host:
         return found
-    if target.name == "table" and len(program.inputs) != 1:
+    if target.name in _TABLES and len(program.inputs) != 1:
         found["value"] = "a table has one input"
     if program.axis is not None:
         found |= _of_rows(target.name)

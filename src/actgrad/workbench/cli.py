@@ -173,6 +173,7 @@ def export(
             "onnx",
             "torch",
             "executorch",
+            "qonnx",
             "jax",
             "table",
             "c",
@@ -200,7 +201,8 @@ def export(
     int8: Annotated[
         bool,
         typer.Option(
-            "--int8", help="With --to onnx, tflite or executorch: integers, as one exact lookup."
+            "--int8",
+            help="With --to onnx, tflite, executorch or qonnx: integers, as one exact lookup.",
         ),
     ] = False,
     low: Annotated[

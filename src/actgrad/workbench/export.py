@@ -45,6 +45,7 @@ SUFFIXES = {
     "onnx": ".onnx",
     "torch": ".pt2",
     "executorch": ".pte",
+    "qonnx": ".onnx",
     "jax": ".jaxexport",
     "table": ".npz",
     "c": ".h",
@@ -108,6 +109,8 @@ def _check_arguments(f: Activation, target: str, path: Path, model: Path | None)
     row = f.supports()[target]
     if not row["value"]:
         raise ExportError(f"{f.name!r} cannot go to {target}: {row.reason('value')}")
+    if target not in _WRITERS:
+        raise InputError(f"to {target} go integers alone: give --int8, and the scales")
     check_path(path)
     if model is None:
         return

@@ -133,6 +133,15 @@ def of_executorch():
     return method.execute([torch.tensor(x) for x in inputs])[0].numpy(), []
 
 
+def of_qonnx():
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    (codes,) = inputs
+    found = execute_onnx(ModelWrapper(artefact), {"x": codes.astype(np.float32)[None]})
+    return found["y"][0].astype(codes.dtype), []
+
+
 def of_jax():
     import jax.export
 

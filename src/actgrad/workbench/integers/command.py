@@ -173,12 +173,16 @@ def _writer(target: str) -> ModuleType:
         from actgrad.workbench.integers import executorch_models
 
         return executorch_models
+    if target == "qonnx":
+        from actgrad.workbench.integers import qonnx_models
+
+        return qonnx_models
     from actgrad.workbench.integers import tflite_models
 
     return tflite_models
 
 
-_INT8 = ("onnx", "tflite", "executorch")
+_INT8 = ("onnx", "tflite", "executorch", "qonnx")
 _MODELS = ("onnx", "tflite")
 _WRITERS: dict[str, Callable[[Table, Path, bool], None]] = {
     "table": _npz,
