@@ -141,6 +141,7 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "nan": ({"data": [math.nan]}, "finite real numbers"),
     "complex numbers": ({"data": [1j]}, "finite real numbers"),
     "texts": ({"data": ["1"]}, "finite real numbers"),
+    "rows of different lengths": ({"data": [1.0, [2.0]]}, "inhomogeneous"),
     "zeros": ({"data": [0.0, 0.0]}, "the inputs range from 0.0 to 0.0"),
     "a percentile of 0": ({"data": [1.0], "percentile": 0}, "above 0"),
     "a text for a percentile": ({"data": [1.0], "percentile": "9"}, "percentile='9'"),
@@ -237,3 +238,7 @@ def test_plot_draws_the_table(tmp_path: Any) -> None:
     np.testing.assert_array_equal(steps, (oracle.rounded("gelu", 0) + 64) / 32)
     assert np.nanmax(np.abs(below.lines[0].get_ydata())) <= 0.5
     assert (tmp_path / "gelu.svg").stat().st_size > 1000
+    saturates = np.isin(oracle.rounded("gelu", 0), [-128, 127])
+    assert 10 < saturates.sum() < 250
+    for line in (above.lines[1], below.lines[0]):
+        np.testing.assert_array_equal(np.isnan(line.get_ydata()), saturates)

@@ -188,7 +188,7 @@ def test_names_and_formulas_are_safe_in_c(tmp_path: Path) -> None:
     text = (tmp_path / "a.h").read_text()
     assert text.isascii()
     assert text.count("*/") == 2  # its own two comments
-    for wrong in ("int", "two words", "", "2x", "tanh"):
+    for wrong in (3, "int", "two words", "", "2x", "tanh"):
         with pytest.raises(CallError, match="name in C"):
             table.to_c(tmp_path / "b.h", name=wrong)
     with pytest.raises(CallError, match="16 bits"):

@@ -21,7 +21,7 @@ def picture(
     step: float,
     path: str | os.PathLike[str] | None,
 ) -> Figure:
-    """Draw a table: see `Table.plot`. Where the output saturates, `values` is what was found."""
+    """Draw a table: see `Table.plot`. Where the output saturates, `values` is nan."""
     figure = new_figure(7.6, 6.0)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.step(x, found, where="mid", label="table", **FUNCTION)

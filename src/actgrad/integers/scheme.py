@@ -138,7 +138,10 @@ def near_tie(value: Codes, bound: Codes, scale: float, farthest: int) -> npt.NDA
 
 def ranges(data: object, percentile: float) -> tuple[float, float]:
     """The ends of data, or those of its middle `percentile` per cent."""
-    found = np.asarray(data)
+    try:
+        found = np.asarray(data)
+    except ValueError as error:  # rows of different lengths
+        raise CallError(f"data to choose a scale from: {error}") from error
     if found.dtype.kind not in "biuf" or not found.size or not np.isfinite(found).all():
         raise CallError("data to choose a scale from should be finite real numbers, at least one")
     if not 0 < number("percentile", percentile) <= 100:

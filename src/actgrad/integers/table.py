@@ -270,7 +270,7 @@ class Table:
 
         x = self.real(np.arange(self.format.first, self.format.high + 1))
         found = self.dequantised(self._codes)
-        values = np.where(self.inside, self.values, found)
+        values = np.where(self.inside, self.values, np.nan)
         title = f"{self.name} as a table of {self.format.bits} bits"
         return picture(title, self.program.inputs[0], x, found, values, self.output.scale, path)
 

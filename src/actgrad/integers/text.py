@@ -75,8 +75,8 @@ static inline {dtype}_t {name}(int32_t x)
 
 def c(table: Written, name: str | None, interpolated: bool) -> str:
     """A C99 header with the array and a function that reads it."""
-    if name is not None and identifier(name) != name:
-        raise CallError(f"name={name!r} is not a free name in C\n  Say {identifier(name)!r}.")
+    if name is not None and identifier(str(name)) != name:
+        raise CallError(f"name={name!r} is not a free name in C\n  Say {identifier(str(name))!r}.")
     name, format = name or identifier(table.name), table.format
     ties = f" (ties {'to even' if format.rounding == 'even' else 'away from zero'})"
     if interpolated:
