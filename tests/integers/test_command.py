@@ -77,6 +77,17 @@ def test_c_for_a_range_and_hex_for_data(functions: Path, tmp_path: Path) -> None
     assert (tmp_path / "gelu.hex").read_text() == wanted.read_text()
 
 
+def test_the_middle_of_data(functions: Path, tmp_path: Path) -> None:
+    data = np.append(np.random.default_rng(0).normal(size=9999), 500.0)
+    np.save(tmp_path / "x.npy", data)
+    options = ["--data", tmp_path / "x.npy", "--percentile", 99, "-o", tmp_path / "gelu.npz"]
+    result = run(f"{functions}:gelu", "--to", "table", *options, "--json")
+    assert result.exit_code == 0, result.output
+    (scale, zero) = json.loads(result.stdout)["input"].values()
+    ends = [(code - zero) * scale for code in (-128, 127)]
+    np.testing.assert_allclose(ends, np.percentile(data, [0.5, 99.5]), atol=scale)
+
+
 WRONG = {
     "nothing": ([], "there is none of them"),
     "two": (["--low", 0, "--high", 1, "--input-scale", "1,0"], "one of"),

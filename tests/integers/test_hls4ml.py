@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ hls4ml = pytest.importorskip("hls4ml")
 if shutil.which("g++") is None:
     pytest.skip("there is no C++ compiler on this machine", allow_module_level=True)
 
-from hls4ml.converters.keras_v2_to_hls import get_layer_handlers, parse_default_keras_layer
+from hls4ml.converters.keras_v2_to_hls import get_layer_handlers
 from hls4ml.model import ModelGraph
 from hls4ml.model.types import FixedPrecisionType
 
@@ -23,6 +24,7 @@ from tests.integers import oracle
 # hls4ml says what it does by warnings and prints, and reads old names of others.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+TUTORIAL = Path(__file__).parents[2] / "docs/tutorials/integers.md"
 CASES = [(name, scales) for name in oracle.FUNCTIONS for scales in range(3)]
 
 
@@ -48,46 +50,28 @@ def test_every_int8_code_of_thirty_functions(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_keras_model_as_the_tutorial_converts_it(tmp_path: Path) -> None:
+def test_a_keras_model_is_converted_as_the_tutorial_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(0)
-    (input, output) = (2**-4, 0), (2**-5, 0)
-    device, table = (
-        make(input, output) for make in (activations.gelu.quantised, activations.gelu.table)
-    )
-    layers = [
-        keras.layers.Dense(8, name="hidden"),
-        device.layer(name="gelu"),
-        keras.layers.Dense(3),
-    ]
+    device = activations.mish.quantised((2**-4, 0), (2**-5, 0)).layer(name="mish")
+    layers = [keras.layers.Dense(8, name="hidden"), device, keras.layers.Dense(3)]
     model = keras.Sequential([keras.Input((4,)), *layers])
-    for weight in model.trainable_weights:
+    for weight in model.trainable_weights:  # to what the fixed point holds
         weight.assign(np.round(keras.ops.convert_to_numpy(weight) * 32) / 32)
-
-    def lookup(layer: Any, inputs: Any, shapes: Any, reader: Any) -> Any:
-        found = parse_default_keras_layer(layer, inputs)
-        found |= {"class_name": "UnaryLUT", "activation": "unary_lut", "n_in": shapes[0][-1]}
-        values = np.roll(table.dequantised(table), -128)
-        found |= {"table_data": values, "table_t": FixedPrecisionType(8, 3, True)}
-        return found, shapes[0]
-
-    hls4ml.converters.register_keras_v2_layer_handler("ActivationLayer", lookup)
+    (code,) = re.findall(
+        r"^```py\n(.*?)^```$", TUTORIAL.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    names = {"mish": activations.mish, "np": np, "model": model}
+    monkeypatch.chdir(tmp_path)
     try:
-        precision = {
-            "hidden": {"Precision": {"result": "ap_fixed<8,4,AP_RND_CONV,AP_SAT>"}},
-            "gelu": {"Precision": {"result": "ap_fixed<8,3>", "table": "ap_fixed<8,3>"}},
-        }
-        config = {"Model": {"Precision": {"default": "ap_fixed<24,10>"}, "ReuseFactor": 1}}
-        converted = hls4ml.converters.convert_from_keras_model(
-            model,
-            hls_config=config | {"LayerName": precision},
-            output_dir=str(tmp_path / "hls"),
-            backend="Vitis",
-        )
+        exec(code, names)
     finally:
-        del get_layer_handlers()["ActivationLayer"]
-    converted.compile()
+        get_layer_handlers().pop("ActivationLayer", None)
+    project: Any = names["project"]
+    project.compile()
     x = np.random.default_rng(0).integers(-192, 192, (1000, 4)).astype(np.float32) / 64
     wanted = model.predict(x, verbose=0)
     assert len(np.unique(wanted)) > 1000
-    np.testing.assert_array_equal(converted.predict(x), wanted)
+    np.testing.assert_array_equal(project.predict(x), wanted)
