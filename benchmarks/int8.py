@@ -27,6 +27,7 @@ import numpy as np
 
 from actgrad.workbench.data import load
 from actgrad.workbench.integers import onnx_models
+from actgrad.workbench.quiet import quiet
 
 SOURCE = """
 import math
@@ -150,12 +151,14 @@ def without_lookup(folder: Path) -> None:
     ):
         f = getattr(activations, name)
         try:
-            path.write_bytes(converted(f))
-            found = tflite(path, np.arange(-128, 128).astype(np.int8)).astype(int)
+            with quiet(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                path.write_bytes(converted(f))
+                found = tflite(path, np.arange(-128, 128).astype(np.int8)).astype(int)
+                ends = tf.lite.Interpreter(str(path))
         except Exception as error:
             print(f"  {name}: none, for it fails: {str(error).splitlines()[0]:.80}")
             continue
-        ends = tf.lite.Interpreter(str(path))
         pairs = [
             end["quantization"] for end in ends.get_input_details() + ends.get_output_details()
         ]
