@@ -65,6 +65,28 @@ def test_what_cannot_be_written_leaves_nothing(what: str, tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == [name]
 
 
+def test_an_export_to_torch(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    with limited(2000), pytest.raises(WriteError, match=r"(?s)f\.pt2 cannot be written.*ulimit -f"):
+        export.export(f, "torch", tmp_path / "f.pt2")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [100, 2500])
+def test_a_disk_that_is_full_when_an_export_is_tried_out(size: int, tmp_path: Path) -> None:
+    """For the points, which are given to a fresh process, and for its answers."""
+    path, points = tmp_path / "f.py", [np.zeros(size // 5, np.float32)]
+
+    def export_it() -> None:
+        with export.drafted(path, "source") as draft:
+            draft.write_text("leaky = leaky_gradient = lambda x: [x, x]")
+            export.reopened(f, "source", draft, "numpy", points)
+
+    with limited(size), pytest.raises(WriteError, match=r"(?s)f\.py cannot be written.*ulimit -f"):
+        export_it()
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_framework_that_fails_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,8 @@ def drafted(path: Path, target: str) -> Iterator[Path]:
         draft = folder / (path.name if path.suffix else f"{path.name}{SUFFIXES[target]}")
         yield draft
         draft.replace(path)
+    except OSError as error:
+        raise error if isinstance(error, WriteError) else cannot_write(path, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -218,7 +220,10 @@ def _torch(f: Activation, path: Path, _: str) -> None:
     arguments, shapes = _vectors(f)
     with torch.set_grad_enabled(not f.program.gradient):
         exported = torch.export.export(f.module(), arguments, dynamic_shapes=(shapes,))
-    torch.export.save(exported, path)
+    # To a file on a full disk PyTorch's writer ends the process.
+    buffer = io.BytesIO()
+    torch.export.save(exported, buffer)
+    path.write_bytes(buffer.getvalue())
 
 
 def _executorch(f: Activation, path: Path, _: str) -> None:
@@ -351,6 +356,9 @@ def reopened(f: Activation, target: str, path: Path, framework: str, inputs: lis
     command = ["-P", script, target, path, framework, identifier(f.name), points, answers]
     why = why_not(*command, env={"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(script.parents[2])})
     if why is not None:
+        for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if os.strerror(code) in why:
+                raise OSError(code, os.strerror(code))
         raise ExportError(
             f"it was written as {target}, and cannot be opened; removed\n  {why:.300}"
         )
