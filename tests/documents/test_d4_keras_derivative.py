@@ -184,7 +184,7 @@ def stored(tmp_path_factory):
     here, paths = {}, {}
     for number, (kind, make) in enumerate(MODELS.items()):
         model = make()
-        model.compile("sgd", "mse")
+        model.compile("sgd", "mse", jit_compile=False)  # seconds of XLA for one step
         model.fit(x, np.zeros((5, 2), "float32"), verbose=0)
         tensor = tf.constant(x)
         with tf.GradientTape() as tape:

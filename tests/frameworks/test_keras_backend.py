@@ -48,6 +48,7 @@ def test_the_environment_says_first(home: Path, monkeypatch: pytest.MonkeyPatch)
     assert keras_backend() == "jax"
 
 
+@pytest.mark.exhaustive
 def test_keras_itself_agrees(home: Path) -> None:
     pytest.importorskip("jax")
     (home / "keras.json").write_text('{"backend": "jax"}')

@@ -93,6 +93,7 @@ def run(code: str, folder: Path) -> str:
     return python(folder / "work.py", folder / "store")[-1]
 
 
+@pytest.mark.exhaustive
 def test_a_spawned_process(tmp_path: Path) -> None:
     assert run(HEAD.format(source=SOURCE) + SPAWNED, tmp_path) == "[14.0, 14.0]"
 

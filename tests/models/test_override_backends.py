@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.process import python
-from tests.sample import exhaustive_but
 
-pytestmark = pytest.mark.slow
+# A process of Keras for each; `make test` has TensorFlow in test_override_keras.py.
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 
 PROBE = """
@@ -101,7 +101,7 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module", params=exhaustive_but(["torch"], ["jax", "torch"]))
+@pytest.fixture(scope="module", params=["jax", "torch"])
 def found(request: Any) -> dict[str, Any]:
     pytest.importorskip("keras")
     pytest.importorskip(request.param)

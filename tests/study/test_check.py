@@ -268,6 +268,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", ALL)
 def test_planted_fault_is_caught(name, fault):
