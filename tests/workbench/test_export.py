@@ -123,9 +123,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved(tmp_path_factory.mktemp("model") / "model.keras")
 
 
-@pytest.mark.parametrize(
-    "target", exhaustive_but(["saved_model"], ["saved_model", "tflite", "onnx"])
-)
+@pytest.mark.parametrize("target", exhaustive_but(["saved_model"], ["saved_model", "tflite"]))
 def test_a_keras_model(target: str, functions: Path, tmp_path: Path, model: Path) -> None:
     needed(target)
     path = tmp_path / f"out{room.SUFFIXES[target]}"
