@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import numpy as np
 import pytest
 
+from actgrad import activation
+from actgrad.errors import ZeroDerivativeWarning
 from actgrad.frameworks.dispatch import caller
 from actgrad.language.expression import Expr, const, make, var
 from actgrad.language.ops import OPS
@@ -51,3 +56,33 @@ def test_an_operation_inside_another(framework: str, op: str, inside: str) -> No
                 program.evaluate(xs.astype(float), ys.astype(float)), xs.shape
             )
         np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("framework", ROOMS)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x if x > 0 else 1.7e308,
+        lambda x: min(x, 1e300) - max(x, -1e300),
+        lambda x: np.where(x < 1, x, np.finfo(np.float64).min),
+        lambda x: 1.7e308,
+    ],
+    ids=["select", "clip", "mask", "constant"],
+)
+def test_a_number_beyond_float32(framework: str, function: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZeroDerivativeWarning)
+        f = activation(function, name="f")
+    with np.errstate(over="ignore"):
+        expected = np.array([function(float(x)) for x in POINTS]).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(f(tensor(framework, POINTS))), expected)
+
+
+@pytest.mark.parametrize("size", [6, 40_000])
+def test_a_number_beyond_float32_in_compiled_torch(size: int) -> None:
+    torch = pytest.importorskip("torch")
+    f = activation(lambda x: np.nan_to_num(x / (x - 1)), name="finite")
+    x = torch.linspace(-1, 1, size, dtype=torch.float32)
+    found = torch.compile(f, backend="eager")(x)
+    assert found[-1] == torch.inf
+    torch.testing.assert_close(found[:-1], (x / (x - 1))[:-1])

@@ -214,6 +214,10 @@ def test_what_has_no_meaning_is_refused(call: Any, message: str) -> None:
 def test_an_elementwise_activation_has_no_axis() -> None:
     with pytest.raises(CallError, match="no axis"):
         activation(activation(lambda x: x * 2, name="double"), axis=-1)
+    with pytest.raises(CallError, match="no axis"):
+        activation(lambda x: x * 2, name="double")(np.ones(3), axis=0)
+    with pytest.raises(CallError, match="`axis=`"):
+        activation(lambda x: x / np.sum(x), axis=-1, name="share")(np.ones(3), dim=0)
     with pytest.raises(MixingError, match="axis=-1"):
         activation(lambda x: x / np.sum(x), name="share")
 

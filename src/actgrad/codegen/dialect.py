@@ -93,6 +93,8 @@ class Dialect:
     """A vector `{0}` among the arguments of a call, entry by entry."""
     minus_zero: str = ""
     """-0.0 with its dtype, where the framework would take the text `-0.0` for 0.0."""
+    huge: str = ""
+    """A number beyond float32 with its dtype, where the framework raises for it beside a smaller tensor."""
     step: str = ""
     """A condition as a number, 1 or 0, where the framework has something cheaper than a choice."""
     typed_in_calls: bool = False

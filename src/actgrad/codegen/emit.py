@@ -78,6 +78,9 @@ def _vector_text(vector: Expr, name: str) -> str:
     return "\n".join([f"{name} = np.array([  # fmt: skip", *lines, "])"])
 
 
+_FLOAT32 = float(np.finfo(np.float32).max)
+
+
 def _number_text(number: float) -> str:
     return repr(number) if math.isfinite(number) else f'float("{number}")'
 
@@ -165,6 +168,9 @@ class _Writer:
         number = float(node.value)  # type: ignore[arg-type]
         if self.dialect.minus_zero and is_const(node, -0.0):
             return self.dialect.minus_zero.format(like=self.like)
+        if self.dialect.huge and _FLOAT32 < abs(number) < math.inf:
+            infinity = _number_text(math.copysign(math.inf, number))
+            return self.dialect.huge.format(number, like=self.like, infinity=infinity)
         return _number_text(number)
 
     def _row(self, node: Expr) -> str:

@@ -71,6 +71,7 @@ _FLOAT32 = Dialect(
     "from jax.custom_derivatives import SymbolicZero",
     TABLE,
     typed="jnp.array({0}, {like}.dtype)",
+    huge="(jnp.array({0} if {like}.dtype.itemsize == 8 else {infinity}, {like}.dtype))",
     lacks=LACKS,
     helpers={"np": "import numpy as np", "_entries": _READ} | _ROW_HELPERS,
     rows=ROWS,

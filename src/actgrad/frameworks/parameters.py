@@ -22,11 +22,15 @@ _NO_NUMBERS = (bool, str, bytes, complex, Trainable, Sampled, FunctionType)
 def along(program: Program, axis: object) -> Program:
     """A function of a row, of the rows along another axis. Raises `CallError` for what is none."""
     if program.axis is None:
-        raise CallError(
-            f"{program.name!r} is a function of one number, so it has no axis\n"
-            f"  Define it anew of its Python function, with `axis=`."
-        )
+        raise _no_axis(program)
     return replace(program, axis=whole_axis(program, axis))
+
+
+def _no_axis(program: Program) -> CallError:
+    return CallError(
+        f"{program.name!r} is a function of one number, so it has no axis\n"
+        f"  Define it anew of its Python function, with `axis=`."
+    )
 
 
 def whole_axis(program: Program, axis: object) -> int:
@@ -40,6 +44,10 @@ def check_known(program: Program, names: Iterable[str]) -> None:
     known = program.settings | dict(program.fixed)
     for name in names:
         if name not in known:
+            if name == "axis" and program.axis is None:
+                raise _no_axis(program)
+            if name == "dim" and program.axis is not None:
+                raise CallError(f"{program.name!r} has no parameter 'dim'\n  Write `axis=`.")
             has = ", ".join(map(repr, known)) or "none"
             hint = did_you_mean(name, known, f"it has {has}")
             raise CallError(f"{program.name!r} has no parameter {name!r}; {hint}")

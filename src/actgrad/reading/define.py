@@ -27,7 +27,7 @@ from actgrad.reading.derivatives.rules import NonlinearRuleError
 from actgrad.reading.derivatives.with_rule import with_rule
 from actgrad.reading.function import on_host, read
 from actgrad.reading.paths import Reading
-from actgrad.reading.refusal import definition, is_user_file
+from actgrad.reading.refusal import HOST, definition, is_user_file
 from actgrad.reading.signature import (
     Signature,
     checked_name,
@@ -67,7 +67,12 @@ def define(
 
     With `axis` it is a function of a row, the numbers along that axis.
     """
-    program = untraced(_read, function, rule, kind, name, host, axis)
+    try:
+        program = untraced(_read, function, rule, kind, name, host, axis)
+    except TraceError as error:
+        if axis is not None:  # on the host functions of numbers run
+            error.args = (str(error).replace(HOST, "").rstrip(),)
+        raise
     _check_derivatives(program, rule is not None)
     return program
 

@@ -75,7 +75,7 @@ def with_eager_numbers(function: Function) -> Function:
         key = like.dtype, like.device
         if key not in made:
             dtype = like.dtype.as_numpy_dtype
-            with tf.device(like.device):
+            with tf.device(like.device), np.errstate(over="ignore"):  # beyond float32: infinities
                 own = {n: tf.constant(np.asarray(v, dtype)) for n, v in numbers.items()}
             made[key] = FunctionType(function.__code__, function.__globals__ | own)
         return made[key](*tensors)

@@ -109,6 +109,7 @@ _EAGER = Dialect(
     helpers={"np": "import numpy as np"} | _ROW_HELPERS,
     rows=ROWS,
     vector="torch.as_tensor({0}, dtype={like}.dtype, device={like}.device)",
+    huge="(torch.tensor({0}, dtype={like}.dtype, device={like}.device))",
     step="{0}.to({like}.dtype)",
     tables=joined(printed(__package__, "gather.py"), TABLES),
     typed_in_calls=True,

@@ -6,7 +6,7 @@ _MIXING = """
 addbmm addmm addmv allclose apply_along_axis argwhere array_equal baddbmm batch_dot batch_norm
 batch_normalization bias_add bilinear bincount bmm cholesky compress conv2d conv3d conv_transpose1d
 conv_transpose2d conv_transpose3d convolution cross cross_entropy cumulative_prod cumulative_sum
-cumulative_trapezoid det diagonal dot_product_attention dstack eig eigh embedding equal extract
+cumulative_trapezoid det diagonal dot_product_attention dstack eig eigh eye embedding equal extract
 flatnonzero fliplr fold gather_nd group_norm histogram hsplit index_add instance_norm interpolate
 inverse isin l2_loss lexsort linear local_response_norm logdet lp_pool1d matrix_exp max_pool2d mm
 mode moveaxis movedim mv nanargmax nanargmin nancumprod nancumsum permute permute_dimensions

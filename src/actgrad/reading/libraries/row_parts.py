@@ -103,6 +103,8 @@ def _reordered(x: Symbol, order: Symbol) -> Symbol:
     """`x[np.argsort(y)]`: each place once."""
     if order.expr is position(x.form).expr:  # `[x[i] for i in range(len(x))]`
         return Symbol(x.expr, order.form)
+    if order.form == ONE:  # a place that was computed with `keepdim=True`
+        return Symbol(part_of(x, Symbol(order.expr, None)).expr, ONE)
     if not is_order(order.expr) or order.form != x.form:
         refuse("a row indexed by a row that is no whole order of it", "Index by `np.argsort(x)`.")
     return row("take", x, order, form=x.form)

@@ -51,7 +51,7 @@ squeeze=squeezed unsqueeze=with_axis expand=spread glu crelu normalize=normalise
 l2_normalize=l2_normalised standardize=standardised layer_norm rms_norm layer_normalization
 rms_normalization moments median quantile percentile roll=rolled ptp=spread_of diff=differences
 ediff1d=differences distance array_split=split_unequally tensor_split=split_unequally sum_product=dot
-clip_by_norm=clipped_by_norm
+clip_by_norm=clipped_by_norm eye=Identity
 """) | {
     "zeros": lambda shape, **options: joined.filled(shape, 0.0),
     "cumsum": joined.running(numbers.cumsum, 0.0),
