@@ -209,7 +209,10 @@ def test_a_forecast_that_diverges_says_so():
     axes = lost.plot().axes[1]
     assert min(axes.get_ylim()) >= -12
     assert max(axes.get_ylim()) <= 12
-    assert lost.diverges[0] in [text.get_text() for text in axes.texts]
+    assert "\n".join(lost.diverges) in [text.get_text() for text in axes.texts]
+    rows = [line.split() for line in str(lost).splitlines()[2:12]]
+    assert rows[layer][1] == "diverges" != rows[layer - 1][1]
+    assert all(float(x) < 1e12 for row in rows for x in row if x != "diverges")
     assert activations.relu.propagation().forecast().diverges == ()
 
 

@@ -96,9 +96,8 @@ class Forecast:
             strict=True,
         )
         for i, (q, dq, g, dg) in enumerate(rows):
-            lines.append(
-                f"  {i + 1:5}{finite_exp(q):12.4g}{finite_exp(dq):16.4g}{g:16.4g}{finite_exp(dg):16.4g}"
-            )
+            log_g = math.log(max(g, 1e-300))
+            lines.append(f"  {i + 1:5}{_cells(q, dq, 12)}{_cells(log_g, dg, 16)}".rstrip())
         lines += [f"  it diverges: {text}" for text in self.diverges]
         return "\n".join(lines)
 
@@ -125,6 +124,13 @@ class Forecast:
 def finite_exp(x: float) -> float:
     """e^x, and inf instead of an OverflowError."""
     return math.exp(x) if x < 700 else math.inf
+
+
+def _cells(middle: float, spread: float, width: int) -> str:
+    """A mean and its factor, both given as logarithms."""
+    if abs(middle) + spread > _EDGE * _TEN:
+        return f"{'diverges':>{width}}{'':16}"
+    return f"{math.exp(middle):{width}.4g}{math.exp(spread):16.4g}"
 
 
 def _map(axes: Axes, forecast: Forecast) -> None:
@@ -170,10 +176,11 @@ def _layers(axes: Axes, forecast: Forecast) -> None:
         axes.plot(layers, m, marker="o", ms=4, label=label, **style)
     low, high = axes.get_ylim()
     axes.set_ylim(max(min(low, -1), -_EDGE), min(max(high, 1), _EDGE))
-    for i, text in enumerate(forecast.diverges):
+    if forecast.diverges:
         axes.text(
-            0.03, 0.05 + 0.07 * i, text, transform=axes.transAxes, fontsize=9, color="#D55E00"
-        )
+            *(0.02, 0.03, "\n".join(forecast.diverges)), transform=axes.transAxes, fontsize=8,
+            color="#A03000", zorder=7, bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
+        )  # fmt: skip
     axes.set_xlabel("layer")
     axes.xaxis.set_major_locator(whole_numbers())
     _numbers(axes.yaxis, *axes.get_ylim())
