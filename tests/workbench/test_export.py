@@ -158,6 +158,45 @@ def test_a_keras_model_of_any_backend_goes_to_onnx(
     assert out.exists()
 
 
+SOFTPLUS = """
+import math
+from actgrad import activation
+
+@activation
+def softplus(x):
+    return math.log(1 + math.exp(x))
+"""
+SAVED = """
+import sys; sys.path.insert(0, ".")
+import keras
+from functions import softplus
+layers = [keras.layers.Conv2D(2, 3, activation=softplus), keras.layers.GlobalMaxPooling2D()]
+keras.Sequential([keras.Input((None, 6, 1), name="picture"), *layers]).save("m.keras")
+"""
+
+
+@pytest.mark.exhaustive
+def test_a_keras_model_goes_to_onnx_by_the_exporter_that_knows_its_operations(
+    functions: Path, tmp_path: Path, actgrad
+) -> None:
+    """PyTorch's older one, which Keras takes, has no logaddexp, of which log(1 + exp) is made."""
+    for name in ("keras", *NEEDS["onnx"]):
+        pytest.importorskip(name)
+    functions.write_text(SOFTPLUS, encoding="utf-8")
+    python("-c", SAVED, folder=tmp_path, KERAS_BACKEND="torch")
+    model, out = tmp_path / "m.keras", tmp_path / "m.onnx"
+    done = actgrad(
+        "export", f"{functions}:softplus", "--to", "onnx", "--model", model, "-o", out, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["value"] < 1e-5
+    import onnxruntime
+
+    (given,) = onnxruntime.InferenceSession(out).get_inputs()
+    assert [n if isinstance(n, int) else None for n in given.shape] == [None, None, 6, 1]
+    assert given.name == "picture"
+
+
 # What cannot be.
 
 REFUSED = {

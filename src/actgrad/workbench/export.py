@@ -308,9 +308,25 @@ def _write_model(model: keras.Model, target: str, path: Path) -> None:
     elif target == "saved_model":
         model.export(str(path), verbose=False)
     else:
-        import onnxscript  # noqa: F401
+        _write_onnx_model(model, path)
 
-        model.export(str(path), format="onnx", verbose=False)
+
+def _write_onnx_model(model: keras.Model, path: Path) -> None:
+    """By PyTorch's newer exporter: Keras' `export` takes the older one, which knows fewer operations."""
+    import onnxscript  # noqa: F401
+    import torch
+
+    (given,) = model.inputs
+    sizes = {i: torch.export.Dim(f"n{i}") for i, n in enumerate(given.shape) if n is None}
+    torch.onnx.export(
+        model.eval(),
+        (torch.zeros([n or 5 for n in given.shape]),),
+        path,
+        dynamo=True,
+        dynamic_shapes=((sizes,),),
+        input_names=[given.name],
+        verbose=False,
+    )
 
 
 def tflite_converter(model: keras.Model, path: Path) -> tf.lite.TFLiteConverter:
