@@ -4,6 +4,7 @@ import json
 import math
 import warnings
 
+import numpy as np
 import pytest
 
 from actgrad import activation, activations
@@ -550,3 +551,9 @@ def test_a_derivative_outside_of_both_slopes_is_told() -> None:
     relu = activation(lambda x: max(x, 0), name="relu").check()
     assert relu.inputs[0].outside == ()
     assert "outside" not in str(relu)
+
+
+def test_what_numpy_says_of_the_largest_numbers_is_not_shown() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert activation(lambda x, c=(1.0, 2.0, 3.0): np.polyval(c, x), name="f").check()

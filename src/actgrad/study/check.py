@@ -239,7 +239,8 @@ def _python_function(
             changed[vector] = like(takes[vector].default, values)
         elif by in takes:
             changed[by] = numbers[-1]
-        return function(*positional, **{n: given[n] for n in only_keyword}, **changed)
+        with np.errstate(all="ignore"):  # at the largest numbers NumPy would say so
+            return function(*positional, **{n: given[n] for n in only_keyword}, **changed)
 
     for probe in (0.7, -0.7):
         try:
