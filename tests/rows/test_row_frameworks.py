@@ -163,6 +163,17 @@ def test_tensorflow_rows_of_unknown_length() -> None:
     np.testing.assert_allclose(glu(x), by_row("glu", [x]), rtol=1e-12)
 
 
+def test_an_empty_row_of_unknown_length_gives_no_number() -> None:
+    spec = [tf.TensorSpec([None, None], tf.float32)]
+    shares, mean = (
+        tf.function(activation(each, axis=-1, name="f"), input_signature=spec)
+        for each in (lambda x: x / np.sum(x), lambda x: np.mean(x))
+    )
+    assert shares(tf.zeros([2, 0])).shape == (2, 0)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        mean(tf.zeros([2, 0]))
+
+
 @pytest.mark.parametrize("array", [torch.ones, jnp.ones, tf.ones, np.ones])
 def test_empty_rows_are_refused(array: Any) -> None:
     f = made("softmax")
