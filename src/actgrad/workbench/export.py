@@ -308,10 +308,10 @@ def _write_model(model: keras.Model, target: str, path: Path) -> None:
     elif target == "saved_model":
         model.export(str(path), verbose=False)
     else:
-        _write_onnx_model(model, path)
+        write_onnx_model(model, path)
 
 
-def _write_onnx_model(model: keras.Model, path: Path) -> None:
+def write_onnx_model(model: keras.Model, path: Path) -> None:
     """By PyTorch's newer exporter: Keras' `export` takes the older one, which knows fewer operations."""
     import onnxscript  # noqa: F401
     import torch

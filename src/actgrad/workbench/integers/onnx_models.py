@@ -19,7 +19,7 @@ from actgrad.integers.table import Table
 from actgrad.language.expression import const, make, var
 from actgrad.language.program import Program
 from actgrad.models.swap import override
-from actgrad.workbench.export import write_onnx
+from actgrad.workbench.export import write_onnx, write_onnx_model
 
 if TYPE_CHECKING:
     import keras
@@ -69,11 +69,10 @@ def _lookup(table: Table, x: str, y: str) -> tuple[list[onnx.NodeProto], list[on
 def write_model(f: Activation, model: keras.Model, data: Array, path: Path) -> int:
     """Write a Keras model in int8, and return how many lookups it has."""
     marked, alone = path.with_name("marked.onnx"), path.with_name("alone.onnx")
-    model(data[:1])  # Keras exports what was called
     marker = Activation(Program("marker", ("x",), (), make("mul", var("x"), const(MARK))))
     wanted = model.predict(data[:64], verbose=0)
     with override(model, f, marker):
-        model.export(str(marked), format="onnx", verbose=False)
+        write_onnx_model(model, marked)
     write_onnx(f, alone)
     return quantise_around(f, marked, alone, data, path, wanted)
 
