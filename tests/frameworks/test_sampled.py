@@ -222,6 +222,7 @@ for name in ("rrelu", "softened"):
 """
 
 
+@pytest.mark.exhaustive
 def test_it_is_drawn_in_a_fresh_process(tmp_path: Path) -> None:
     keras, torch = pytest.importorskip("keras"), pytest.importorskip("torch")
     known = []

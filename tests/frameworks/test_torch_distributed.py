@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.process import python
-from tests.sample import exhaustive_but
 
 pytest.importorskip("torch")
 
@@ -98,7 +97,8 @@ def test_a_spawned_process(tmp_path: Path) -> None:
     assert run(HEAD.format(source=SOURCE) + SPAWNED, tmp_path) == "[14.0, 14.0]"
 
 
-@pytest.mark.parametrize("wrap", exhaustive_but(["FSDP2"], WRAPS))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("wrap", WRAPS)
 def test_two_processes_take_the_step_of_one(wrap: str, tmp_path: Path) -> None:
     code = HEAD.format(source=SOURCE) + SHARED.format(wrap=WRAPS[wrap])
     assert run(code, tmp_path) == "equal True"

@@ -85,8 +85,7 @@ OF_A_VECTOR = {
 
 SOME = [
     *("made before", "of the sum", "of a where", "in a rule, in a derivative", "jvp", "vjp"),
-    *("a declared derivative", "one in another", "hessian of one number at a time", "grad by two"),
-    *("something besides", "vjp of two results", "a step of Newton's", "jacfwd", "hessian by two"),
+    *("a declared derivative", "one in another", "grad by two", "something besides", "jacfwd"),
 ]
 
 
