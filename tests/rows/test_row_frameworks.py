@@ -360,3 +360,46 @@ def test_libraries_of_tensors_are_read(name: str) -> None:
     f = activation(function, axis=-1, name="f")
     np.testing.assert_allclose(f(x), expected, rtol=1e-6, atol=1e-7)
     assert from_json(f.to_json()) == f
+
+
+def above(x: Any, k: Any = 2.0, b: Any = 0.5) -> Any:
+    return np.where(x >= k * np.mean(x), b, 0.0)
+
+
+def by_name(x: Any, upstream: Any, k: Any) -> Any:
+    return {"x": upstream * k + x, "k": k * np.sum(upstream * x)}
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_gradient_rule_by_name(saved: bool, compiled: bool) -> None:
+    f = activation(above, axis=-1, gradient=by_name)
+    f = from_json(f.to_json()) if saved else f
+    x, upstream = np.random.default_rng(0).normal(size=(2, 3, SIZE))
+    k, b = 1.5, 0.5
+    chosen = upstream * (x >= k * x.mean(-1, keepdims=True))
+    expected = [upstream * k + x, k * (upstream * x).sum(), chosen.sum()]
+
+    tensors = [torch.tensor(each, dtype=torch.float64, requires_grad=True) for each in (x, k, b)]
+    call = torch.compile(f, backend="eager") if compiled else f
+    call(tensors[0], k=tensors[1], b=tensors[2]).backward(torch.tensor(upstream))
+
+    def backward(x: Any, k: Any, b: Any) -> Any:
+        return jax.vjp(lambda x, k, b: f(x, k=k, b=b), x, k, b)[1](jnp.asarray(upstream))
+
+    def taped(x: Any, k: Any, b: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch([x, k, b])
+            y = f(x, k=k, b=b)
+        return tape.gradient(y, [x, k, b], output_gradients=tf.constant(upstream))
+
+    backward = jax.jit(backward) if compiled else backward
+    taped = tf.function(taped, jit_compile=True) if compiled else taped
+    found = [
+        [each.grad for each in tensors],
+        backward(*map(jnp.asarray, (x, k, b))),
+        taped(*(tf.constant(each, tf.float64) for each in (x, k, b))),
+    ]
+    for gradients in found:
+        for mine, right in zip(gradients, expected, strict=True):
+            np.testing.assert_allclose(np.asarray(mine), right, rtol=1e-6)
