@@ -109,7 +109,7 @@ _EAGER = Dialect(
     helpers={"np": "import numpy as np"} | _ROW_HELPERS,
     rows=ROWS,
     vector="torch.as_tensor({0}, dtype={like}.dtype, device={like}.device)",
-    huge="(torch.tensor({0}, dtype={like}.dtype, device={like}.device))",
+    huge="({like}.new_full((), {0} if {like}.dtype.itemsize == 8 else {infinity}))",
     step="{0}.to({like}.dtype)",
     tables=joined(printed(__package__, "gather.py"), TABLES),
     typed_in_calls=True,
@@ -167,5 +167,6 @@ DIALECT = replace(
 ONNX_DIALECT = replace(
     _ONNX,
     typed="torch.tensor({0}, dtype={like}.dtype, device={like}.device)",
+    huge="(torch.tensor({0}, dtype={like}.dtype, device={like}.device))",
     typed_everywhere=True,
 )
