@@ -400,6 +400,6 @@ def test_a_gradient_rule_by_name(saved: bool, compiled: bool) -> None:
         backward(*map(jnp.asarray, (x, k, b))),
         taped(*(tf.constant(each, tf.float64) for each in (x, k, b))),
     ]
-    for gradients in found:
-        for mine, right in zip(gradients, expected, strict=True):
+    for each_found in found:
+        for mine, right in zip(each_found, expected, strict=True):
             np.testing.assert_allclose(np.asarray(mine), right, rtol=1e-6)
