@@ -158,3 +158,27 @@ def test_workers_of_a_data_loader(method: str) -> None:
         batches = [batch[0] for batch in loader]
     for one, other in zip(parent, batches, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_a_child_forked_while_pytorch_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the locks of PyTorch's compiler too, taken for ever, so it compiles nothing."""
+    torch = pytest.importorskip("torch")
+    from actgrad.frameworks.torch.fused import Fused
+
+    x = torch.linspace(-2, 2, 70_000)
+
+    def child() -> bool:
+        torch.set_num_threads(1)  # as in a worker of a DataLoader: PyTorch's threads are not forked
+        monkeypatch.setattr(Fused, "_compile", lambda *_: os._exit(2))
+        f = activation(lambda x, k=0.4: x * k if x > 0.1 else x / 3, name="of_the_child")
+        return bool(torch.allclose(f(x), torch.where(x > 0.1, x * 0.4, x / 3)))
+
+    def hold(wait: Callable[[], object]) -> None:
+        with monkeypatch.context() as planted:
+            planted.setattr(Fused, "_compile", lambda *_: wait() and print)
+            activation(lambda x: x * x + 0.7, name="of_the_parent")(x)
+
+    assert in_child(child) == 2  # it would compile
+    with Held(hold):
+        assert in_child(child) == 0
+    assert in_child(child) == 2

@@ -55,6 +55,9 @@ Laid = tuple[Tensor, list[list[Tensor]]]
 
 _compiling = Lock()
 _off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
+_busy = False
+"""Whether a thread is compiling. A child that is forked meanwhile finds locks of PyTorch's compiler taken, by
+a thread that it does not have, so it compiles nothing."""
 _works = False
 """Whether a loop was compiled in this process: then one that fails is the only one."""
 _warned = False
@@ -126,7 +129,7 @@ class Fused:
 
     def _compiled(self, key: Hashable, tensors: Sequence[Tensor]) -> Loop | None:
         """None if it cannot be had, or another thread is compiling: this one does not wait."""
-        global _off, _works
+        global _busy, _off, _works
         if self.program.axis is not None and len(self.loops) >= LENGTHS:
             return None
         size = operations(self.program.value)
@@ -140,7 +143,7 @@ class Fused:
             return None
         try:
             if key not in self.loops:
-                self.loops[key] = None
+                self.loops[key], _busy = None, True
                 with saying("PyTorch", self.program.name):
                     self.loops[key] = self._compile(tensors)
                 _works = True
@@ -153,8 +156,18 @@ class Fused:
                 f"  Install a C++ compiler, or set TORCH_COMPILE_DISABLE=1 to not try."
             )
         finally:
+            _busy = False
             _compiling.release()
         return self.loops.get(key)
+
+
+def _in_child() -> None:
+    global _off
+    _off = _off or _busy
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def _memory(like: Tensor, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Laid | None:
