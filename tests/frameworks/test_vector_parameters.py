@@ -223,6 +223,7 @@ print(*module.p.tolist())
 """
 
 
+@pytest.mark.exhaustive  # tests/frameworks/test_table_parameters.py has one in make test
 def test_it_is_there_in_a_fresh_process(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("jax")

@@ -72,7 +72,7 @@ def needed(target: str) -> None:
         pytest.importorskip(name)
 
 
-# Each is verified in a fresh process; `test_a_keras_model` has `saved_model` in `make test`.
+# Each is verified in a fresh process.
 @pytest.mark.parametrize("target", exhaustive_but(["jax"], NEEDS))
 def test_written_and_verified(target: str, functions: Path, tmp_path: Path) -> None:
     needed(target)
