@@ -199,6 +199,8 @@ def test_the_smallest_and_the_largest_scales(scale: float) -> None:
         ({"bits": 8.0}, "integer"),
         ({"signed": 1}, "signed=1: it should be True or False"),
         ({"narrow": 5}, "narrow=5: it should be True or False"),
+        ({"input": (True, 0)}, "a pair \\(scale, zero_point\\)"),
+        ({"output": (0.05, True)}, "a pair \\(scale, zero_point\\)"),
         ({"input": (4e38, 0)}, "positive float32"),
         ({"output": (-1.0, 0)}, "positive float32"),
         ({"output": (math.nan, 0)}, "positive float32"),

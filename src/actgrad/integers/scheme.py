@@ -83,6 +83,8 @@ class Format:
         """A pair (scale, zero point), checked, with the scale as float32, as ONNX and TFLite store it."""
         try:
             scale, zero_point = pair
+            if any(isinstance(each, (bool, np.bool_)) for each in (scale, zero_point)):
+                raise TypeError("a truth value is no number")
             with np.errstate(over="ignore"):  # inf is refused below
                 scale, whole = float(np.float32(scale)), int(zero_point)
         except (TypeError, ValueError, OverflowError) as error:
