@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,21 @@ def test_onnx_along_another_axis_and_in_half() -> None:
     assert found.dtype == np.float16
     wide = np.exp(x.astype(float))
     np.testing.assert_allclose(found, wide / wide.sum(1, keepdims=True), rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("axis", [1, -2])
+def test_the_older_exporter_along_another_axis(axis: int) -> None:
+    """The one that Keras uses on PyTorch."""
+    runtime = pytest.importorskip("onnxruntime")
+    x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype(np.float32)
+    model = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        along = module(lambda x: SOFTMAX(x, axis=axis))
+        torch.onnx.export(along, (torch.tensor(x),), model, input_names=["x"], dynamo=False)
+    (found,) = runtime.InferenceSession(model.getvalue()).run(None, {"x": x})
+    wide = np.exp(x.astype(float))
+    np.testing.assert_allclose(found, wide / wide.sum(1, keepdims=True), rtol=1e-5)
 
 
 LAYERS = """
