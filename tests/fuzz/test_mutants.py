@@ -20,6 +20,7 @@ from actgrad.errors import ProgramError
 from actgrad.language import storage
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, const, make, var, walk
+from actgrad.language.length import N
 from actgrad.language.limits import MAX_OPERATIONS, growth, size
 from actgrad.language.ops import OPS
 from actgrad.language.program import Program
@@ -148,3 +149,22 @@ def test_many_parameters_count_with_their_derivatives() -> None:
         ProgramError, match=r"its derivatives by 901 arguments have [\d,]+ operations"
     ):
         storage.to_json(Program("f", ("x",), tuple(parameters), y))
+
+
+def softmaxes(count: int) -> Program:
+    y = row = var("x", N)
+    for _ in range(count):
+        powers = make("exp", make("sub", y, make("max", y)))
+        y = make("div", powers, make("sum", powers))
+    return Program("f", ("x",), (), y, axis=-1, rows=((str(row.value), N),))
+
+
+def test_a_function_of_a_row_counts_with_its_gradients() -> None:
+    program = softmaxes(5)
+    assert storage.from_json(storage.to_json(program)) == program
+    with pytest.raises(ProgramError, match=r"gradient of the gradient by x has [\d,]+ operations"):
+        storage.to_json(softmaxes(9))
+    for many in (30, 1500):  # nothing is derived of these, which would take minutes
+        with mutants.counted() as made, pytest.raises(ProgramError, match="more than the 5,000"):
+            storage.to_json(softmaxes(many))
+        assert made[0] < 20_000

@@ -7,7 +7,7 @@ a row is linear in what comes through it, by the rules of its line in `rows`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 from actgrad.language.derive import ZERO, chain, choose, derive, differentiated, total
@@ -139,6 +139,13 @@ def _through(root: Expr) -> list[Expr]:
     """The variables and the operations on rows, those that others are made of first."""
     nodes = walk(root, into=_arguments)
     return [node for node in nodes if node.op == "var" or node.op in ROWS]
+
+
+def flows(root: Expr) -> Iterator[int]:
+    """A 1 for each pair of an operation on a row, or the root, and one whose elementwise function it is."""
+    for node in [root, *_through(root)]:
+        for arg in _arguments(node) if node.op in ROWS else (node,):
+            yield from (1 for _ in _leaves(arg))
 
 
 def _moved_by(order: list[Expr], by: Expr, stays: set[Expr]) -> set[Expr]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import islice
 
+from actgrad.language.adjoint import flows
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, var, walk
@@ -17,6 +19,12 @@ special function as all that it is made of. With so many, `check()`, `source()` 
 take a few seconds and less than 1 GB."""
 MAX_SLOPES = 100_000
 """Operations that depend on an argument, added up over all of them: each has a derivative of its own."""
+MAX_OF_ROWS = 5000
+"""Of the gradient of a function of a row, and of the gradient of that: they grow with the square of how often
+rows are reduced one after the other. XLA takes 2.5 ms of CPU for each."""
+MAX_FLOWS = 1000
+"""Of each of these, how many pairs there are of an operation on a row and one that reaches it through numbers
+alone: each pair has a derivative of its own, and none is made of what has more."""
 MAX_NUMBERS = 10_000_000
 """Of all rows that are made, from the shortest that the function takes: 80 MB."""
 
@@ -41,6 +49,8 @@ def excess(program: Program) -> str | None:
     """What is too large, in words; None if nothing is."""
     value = _too_many("the value", program.value) or _too_many_slopes(program)
     value = value or _too_long(program)
+    if program.axis is not None:
+        return value or _too_many("the gradient", *program.gradient) or _too_many_of_rows(program)
     if value or sum(map(growth, walk(program.value))) <= MAX_OPERATIONS:
         return value or _too_many("the gradient", *program.gradient)
     for name in () if program.gradient else program.inputs:
@@ -52,6 +62,20 @@ def excess(program: Program) -> str | None:
         if too_many:
             return too_many
     return _too_many("the gradient", *program.gradient)
+
+
+def _too_many_of_rows(program: Program) -> str | None:
+    for name in program.inputs:
+        each, what = program, f"the gradient by {name}"
+        for further in ("", "the gradient of "):
+            if sum(islice(flows(each.value), MAX_FLOWS + 1)) > MAX_FLOWS:
+                return f"{further}{what} has more than the {MAX_OF_ROWS:,} operations allowed"
+            each = each.vjp(name)
+            count = size(walk(each.value))
+            if count > MAX_OF_ROWS:
+                what = f"{further}{what} has {count:,} operations"
+                return f"{what}, more than the {MAX_OF_ROWS:,} allowed in a function of a row"
+    return None
 
 
 def _too_many(what: str, *roots: Expr) -> str | None:
