@@ -78,13 +78,15 @@ $(READY)-test: $(READY)-torch $(NEEDS)
 	@touch $@
 
 # Libraries that take an activation: in the tests, and to measure beside. PyTorch is named again so that
-# none of them brings another. The last line's are installed alone: three of them ask for torchvision, which
-# they use here for nothing, and whose usual build does not go with PyTorch's for the CPU; Brevitas asks for an
-# old setuptools, rational-activations for PyTorch 1.7. Of yolov5 one file is used, which needs PyTorch alone.
+# none of them brings another. Some are installed alone: three ask for torchvision, which they use here for
+# nothing, and whose usual build does not go with PyTorch's for the CPU; Brevitas asks for an old setuptools,
+# rational-activations for PyTorch 1.7. Of yolov5 one file is used, which needs PyTorch alone. timm cannot do
+# without torchvision, which would break transformers: these two have a folder of their own.
 $(READY)-integrations: $(READY)-test $(NEEDS)
 	@echo "Installing the libraries that take an activation (once; some minutes)."
 	$(call INSTALL,torch==2.13.0 -e '.[integrations]')
 	$(call INSTALL,--no-deps snntorch spikingjelly norse executorch ruamel.yaml brevitas rational-activations yolov5)
+	$(call INSTALL,--no-deps --upgrade --target .venv/apart timm torchvision)
 	@touch $@
 
 $(READY)-lint: $(NEEDS)
