@@ -349,7 +349,7 @@ def activation(
     axis: int | None = None,
     name: str | None = None,
     host: bool = False,
-) -> object:
+) -> Activation | Callable[[Function], Activation]:
     """Make an activation of a plain Python function of numbers. Decorator or call.
 
     Arguments of `function` without a default are inputs (tensors), those with one are parameters.
