@@ -351,13 +351,37 @@ def test_in_a_compiled_graph_they_are_one_operator() -> None:
     torch.testing.assert_close(got, x.detach().rsqrt())
 
 
-def test_a_program_too_large_to_compile_runs_unfused_with_one_notice(compiled: list[str]) -> None:
-    f = newton(100)
+def gammas(x):
+    for _ in range(4):
+        x = math.gamma(1.0 + abs(x) / 3.0)
+    return x
+
+
+def own_powers(x):
+    for _ in range(20):
+        x = (x**x) ** 0.25
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "count"),
+    [
+        pytest.param(newton(140), 421, id="newton"),
+        pytest.param(activation(gammas), 576, id="what they are made of counts"),
+        pytest.param(
+            activation(own_powers), 3 * (2**20 - 1), id="what is taken twice is written out"
+        ),
+    ],
+)
+def test_a_program_too_large_to_compile_runs_unfused_with_one_notice(
+    function: Any, count: int, compiled: list[str]
+) -> None:
     x = torch.rand(LARGE) + 0.5
-    with pytest.warns(UnfusedWarning, match="'newton100' has 301 operations") as said:
-        found = [f(x) for _ in range(2)]
+    said_of = f"{function.__name__!r} has {count:,} operations"
+    with pytest.warns(UnfusedWarning, match=said_of) as said:
+        found = [function(x) for _ in range(2)]
     assert len(said) == 1
-    torch.testing.assert_close(found, [x.sqrt()] * 2)
+    torch.testing.assert_close(found, [in_pieces(function, x)] * 2)
     assert compiled == []
 
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from actgrad.codegen.emit import kernel
-from actgrad.codegen.size import expanded, operations
+from actgrad.codegen.lower import lower
+from actgrad.codegen.size import doubled, expanded, operations
 from actgrad.common.locks import Lock
 from actgrad.common.types import Fields
 from actgrad.errors import UnfusedWarning
@@ -34,9 +35,12 @@ ROWS = {"cpu": 64, "cuda": 1}
 """Devices that have a loop, and the elements in a row. Of whole rows the CPU's loop asks for no last
 vector, which makes it a third faster at a million elements."""
 
-MAX_OPERATIONS = 200
-"""More may take more than ten seconds to compile on two cores, and run unfused. (240 with remainders: 20 s
-of CPU time; others: 8 to 12.)"""
+MAX_OPERATIONS = 400
+"""More may take more than ten seconds to compile, and run unfused: 10 to 20 ms of CPU time for each, once
+what PyTorch lacks is decomposed. (The gradient of `gamma` has 338: 4 s.)"""
+MAX_DOUBLED = 10_000
+"""And of those that are written out again where one operation takes a part twice: Inductor has no option that
+keeps it."""
 
 INLINED = 100
 """A program that is larger than this, with its shared parts written out, keeps them in buffers while it
@@ -132,11 +136,10 @@ class Fused:
         global _busy, _off, _works
         if self.program.axis is not None and len(self.loops) >= LENGTHS:
             return None
-        size = operations(self.program.value)
-        if size > MAX_OPERATIONS:
+        if count := _too_many(self.program):
             self.fits = False
             _warn(
-                f"{self.program.name!r} has {size:,} operations, too many to compile in seconds, so it runs "
+                f"{self.program.name!r} has {count:,} operations, too many to compile in seconds, so it runs "
                 f"unfused in eager mode: right, and slower"
             )
         if not self.fits or not _compiling.acquire(blocking=False):
@@ -159,6 +162,16 @@ class Fused:
             _busy = False
             _compiling.release()
         return self.loops.get(key)
+
+
+def _too_many(program: Program) -> int:
+    """How many operations it has, if they are too many to compile; otherwise 0."""
+    if (count := operations(program.value)) > MAX_OPERATIONS:
+        return count
+    value = lower(program.value, COMPILED_DIALECT.lacks)
+    if (count := operations(value)) > MAX_OPERATIONS:
+        return count
+    return count if (count := doubled(value)) > MAX_DOUBLED else 0
 
 
 def _in_child() -> None:
@@ -240,7 +253,7 @@ def _loop(program: Program, lines: Sequence[str], examples: Sequence[Tensor]) ->
         # PyTorch's own loops have these vectors. To try whether the compiler makes them took 9 of 16 s of CPU
         # time of the first call with an empty cache.
         options["cpp.vec_isa_ok"] = True
-    if expanded(program.value) > INLINED:
+    if expanded(lower(program.value, COMPILED_DIALECT.lacks)) > INLINED:
         options["realize_opcount_threshold"] = 4
     loop = torch.compile(namespace["loop"], dynamic=True, fullgraph=True, options=options)
     with (

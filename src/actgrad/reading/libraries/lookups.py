@@ -45,6 +45,9 @@ class Table(np.ndarray):  # type: ignore[type-arg]
     def __getitem__(self, key: Any) -> Any:
         return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
 
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
+
 
 class ListTable(list[Any]):
     """A list of constants, or of a parameter's entries, that answers for a symbolic index."""
