@@ -90,9 +90,13 @@ def _docstring(program: Program) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+_ENTRIES = ("_of", "_of_rows", "_of_tables", "_gradients", "_table_gradients")
+"""What a stand-alone file calls where its arguments have the user's names."""
+
+
 def local_name(argument: str, dialect: Dialect) -> str:
     """The argument's name, changed if the text calls something else by it."""
-    taken = argument in {*_called(dialect), _LENGTH} or re.fullmatch(
+    taken = argument in {*_called(dialect), *_ENTRIES, _LENGTH} or re.fullmatch(
         r"[tc]\d+_*|.*_vector_\d+", argument
     )
     return f"{argument}_input" if taken else argument

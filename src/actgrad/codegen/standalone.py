@@ -106,8 +106,7 @@ def _with_tables(program: Program, dialect: Dialect, name: str) -> str:
     functions = [_body(program.opened, dialect, inner)]
     lookups = []
     for i, each in enumerate(program.lookups):
-        index = _index(each, _private(f"{name}_index_{i}"), dialect, functions)
-        lookups.append(f"({local_name(each.table, dialect)}, {index})")
+        lookups.append(_lookup(each, program, _private(f"{name}_index_{i}"), dialect, functions))
     signature, arguments, flat = _arguments(program, dialect)
     binding = dialect.tables.format(
         name=name,
@@ -115,26 +114,26 @@ def _with_tables(program: Program, dialect: Dialect, name: str) -> str:
         arguments=arguments,
         flat=flat,
         lookups=_tuple(lookups),
-        nan=not program.shows_nan,
         inner=inner,
+        upstream=program.upstream,
         size=len(program.inputs),
         doc=_doc(program),
     )
     return "\n\n\n".join([*functions, binding.strip()])
 
 
-def _index(lookup: Lookup, name: str, dialect: Dialect, functions: list[str]) -> str:
-    """The function of an index, which may read tables itself; `functions` gets what it needs."""
+def _lookup(
+    lookup: Lookup, reader: Program, name: str, dialect: Dialect, functions: list[str]
+) -> str:
+    """A table, whether a nan among its indices is one in the result, the function of the index, and what that
+    reads itself; `functions` gets what it needs."""
     program = lookup.index
     functions.append(function_text(program.opened if program.tables else program, dialect, name))
-    if not program.tables:
-        return name
-    reads = [
-        f"lookup({local_name(each.table, dialect)}, "
-        f"{_index(each, f'{name}_{i}', dialect, functions)}(*still), {not program.shows_nan})"
-        for i, each in enumerate(program.lookups)
+    inner = [
+        _lookup(each, program, f"{name}_{i}", dialect, functions)
+        for i, each in enumerate(program.lookups if program.tables else ())
     ]
-    return f"lambda *still: {name}(*still, {', '.join(reads)})"
+    return f"({local_name(lookup.table, dialect)}, {not reader.shows_nan}, {name}, {_tuple(inner)})"
 
 
 def _arguments(program: Program, dialect: Dialect) -> tuple[str, str, str]:
@@ -170,7 +169,7 @@ def _used(dialect: Dialect) -> frozenset[str]:
         binding.format(**known, doc="", kernels="")
         for binding in (dialect.binding, dialect.row_binding)
     ]
-    names = ("name", "signature", "arguments", "flat", "lookups", "nan", "inner")
+    names = ("name", "signature", "arguments", "upstream", "flat", "lookups", "inner")
     tables = dialect.tables.format(**{field: f"_{field}" for field in names}, doc="", size=0)
     texts = [dialect.imports, *dialect.helpers.values(), *bindings, tables]
     for condition, each in (("0", dialect), *dialect.variants):

@@ -59,8 +59,20 @@ def _of_rows(arguments, axis):
 TABLES = '''
 def {name}({signature}):
     """{doc}"""
-    quiet = [still(t) for t in as_tensors({flat}, {size})]
-    read = [lookup(table, index(*quiet), {nan}) for table, index in {lookups}]
-    return {inner}(*{arguments}, *read)
+    return _of_tables({arguments}, {flat}, {lookups})
+
+
+def _of_tables(arguments, flat, lookups):
+    quiet = [still(t) for t in as_tensors(flat, {size})]
+    return {inner}(*arguments, *_read(lookups, quiet))
+
+
+def _read(lookups, quiet):
+    return [lookup(table, _place(each, quiet), nan) for table, nan, *each in lookups]
+
+
+def _place(each, quiet):
+    index, lookups = each
+    return index(*quiet, *_read(lookups, quiet))
 '''
 """Of a program that reads tables; `gather.py` has `lookup`, and `still`, which loses a derivative."""

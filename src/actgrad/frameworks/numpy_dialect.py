@@ -77,11 +77,15 @@ _GRADIENT = '''
 
 def {name}_gradient({signature}, {upstream}=1.0):
     """The gradient by each argument, before it is summed over broadcast dimensions."""
-    arguments = as_tensors({arguments}, {size})
-    inputs, parameters = arguments[:{size}], arguments[{size}:]
-    arguments, dtype = (*inputs, np.asarray({upstream}), *parameters), common_dtype(inputs)
+    return _gradients({arguments}, {upstream})
+
+
+def _gradients(arguments, upstream):
+    arrays = as_tensors(arguments, {size})
+    inputs, parameters = arrays[:{size}], arrays[{size}:]
+    arrays, dtype = (*inputs, np.asarray(upstream), *parameters), common_dtype(inputs)
     rules = {gradients}
-    return tuple(computed(g, arguments, dtype)[()] for g in rules)
+    return tuple(computed(g, arrays, dtype)[()] for g in rules)
 '''
 
 _ROW_GRADIENT = '''
@@ -109,15 +113,19 @@ def _gradients(arguments, upstream, axis):
 
 _TABLE_GRADIENT = '''
 
-def {name}_gradient({signature}, upstream=1.0):
+def {name}_gradient({signature}, {upstream}=1.0):
     """The gradient by each argument, before it is summed over broadcast dimensions, and by each lookup as
     a table, its index and the gradient by what was read."""
-    quiet = [still(a) for a in as_tensors({flat}, {size})]
-    places = [(table, index(*quiet)) for table, index in {lookups}]
-    read = [lookup(table, at, {nan}) for table, at in places]
-    by_each = {inner}_gradient(*{arguments}, *read, upstream)
+    return _table_gradients({arguments}, {flat}, {lookups}, {upstream})
+
+
+def _table_gradients(arguments, flat, lookups, upstream):
+    quiet = [still(a) for a in as_tensors(flat, {size})]
+    places = [(table, _place(each, quiet), nan) for table, nan, *each in lookups]
+    read = [lookup(*place) for place in places]
+    by_each = {inner}_gradient(*arguments, *read, upstream)
     size = len(by_each) - len(read)
-    by_read = [(*place, by) for place, by in zip(places, by_each[size:])]
+    by_read = [(*place[:2], by) for place, by in zip(places, by_each[size:])]
     return (*by_each[:size], *by_read)
 '''
 

@@ -284,7 +284,7 @@ class Program(OfRows, metaclass=_MadeOnce):
     def upstream(self) -> str:
         """The name of the upstream gradient, which no argument has."""
         name = "upstream"
-        while name in self.arguments:
+        while name in self.arguments or name in self.tables:
             name += "_"
         return name
 
