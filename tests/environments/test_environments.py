@@ -31,9 +31,13 @@ def nowhere(folder: Path) -> dict[str, str]:
     return dict.fromkeys([*names, "ACTGRAD_CACHE"], str(file / "nowhere"))
 
 
-def test_no_compiler_on_the_path(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "frameworks", [("numpy", "torch"), pytest.param(ALL, marks=pytest.mark.exhaustive)]
+)
+def test_no_compiler_on_the_path(frameworks: tuple[str, ...], tmp_path: Path) -> None:
+    """PyTorch alone asks for one."""
     hidden = {"PATH": str(tmp_path), "CC": "", "CXX": ""}
-    probed(tmp_path, *ALL, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"), **hidden)
+    probed(tmp_path, *frameworks, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"), **hidden)
 
 
 def test_no_home_and_no_cache(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Program files with faults in a field or in the graph: `make test` tries 20, `make test-all` 600 more, and
+"""Program files with faults in a field or in the graph: `make test` tries 10, `make test-all` 600 more, and
 `make fuzz` 20,000. See `mutants`."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.process import python
 
 ROOT = Path(__file__).parents[2]
 FUZZ = os.environ.get("ACTGRAD_FUZZ")
-FILES = [int(FUZZ)] if FUZZ else [20, pytest.param(600, marks=pytest.mark.exhaustive)]
+FILES = [int(FUZZ)] if FUZZ else [10, pytest.param(600, marks=pytest.mark.exhaustive)]
 SEED = random.randrange(10**9) if FUZZ else 0
 
 
