@@ -33,7 +33,7 @@ DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrit
 help:
 	@echo "make setup   an environment with everything, for working on actgrad"
 	@echo "make demo    train a network on real images with an activation of your own"
-	@echo "make test    the tests; 8 to 16 minutes (TEST_ARGS='-k name' chooses)"
+	@echo "make test    the tests; 7 to 15 minutes (TEST_ARGS='-k name' chooses)"
 	@echo "make integrations   install the libraries that take an activation; their tests then run too"
 	@echo "make test-all   those that are exhaustive too; 40 minutes"
 	@echo "make coverage   how much of the package the tests run, in per cent"
