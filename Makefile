@@ -20,7 +20,8 @@ TEST_ARGS ?=
 BENCH_ARGS ?=
 # The tests start Python some hundred times, and each start would compile the package anew without bytecode.
 BYTECODE := PYTHONDONTWRITEBYTECODE=
-# A file at a time, in the order of their names: by number of tests, files of few long ones would be the last.
+# A file at a time, in the order that tests/conftest.py gives them: by number of tests, files of few long ones
+# would be the last.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_ARGS ?= examples/spiky.py:spiky --data digits --output runs/demo --overwrite
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from actgrad.language.expression import Expr, walk
-
-MOST = 1_000_000_000
-"""What is larger is not counted on: a chain of 8,000 remainders has a number of 5,000 digits."""
 
 
 def operations(root: Expr) -> int:
@@ -21,20 +19,24 @@ _KEPT = frozenset({"sum", "max", "prod", "cumsum", "order"})
 
 def expanded(root: Expr) -> int:
     """With every shared part written out where it is used: what a compiler sees that inlines them."""
-    sizes: dict[Expr, int] = {}
-    for node in walk(root):
-        parts = (1 if arg.op in _KEPT else sizes[arg] for arg in node.args)
-        sizes[node] = min(MOST, sum(parts, start=int(bool(node.args))))
-    return max(sizes.values())
+    return _written_out(root, lambda part: part.op in _KEPT)
 
 
 def doubled(root: Expr) -> int:
     """With a part written out twice where one operation alone takes it twice, as in `y ** y`. What two
     operations take a compiler can keep; what one takes it writes out as often."""
-    nodes = walk(root)
-    takers = Counter(arg for node in nodes for arg in set(node.args))
+    takers = Counter(arg for node in walk(root) for arg in set(node.args))
+    return _written_out(root, lambda part: takers[part] > 1)
+
+
+_MOST = 1_000_000_000
+"""What is larger is not counted on: a chain of 8,000 remainders has a number of 5,000 digits."""
+
+
+def _written_out(root: Expr, keeps: Callable[[Expr], bool]) -> int:
+    """The operations of the largest text, in which the name of what a compiler keeps counts as one."""
     sizes: dict[Expr, int] = {}
-    for node in nodes:
-        parts = (1 if takers[arg] > 1 else sizes[arg] for arg in node.args)
-        sizes[node] = min(MOST, sum(parts, start=int(bool(node.args))))
+    for node in walk(root):
+        parts = (1 if keeps(arg) else sizes[arg] for arg in node.args)
+        sizes[node] = min(_MOST, sum(parts, start=int(bool(node.args))))
     return max(sizes.values())
