@@ -109,6 +109,23 @@ def test_source_for(framework: str, functions: Path, tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith(f'"""gate for {framework}')
 
 
+def test_a_file_that_needs_actgrad_is_refused(
+    functions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = room._WRITERS["source"]
+
+    def needs_actgrad(f: Activation, path: Path, framework: str) -> None:
+        write(f, path, framework)
+        path.write_text(f"{path.read_text(encoding='utf-8')}import actgrad\n", encoding="utf-8")
+
+    monkeypatch.setitem(room._WRITERS, "source", needs_actgrad)
+    path = tmp_path / "gate.py"
+    result = run(f"{functions}:gate", "--to", "source", "-o", path, "--framework", "numpy")
+    assert result.exit_code == 2
+    assert "cannot be opened; removed\n  ModuleNotFoundError: actgrad" in result.output
+    assert not path.exists()
+
+
 def saved(path: Path) -> Path:
     import keras
 

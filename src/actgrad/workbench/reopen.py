@@ -1,6 +1,7 @@
 """Opens what `actgrad export` wrote, and writes down its values and gradients.
 
-Run as a file, in a process of its own, in which actgrad cannot be imported unless the target needs it:
+Run as a file, in a process of its own, in which actgrad cannot be imported unless the target needs it (so
+nothing of actgrad is imported here):
 
     python -P reopen.py TARGET ARTEFACT FRAMEWORK NAME POINTS.npz ANSWERS.npz
 """
@@ -9,8 +10,6 @@ import sys
 from typing import Any
 
 import numpy as np
-
-from actgrad.common.types import Fields
 
 artefact = framework = name = ""
 inputs: list[Any] = []
@@ -157,7 +156,7 @@ def main(target: str, path: str, written_for: str, called: str, points: str, ans
     with np.load(points) as data:
         inputs.extend(data[f"x{i}"] for i in range(len(data)))
     value, gradients = globals()[f"of_{target}"]()
-    found: Fields = {"value": np.asarray(value)}
+    found: dict[str, Any] = {"value": np.asarray(value)}
     found |= {f"g{i}": np.asarray(g) for i, g in enumerate(gradients)}
     np.savez(answers, **found)
 
