@@ -59,7 +59,7 @@ def _refused(name: str, x: Tensor) -> Exception:
 def as_tensor(x: Any, dtype: torch.dtype, like: Tensor) -> Tensor:
     """A tensor, a number, an array, or a list of these."""
     if isinstance(x, Tensor):
-        return x.to(dtype)
+        return x if x.dtype is dtype else x.to(dtype)
     if isinstance(x, (int, float)):
         if is_dynamo_compiling():
             return like.new_ones((), dtype=dtype) * x  # `new_full` would compile anew for every x

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from actgrad.codegen.emit import kernel
 from actgrad.codegen.lower import lower
@@ -83,7 +84,7 @@ class Fused:
 
     def __call__(self, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor | None:
         """The value, or None where it has to run unfused."""
-        like = next(t for t in tensors if t.dim())
+        like = max(tensors, key=Tensor.dim)
         if _off or not self.fits or not _in_plain_memory(like, tensors):
             return None
         lay = _memory if self.program.axis is None else self._rows
@@ -91,7 +92,7 @@ class Fused:
         if laid is None:
             return None
         out, runs = laid
-        key = tuple((t.device, t.dtype, t.dim(), t.shape[-1:]) for t in runs[0])
+        key = tuple([(t.device, t.dtype, t.dim(), t.shape[-1:]) for t in runs[0]])
         loop = self.loops.get(key) or self._compiled(key, runs[0])
         if loop is None:
             return None
@@ -186,15 +187,24 @@ if hasattr(os, "register_at_fork"):
 def _memory(like: Tensor, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Laid | None:
     """Tensors of one shape in dense memory, in any order, and numbers."""
     out = torch.empty_like(like, dtype=dtype, requires_grad=False)  # dense, ordered as a dense one
-    if out.stride() != like.stride() or any(t.dim() and t.shape != out.shape for t in tensors):
+    if out.stride() != like.stride():
         return None
-    tensors = [_in_order_of(out, t) for t in tensors]
     row = ROWS[like.device.type]
     rows, rest = divmod(out.numel(), row)
-    runs = [[_lines(t, 0, rows, row) for t in (out, *tensors)]]
-    if rest:  # the last row's worth again, whole
-        runs.append([_lines(t, out.numel() - row, 1, row) for t in (out, *tensors)])
-    return out, runs
+    whole, last = [], []
+    for t in (out, *tensors):
+        if t.dim():
+            if t.shape != out.shape:
+                return None
+            t = _in_order_of(out, t)
+            if rest:  # the last row's worth again, whole
+                end = t.storage_offset() + out.numel() - row
+                last.append(t.as_strided((1, row), (row, 1), end))
+            t = t.as_strided((rows, row), (row, 1))
+        elif rest:
+            last.append(t)
+        whole.append(t)
+    return out, [whole, last] if rest else [whole]
 
 
 def _warn(text: str) -> None:
@@ -210,33 +220,22 @@ def _in_plain_memory(like: Tensor, tensors: Sequence[Tensor]) -> bool:
         return False
     if torch._C._len_torch_dispatch_stack():
         return False
-    for t in tensors:
-        if type(t) not in (torch.Tensor, torch.nn.Parameter) or t.is_neg() or not _has_memory(t):
-            return False
-    return like.device.type == "cpu" or like.numel() < 1 << 31  # CUDA's loops count in 32 bits
-
-
-def _has_memory(tensor: Tensor) -> bool:
-    """Not a zero without memory, nor one of `is_grads_batched`, which has no pointer to ask for."""
     try:
-        return bool(tensor.data_ptr())
-    except RuntimeError:
+        for t in tensors:
+            if type(t) not in (Tensor, Parameter) or t.is_neg() or not t.data_ptr():
+                return False
+    except RuntimeError:  # `is_grads_batched` and `torch.func` have tensors without a pointer
         return False
+    return like.device.type == "cpu" or like.numel() < 1 << 31  # CUDA's loops count in 32 bits
 
 
 def _in_order_of(like: Tensor, tensor: Tensor) -> Tensor:
     """The tensor, copied into the memory order of another if it has its own, or is expanded."""
-    if not tensor.dim() or tensor.stride() == like.stride():
+    if tensor.stride() == like.stride():
         return tensor
     if like.is_contiguous() and tensor.is_contiguous():
         return tensor
     return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
-
-
-def _lines(tensor: Tensor, start: int, rows: int, row: int) -> Tensor:
-    if not tensor.dim():
-        return tensor
-    return tensor.as_strided((rows, row), (row, 1), tensor.storage_offset() + start)
 
 
 def _loop(program: Program, lines: Sequence[str], examples: Sequence[Tensor]) -> Loop:
