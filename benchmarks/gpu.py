@@ -1,22 +1,25 @@
-"""PyTorch on a GPU: an activation beside the built-in, by hand, other libraries, and a copy of memory.
+"""On a GPU: an activation beside the built-in, by hand, other libraries, and a copy of memory.
 
     python benchmarks/gpu.py [--sizes 16 20 24 28] [--seconds 1.0]
 
 Milliseconds of forward and backward, medians, all in one process side by side; the last column is the
-share of a copy's bandwidth that actgrad reaches in eager mode. Then one training step of the MLP block
-of GPT-2 small and of a ResNet-18. Without a GPU it says so, and measures its short form on the CPU.
+share of a copy's bandwidth that actgrad reaches in eager mode. Then the same under `jax.jit`, and one
+training step in PyTorch of the MLP block of GPT-2 small and of a ResNet-18. Without a GPU it says so, and
+measures its short form on the CPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from speed.networks import Block, resnet18
 from torch import nn
 
 from actgrad import activation
@@ -114,43 +117,33 @@ def elementwise(device: str, sizes: list[int], dtypes: list[Any], seconds: float
             print(f"| {str(dtype)[6:]} | 2^{exponent} | " + " | ".join(row) + f" | {share:.0%} |")
 
 
-class Block(nn.Module):
-    """The MLP block of GPT-2 small."""
+def in_jax(sizes: list[int], dtypes: list[Any], seconds: float) -> None:
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch is there too
+    try:
+        import jax
+    except ImportError:
+        print("\n(JAX is not installed)")
+        return
+    print(f"\nJAX {jax.__version__} on {jax.default_backend()}, jax.jit\n")
+    print("| dtype | elements | silu | actgrad | actgrad / silu |\n|---|---|---|---|---|")
 
-    def __init__(self, act: Callable[[Any], Any], width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.act = act
+    def both(f: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+        return jax.jit(lambda x, upstream: jax.vjp(f, x)[1](upstream))
 
-    def forward(self, x: Any) -> Any:
-        return x + self.down(self.act(self.up(self.norm(x))))
-
-
-class Residual(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: int, act: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norms = nn.ModuleList([nn.BatchNorm2d(outputs) for _ in range(2)])
-        same = inputs == outputs and stride == 1
-        self.skip = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-        self.act = act
-
-    def forward(self, x: Any) -> Any:
-        y = self.act(self.norms[0](self.first(x)))
-        return self.act(self.norms[1](self.second(y)) + self.skip(x))
-
-
-def resnet18(act: Callable[[Any], Any]) -> Any:
-    """For images of 32 x 32."""
-    layers: list[Any] = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64)]
-    before = 64
-    for i, width in enumerate((64, 64, 128, 128, 256, 256, 512, 512)):
-        stride = 2 if i in (2, 4, 6) else 1
-        layers.append(Residual(before, width, stride, act))
-        before = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+    silu, ours = both(jax.nn.silu), both(SWISH)
+    for dtype in dtypes:
+        for exponent in sizes:
+            x, upstream = jax.random.normal(jax.random.key(0), (2, 1 << exponent), str(dtype)[6:])
+            found = milliseconds(
+                {
+                    "silu": lambda: jax.block_until_ready(silu(x, upstream)),
+                    "ours": lambda: jax.block_until_ready(ours(x, upstream)),
+                },
+                "cpu",  # nothing of PyTorch's to wait for
+                seconds,
+            )
+            row = f"{found['silu']:.3f} | {found['ours']:.3f} | {found['ours'] / found['silu']:.2f}"
+            print(f"| {str(dtype)[6:]} | 2^{exponent} | {row} |")
 
 
 def training(device: str, small: bool, seconds: float) -> None:
@@ -197,6 +190,7 @@ def main() -> None:
     print("Forward and backward, milliseconds\n")
     dtypes = [torch.float32, torch.bfloat16, torch.float16] if gpu else [torch.float32]
     elementwise(device, options.sizes, dtypes, options.seconds)
+    in_jax(options.sizes, dtypes, options.seconds)
     training(device, not gpu, options.seconds)
 
 

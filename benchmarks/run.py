@@ -41,7 +41,7 @@ SECTIONS = {
     name: importlib.import_module(f"speed.{name}")
     for name in (
         "builtins", "training", "handwritten", "libraries", "rows", "halves", "orders", "memory", "latency",
-        "scaling", "compiling", "starting", "lasting",
+        "scaling", "compiling", "numbers", "starting", "lasting",
     )
 }  # fmt: skip
 NEEDS = {

@@ -56,16 +56,19 @@ class _MadeOnce(type):
         made = super().__call__(*args, **kwargs)
         # By their texts 0.0 and -0.0 are two, and every nan is one.
         by_text = {name: repr(getattr(made, name)) for name in ("parameters", "fixed")}
-        content = tuple((vars(made) | by_text).values())
+        content = vars(made) | by_text
         with _one_at_a_time:
-            program = _programs.setdefault(content, made)
+            program = _programs.setdefault(tuple(content.values()), made)
             if program is made:
                 open_ = tuple((name, 0.0) for name, _ in made.parameters)
-                alike = repr(open_) == repr(made.parameters) and not made.fixed
                 axis = None if made.axis is None else -1
+                opened = {"parameters": repr(open_), "fixed": "()", "axis": axis}
                 structure = None
-                if not alike or made.axis != axis:
-                    structure = replace(made, parameters=open_, fixed=(), axis=axis)
+                if opened.items() - content.items():
+                    # Looked for before it is made: a new number for a parameter is everyday work.
+                    structure = _programs.get(tuple((content | opened).values())) or replace(
+                        made, parameters=open_, fixed=(), axis=axis
+                    )
                 # Not a cached property: torch.compile follows this attribute, and no lock.
                 object.__setattr__(made, "_structure", structure)
             return program

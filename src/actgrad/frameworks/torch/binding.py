@@ -59,7 +59,7 @@ class Kernel:
             return (*batch, result.shape[-1] if result.dim() else 1)
         shape = tensors[0].shape
         for t in tensors:
-            if t.shape != shape:
+            if t.dim() and t.shape != shape:
                 return torch.broadcast_shapes(*[t.shape for t in tensors])
         return shape
 
