@@ -114,6 +114,50 @@ def test_tensorflow(name: str) -> None:
             np.testing.assert_allclose(own, slope, **STEP)
 
 
+def in_torch(f: Any, x: Any, above: Any) -> tuple[Any, Any]:
+    x = torch.tensor(x, requires_grad=True)
+    y = f(x)
+    return y.detach(), *torch.autograd.grad(y, x, torch.tensor(above))
+
+
+def in_jax(f: Any, x: Any, above: Any) -> tuple[Any, Any]:
+    y, pull = jax.vjp(f, jnp.asarray(x))
+    return y, *pull(jnp.asarray(above))
+
+
+def in_tensorflow(f: Any, x: Any, above: Any) -> tuple[Any, Any]:
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = f(x)
+    return y, tape.gradient(y, x, tf.constant(above))
+
+
+WAYS = {
+    "torch": (in_torch, lambda f: f),
+    "jax": (in_jax, jax.jit),
+    "tensorflow": (in_tensorflow, lambda f: f),
+    "tf.function": (in_tensorflow, tf.function),
+}
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -2, -3])
+@pytest.mark.parametrize("way", WAYS)
+def test_along_each_axis(way: str, axis: int) -> None:
+    """The tensor has another size along each, so no axis passes for another."""
+    differentiate, mode = WAYS[way]
+    for name in ("softmax", "crelu", "norm"):
+        _, (x,), expected, upstream, (slope,) = case(name, 2, 3)
+
+        def laid(y: Any) -> Any:
+            return np.moveaxis(y, -1, axis) if y.ndim == 3 else y
+
+        f = activation(FUNCTIONS[name], axis=axis)
+        value, found = differentiate(mode(f), laid(x), laid(upstream))
+        np.testing.assert_allclose(value, laid(expected), rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(found, laid(slope), **STEP)
+
+
 @pytest.mark.parametrize("name", ["softmax", "sparsemax", "glu", "crelu", "norm"])
 def test_tensorflow_compiled_and_of_second_order(name: str) -> None:
     f, (x,), expected, upstream, (slope,) = case(name, 3)

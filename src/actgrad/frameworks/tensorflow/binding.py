@@ -156,7 +156,7 @@ class Views:
     @staticmethod
     def moveaxis(x, source, target):
         order = list(range(x.shape.rank))
-        order.insert(len(order) + target if target != -1 else len(order), order.pop(source))
+        order.insert(target, order.pop(source))
         return tf.transpose(x, order)
 
     @staticmethod
