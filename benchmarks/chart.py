@@ -37,6 +37,8 @@ def ratios(page: str) -> tuple[Ratios, Ratios]:
         if len(cells) != len(names) or cells[0] == names[0]:
             break
         row = dict(zip(names, cells, strict=True))
+        if ACTIVATIONS.get(row["activation"]) != row["built-in"]:
+            continue
         for found, column in ((calls, SIZE), (steps, "a training step")):
             if number := re.search(r"\d+\.\d+", row[column]):
                 mode = f"{row['framework']}, {row['mode']}"
