@@ -8,7 +8,6 @@ from actgrad.codegen import lower
 from actgrad.codegen.dialect import OPERATORS, Dialect, as_template, functions, printed
 from actgrad.frameworks.entries import ENTRY, ROW_VIEWS, TABLES, joined, row_entry
 from actgrad.language.decomposed import DECOMPOSITIONS, without
-from actgrad.language.expression import Expr, is_const, make, rebuild, transform
 
 TABLE: dict[str, str] = {
     **OPERATORS,
@@ -101,23 +100,6 @@ LACKS: dict[str, lower.Rule] = {
 LACKS_IN_FLOAT64 = LACKS | lower.XLA_IN_FLOAT64 | {"erf": lower.erf_far_out}
 
 
-def select_by_step(root: Expr) -> Expr:
-    """y * (1 if c else 0) as y if c else 0: one operation less."""
-
-    def visit(node: Expr, args: tuple[Expr, ...]) -> Expr:
-        if node.op == "mul":
-            for step, other in (args, args[::-1]):
-                if (
-                    step.op == "select"
-                    and is_const(step.args[1], 1.0)
-                    and is_const(step.args[2], 0.0)
-                ):
-                    return make("select", step.args[0], other, step.args[2])
-        return rebuild(node, args)
-
-    return transform([root], visit)[0]
-
-
 _BINDING = as_template(printed(__package__, "binding.py"))
 
 _RULE = """
@@ -140,7 +122,6 @@ _EAGER = Dialect(
     rows=ROWS,
     row_length="_length({like})",
     vector="tf.constant({0}, {like}.dtype)",
-    passes=(select_by_step,),
     # Eager TensorFlow keeps scalars by their Python value, to which -0.0 and 0.0 are one.
     # (a symbolic tensor cannot be iterated over)
     entries="*({0} if isinstance({0}, (list, tuple)) else tf.unstack({0}))",
@@ -154,7 +135,7 @@ _EAGER = Dialect(
 _GRAPH = replace(
     _EAGER,
     lacks=LACKS | DECOMPOSITIONS | {"add": lower.plus_zero},
-    passes=(select_by_step, lower.exact_quotients, lower.share_exponentials),
+    passes=(lower.exact_quotients, lower.share_exponentials),
 )
 
 
