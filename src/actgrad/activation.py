@@ -30,7 +30,7 @@ from actgrad.frameworks.trainable import Trainable
 from actgrad.integers.tabled import Tabled
 from actgrad.language import storage
 from actgrad.language.program import Program
-from actgrad.reading.define import check_not_rewritten, define
+from actgrad.reading.define import check_not_rewritten, define, of_allowed_size
 from actgrad.reading.derivatives.rule_reader import Rule, as_rule, parts
 from actgrad.reading.derivatives.with_rule import with_rule
 from actgrad.reading.signature import checked_name, is_number, with_defaults
@@ -421,10 +421,10 @@ def activation(
         program = base if name is None else replace(base, name=checked_name(name))
         if rule is not None:
             program = with_rule(program, as_rule(rule), kind)  # type: ignore[arg-type]
+            program = of_allowed_size(program, function.function)
         return Activation(program, function.function, given)
     check_not_rewritten(function, *parts(rule))
-    program = define(function, as_rule(rule), kind, name, host, axis)  # type: ignore[arg-type]
-    return Activation(program, function, given)
+    return Activation(define(function, as_rule(rule), kind, name, host, axis), function, given)  # type: ignore[arg-type]
 
 
 activation.autograph_info__ = {}  # type: ignore[attr-defined]  # called in a tf.function, as it is

@@ -3,45 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from itertools import islice
 
 from actgrad.language.adjoint import flows
 from actgrad.language.decomposed import DECOMPOSITIONS
 from actgrad.language.derive import derive
-from actgrad.language.expression import Expr, var, walk
+from actgrad.language.expression import Expr, walk
 from actgrad.language.length import MOST
 from actgrad.language.program import Program
 
-MAX_OPERATIONS = 20_000
-"""Of the value, each first derivative by an input and each second one, shared parts counted once and a
-special function as all that it is made of. With so many, `check()`, `source()` and a second derivative each
-take a few seconds and less than 1 GB."""
-MAX_SLOPES = 100_000
+MAX_OPERATIONS = 4000
+"""Of the value, of each first derivative by an input and of each second one, shared parts counted once, and
+each as `cost` says; of a function of a row, of its gradient and of the gradient of that. With so many no
+first call and no method takes more than 10 s of CPU time or 1 GB: see `benchmarks/largest.py`."""
+MAX_SLOPES = 10_000
 """Operations that depend on an argument, added up over all of them: each has a derivative of its own."""
-MAX_OF_ROWS = 5000
-"""Of the gradient of a function of a row, and of the gradient of that: they grow with the square of how often
-rows are reduced one after the other. XLA takes 2.5 ms of CPU for each."""
 MAX_FLOWS = 1000
-"""Of each of these, how many pairs there are of an operation on a row and one that reaches it through numbers
-alone: each pair has a derivative of its own, and none is made of what has more."""
+"""Of a function of a row and of each of these, how many pairs there are of an operation on a row and one that
+reaches it through numbers alone: each pair has a derivative of its own, and none is made of what has more."""
 FEW_FLOWS = 40
-"""With no more, in a function of 200 operations, the gradients are not counted. (A softmax has 7, three layer
+"""With no more, in a function of 40 operations, the gradients are not counted. (A softmax has 7, three layer
 norms in a chain have 35.)"""
 MAX_NUMBERS = 10_000_000
 """Of all rows that are made, from the shortest that the function takes: 80 MB."""
 
 
+_FUNCTIONS = (
+    "pow hypot copysign sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 "
+    "cosh tanh asinh acosh atanh sigmoid softplus erf"
+)
+COSTS = {
+    **dict.fromkeys(_FUNCTIONS.split(), 5),
+    **dict.fromkeys(("mod", "sinh"), 20),
+    **dict.fromkeys(("floordiv", "erfc"), 40),
+    **dict.fromkeys(DECOMPOSITIONS, 60),
+}
+"""How many operations one counts as: about what it takes a compiler, with what a framework makes of it that
+lacks it. XLA takes up to 2.5 ms of CPU time for each."""
+
+
+def cost(op: str) -> int:
+    return COSTS.get(op, 1)
+
+
 def growth(node: Expr) -> int:
     """No second derivative is larger than the sum of these over the operations of its function."""
     return 800 if node.op in DECOMPOSITIONS else 100
-
-
-@cache
-def cost(op: str) -> int:
-    """How many operations it is made of, once what no framework has is decomposed."""
-    made = DECOMPOSITIONS[op](var("x")) if op in DECOMPOSITIONS else None
-    return 1 if made is None else len(walk(made))
 
 
 def size(nodes: Iterable[Expr]) -> int:
@@ -75,12 +82,12 @@ def _too_many_of_rows(program: Program) -> str | None:
         each, what = program, f"the gradient by {name}"
         for further in ("", "the gradient of "):
             if sum(islice(flows(each.value), MAX_FLOWS + 1)) > MAX_FLOWS:
-                return f"{further}{what} has more than the {MAX_OF_ROWS:,} operations allowed"
+                return f"{further}{what} has more than the {MAX_OPERATIONS:,} operations allowed"
             each = each.vjp(name)
             count = size(walk(each.value))
-            if count > MAX_OF_ROWS:
+            if count > MAX_OPERATIONS:
                 what = f"{further}{what} has {count:,} operations"
-                return f"{what}, more than the {MAX_OF_ROWS:,} allowed in a function of a row"
+                return f"{what}, more than the {MAX_OPERATIONS:,} allowed in a function of a row"
     return None
 
 

@@ -19,6 +19,7 @@ from actgrad.errors import (
 from actgrad.language.derive import derive
 from actgrad.language.expression import is_const, variables, walk
 from actgrad.language.length import N
+from actgrad.language.limits import excess
 from actgrad.language.program import Kind, Program
 from actgrad.reading import randomness
 from actgrad.reading.derivatives import claims, custom
@@ -68,12 +69,23 @@ def define(
     With `axis` it is a function of a row, the numbers along that axis.
     """
     try:
-        program = untraced(_read, function, rule, kind, name, host, axis)
+        program = of_allowed_size(untraced(_read, function, rule, kind, name, host, axis), function)
     except TraceError as error:
         if axis is not None:  # on the host functions of numbers run
             error.args = (str(error).replace(HOST, "").rstrip(),)
         raise
     _check_derivatives(program, rule is not None)
+    return program
+
+
+def of_allowed_size(program: Program, function: Function | None) -> Program:
+    """The program. Raises `TraceError` for what no file may hold: what is defined runs in time."""
+    too_large = None if program.on_host else excess(program)
+    if too_large:
+        raise TraceError(
+            f"{program.name!r} is too large: {too_large}\n{definition(function)}\n"
+            f"  Take fewer steps or pieces, or read a long list of numbers at an index, `t[i]`. {HOST}"
+        )
     return program
 
 
