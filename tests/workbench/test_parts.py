@@ -16,8 +16,8 @@ from actgrad.workbench import data, folder, results
 from actgrad.workbench.export import drafted
 from actgrad.workbench.folder import Folder, load_state, save_state
 from actgrad.workbench.quiet import quiet
-from actgrad.workbench.terminal import ends_as_by_ctrl_c
-from actgrad.workbench.train import Run, ctrl_c
+from actgrad.workbench.signals import ctrl_c, ends_as_by_ctrl_c
+from actgrad.workbench.train import Run
 
 from .conftest import samples
 

@@ -83,12 +83,6 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a binary file, whole or not at all. Raises `WriteError`."""
-    with atomically(path) as temporary:
-        temporary.write_bytes(content)
-
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

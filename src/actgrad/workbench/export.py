@@ -53,7 +53,6 @@ SUFFIXES = {
 }
 MODELS = {"saved_model": "tensorflow", "tflite": "tensorflow", "onnx": "torch"}
 """The targets that a Keras model can go to, and the backend that each is written from."""
-_PACKAGES = {"saved_model": "tensorflow", "tflite": "tensorflow", "torch": "torch", "jax": "jax"}
 POINTS = 400
 TOLERANCE = 1e-4
 

@@ -3,7 +3,8 @@ seen is the activation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -14,19 +15,16 @@ if TYPE_CHECKING:
     import keras
 
 
-def mlp(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int) -> keras.Model:
-    """One wide hidden layer."""
-    layers = keras.layers
-    hidden = layers.Dense(512, activation=activation)
-    return keras.Sequential([keras.Input(shape), layers.Flatten(), hidden, layers.Dense(classes)])
-
-
-def deep(
-    keras: ModuleType, activation: object, shape: tuple[int, ...], classes: int
+def dense(
+    widths: Sequence[int],
+    keras: ModuleType,
+    activation: object,
+    shape: tuple[int, ...],
+    classes: int,
 ) -> keras.Model:
-    """Four hidden layers."""
+    """Hidden layers of these widths."""
     layers = keras.layers
-    hidden = [layers.Dense(128, activation=activation) for _ in range(4)]
+    hidden = [layers.Dense(width, activation=activation) for width in widths]
     return keras.Sequential([keras.Input(shape), layers.Flatten(), *hidden, layers.Dense(classes)])
 
 
@@ -50,7 +48,11 @@ def cnn(keras: ModuleType, activation: object, shape: tuple[int, ...], classes: 
 
 
 Network = Callable[[ModuleType, object, tuple[int, ...], int], "keras.Model"]
-NETWORKS: dict[str, Network] = {"mlp": mlp, "deep": deep, "cnn": cnn}
+NETWORKS: dict[str, Network] = {
+    "mlp": partial(dense, [512]),
+    "deep": partial(dense, [128] * 4),
+    "cnn": cnn,
+}
 
 
 def check_one_input(f: Activation) -> None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -20,6 +16,7 @@ import actgrad
 from actgrad.common.text import nearest
 from actgrad.common.types import Function
 from actgrad.errors import ActgradError
+from actgrad.workbench.signals import ends_as_by_ctrl_c
 
 ORDER = ("check", "plot", "study", "source", "bench", "export", "report", "compare", "train")
 
@@ -113,28 +110,6 @@ def command(examples: str, cls: type[TyperCommand] | None = None) -> Callable[[F
         return app.command(cls=cls, epilog=f"Examples:\n\n{lines}")(guarded)
 
     return decorate
-
-
-@contextmanager
-def ends_as_by_ctrl_c() -> Iterator[None]:
-    """SIGTERM, by which systems and clusters end a process, does what Ctrl-C does: what was half-written
-    goes, and what was finished is kept."""
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        pressed = signal.getsignal(signal.SIGINT)
-        if callable(pressed):
-            pressed(number, frame)
-        raise KeyboardInterrupt
-
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def warn(text: str) -> None:

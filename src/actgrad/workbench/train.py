@@ -7,11 +7,8 @@ resumed gives what an uninterrupted one gives.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +21,7 @@ from actgrad.common.types import Array
 from actgrad.workbench.data import Data
 from actgrad.workbench.folder import load_state, save_state
 from actgrad.workbench.networks import NETWORKS
+from actgrad.workbench.signals import ctrl_c
 
 if TYPE_CHECKING:
     import keras
@@ -127,31 +125,6 @@ def train(
             save_state(path, [keras.ops.convert_to_numpy(v) for v in variables], progress)
             heed()
     _look_for_constant(model, run, data)
-
-
-@contextmanager
-def ctrl_c() -> Iterator[Callable[[], None]]:
-    """Ctrl-C as ever, and remembered: in a destructor Python drops it, and then `heed()` raises it."""
-    pressed = False
-
-    def handler(*_: object) -> None:
-        nonlocal pressed
-        pressed = True
-        raise KeyboardInterrupt
-
-    def heed() -> None:
-        if pressed:
-            raise KeyboardInterrupt
-
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield heed
-        return
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield heed
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _restore(variables: list[keras.Variable], run: Run, path: Path) -> None:

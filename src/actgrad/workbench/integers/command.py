@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,6 +14,7 @@ import numpy as np
 
 from actgrad.activation import Activation
 from actgrad.common.files import atomically
+from actgrad.common.text import percent
 from actgrad.common.types import Array, Fields
 from actgrad.errors import ExportError, InputError
 from actgrad.integers.table import Table, TableError
@@ -142,7 +144,7 @@ def _model(
     )
     print(f"  mean difference: {told['mean']:.3g}")
     if classes:
-        print(f"  the same class: {100 * told['same class']:.2f} % of the samples")
+        print(f"  the same class: {percent(told['same class'], 2)} of the samples")
 
 
 def _check(model: keras.Model, data: Array) -> None:
@@ -164,22 +166,8 @@ def _check(model: keras.Model, data: Array) -> None:
 
 
 def _writer(target: str) -> ModuleType:
-    """Where the target is written; its libraries are imported when it is."""
-    if target == "onnx":
-        from actgrad.workbench.integers import onnx_models
-
-        return onnx_models
-    if target == "executorch":
-        from actgrad.workbench.integers import executorch_models
-
-        return executorch_models
-    if target == "qonnx":
-        from actgrad.workbench.integers import qonnx_models
-
-        return qonnx_models
-    from actgrad.workbench.integers import tflite_models
-
-    return tflite_models
+    """The module that writes a target; it imports the target's libraries when it writes."""
+    return importlib.import_module(f"actgrad.workbench.integers.{target}_models")
 
 
 _INT8 = ("onnx", "tflite", "executorch", "qonnx")
