@@ -29,7 +29,7 @@ if __name__ == "__main__":
     rows, begun, first = [], time.perf_counter(), 0.0
     with (
         tempfile.TemporaryDirectory() as folder,
-        Store(Path(folder) / FILE, design.as_dict()) as store,
+        Store(Path(folder) / FILE, design) as store,
         engine("loky", None, WORKERS) as local,
     ):
         for row in local.rows(tasks, print):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actgrad.common.types import Fields
 from actgrad.workbench.compare.design import Asked, Design, make
 from actgrad.workbench.compare.store import FAILED, FILE, FINAL, OK, TUNE, Row, Store
 
@@ -12,7 +11,7 @@ VERSIONS = {"actgrad": "0.1.0", "python": "3.11", "keras": "3.15.1", "tensorflow
 LEVEL = {"relu": 0.90, "gelu": 0.94, "tanh": 0.90}
 
 
-def write(path: Path, plan: Fields, rows: list[Row]) -> Path:
+def write(path: Path, plan: Design, rows: list[Row]) -> Path:
     """A whole store at once, in a folder."""
     with Store(path / FILE, plan) as store:
         for row in rows:
@@ -70,5 +69,5 @@ def _row(stage: str, seed: int, level: float, chosen: object, common: dict) -> R
 def write_synthetic_study(folder: Path) -> Path:
     """The folder of a finished comparison, without training. Returns it."""
     plan = design()
-    write(folder, plan.as_dict(), synthetic_rows(plan))
+    write(folder, plan, synthetic_rows(plan))
     return folder

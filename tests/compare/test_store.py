@@ -26,13 +26,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> store.Study:
 def test_what_is_written_is_read(study: store.Study) -> None:
     plan = design()
     assert repr(study.rows) == repr(synthetic_rows(plan))  # repr: there is a nan
-    assert study.design == json.loads(json.dumps(plan.as_dict()))
+    assert study.design == plan
 
 
 def test_a_run_is_counted_once(tmp_path: Path) -> None:
     plan = design()
     row = synthetic_rows(plan)[0]
-    with store.Store(tmp_path / store.FILE, plan.as_dict()) as opened:
+    with store.Store(tmp_path / store.FILE, plan) as opened:
         assert opened.add(row) is True
         assert opened.add(replace(row, accuracy=0.1)) is False
         assert opened.rows() == [row]
@@ -41,7 +41,7 @@ def test_a_run_is_counted_once(tmp_path: Path) -> None:
 def test_each_row_is_on_disk_at_once(tmp_path: Path) -> None:
     plan = design()
     row = synthetic_rows(plan)[0]
-    with store.Store(tmp_path / store.FILE, plan.as_dict()) as opened:
+    with store.Store(tmp_path / store.FILE, plan) as opened:
         opened.add(row)
         assert store.read(tmp_path).rows == [row]  # by another connection
 
@@ -52,7 +52,9 @@ def test_other_tools_read_it(study: store.Study) -> None:
         "SELECT activation, count(*) FROM runs WHERE stage = 'final' AND status = 'ok' "
         "GROUP BY activation ORDER BY activation"
     ).fetchall()
+    plan = json.loads(db.execute("SELECT json FROM design").fetchone()[0])
     db.close()
+    assert [chosen["label"] for chosen in plan["activations"]] == ["relu", "gelu", "tanh"]
     assert found == [("gelu", 4), ("relu", 5), ("tanh", 5)]
 
 
@@ -63,7 +65,7 @@ def test_another_design_is_refused(tmp_path: Path, change: dict[str, object]) ->
     write_synthetic_study(tmp_path)
     before = (tmp_path / store.FILE).read_bytes()
     with pytest.raises(InputError, match=f"another design\n  {next(iter(change))}:"):
-        store.Store(tmp_path / store.FILE, design(**change).as_dict())
+        store.Store(tmp_path / store.FILE, design(**change))
     assert (tmp_path / store.FILE).read_bytes() == before
 
 

@@ -77,11 +77,11 @@ def shortened(formula: str) -> str:
 
 @pytest.mark.parametrize("i", range(3))
 def test_each_activation_has_its_part(page: Text, found: store.Study, i: int) -> None:
-    chosen = found.design["activations"][i]
-    f = from_json(chosen["program"])
+    chosen = found.design.activations[i]
+    f = from_json(chosen.program)
     text = page.sections[f"activation-{i}"]
-    assert chosen["label"] in text
-    assert shortened(f"{chosen['label']}(x) = {f.program}") in text
+    assert chosen.label in text
+    assert shortened(f"{chosen.label}(x) = {f.program}") in text
     assert f.check().verdict in text
     assert "5 runs" in text
 
@@ -141,7 +141,7 @@ def shown(path: Path, label: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("label", ["relu", "gelu", "tanh"])
 def test_the_page_of_an_activation(path: Path, found: store.Study, label: str) -> None:
-    f = from_json(found.activation(label)["program"])
+    f = from_json(next(a.program for a in found.design.activations if a.label == label))
     sections = shown(path, label)
     assert "Comparison of 3 activations" in sections[""]
     assert shortened(f"{label}(x) = {f.program}") in sections[""]
@@ -198,7 +198,7 @@ def test_a_host_activation_is_found_again_in_its_file(tmp_path: Path, change, wh
     file.write_text(HOST)
     plan = design(activations=("relu", f"{file}:mine"))
     rows = [row for row in synthetic_rows(design()) if row.activation == "relu"]
-    write(tmp_path / "study", plan.as_dict(), rows)
+    write(tmp_path / "study", plan, rows)
     change(file)
     output = tmp_path / "page.html"
     pages = study.write(tmp_path / "study", output, Console(stderr=True))["pages"]
@@ -263,13 +263,13 @@ def test_a_file_where_the_pages_should_be(folder: Path, tmp_path: Path) -> None:
 def test_a_program_that_cannot_be_read_leaves_the_others(
     found: store.Study, tmp_path: Path
 ) -> None:
-    design = json.loads(json.dumps(found.design))
-    design["activations"][0]["program"] = "{}"
-    write(tmp_path / "s", design, found.rows)
+    first, *others = found.design.activations
+    damaged = (replace(first, program="{}"), *others)
+    write(tmp_path / "s", replace(found.design, activations=damaged), found.rows)
     study.write(tmp_path / "s", tmp_path / "a.html", Console(stderr=True))
     sections = Text((tmp_path / "a.html").read_text(encoding="utf-8")).sections
     assert "Formula and numbers are missing" in sections["activation-0"]
-    other = from_json(design["activations"][1]["program"])
+    other = from_json(others[0].program)
     assert f"function{other.name}(x) = " in sections["activation-1"]
 
 

@@ -106,7 +106,7 @@ def test_a_comparison_keeps_the_runs_before(tmp_path: Path) -> None:
     plan = design()
     rows = synthetic_rows(plan)
     file = tmp_path / store.FILE
-    with store.Store(file, plan.as_dict()) as first:
+    with store.Store(file, plan) as first:
         first.add(rows[0])
         size = file.stat().st_size
         added = 1
@@ -122,7 +122,7 @@ def test_a_comparison_keeps_the_runs_before(tmp_path: Path) -> None:
         assert len(first.rows()) == added < len(rows)
     assert len(store.read(file).rows) == added
     assert os.listdir(tmp_path) == [store.FILE]
-    with store.Store(file, plan.as_dict()) as again:
+    with store.Store(file, plan) as again:
         assert [again.add(row) for row in rows] == [False] * added + [True] * (len(rows) - added)
 
 

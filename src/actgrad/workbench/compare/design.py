@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
+import json
 import math
 import tomllib
 from collections.abc import Callable, Iterable
@@ -81,8 +82,15 @@ class Design:
         tuning = len(self.tries) * self.tuning_seeds if len(self.tries) > 1 else 0
         return len(self.activations) * len(self.places) * (tuning + self.seeds)
 
-    def as_dict(self) -> Fields:
-        return asdict(self)
+    @classmethod
+    def from_json(cls, text: str) -> Design:
+        """What `to_json` wrote."""
+        found: Fields = json.loads(text)
+        found |= {n: tuple(value) for n, value in found.items() if isinstance(value, list)}
+        return cls(**found | {"activations": tuple(Choice(**a) for a in found["activations"])})
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True)

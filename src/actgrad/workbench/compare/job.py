@@ -37,9 +37,9 @@ NO_TRY = "no try of the tuning ended well"
 def run(design: Design, folder: Path, make_engine: Callable[[], Engine], console: Console) -> Study:
     """Do what is still to do, and tell. Raises `InputError` before anything is written."""
     file = folder / FILE
-    done = {row.key for row in stored(file, design.as_dict())}
+    done = {row.key for row in stored(file, design)}
     if len(done) < design.size:
-        with make_engine() as engine, Store(file, design.as_dict()) as store:
+        with make_engine() as engine, Store(file, design) as store:
             _work(design, store, done, engine, console)
     study = read(file)
     show.tell(console, study)
@@ -53,7 +53,7 @@ def run(design: Design, folder: Path, make_engine: Callable[[], Engine], console
 def _work(design: Design, store: Store, done: set[Key], engine: Engine, console: Console) -> None:
     numbers = itertools.count()
     bars = show.Bars(console, engine, design.size, len(done))
-    bars.say(budget(design.as_dict()))
+    bars.say(budget(design))
     bars.say(
         f"{design.size} runs, {len(done)} of them stored before; on {engine}. Each finished run is kept: "
         f"stopped, the same command goes on."
@@ -127,7 +127,9 @@ def final(
                     design, next(numbers), FINAL, choice, place, one or Try("none", 0.0), seed
                 )
                 if one is None:
-                    causes = [r.cause for r in rows if r.key[:4] == (TUNE, *where) and r.cause]
+                    causes = [
+                        r.cause for r in rows if r.stage == TUNE and r.where == where and r.cause
+                    ]
                     hopeless.append(task.row(FAILED, cause=f"{NO_TRY}: {causes[0]}", attempts=0))
                 else:
                     tasks.append(task)

@@ -58,7 +58,7 @@ class Task:
 
     def row(self, status: str, **rest: Any) -> Row:
         rest = {"attempts": self.attempts, **rest}
-        return Row(*self.key, self.choice.hash, status, **rest)
+        return Row(**vars(self.key), hash=self.choice.hash, status=status, **rest)
 
     def died(self) -> Row:
         return self.row(FAILED, cause=f"{DIED}, {self.attempts} times: killed, or out of memory")
@@ -150,11 +150,9 @@ def split(data: Data) -> Data:
 
 
 def optimizer(keras: ModuleType, name: str, rate: float) -> object:
-    found = keras.optimizers
     if name == "momentum":
-        return found.SGD(rate, momentum=0.9)
-    kinds = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}
-    return getattr(found, kinds.get(name, name.capitalize()))(rate)
+        return keras.optimizers.SGD(rate, momentum=0.9)
+    return keras.optimizers.get({"class_name": name, "config": {"learning_rate": rate}})
 
 
 def _train(keras: ModuleType, data: Data, task: Task, one: Run) -> None:

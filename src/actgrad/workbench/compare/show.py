@@ -16,7 +16,7 @@ from rich.text import Text
 from actgrad.common.text import percent
 from actgrad.workbench.compare.engine import Engine
 from actgrad.workbench.compare.run import Task
-from actgrad.workbench.compare.statistics import Line, budget, failures, summarise
+from actgrad.workbench.compare.statistics import Line, budget, by_place, failures, summarise
 from actgrad.workbench.compare.store import OK, TUNE, Key, Row, Study
 from actgrad.workbench.terminal import say
 
@@ -85,16 +85,14 @@ def _of(key: Key) -> str:
 def tell(console: Console, study: Study) -> None:
     """The table, the budget, and what failed."""
     lines = summarise(study)
-    for data in study.design["data"]:
-        for network in study.design["networks"]:
-            some = [x for x in lines if (x.network, x.data) == (network, data)]
-            console.print(table(some, f"{network} on {data}"))
+    for (network, data), some in by_place(lines).items():
+        console.print(table(some, f"{network} on {data}"))
 
     tests = sum(line.p is not None for line in lines)
     say(
         console,
         f"Test accuracy after the last epoch: mean ± 95 % interval. Differences are in points, paired by "
-        f"seed, minus {study.design['reference']}; p is of the paired t-test, corrected by Holm for {tests} "
+        f"seed, minus {study.design.reference}; p is of the paired t-test, corrected by Holm for {tests} "
         f"tests.",
     )
     say(console, budget(study.design))
@@ -145,7 +143,7 @@ def as_json(study: Study) -> str:
     found = {
         "study": str(study.path),
         "budget": budget(study.design),
-        "reference": study.design["reference"],
+        "reference": study.design.reference,
         "runs": len(study.rows),
         "summary": [asdict(line) for line in summarise(study)],
         "failures": [
@@ -165,5 +163,5 @@ def overhead(rows: list[Row], begun: float, workers: int) -> str:
     share = wall * workers / training - 1
     return (
         f"{len(rows)} runs in {wall:.1f} s on {workers} workers; {training:.1f} s of training; beside it "
-        f"{100 * share:.1f} %, {1000 * (wall * workers - training) / len(rows):.0f} ms a run"
+        f"{percent(share)}, {1000 * (wall * workers - training) / len(rows):.0f} ms a run"
     )

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actgrad.common.types import Fields
-from actgrad.workbench.compare.design import Try
+from actgrad.workbench.compare.design import Design, Try
 from actgrad.workbench.compare.store import OK, TUNE, Row, Study
 
 LEVEL = 0.95
@@ -89,7 +88,7 @@ def best_try(rows: list[Row], tries: list[Try], where: tuple[str, str, str]) -> 
             r
             for r in rows
             if r.stage == TUNE
-            and (r.activation, r.network, r.data) == where
+            and r.where == where
             and (r.optimizer, r.rate) == (one.optimizer, one.rate)
         ]
         fine = bool(own) and all(r.status == OK and r.accuracy is not None for r in own)
@@ -102,14 +101,21 @@ def summarise(study: Study) -> list[Line]:
     """One line for each activation, network and data, best first in each place. Needs no training."""
     design = study.design
     lines = []
-    for data in design["data"]:
-        for network in design["networks"]:
-            found = [_line(study, a["label"], network, data) for a in design["activations"]]
-            reference = next(line for line in found if line.is_reference)
-            found = [_against(line, reference) for line in found]
-            lines += sorted(found, key=lambda line: math.inf if line.mean is None else -line.mean)
+    for network, data in design.places:
+        found = [_line(study, a.label, network, data) for a in design.activations]
+        reference = next(line for line in found if line.is_reference)
+        found = [_against(line, reference) for line in found]
+        lines += sorted(found, key=lambda line: math.inf if line.mean is None else -line.mean)
     corrected = holm([line.p for line in lines])
     return [replace(line, p_holm=p) for line, p in zip(lines, corrected, strict=True)]
+
+
+def by_place(lines: list[Line]) -> dict[tuple[str, str], list[Line]]:
+    """The lines of each network and data, in their order."""
+    found: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        found.setdefault((line.network, line.data), []).append(line)
+    return found
 
 
 def _line(study: Study, label: str, network: str, data: str) -> Line:
@@ -124,7 +130,7 @@ def _line(study: Study, label: str, network: str, data: str) -> Line:
         activation=label,
         network=network,
         data=data,
-        is_reference=label == study.design["reference"],
+        is_reference=label == study.design.reference,
         chosen=str(Try(own[0].optimizer, own[0].rate)) if own and own[0].rate else "",
         n=len(values),
         failed=sum(r.status != OK for r in own),
@@ -143,16 +149,16 @@ def _against(line: Line, reference: Line) -> Line:
     return replace(line, difference=mean, difference_low=low, difference_high=high, p=paired(both))
 
 
-def budget(design: Fields) -> str:
+def budget(design: Design) -> str:
     """The tuning that each activation had, in a sentence."""
-    tries = [str(Try(o, r)) for o in design["optimizers"] for r in design["rates"]]
+    tries = list(map(str, design.tries))
     if len(tries) == 1:
         return f"No tuning: every activation trains with {tries[0]}."
-    seeds = design["tuning_seeds"]
+    seeds = design.tuning_seeds
     each = "1 seed" if seeds == 1 else f"{seeds} seeds"
     return (
         f"Equal tuning: each activation, on each network and data, had {len(tries)} tries "
-        f"({', '.join(tries)}), {each} each, {design['epochs']} epochs, judged on a fifth of the training "
+        f"({', '.join(tries)}), {each} each, {design.epochs} epochs, judged on a fifth of the training "
         f"data."
     )
 
@@ -162,6 +168,5 @@ def failures(study: Study) -> dict[tuple[str, str, str, str], list[Row]]:
     found: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in study.rows:
         if row.status != OK:
-            key = (row.activation, row.network, row.data, row.cause or "")
-            found.setdefault(key, []).append(row)
+            found.setdefault((*row.where, row.cause or ""), []).append(row)
     return found

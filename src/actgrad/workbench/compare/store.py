@@ -13,32 +13,21 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from actgrad.common.files import cannot_write
 from actgrad.common.types import Fields
 from actgrad.errors import InputError, WriteError
+from actgrad.workbench.compare.design import Design
 
 FILE = "runs.sqlite"
 OK, FAILED = "ok", "failed"
 TUNE, FINAL = "tune", "final"
 
 
-class Key(NamedTuple):
-    """By what a run is known."""
-
-    stage: str
-    activation: str
-    network: str
-    data: str
-    optimizer: str
-    rate: float
-    seed: int
-
-
 @dataclass(frozen=True)
-class Row:
-    """One run."""
+class Key:
+    """By what a run is known."""
 
     stage: str
     """`tune`: chooses an optimiser and a rate, on a part of the training data. `final`: counts."""
@@ -49,6 +38,17 @@ class Row:
     optimizer: str
     rate: float
     seed: int
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        """The activation, and where it is compared."""
+        return self.activation, self.network, self.data
+
+
+@dataclass(frozen=True)
+class Row(Key):
+    """One run."""
+
     hash: str
     """Of the program: the same for equal activations."""
     status: str
@@ -71,7 +71,7 @@ class Row:
 
     @property
     def key(self) -> Key:
-        return Key(*(getattr(self, name) for name in Key._fields))
+        return Key(*(getattr(self, name) for name in KEY))
 
 
 @dataclass(frozen=True)
@@ -79,28 +79,25 @@ class Study:
     """A comparison as it was stored: what was asked, and what came out so far."""
 
     path: Path
-    design: Fields
-    """As in `design.Design.as_dict()`. `activations` has label, target, parameters, hash, program, source."""
+    design: Design
     rows: list[Row]
-
-    def activation(self, label: str) -> Fields:
-        return next(a for a in self.design["activations"] if a["label"] == label)
 
     def finals(self, activation: str, network: str, data: str) -> list[Row]:
         """The runs that count, of one activation in one place."""
-        where = (FINAL, activation, network, data)
-        return [row for row in self.rows if row.key[:4] == where]
+        where = (activation, network, data)
+        return [row for row in self.rows if row.stage == FINAL and row.where == where]
 
 
 JSON = ("curve", "losses", "versions", "settings")
 COLUMNS = [f.name for f in fields(Row)]
+KEY = [f.name for f in fields(Key)]
 TYPES = {"rate": "REAL", "seed": "INTEGER", "accuracy": "REAL", "loss": "REAL", "seconds": "REAL"}
 TYPES["attempts"] = "INTEGER"
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS design (json TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     {", ".join(f"{name} {TYPES.get(name, 'TEXT')}" for name in COLUMNS)},
-    PRIMARY KEY ({", ".join(Key._fields)})
+    PRIMARY KEY ({", ".join(KEY)})
 );
 """
 
@@ -118,14 +115,14 @@ def read(path: Path) -> Study:
     file = find(path)
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            design = json.loads(db.execute("SELECT json FROM design").fetchone()[0])
+            design = Design.from_json(db.execute("SELECT json FROM design").fetchone()[0])
             found = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY rowid").fetchall()
     except (sqlite3.Error, ValueError, TypeError) as error:
         raise InputError(f"{file} is not the file of a comparison ({error})") from error
     return Study(file, design, [_row(values) for values in found])
 
 
-def stored(file: Path, design: Fields) -> list[Row]:
+def stored(file: Path, design: Design) -> list[Row]:
     """The runs of this design that are there already. Raises `InputError` for another design."""
     if not file.exists():
         return []
@@ -137,7 +134,7 @@ def stored(file: Path, design: Fields) -> list[Row]:
 class Store:
     """The open file of a comparison that goes on. Close it, or use it with `with`."""
 
-    def __init__(self, file: Path, design: Fields) -> None:
+    def __init__(self, file: Path, design: Design) -> None:
         """Begin, or go on with the same design. Raises `InputError` for another one, and changes nothing."""
         self.file = file
         stored(file, design)
@@ -148,7 +145,7 @@ class Store:
             with self._db:
                 self._db.executescript(SCHEMA)
                 if not self._db.execute("SELECT 1 FROM design").fetchone():
-                    self._db.execute("INSERT INTO design VALUES (?)", [json.dumps(design)])
+                    self._db.execute("INSERT INTO design VALUES (?)", [design.to_json()])
         except (OSError, sqlite3.Error) as error:
             if is_new:
                 for half in (file, file.with_name(f"{file.name}-journal")):
@@ -199,14 +196,13 @@ def _row(values: Iterable[Any]) -> Row:
     return Row(**found)
 
 
-def _check_same(file: Path, before: Fields, now: Fields) -> None:
-    now = json.loads(json.dumps(now))
-    different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    if not different:
+def _check_same(file: Path, before: Design, now: Design) -> None:
+    if before == now:
         return
     lines = [
-        f"{key.replace('_', ' ')}: {_short(key, before)} then, {_short(key, now)} now"
-        for key in different
+        f"{name.replace('_', ' ')}: {_short(name, before)} then, {_short(name, now)} now"
+        for name in (f.name for f in fields(Design))
+        if getattr(before, name) != getattr(now, name)
     ]
     raise InputError(
         f"{file.parent} has a comparison with another design\n  "
@@ -215,9 +211,9 @@ def _check_same(file: Path, before: Fields, now: Fields) -> None:
     )
 
 
-def _short(key: str, design: Fields) -> str:
-    value = design.get(key)
-    if key == "activations":
-        value = [f"{a['label']} [{a['hash'][:8]}]" for a in value or []]
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _short(name: str, design: Design) -> str:
+    value: object = getattr(design, name)
+    if name == "activations":
+        value = tuple(f"{a.label} [{a.hash[:8]}]" for a in design.activations)
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return text if len(text) < 90 else f"{text[:80]}…"

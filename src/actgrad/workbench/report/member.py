@@ -35,18 +35,18 @@ class Member:
     """Its final runs."""
 
 
-def member(i: int, chosen: Fields, rows: list[Row]) -> Member:
+def member(i: int, chosen: Choice, rows: list[Row]) -> Member:
     found, why = None, ""
     try:
-        f = rebuild(Choice(**chosen))
+        f = rebuild(chosen)
         if f.program.on_host and any(DIED in (row.cause or "") for row in rows):
             why = "its worker died, so it is not called in this process"
         else:
             found = facts(f, prefix=f"a{i}")
     except Exception as error:  # of one activation: the page has the others
         why = first_line(error)
-    source = as_written(chosen["source"]) if chosen.get("source") else None
-    return Member(chosen["label"], f"activation-{i}", source, found, why, rows)
+    source = as_written(chosen.source) if chosen.source else None
+    return Member(chosen.label, f"activation-{i}", source, found, why, rows)
 
 
 def own_page(
@@ -55,8 +55,8 @@ def own_page(
     """HTML of all that is known of it. `back` is where the comparison's page is."""
     assert one.facts is not None
     f = one.facts.f
-    reference = study.design["reference"]
-    title = f"Comparison of {len(study.design['activations'])} activations"
+    reference = study.design.reference
+    title = f"Comparison of {len(study.design.activations)} activations"
     trainings = [
         _training(line, study, f"{one.key}-{i}")
         for i, line in enumerate(x for x in lines if x.activation == one.label)
@@ -69,7 +69,7 @@ def own_page(
 
 def _training(line: Line, study: Study, prefix: str) -> Training:
     """On one network and data, beside the reference."""
-    names = dict.fromkeys((line.activation, study.design["reference"]))
+    names = dict.fromkeys((line.activation, study.design.reference))
     groups = {name: study.finals(name, line.network, line.data) for name in names}
     notes = [f"seed {r.seed}: {r.cause}" for r in groups[line.activation] if r.status != OK]
     pictures = [
@@ -83,7 +83,7 @@ def _training(line: Line, study: Study, prefix: str) -> Training:
         for field, label in (("curve", "test accuracy"), ("losses", "training loss"))
     ]
     return Training(
-        _said(line, study.design["reference"]),
+        _said(line, study.design.reference),
         {name: name for name in groups},
         {name: _summary(rows) for name, rows in groups.items()},
         notes,

@@ -63,13 +63,13 @@ def write(path: Path, output: Path, console: Console, measure: bool = False) -> 
     lines = statistics.summarise(found)
     failed = [row for row in found.rows if row.status == store.FAILED]
     places = _places(found, lines)
-    activations = found.design["activations"]
-    files = file_names([chosen["label"] for chosen in activations])
+    activations = found.design.activations
+    files = file_names([chosen.label for chosen in activations])
     folder, back = pages_folder(output), quote(f"../{output.name}")
     members, pages = [], {}
     for i, (chosen, file) in enumerate(zip(activations, files, strict=True)):
-        with console.status(f"The page of {escape(chosen['label'])}"):
-            one = member(i, chosen, [row for row in final if row.activation == chosen["label"]])
+        with console.status(f"The page of {escape(chosen.label)}"):
+            one = member(i, chosen, [row for row in final if row.activation == chosen.label])
             members.append(one)
             if one.facts is not None:
                 text = own_page(one, lines, found, back, str(path), measure)
@@ -115,8 +115,7 @@ def _time(seconds: float) -> str:
 
 def _places(study: store.Study, lines: list[statistics.Line]) -> list[Place]:
     found = []
-    for i, (network, data) in enumerate(dict.fromkeys((x.network, x.data) for x in lines)):
-        here = [x for x in lines if (x.network, x.data) == (network, data)]
+    for i, ((network, data), here) in enumerate(statistics.by_place(lines).items()):
         runs = {x.activation: study.finals(x.activation, network, data) for x in here}
         pictures = _pictures(here, runs, f"p{i}")
         title = f"{network} on {Path(data).name}"
