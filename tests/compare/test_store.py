@@ -85,7 +85,7 @@ def test_the_table_is_told_from_the_store(study: store.Study) -> None:
     assert "4, 1 failed" in text
     assert "1 run failed: the loss became nan in epoch 2, step 7 of 45" in text
     assert budget(study.design) in text
-    told = json.loads(show.as_json(study))
+    told = show.results(study)
     assert [line["activation"] for line in told["summary"]][0] == "gelu"
     assert told["runs"] == len(study.rows) == 21
 

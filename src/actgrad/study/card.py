@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Callable, Iterator
 from html import escape
-from typing import Any
+from typing import TypeVar
 
 from actgrad.common.text import first_line
 from actgrad.common.types import Function
 from actgrad.errors import MissingFrameworkError
 from actgrad.language.program import Program
 from actgrad.study.check import Check, check
-from actgrad.study.plots import draw
+from actgrad.study.plots import draw, shortened
 from actgrad.study.propagation import Propagation, propagation
 
+T = TypeVar("T")
+
 _GOOD, _BAD = "#2a8f41", "#e5484d"  # to be read on white and on black
-_LABEL = 22  # columns, in the text of the propagation numbers
 
 
 def card(program: Program, function: Function | None = None) -> str:
@@ -52,7 +52,7 @@ def card(program: Program, function: Function | None = None) -> str:
     return _box(lines)
 
 
-def _tried(work: Callable[[], object]) -> tuple[Any, str]:
+def _tried(work: Callable[[], T]) -> tuple[T | None, str]:
     try:
         return work(), ""
     except MissingFrameworkError as error:
@@ -85,20 +85,18 @@ def head(program: Program) -> str:
 
 def _verdict(found: Check) -> str:
     color = _GOOD if found else _BAD
-    first, *rest = str(found).splitlines()
-    verdict = f'<b style="color:{color}">{escape(first.partition(": ")[2])}</b>'
+    _, *rest = str(found).splitlines()
+    verdict = f'<b style="color:{color}">{escape(found.verdict)}</b>'
     details = escape("\n".join(line[2:] for line in rest))
     style = "margin:.2em 0;font-size:85%;opacity:.8;white-space:pre-wrap"
     return _line(f'{verdict}<pre style="{style}">{details}</pre>')
 
 
 def _numbers(found: Propagation) -> str:
-    rows = [line[2:] for line in str(found).splitlines()[1:]]
     cells = "".join(
-        f'<tr><td style="text-align:left;vertical-align:top;white-space:nowrap">'
-        f"{escape(row[:_LABEL].strip())}</td>"
-        f'<td style="text-align:left">{escape(row[_LABEL:].strip())}</td></tr>'
-        for row in rows
+        f'<tr><td style="text-align:left;vertical-align:top;white-space:nowrap">{escape(label)}</td>'
+        f'<td style="text-align:left">{escape(text)}</td></tr>'
+        for label, text in found.rows
     )
     notes = "".join(f'<p style="max-width:28em">{escape(text)}</p>' for text in found.warnings())
     return f'<table style="font-size:90%">{cells}</table>{notes}'
@@ -116,11 +114,6 @@ def _picture(program: Program) -> str:
 def over_lines(head: str, program: Program) -> str:
     """The formula after its head; each further piece below the first."""
     return head + program.formula.replace("\n", "\n" + " " * len(head))
-
-
-def shortened(formula: str) -> str:
-    """Six digits of each long constant."""
-    return re.sub(r"\d+\.\d{6,}(?![\de])", lambda number: f"{float(number[0]):.6g}", formula)
 
 
 def _code(text: str, bold: bool = False) -> str:

@@ -25,6 +25,8 @@ Verdict = Literal["exact", "exact except at kinks", "surrogate (declared)", "WRO
 
 VERDICTS: tuple[Verdict, ...] = ("exact", "exact except at kinks", "surrogate (declared)", "WRONG")
 _OTHERS = (0.4, -1.3, 2.1, 0.0)
+_NEAR = 0.02  # kinks of a function on the host that are one
+_MOST = 8  # places that are told
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,7 @@ def _summary(program: Program, by: str, lines: Sequence[Line]) -> InputCheck:
     jumps = sorted({b.x for line in lines for b in line.breakpoints if b.kind == "jump"})
     if program.on_host:
         found = _clusters(np.sort(np.concatenate([line.own_kinks() for line in lines])))
-        kinks = [x for x in found if all(abs(x - jump) > 0.02 for jump in jumps)]
+        kinks = [x for x in found if all(abs(x - jump) > _NEAR for jump in jumps)]
     linear = all(line.linear for line in lines)
     if (
         (program.kind == "surrogate" and not is_exact(program, by))
@@ -310,21 +312,21 @@ def _outside(program: Program, by: str, kinks: Array) -> tuple[float, ...]:
     return tuple(float(x) for x in kinks[beyond])
 
 
-def _clusters(x: Array, apart: float = 0.02) -> list[float]:
+def _clusters(x: Array) -> list[float]:
     """One number for each group of neighbours."""
-    groups = np.split(x, np.flatnonzero(np.diff(x) > apart) + 1) if len(x) else []
+    groups = np.split(x, np.flatnonzero(np.diff(x) > _NEAR) + 1) if len(x) else []
     return [simplest(float(group[0]), float(group[-1])) for group in groups]
 
 
-def _spread(places: list[Place], most: int = 8, apart: float = 0.3) -> tuple[Place, ...]:
+def _spread(places: list[Place]) -> tuple[Place, ...]:
     """The first places that are not neighbours of one before them."""
     chosen: list[Place] = []
     for place in places:
         near = (
-            all(abs(a - b) < apart for a, b in zip(place.point, other.point, strict=True))
+            all(abs(a - b) < 0.3 for a, b in zip(place.point, other.point, strict=True))
             for other in chosen
         )
-        if len(chosen) < most and not any(near):
+        if len(chosen) < _MOST and not any(near):
             chosen.append(place)
     return tuple(chosen)
 
@@ -355,16 +357,16 @@ def _report(item: InputCheck, is_parameter: bool) -> Iterator[str]:
         titles = ("x" if len(item.worst[0].point) == 1 else "point", "claimed", "slope")
         rows = [titles] + [
             (", ".join(map(_number, p.point)), _number(p.claimed), _number(p.true))
-            for p in item.worst[: 8 if item.verdict == "WRONG" else 1]
+            for p in item.worst[: _MOST if item.verdict == "WRONG" else 1]
         ]
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         for row in rows:
             yield "  " + "  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True))
 
 
-def _listed(numbers: Sequence[float], most: int = 8) -> str:
+def _listed(numbers: Sequence[float]) -> str:
     """The numbers, those nearest to 0 if there are too many."""
-    shown = sorted(sorted(set(numbers), key=abs)[:most])
+    shown = sorted(sorted(set(numbers), key=abs)[:_MOST])
     more = len(set(numbers)) - len(shown)
     return ", ".join(map(_number, shown)) + (f" and {more} more" if more else "")
 

@@ -30,6 +30,12 @@ FUNCTION = {"color": "#0072B2", "linewidth": 3.0, "zorder": 3}
 IN_FORCE = {"color": "#D55E00", "linewidth": 1.8, "zorder": 4}
 NEGATIVE = {"color": "#CC79A7", "linewidth": 2.0, "zorder": 4, "linestyle": (0, (6, 2))}
 EXACT = {"color": "#333333", "linewidth": 1.5, "zorder": 5, "linestyle": (0, (2, 2))}
+KINDS = {
+    "exact": "exact",
+    "derivative": "as given",
+    "surrogate": "surrogate",
+    "gradient": "gradient rule",
+}
 _MOST_DOTS = 60
 
 
@@ -140,8 +146,7 @@ def _curves(program: Program, by: str, low: float, high: float) -> list[_Curve]:
             _curve(rule, by, low, high, f"gradient{name} for upstream −1", NEGATIVE, **{up: -1.0}),
         ]
     else:
-        kind = {"exact": "exact", "derivative": "as given", "surrogate": "surrogate"}[program.kind]
-        label = f"derivative{name} ({kind})"
+        label = f"derivative{name} ({KINDS[program.kind]})"
         curves.append(_curve(program.partial(by), by, low, high, label, IN_FORCE))
     if program.kind != "exact" and not program.on_host:
         partial = program.exact().partial(by)
@@ -239,8 +244,14 @@ def legend_below(
     ax.legend(handles, labels, **where, ncols=columns, frameon=False, **style)
 
 
+def shortened(formula: str) -> str:
+    """Six digits of each long constant."""
+    constant = r"\d+\.\d{6,}(?:e[+-]\d+)?"
+    return re.sub(constant, lambda number: f"{float(number[0]):.6g}", formula)
+
+
 def title(program: Program) -> str:
-    formula = re.sub(r"\d+\.\d{6,}", lambda number: f"{float(number[0]):.6g}", program.formula)
+    formula = shortened(program.formula)
     values = ", ".join(f"{n} = {v:g}" for n, v in program.settings.items() if isinstance(v, float))
     lines = formula.splitlines()
     fits = len(lines) <= 6 and max(map(len, lines)) <= 60
@@ -335,12 +346,12 @@ def heat_map(
     figure.colorbar(shown, ax=ax, shrink=0.9)
 
 
-def _broken(program: Program, low: float, high: float, lines: int = 33) -> tuple[Array, bool]:
+def _broken(program: Program, low: float, high: float) -> tuple[Array, bool]:
     """Points on the curves along which a function of two inputs has its kinks and jumps, and whether
     it has jumps."""
     first, second = program.inputs
     found, kinds = [], set()
-    for value in np.linspace(low, high, lines).tolist():
+    for value in np.linspace(low, high, 33).tolist():
         for b in breakpoints(program, first, low, high, {second: value}, 30):
             found.append((b.x, value))
             kinds.add(b.kind)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _REACH, _PANELS, _POINTS = 14.0, 56, 64
-HERMITE = 8
+_TERMS, HERMITE = 8, "Hermite coefficients"
 _FAR = 2.0 ** np.arange(10, 31, 4)
 
 
@@ -77,8 +77,10 @@ class Propagation:
         values["surrogate_factor"] = self.surrogate_factor
         return {name: finite_json(value) for name, value in values.items()}
 
-    def __str__(self) -> str:
-        rows = [
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What is printed: labels and numbers."""
+        numbers = [
             ("mean  E f", self.mean),
             ("second moment  E f²", self.second_moment),
             ("gain  g_f", self.gain),
@@ -92,10 +94,12 @@ class Propagation:
             ("escape threshold", self.escape_threshold),
             ("share without slope", self.dead),
         ]
-        lines = [f"{label:22}{as_shown(value):12.6g}" for label, value in rows]
-        hermite = " ".join(f"{as_shown(a):.4g}" for a in self.hermite)
-        lines.append(f"{'Hermite coefficients':22}{hermite}")
-        return "\n".join([self.name, *("  " + line for line in lines)])
+        hermite = " ".join(shown(a, 4) for a in self.hermite)
+        return [*((label, shown(value)) for label, value in numbers), (HERMITE, hermite)]
+
+    def __str__(self) -> str:
+        lines = [f"  {label:22}{text:>12}" for label, text in self.rows]
+        return "\n".join([self.name, *lines])
 
     def warnings(self, depth: int = 10) -> list[str]:
         """What would go wrong in a network of this depth whose weights have the gain g_f, in words,
@@ -199,9 +203,9 @@ class Propagation:
         )
 
 
-def as_shown(value: float) -> float:
-    """A number as it is shown: what is only rounding is zero."""
-    return 0.0 if abs(value) < 1e-12 else value
+def shown(value: float, digits: int = 6) -> str:
+    """A number as a text: what is only rounding is zero."""
+    return f"{0.0 if abs(value) < 1e-12 else value:.{digits}g}"
 
 
 def propagation(program: Program) -> Propagation:
@@ -264,7 +268,7 @@ def _mean(weights: Array, values: Array) -> float:
 
 def _hermite(z: Array, weighted: Array) -> tuple[float, ...]:
     found, before, now = [], np.zeros_like(z), np.ones_like(z)  # He_k / √k!
-    for k in range(HERMITE):
+    for k in range(_TERMS):
         found.append(float(np.sum(weighted * now)))
         before, now = now, (z * now - math.sqrt(k) * before) / math.sqrt(k + 1)
     return tuple(found)

@@ -13,6 +13,7 @@ from actgrad.study.plots import (
     EXACT,
     FUNCTION,
     IN_FORCE,
+    KINDS,
     heat_map,
     legend_below,
     new_figure,
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
 
 _PATTERN = (0.36, 0.62, 0.5, 0.74, 0.28, 0.57, 0.69, 0.42)
 """Where the numbers of a sample row lie between the ends: no two are equal, and one is the largest."""
-_KINDS = {
-    "exact": "exact",
-    "derivative": "as given",
-    "surrogate": "surrogate",
-    "gradient": "gradient rule",
-}
 
 
 def draw(program: Program, low: float, high: float, ax: Axes | None = None) -> Figure:
@@ -64,15 +59,11 @@ def _sample(program: Program, n: int, low: float, high: float) -> Fields:
     }
 
 
-def _result(program: Program, at: Fields, size: int) -> Array:
-    """One row, or one number for each number of the batch, as many numbers as the result has."""
-    found = np.atleast_1d(evaluated(program, at))
+def _result(program: Program, at: Fields) -> Array:
+    """One row, or one for each row of the batch, as many numbers as the result has."""
+    found, width = np.atleast_1d(evaluated(program, at)), program.value.width
+    size = 1 if width is None else int(width.at(np.shape(at[program.inputs[0]])[-1]))
     return np.broadcast_to(found, (*found.shape[:-1], size))
-
-
-def _size(program: Program, at: Fields) -> int:
-    width = program.value.width
-    return 1 if width is None else int(width.at(len(at[program.inputs[0]])))
 
 
 def _jacobians(program: Program, at: Fields, n: int) -> list[tuple[str, str, Array]]:
@@ -85,7 +76,7 @@ def _jacobians(program: Program, at: Fields, n: int) -> list[tuple[str, str, Arr
         exact = jacobian(program.exact(), by, at, n)
         differ = not np.allclose(exact, found, rtol=1e-4, atol=1e-7, equal_nan=True)
         is_zero = "; the exact one is 0" if differ and not exact.any() else ""
-        panels.append((f"Jacobian{name}\n({_KINDS[program.kind]}{is_zero})", by, found))
+        panels.append((f"Jacobian{name}\n({KINDS[program.kind]}{is_zero})", by, found))
         if differ and not is_zero:
             panels.append((f"exact Jacobian{name}", by, exact))
     return panels
@@ -94,9 +85,7 @@ def _jacobians(program: Program, at: Fields, n: int) -> list[tuple[str, str, Arr
 def _rows(ax: Axes, program: Program, at: Fields) -> None:
     """The numbers of the row, and those of the result: bars side by side."""
     styles = (EXACT, IN_FORCE)
-    size = _size(program, at)
-    result = _result(program, at, size)
-    names = program.inputs
+    result, names = _result(program, at), program.inputs
     wide = 0.8 / (1 + len(names))
     series = [*((at[name], name, styles[i % 2]["color"]) for i, name in enumerate(names))]
     series.append((result, f"{program.name}({', '.join(names)})", FUNCTION["color"]))
@@ -119,9 +108,9 @@ def _slice(ax: Axes, program: Program, at: Fields, low: float, high: float) -> N
     for name in program.inputs:
         batch[name] = np.tile(at[name], (len(line), 1))
     batch[first][:, 0] = line
-    size = _size(program, at)
-    found = _result(program, batch, size)
+    found = _result(program, batch)
     found = np.where(np.isfinite(found), found, np.nan)
+    size = found.shape[-1]
     shown = min(size, 8)
     for i in reversed(range(shown)):
         style = FUNCTION if not i else {"linewidth": 1.6, "color": (*_shade(i / shown), 1.0)}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 
 from actgrad.activation import Activation
-from actgrad.common.text import finite_json
 from actgrad.errors import MissingFrameworkError
 from actgrad.workbench.report.bench import MODES, Bench, bench
+from actgrad.workbench.terminal import print_json
 
 
 def run(f: Activation, frameworks: list[str], size: int, repeats: int, as_json: bool) -> None:
@@ -21,7 +20,7 @@ def run(f: Activation, frameworks: list[str], size: int, repeats: int, as_json: 
         name, reason = next(iter(found.missing.items()))
         raise MissingFrameworkError(f"{name} could not be measured: {reason}")
     if as_json:
-        print(json.dumps(finite_json(asdict(found)), indent=2, allow_nan=False))
+        print_json(asdict(found))
     else:
         Console().print(_table(f, found))
 

@@ -6,7 +6,6 @@ a program reads is on stdout, everything else on stderr.
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import sys
@@ -34,10 +33,12 @@ from actgrad.workbench.terminal import (
     AsJson,
     ResultsAsJson,
     Target,
+    answer,
     app,
     command,
     complain,
     option_output,
+    print_json,
     warn,
 )
 
@@ -59,7 +60,7 @@ def check(
 ) -> None:
     """Is the derivative what it claims to be? Exit code 1 if it is wrong."""
     found = load(target, warn).check()
-    print(json.dumps(found.to_dict(), indent=2) if as_json else found)
+    answer(as_json, found.to_dict(), found)
     if not found:
         raise typer.Exit(1)
 
@@ -85,7 +86,7 @@ def plot(
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"--output {path}: it should be a file in a folder that exists")
     f.plot(low, high, path)
-    print(json.dumps({"activation": f.name, "picture": str(path)}, indent=2) if as_json else path)
+    answer(as_json, {"activation": f.name, "picture": str(path)}, path)
 
 
 @command(
@@ -152,7 +153,7 @@ def source(
     f = load(target, warn)
     text = f.source(framework)
     found = {"activation": f.name, "framework": framework, "source": text}
-    print(json.dumps(found, indent=2) + "\n" if as_json else text, end="")
+    answer(as_json, found, text.removesuffix("\n"))
 
 
 @command(
@@ -247,7 +248,7 @@ def export(
     f = load(target, warn)
     if dry_run:
         table = f.supports()
-        print(json.dumps(table.to_dict(), indent=2) if as_json else table)
+        answer(as_json, table.to_dict(), table)
         return
     path = output or room.default_path(f, to)
     scales = Scales(
@@ -263,7 +264,7 @@ def export(
         raise InputError(f"scales are for integers: --int8, or --to {', '.join(integers.TARGETS)}")
     found = room.export(f, to, path, framework, model)
     if as_json:
-        print(json.dumps({"path": str(path), "value": found.value, "gradient": found.gradient}))
+        print_json({"path": str(path), "value": found.value, "gradient": found.gradient})
         return
     print(f"{path}: verified in a fresh process")
     print(f"  largest difference of the value: {found.value:.2g}")

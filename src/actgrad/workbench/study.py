@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from actgrad.activation import Activation
-from actgrad.common.text import file_name, finite_json
+from actgrad.common.text import file_name
 from actgrad.errors import InputError
 from actgrad.study.forecast import Forecast
-from actgrad.study.propagation import Propagation, as_shown
-from actgrad.workbench.terminal import say
+from actgrad.study.propagation import HERMITE, Propagation, shown
+from actgrad.workbench.terminal import print_json, say
 
 MEANING = {
     "mean": ("E f", "mean of the output, for a standard normal input"),
@@ -58,7 +57,7 @@ def study(
             "warnings": warnings,
             "pictures": [str(path) for path in pictures],
         }
-        print(json.dumps(finite_json(found), indent=2, allow_nan=False))
+        print_json(found)
         return
 
     say(console, str(f.check()) + "\n")
@@ -78,14 +77,9 @@ def _table(numbers: Propagation) -> Table:
     table.add_column("value", justify="right")
     table.add_column("what it says")
     for name, (symbol, meaning) in MEANING.items():
-        table.add_row(symbol, short(getattr(numbers, name)), meaning)
-    hermite = " ".join(f"{as_shown(a):.4g}" for a in numbers.hermite)
-    table.caption = f"Hermite coefficients: {hermite}"
+        table.add_row(symbol, shown(getattr(numbers, name)), meaning)
+    table.caption = f"{HERMITE}: {dict(numbers.rows)[HERMITE]}"
     return table
-
-
-def short(value: float) -> str:
-    return f"{as_shown(value):.6g}"
 
 
 def _pictures(f: Activation, ahead: Forecast, output: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Callable
 from typing import Annotated
@@ -13,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.models import OptionInfo
 
 import actgrad
-from actgrad.common.text import nearest
+from actgrad.common.text import finite_json, nearest
 from actgrad.common.types import Function
 from actgrad.errors import ActgradError
 from actgrad.workbench.signals import ends_as_by_ctrl_c
@@ -118,6 +119,19 @@ def warn(text: str) -> None:
 
 def complain(text: str, style: str | None = None) -> None:
     Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(content: object) -> None:
+    """For a program, on stdout; a number that is not finite as a text."""
+    print(json.dumps(finite_json(content), indent=2, allow_nan=False))
+
+
+def answer(as_json: bool, content: object, text: object) -> None:
+    """What a command found, on stdout, for a program or a person."""
+    if as_json:
+        print_json(content)
+    else:
+        print(text)
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:

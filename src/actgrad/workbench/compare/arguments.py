@@ -18,6 +18,7 @@ from actgrad.workbench.terminal import (
     command,
     complain,
     option_output,
+    print_json,
     warn,
 )
 
@@ -116,7 +117,6 @@ def compare(
         if ctx.get_parameter_source(field.name).name == "COMMANDLINE"
     }
     console = Console(stderr=as_json)
-    found: str
     if table:
         found = room.table(
             activations, {**given, **({"output": output} if output else {})}, console
@@ -131,4 +131,4 @@ def compare(
             complain(f"\nStopped. Every finished run is kept. To go on, the same again:\n  {again}")
             raise typer.Exit(130) from None
     if as_json:
-        print(found)
+        print_json(found)

@@ -28,8 +28,8 @@ def compare(
     output: Path | None,
     console: Console,
     warn: Callable[[str], None],
-) -> str:
-    """Train what is still to be trained. Returns the results as JSON."""
+) -> Fields:
+    """Train what is still to be trained. Returns the results."""
     choose_backend(backend)
     lists = {n: tuple(v) if isinstance(v, list) else v for n, v in flags.items()}
     asked, folder = _asked(activations, lists)
@@ -38,16 +38,16 @@ def compare(
         plan = design.make(asked, backend or keras_backend(), warn)
     check_writable(folder)
     study = job.run(plan, folder, lambda: make_engine(engine, address, workers), console)
-    return show.as_json(study)
+    return show.results(study)
 
 
-def table(activations: list[str], flags: Fields, console: Console) -> str:
+def table(activations: list[str], flags: Fields, console: Console) -> Fields:
     """The table of what is stored. Trains nothing, and writes nothing."""
     if len(activations) != 1 or flags:
         raise InputError("--table shows a comparison that there is: actgrad compare STUDY --table")
     study = store.read(Path(activations[0]))
     show.tell(console, study)
-    return show.as_json(study)
+    return show.results(study)
 
 
 def _asked(activations: list[str], flags: Fields) -> tuple[design.Asked, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actgrad.common.text import percent
+from actgrad.common.types import Fields
 from actgrad.workbench.compare.engine import Engine
 from actgrad.workbench.compare.run import Task
 from actgrad.workbench.compare.statistics import Line, budget, by_place, failures, summarise
@@ -138,9 +138,9 @@ def _p(p: float | None) -> str:
     return f"{'< 0.001' if p < 0.001 else f'{p:.3f}'}{' *' if p < MARK else ''}"
 
 
-def as_json(study: Study) -> str:
+def results(study: Study) -> Fields:
     """Everything that the table says, for a program."""
-    found = {
+    return {
         "study": str(study.path),
         "budget": budget(study.design),
         "reference": study.design.reference,
@@ -151,7 +151,6 @@ def as_json(study: Study) -> str:
             for (a, n, d, c), rows in failures(study).items()
         ],
     }
-    return json.dumps(found, indent=2, allow_nan=False)
 
 
 def overhead(rows: list[Row], begun: float, workers: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from actgrad.errors import ExportError, InputError
 from actgrad.integers.table import Table, TableError
 from actgrad.workbench import export as room
 from actgrad.workbench.integers.scales import Scales, calibration
+from actgrad.workbench.terminal import print_json
 
 if TYPE_CHECKING:
     import keras
@@ -54,7 +54,7 @@ def _tell(table: Table, path: Path, error: TableError, said: str, as_json: bool)
     if as_json:
         ends = {"input": table.input._asdict(), "output": table.output._asdict()}
         known = {"path": str(path), "dtype": str(table.format.dtype)}
-        print(json.dumps(known | ends | {"error": asdict(error)}, indent=2))
+        print_json(known | ends | {"error": asdict(error)})
         return
     print(f"{path}: {said}")
     print(f"  input: {table.input.formula('code')}")
@@ -134,7 +134,7 @@ def _model(
     if classes:
         told["same class"] = float((found.argmax(1) == wanted.argmax(1)).mean())
     if as_json:
-        print(json.dumps(told, indent=2))
+        print_json(told)
         return
     print(
         f"{path}: int8, {f.name} as {lookups} lookups; run in a fresh process on {len(data):,} samples"

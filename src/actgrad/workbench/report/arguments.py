@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +9,11 @@ import typer
 from rich.console import Console
 
 from actgrad.errors import InputError
-from actgrad.workbench.terminal import AsJson, command, option_output, warn
+from actgrad.workbench import terminal
+from actgrad.workbench.terminal import AsJson, answer, option_output, warn
 
 
-@command(
+@terminal.command(
     """actgrad report spiky.py:spiky
 actgrad report spiky.py:spiky --training runs/spiky --output spiky.html
 actgrad report runs/comparison"""
@@ -41,15 +41,15 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """One page to show to others, complete in one file: what is known of an activation, or a comparison."""
-    from actgrad.workbench.report import command as room
+    from actgrad.workbench.report import command, study
 
-    console = Console(stderr=True)
-    if room.is_study(target):
+    console, path = Console(stderr=True), Path(target)
+    if path.is_dir() or path.suffix == ".sqlite":  # what `actgrad compare` made
         if training or train:
             raise InputError(
                 "--training and --train are for one activation, and this is a comparison"
             )
-        found = room.study(Path(target), output, bench, console)
+        found = study.write(path, output, console, bench)
     else:
-        found = room.one(target, output, training, train, bench, console, warn)
-    print(json.dumps(found, indent=2, allow_nan=False) if as_json else output)
+        found = command.one(target, output, training, train, bench, console, warn)
+    answer(as_json, found, output)

@@ -55,16 +55,3 @@ def one(
         "left_out": found.left_out,
         "bench": [asdict(row) for row in speed.rows] if speed else None,
     }
-
-
-def is_study(target: str) -> bool:
-    """Whether it is what `actgrad compare` made: a folder, or the file of its results."""
-    path = Path(target)
-    return path.is_dir() or path.suffix == ".sqlite"
-
-
-def study(path: Path, output: Path, measure: bool, console: Console) -> Fields:
-    from actgrad.workbench.report import study as room
-
-    room.check_output(output)
-    return room.write(path, output, console, measure)

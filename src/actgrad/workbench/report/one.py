@@ -7,25 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import TypeVar
 
 from actgrad.activation import Activation
 from actgrad.common.text import first_line
 from actgrad.common.types import Fields
 from actgrad.errors import ActgradError
 from actgrad.language.program import Program
-from actgrad.study.card import head, over_lines, shortened
+from actgrad.study.card import head, over_lines
 from actgrad.study.check import Check
-from actgrad.study.plots import legend_below
-from actgrad.study.propagation import Propagation
+from actgrad.study.forecast import finite_exp
+from actgrad.study.plots import legend_below, shortened
+from actgrad.study.propagation import Propagation, shown
 from actgrad.study.targets import ASPECTS, Row, Support
 from actgrad.workbench.report.bench import Bench
 from actgrad.workbench.report.code import as_written, highlighted
 from actgrad.workbench.report.page import number, render
 from actgrad.workbench.report.picture import Picture, panels, picture
 from actgrad.workbench.report.training import Training
-from actgrad.workbench.study import MEANING, short
+from actgrad.workbench.study import MEANING
 
+T = TypeVar("T")
 FRAMEWORKS = {
     "numpy": "NumPy",
     "tensorflow": "TensorFlow",
@@ -54,7 +56,7 @@ class Facts:
         """Symbol, value, meaning."""
         rows = MEANING.items() if self.propagation else ()
         return [
-            (sign, short(getattr(self.propagation, name)).replace("inf", "∞"), says)
+            (sign, shown(getattr(self.propagation, name)).replace("inf", "∞"), says)
             for name, (sign, says) in rows
         ]
 
@@ -98,7 +100,7 @@ def facts(f: Activation, prefix: str = "f", warned: list[str] | None = None) -> 
     """Measured and drawn. `prefix` is another one for each activation of a page."""
     found = Facts(f, warnings=list(warned or ()))
 
-    def tried(what: str, work: Callable[[], object]) -> Any:
+    def tried(what: str, work: Callable[[], T]) -> T | None:
         try:
             return work()
         except Exception as error:
@@ -181,15 +183,13 @@ def _function(f: Activation, check: Check | None, prefix: str) -> Picture:
 
 def _forecast(numbers: Propagation, prefix: str) -> list[Picture]:
     ahead = numbers.forecast()
-    variance = [
-        10 ** (v / 2.302585092994046) for v in (ahead.log_variance[0], ahead.log_variance[-1])
-    ]
+    first, last = finite_exp(ahead.log_variance[0]), finite_exp(ahead.log_variance[-1])
     layers = f"{ahead.depth} layers of {ahead.width} units"
     about = (
         f"The variance of the next layer divided by that of a layer, on logarithmic axes, with "
         f"{len(ahead.fixed_points)} fixed point{'s' * (len(ahead.fixed_points) != 1)}.",
-        f"By layer, in {layers}: the variance goes from {number(variance[0])} to "
-        f"{number(variance[1])}, the gradient's size is {number(ahead.gradient_rms[0])} in the first "
+        f"By layer, in {layers}: the variance goes from {number(first)} to "
+        f"{number(last)}, the gradient's size is {number(ahead.gradient_rms[0])} in the first "
         f"layer and {number(ahead.gradient_rms[-1])} in the last.",
     )
     caption = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import actgrad
 from actgrad.common.text import installed, percent
 from actgrad.errors import InputError, MissingFrameworkError
+from actgrad.study.propagation import shown
 
 if TYPE_CHECKING:
     import jinja2
@@ -100,5 +101,4 @@ def number(value: float | None, digits: int = 4) -> str:
         return "–"
     if not math.isfinite(value):
         return "nan" if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    value = 0.0 if abs(value) < 1e-12 else value
-    return f"{value:.{digits}g}".replace("-", "−")
+    return shown(value, digits).replace("-", "−")

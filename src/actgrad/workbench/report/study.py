@@ -39,7 +39,7 @@ class Place:
         return [None if text is None else shown.index(text) + 1 for text in shown]
 
 
-def check_output(output: Path) -> None:
+def _check_output(output: Path) -> None:
     """As `page.check_output`, for the folder of the activations' pages too."""
     page.check_output(output)
     folder = pages_folder(output)
@@ -54,6 +54,7 @@ def pages_folder(output: Path) -> Path:
 
 def write(path: Path, output: Path, console: Console, measure: bool = False) -> Fields:
     """Raises `InputError` for what is no comparison, before anything is written."""
+    _check_output(output)
     found = store.read(path)
     final = [row for row in found.rows if row.stage == store.FINAL]
     if not final:
