@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 
 from actgrad.activation import Activation
 from actgrad.errors import MissingFrameworkError
 from actgrad.workbench.report.bench import MODES, Bench, bench
-from actgrad.workbench.terminal import print_json
+from actgrad.workbench.terminal import Screen, print_json
 
 
 def run(f: Activation, frameworks: list[str], size: int, repeats: int, as_json: bool) -> None:
@@ -22,7 +21,7 @@ def run(f: Activation, frameworks: list[str], size: int, repeats: int, as_json: 
     if as_json:
         print_json(asdict(found))
     else:
-        Console().print(_table(f, found))
+        Screen().print(_table(f, found))
 
 
 def _table(f: Activation, found: Bench) -> Table:

@@ -6,6 +6,7 @@ a program reads is on stdout, everything else on stderr.
 
 from __future__ import annotations
 
+import io
 import math
 import shlex
 import sys
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 try:
+    import rich  # noqa: F401
     import typer
-    from rich.console import Console
 except ModuleNotFoundError as missing:
     print(
         f"actgrad: the command needs {missing.name}, which is not installed\n"
@@ -32,22 +33,22 @@ from actgrad.workbench.report import arguments as _report  # noqa: F401
 from actgrad.workbench.terminal import (
     AsJson,
     ResultsAsJson,
+    Screen,
     Target,
     answer,
     app,
     command,
     complain,
+    main,
     option_output,
     print_json,
     warn,
 )
 
+__all__ = ["app", "main"]
+
 BenchFramework = Literal["numpy", "tensorflow", "torch", "jax"]
 PICTURES = (".png", ".svg", ".pdf", ".jpg", ".webp")
-
-
-def main() -> None:
-    app()
 
 
 @command(
@@ -113,7 +114,7 @@ def study(
     if output is None and not as_json:
         output = Path()
     f = load(target, warn)
-    run(f, depth, width, weight_scale, bias_scale, output, None if as_json else Console())
+    run(f, depth, width, weight_scale, bias_scale, output, None if as_json else Screen())
 
 
 @command(
@@ -153,6 +154,8 @@ def source(
     f = load(target, warn)
     text = f.source(framework)
     found = {"activation": f.name, "framework": framework, "source": text}
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")  # as Python takes a file to be
     answer(as_json, found, text.removesuffix("\n"))
 
 
@@ -330,7 +333,7 @@ def train(
     options = Options(network, epochs, seeds, batch_size, learning_rate, stabilise)
     path = output or Path("runs") / file_name(f.name)
     try:
-        console = Console(stderr=as_json)
+        console = Screen(stderr=as_json)
         job.run(f, data, options, path, console, backend, resume=resume, overwrite=overwrite)
     except KeyboardInterrupt:
         if (path / SETTINGS).exists():

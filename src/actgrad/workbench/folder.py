@@ -84,11 +84,11 @@ class Folder:
         """The settings of the training in this folder, if there is one."""
         try:
             stored = json.loads((self / SETTINGS).read_text(encoding="utf-8"))
-            assert stored.pop("written by") == MARK
-            assert all(isinstance(stored[key], int) for key in MAY_GROW)
-        except (OSError, ValueError, AttributeError, KeyError, TypeError, AssertionError):
+            ours = stored.pop("written by") == MARK
+            ours = ours and all(isinstance(stored[key], int) for key in MAY_GROW)
+        except (OSError, ValueError, AttributeError, KeyError, TypeError):
             return None
-        return dict(stored)
+        return dict(stored) if ours else None
 
     def open(self, settings: Settings, resume: bool) -> None:
         """Make the folder, and clear it of an earlier training's files unless that is resumed."""

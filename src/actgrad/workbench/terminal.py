@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
+import os
 import re
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -20,6 +23,13 @@ from actgrad.errors import ActgradError
 from actgrad.workbench.signals import ends_as_by_ctrl_c
 
 ORDER = ("check", "plot", "study", "source", "bench", "export", "report", "compare", "train")
+
+
+class Screen(Console):
+    """A console whose reader may go away (`| head -1`): that ends the command as a full disk does."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class _Group(TyperGroup):
@@ -55,6 +65,40 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def main() -> None:
+    """The command, whatever its standard streams are: closed, full, without a reader, of ASCII alone."""
+    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, stream) is None:  # in their order, so that each gets its own number
+            setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    os.environ["MPLBACKEND"] = "agg"  # pictures go to files, and the user's may be a screen
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        sys.exit(_stopped_by(error))
+
+
+def _stopped_by(error: OSError) -> int:
+    """Say so, if it can be said. Returns the exit code."""
+    try:
+        if not isinstance(error, BrokenPipeError):
+            where = f"{error.filename}: " if error.filename else ""
+            complain(f"actgrad: {where}{error.strerror or error}")
+    except OSError:
+        pass
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # nor can it be flushed when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return 2
+
 
 Target = Annotated[
     str,
@@ -100,9 +144,7 @@ def command(examples: str, cls: type[TyperCommand] | None = None) -> Callable[[F
                 complain(f"actgrad: {error}")
                 raise typer.Exit(2) from None
             except OSError as error:
-                where = f"{error.filename}: " if error.filename else ""
-                complain(f"actgrad: {where}{error.strerror or error}")
-                raise typer.Exit(2) from None
+                raise typer.Exit(_stopped_by(error)) from None
             except KeyboardInterrupt:
                 complain("actgrad: stopped")
                 raise typer.Exit(130) from None
@@ -118,7 +160,7 @@ def warn(text: str) -> None:
 
 
 def complain(text: str, style: str | None = None) -> None:
-    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    Screen(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(content: object) -> None:

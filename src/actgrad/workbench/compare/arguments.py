@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand
 
 from actgrad.frameworks.names import Backend
 from actgrad.workbench.terminal import (
     ResultsAsJson,
+    Screen,
     command,
     complain,
     option_output,
@@ -116,7 +116,7 @@ def compare(
         for field in fields(design.Asked)[1:]
         if ctx.get_parameter_source(field.name).name == "COMMANDLINE"
     }
-    console = Console(stderr=as_json)
+    console = Screen(stderr=as_json)
     if table:
         found = room.table(
             activations, {**given, **({"output": output} if output else {})}, console

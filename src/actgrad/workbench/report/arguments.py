@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actgrad.errors import InputError
 from actgrad.workbench import terminal
-from actgrad.workbench.terminal import AsJson, answer, option_output, warn
+from actgrad.workbench.terminal import AsJson, Screen, answer, option_output, warn
 
 
 @terminal.command(
@@ -43,7 +42,7 @@ def report(
     """One page to show to others, complete in one file: what is known of an activation, or a comparison."""
     from actgrad.workbench.report import command, study
 
-    console, path = Console(stderr=True), Path(target)
+    console, path = Screen(stderr=True), Path(target)
     if path.is_dir() or path.suffix == ".sqlite":  # what `actgrad compare` made
         if training or train:
             raise InputError(
