@@ -40,7 +40,7 @@ def test_a_section_from_its_process_to_the_page(run, folder, capsys):
     assert page.startswith("# Page\n\nbefore\n")
     assert page.endswith("-->\n\nthe log\n")
     assert "old" not in page
-    ratio = r"\*{0,2}[\d.]+ \([\d.]+ to [\d.]+; 3\) / 1\*{0,2} [✓~✗]"
+    ratio = r"\*{0,2}[\d.]+ \([\d.]+ to [\d.]+; 3\) / [\d.]+\*{0,2} [✓~✗]"
     assert len(re.findall(rf"^\| numpy \| forward \| [a-z ]+ \| {ratio} \|$", page, re.M)) == 2
     assert "Beside a gradient written by hand" in capsys.readouterr().out
 

@@ -119,4 +119,4 @@ def children() -> Iterator[list[subprocess.Popen[str]]]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
     for process in started:
-        process.communicate(timeout=60)
+        process.communicate(timeout=SECONDS)

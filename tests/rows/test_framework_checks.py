@@ -1,5 +1,5 @@
-"""The frameworks' own checks of derivatives, of numbers, of rows and with a trained table: gradcheck and
-gradgradcheck of PyTorch, what applies of its opcheck, and check_grads of JAX to order 3 in both modes."""
+"""The frameworks' own checks of derivatives, of numbers, several inputs, rows and a trained table: gradcheck
+and gradgradcheck of PyTorch, what applies of its opcheck, and check_grads of JAX to order 3 in both modes."""
 
 from __future__ import annotations
 
@@ -39,8 +39,18 @@ def looked_up(x: Any, t: Any = TABLE) -> Any:
     return t[int(min(max(x + 2, 0), 3))] * math.sin(x)
 
 
+def gate(x: Any, y: Any) -> Any:
+    return x * math.tanh(y) if x > y else y * y / (1 + x * x)
+
+
+def of_two() -> Callable[..., Any]:
+    f = activation(gate)
+    return lambda x, y: f(x, y)
+
+
 CASES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "numbers": (lambda: activation(bump), {"k": 0.9}),
+    "several inputs": (of_two, {"y": POINTS[0] * 1.1 - 0.2}),
     "rows": (lambda: activation(softmax, axis=-1), {"t": 1.1}),
     "rows without a parameter": (lambda: activation(normed, axis=-1), {}),
     "table": (lambda: activation(looked_up), {"t": np.array(TABLE)}),
