@@ -13,7 +13,6 @@ Backend = Literal["tensorflow", "torch", "jax"]
 """What Keras can run on."""
 Framework = Literal["numpy", "tensorflow", "keras", "torch", "jax"]
 
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 
 

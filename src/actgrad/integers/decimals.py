@@ -12,7 +12,6 @@ import numpy as np
 
 from actgrad.language.ops import OPS
 
-Number = Decimal
 Function = Callable[..., Decimal]
 
 DIGITS = 120

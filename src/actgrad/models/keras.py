@@ -84,14 +84,18 @@ def _becomes(layer: keras.Layer) -> Put:
 
 
 def _ours(layer: keras.Layer) -> Place:
-    held = Activation(layer.program)
-    numbers = {n: v for n, v in layer.parameters.items() if isinstance(v, (int, float))}
-
     def put(new: object) -> Undo:
         kept = keeping(f"layer {layer.name!r}", layer.parameters, new)
         return attribute(vars(layer), "program")(kept.program)
 
-    return Place(layer.name, held.name, layer, held(**numbers), held, put)
+    whole = Activation(layer.program)
+    return Place(layer.name, whole.name, layer, held_by(layer), whole, put)
+
+
+def held_by(layer: ActivationLayer) -> Activation:
+    """The activation of a layer of ours, with those of its parameters that are numbers."""
+    numbers = {n: v for n, v in layer.parameters.items() if isinstance(v, (int, float))}
+    return Activation(layer.program)(**numbers)
 
 
 def name_of(name: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Literal
 
 from actgrad.activation import Activation
 from actgrad.common.types import Fields, Function
@@ -27,6 +29,14 @@ class Place:
     """What to read where only the derivative is swapped."""
     put: Put
     """Puts another one in, and returns what brings the old one back."""
+
+
+def library_of(model: object) -> Literal["keras", "torch"] | None:
+    """Whose model it is. A Keras layer on PyTorch is a PyTorch module too."""
+    keras, torch = (sys.modules.get(name) for name in ("keras", "torch"))
+    if keras is not None and isinstance(model, keras.Layer):
+        return "keras"
+    return "torch" if torch is not None and isinstance(model, torch.nn.Module) else None
 
 
 def attribute(attributes: Fields, key: str) -> Put:

@@ -13,7 +13,7 @@ from actgrad.activation import Activation, activation
 from actgrad.common.text import did_you_mean
 from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError, DefinitionError, OverrideError, UnreachedWarning
-from actgrad.models.place import Place
+from actgrad.models.place import Place, library_of
 
 Model = TypeVar("Model")
 Old = Any
@@ -104,13 +104,12 @@ def replace(model: Model, swaps: Mapping[Old, object]) -> Model:
 
 
 def _room(model: object) -> ModuleType:
-    roots = [base.__module__.partition(".")[0] for base in type(model).__mro__]
-    for name in ("keras", "torch"):  # a Keras layer on PyTorch is a PyTorch module too
-        if name in roots:
-            return importlib.import_module(f"actgrad.models.{name}")
-    raise CallError(
-        f"override and replace take a Keras model or a PyTorch module, and got {type(model).__name__}"
-    )
+    library = library_of(model)
+    if library is None:
+        raise CallError(
+            f"override and replace take a Keras model or a PyTorch module, and got {type(model).__name__}"
+        )
+    return importlib.import_module(f"actgrad.models.{library}")
 
 
 def _find(room: ModuleType, model: object, old: Old) -> list[Place]:

@@ -57,14 +57,14 @@ def draw(program: Program, low: float = -4.0, high: float = 4.0, ax: Axes | None
     return figure
 
 
-def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+def save(figure: Figure, path: str | os.PathLike[str], dpi: float | None = None) -> None:
     """Write the picture, whole or not at all, in the format of the name's ending (png without one).
 
-    Raises `WriteError`.
+    In as many dots per inch as the figure has, if not said. Raises `WriteError`.
     """
     path = Path(path)
     with atomically(path if path.suffix else path.with_suffix(".png")) as temporary:
-        figure.savefig(temporary)
+        figure.savefig(temporary, dpi=dpi or "figure")
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -9,7 +9,7 @@ from actgrad.errors import CallError
 from actgrad.frameworks.keras import Boundary
 from actgrad.trainability.initializers import initializer
 from actgrad.trainability.monitor.causes import chains
-from actgrad.trainability.monitor.keras import _places
+from actgrad.trainability.monitor.keras import watched
 from actgrad.trainability.stabilise import PENALTY, Plan, plan
 
 
@@ -28,7 +28,7 @@ def stabilise(
         model.compile(optimizer(plan), loss)
         print(plan)
     """
-    own = [place for place, _ in _places(model) if isinstance(place.function, Activation)]
+    own = [place for place, _ in watched(model) if isinstance(place.function, Activation)]
     if not own:
         raise CallError(
             "no layer of this model has an actgrad activation: there is nothing to repair"

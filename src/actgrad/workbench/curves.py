@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actgrad.common.files import atomically
 from actgrad.study.forecast import whole_numbers
-from actgrad.study.plots import plain
+from actgrad.study.plots import plain, save
 from actgrad.workbench.train import Run
 
 if TYPE_CHECKING:
@@ -20,8 +19,7 @@ COLOURS = {"own": "#0072B2", "relu": "#777777"}
 
 
 def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
-    with atomically(path) as temporary:
-        figure(runs, title).savefig(temporary, dpi=130, format="png")
+    save(figure(runs, title), path, dpi=130)
 
 
 def figure(runs: dict[str, list[Run]], title: str) -> Figure:

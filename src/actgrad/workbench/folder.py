@@ -64,7 +64,7 @@ class Folder:
         if before is None:
             raise InputError(f"nothing to resume in {self.path}: leave out --resume to begin")
         different = [
-            f"{key.replace('_', ' ')}: {_short(before.get(key))} then, {_short(value)} now"
+            then_and_now(key, before.get(key), value)
             for key, value in now.items()
             if (value < before[key] if key in MAY_GROW else value != before.get(key))
         ]
@@ -104,9 +104,14 @@ class Folder:
             raise cannot_write(self.path, error) from error
 
 
+def then_and_now(name: str, before: object, now: object) -> str:
+    """A line on a setting that is another one than before."""
+    return f"{name.replace('_', ' ')}: {_short(before)} then, {_short(now)} now"
+
+
 def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) < 70 else f"{text[:60]}…"
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) < 90 else f"{text[:80]}…"
 
 
 def check_writable(path: Path) -> None:

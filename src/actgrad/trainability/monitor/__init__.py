@@ -6,10 +6,10 @@ the escape threshold, dead units, the gradient's rms, numbers that are not finit
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from actgrad.errors import CallError
+from actgrad.models.place import library_of
 from actgrad.trainability.monitor.causes import Finding
 from actgrad.trainability.monitor.sample import LayerSample, Sample
 from actgrad.trainability.monitor.watch import Watch
@@ -39,14 +39,12 @@ def Monitor(
     """
     if isinstance(model, dict):
         return Watch(model, *args, **options)
-    if (torch := sys.modules.get("torch")) is not None:
-        keras = sys.modules.get("keras")
-        of_keras = keras is not None and isinstance(model, keras.layers.Layer)
-        if isinstance(model, torch.nn.Module) and not of_keras:
-            from actgrad.trainability.monitor.torch import TorchMonitor
+    library = library_of(model)
+    if library == "torch":
+        from actgrad.trainability.monitor.torch import TorchMonitor
 
-            return TorchMonitor(model, *args, **options)
-    if (keras := sys.modules.get("keras")) is not None and isinstance(model, keras.layers.Layer):
+        return TorchMonitor(model, *args, **options)
+    if library == "keras":
         from actgrad.trainability.monitor.keras import KerasMonitor
 
         return KerasMonitor(model, *args, **options)

@@ -10,10 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from actgrad.activation import Activation
 from actgrad.common.types import Array, Fields, Function
 from actgrad.errors import CallError
 from actgrad.frameworks.keras import ActivationLayer
+from actgrad.models.keras import held_by
 from actgrad.trainability.monitor.sample import Place
 from actgrad.trainability.monitor.watch import Watch
 
@@ -45,7 +45,7 @@ class KerasMonitor(keras.callbacks.Callback, Watch):
         self.steps, self.seen, self.mean = 0, 0, 0.0
         self.kept: list[Array] | None
         self.x, self.y = x[:PROBE], None if y is None else np.asarray(y)[:PROBE]
-        self.watched = _places(model)
+        self.watched = watched(model)
         Watch.__init__(self, [place for place, _ in self.watched], **options)
         self.check_data(x)
 
@@ -191,7 +191,7 @@ def _jax(record: _Record, loss: Callable[[], object]) -> tuple[Fields, Fields]:
 _BACKENDS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
 
 
-def _places(model: keras.Model) -> list[tuple[Place, object]]:
+def watched(model: keras.Model) -> list[tuple[Place, object]]:
     """Layers with an activation, in the model's order."""
     found: list[tuple[Place, object]] = []
     normalised = False
@@ -201,8 +201,7 @@ def _places(model: keras.Model) -> list[tuple[Place, object]]:
             continue
         function = getattr(layer, "activation", None)
         if isinstance(layer, ActivationLayer):
-            numbers = {n: v for n, v in layer.parameters.items() if isinstance(v, (int, float))}
-            function = Activation(layer.program)(**numbers)
+            function = held_by(layer)
         elif isinstance(layer, keras.layers.ReLU):
             function = keras.activations.relu
         elif isinstance(layer, _ELEMENTWISE):

@@ -62,14 +62,11 @@ class Watch:
         self._began: float | None = None
         self._spent, self._cost, self._last = 0.0, 0.0, -1
         self._answer = (-1, False)
-        self._set(
+        self.places = (
             [Place(name, f) for name, f in functions.items()]
             if isinstance(functions, Mapping)
             else list(functions)
         )
-
-    def _set(self, places: Sequence[Place]) -> None:
-        self.places = list(places)
         self.judge = Judge(self.places)
         self._tell(self.judge.begin())
 

@@ -58,11 +58,13 @@ class Engine(AbstractContextManager["Engine"]):
         return f"{self.workers} worker process{'es' if self.workers > 1 else ''} here"
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.marks, ignore_errors=True)
+
+    def stop(self) -> None:
         from joblib.externals.loky import get_reusable_executor
 
-        if type(self) is Engine:
-            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
-        shutil.rmtree(self.marks, ignore_errors=True)
+        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
     def deaths(self) -> tuple[type[BaseException], ...]:
         """The errors that say that a worker is gone."""
@@ -156,9 +158,8 @@ class Dask(Engine):
     def __str__(self) -> str:
         return f"Dask at {self.address}, {self.workers} workers"
 
-    def __exit__(self, *details: object) -> None:
+    def stop(self) -> None:
         self.client.close()
-        super().__exit__(*details)
 
     def deaths(self) -> tuple[type[BaseException], ...]:
         return (importlib.import_module("distributed").KilledWorker,)
@@ -188,9 +189,8 @@ class Ray(Engine):
     def __str__(self) -> str:
         return f"Ray at {self.address}, {self.workers} workers"
 
-    def __exit__(self, *details: object) -> None:
+    def stop(self) -> None:
         self.ray.shutdown()
-        super().__exit__(*details)
 
     def deaths(self) -> tuple[type[BaseException], ...]:
         found = self.ray.exceptions

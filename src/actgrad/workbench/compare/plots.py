@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actgrad.common.files import atomically
+from actgrad.study.plots import save
 from actgrad.workbench.compare.statistics import by_place, summarise
 from actgrad.workbench.compare.store import Study
 from actgrad.workbench.report import charts
@@ -26,7 +26,6 @@ def draw(study: Study, folder: Path) -> list[Path]:
     ):
         for axes, (network, data) in zip(figure.axes, ranked, strict=True):
             axes.set_title(f"{network} on {Path(data).name}", loc="left")
-        with atomically(folder / name) as temporary:
-            figure.savefig(temporary, dpi=130, format="png")
+        save(figure, folder / name, dpi=130)
         made.append(folder / name)
     return made

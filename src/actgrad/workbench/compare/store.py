@@ -19,6 +19,7 @@ from actgrad.common.files import cannot_write
 from actgrad.common.types import Fields
 from actgrad.errors import InputError, WriteError
 from actgrad.workbench.compare.design import Design
+from actgrad.workbench.folder import then_and_now
 
 FILE = "runs.sqlite"
 OK, FAILED = "ok", "failed"
@@ -200,7 +201,7 @@ def _check_same(file: Path, before: Design, now: Design) -> None:
     if before == now:
         return
     lines = [
-        f"{name.replace('_', ' ')}: {_short(name, before)} then, {_short(name, now)} now"
+        then_and_now(name, _shown(name, before), _shown(name, now))
         for name in (f.name for f in fields(Design))
         if getattr(before, name) != getattr(now, name)
     ]
@@ -211,9 +212,7 @@ def _check_same(file: Path, before: Design, now: Design) -> None:
     )
 
 
-def _short(name: str, design: Design) -> str:
-    value: object = getattr(design, name)
+def _shown(name: str, design: Design) -> object:
     if name == "activations":
-        value = tuple(f"{a.label} [{a.hash[:8]}]" for a in design.activations)
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return text if len(text) < 90 else f"{text[:80]}…"
+        return tuple(f"{a.label} [{a.hash[:8]}]" for a in design.activations)
+    return getattr(design, name)
