@@ -48,7 +48,7 @@ def forms(name: str) -> dict[object, tuple[Function, bool]]:
     return found
 
 
-def _alone(new: Any) -> object:
+def _alone(new: Function) -> Function:
     """A function whose own calls are out of reach: `lambda x: 2 * torch.relu(x)` may replace relu."""
     if isinstance(new, (Activation, torch.nn.Module)):
         return new
@@ -71,11 +71,11 @@ def _apart(function: Function, *args: object, **kwargs: object) -> object:
 class Calls(TorchFunctionMode):
     """Puts another function in the place of every form of one."""
 
-    def __init__(self, name: str, choose: Callable[[Function], object]) -> None:
+    def __init__(self, name: str, choose: Callable[[Function], Function]) -> None:
         super().__init__()
         self.forms = forms(name)
         self.choose = choose
-        self.chosen: dict[object, object] = {}
+        self.chosen: dict[object, Function] = {}
         self.reached = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -91,13 +91,13 @@ class Calls(TorchFunctionMode):
             return _apart(new, x)
         return x.copy_(_apart(new, x.clone()))
 
-    def instead_of(self, plain: Function, rest: tuple[object, ...], options: Options) -> Any:
+    def instead_of(self, plain: Function, rest: tuple[object, ...], options: Options) -> Function:
         key = (plain, rest, options)
         if key not in self.chosen:
             self.chosen[key] = self._made(plain, rest, dict(options))
         return self.chosen[key]
 
-    def _made(self, plain: Function, rest: tuple[object, ...], options: Fields) -> object:
+    def _made(self, plain: Function, rest: tuple[object, ...], options: Fields) -> Function:
         if any(isinstance(value, torch.Tensor) for value in (*rest, *options.values())):
             raise OverrideError(
                 f"`{plain.__name__}` is called with a tensor as an option, which cannot be overridden\n"
@@ -126,7 +126,7 @@ def _in_reach() -> bool:
 
 @contextmanager
 def overridden(
-    model: torch.nn.Module, name: str, places: list[Place], choose: Callable[[Function], object]
+    model: torch.nn.Module, name: str, places: list[Place], choose: Callable[[Function], Function]
 ) -> Iterator[Calls]:
     """While the scope lasts, the places and the calls of `name` in the model have what `choose` gives."""
     calls = Calls(name, choose)

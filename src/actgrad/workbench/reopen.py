@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 artefact = framework = name = ""
-inputs: list[Any] = []
+inputs: list[np.ndarray] = []
 
 
 class Absent:

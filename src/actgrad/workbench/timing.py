@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -62,7 +61,7 @@ def in_turns(
     return Ratio(a, b, a / b, low, high, len(times[0]))
 
 
-def tensor(framework: str, size: int | tuple[int, ...], dtype: str = "float32") -> Any:
+def tensor(framework: str, size: int | tuple[int, ...], dtype: str = "float32") -> object:
     """Numbers from a normal distribution."""
     x = np.random.default_rng(0).standard_normal(size, np.float32)
     if framework == "tensorflow":

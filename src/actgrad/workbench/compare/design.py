@@ -8,10 +8,9 @@ import itertools
 import json
 import math
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 from actgrad.activation import Activation
 from actgrad.catalogue.activations import ENTRIES as ACTIVATIONS
@@ -181,7 +180,7 @@ def _numbers(asked: Asked) -> None:
             raise InputError(f"rates {rate}: it should be a number above 0")
 
 
-def _each(key: str, values: tuple[Any, ...], known: Iterable[str] | None) -> None:
+def _each(key: str, values: tuple[object, ...], known: Collection[str] | None) -> None:
     if not values:
         raise InputError(f"{key}: at least one is needed")
     for value in values:
@@ -206,7 +205,7 @@ def _choices(item: object, warn: Warn) -> list[Choice]:
     return [_choice(f, target, parameters) for parameters in combinations]
 
 
-def _grid(item: object) -> tuple[str, dict[str, list[Any]]]:
+def _grid(item: object) -> tuple[str, dict[str, Sequence[object]]]:
     if isinstance(item, dict):
         unknown = set(item) - {"name", "parameters"}
         if unknown or not isinstance(item.get("name"), str):
@@ -214,7 +213,9 @@ def _grid(item: object) -> tuple[str, dict[str, list[Any]]]:
         grid = item.get("parameters", {})
         if not isinstance(grid, dict):
             raise InputError(f"parameters of {item['name']}: they are named, as in slope = [1, 5]")
-        lists = {n: v if isinstance(v, list) else [v] for n, v in grid.items()}
+        lists: dict[str, Sequence[object]] = {
+            n: v if isinstance(v, list) else [v] for n, v in grid.items()
+        }
         return item["name"], lists
     if not isinstance(item, str):
         raise InputError(f"an activation is FILE:NAME or a name of the catalogue, not {item!r}")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from actgrad.common.types import Fields
 from actgrad.errors import InputError, MissingFrameworkError
@@ -197,7 +197,7 @@ class Ray(Engine):
         return (found.RayActorError, found.WorkerCrashedError)
 
 
-def needed(module: str, extra: str) -> Any:
+def needed(module: str, extra: str) -> ModuleType:
     """An engine's package. Raises `MissingFrameworkError` with what to install."""
     try:
         return importlib.import_module(module)

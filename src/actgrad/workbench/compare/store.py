@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from actgrad.common.files import cannot_write
 from actgrad.common.types import Fields
@@ -187,8 +186,8 @@ def _cannot_write(file: Path, error: Exception) -> WriteError:
     )
 
 
-def _row(values: Iterable[Any]) -> Row:
-    found = dict(zip(COLUMNS, values, strict=True))
+def _row(values: Iterable[object]) -> Row:
+    found: Fields = dict(zip(COLUMNS, values, strict=True))
     for name in JSON:
         found[name] = json.loads(found[name])
     for name in ("accuracy", "loss"):  # SQLite keeps nan as NULL, and so does a run without one

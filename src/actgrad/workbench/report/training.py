@@ -6,7 +6,6 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -82,7 +81,7 @@ def read(folder: Path, f: Activation) -> Training:
     )
 
 
-def _json(folder: Path) -> Any:
+def _json(folder: Path) -> Fields:
     path = folder / RESULTS
     if not folder.is_dir():
         raise InputError(f"--training {folder}: no such folder")
@@ -92,9 +91,10 @@ def _json(folder: Path) -> Any:
             f"  actgrad train FILE:NAME --output {folder} makes one"
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found: Fields = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"--training {folder}: {RESULTS} is damaged ({error})") from error
+    return found
 
 
 def _pictures(runs: dict[str, list[Run]]) -> list[Picture]:
