@@ -3,11 +3,12 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from actgrad import Activation, activation, activations, surrogates
+from actgrad import Activation, Monitor, activation, activations, surrogates
 from actgrad.frameworks.keras import ActivationLayer
 from actgrad.frameworks.torch.modules import ActivationModule
 from actgrad.study.check import Check
 from actgrad.study.propagation import Propagation
+from actgrad.trainability.monitor import Watch
 
 f: Activation = activation(lambda x, beta=1.0: x if x > 0 else beta * x, name="f")
 gelu: Activation = activations.gelu
@@ -20,3 +21,4 @@ picture: Figure = f.plot(-2.0, 2.0)
 numbers: Propagation = f.propagation(beta=0.5)
 module: ActivationModule = f.module(beta=0.5)
 layer: ActivationLayer = f.layer("leaky", beta=0.5)
+watch: Watch = Monitor({"hidden": f}, terminal=False)

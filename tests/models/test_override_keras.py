@@ -369,6 +369,8 @@ def test_one_of_new_and_the_rules(arguments):
         pass
 
 
-def test_something_that_is_not_a_model():
-    with pytest.raises(CallError, match="got int"), override(3, "relu", seven):
+@pytest.mark.parametrize("thing", [3, keras.optimizers.Adam()], ids=["number", "optimizer"])
+def test_something_that_is_not_a_model(thing):
+    kind = type(thing).__name__
+    with pytest.raises(CallError, match=f"got {kind}"), override(thing, "relu", seven):
         pass

@@ -6,20 +6,33 @@ the escape threshold, dead units, the gradient's rms, numbers that are not finit
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
+from actgrad.activation import Activation
+from actgrad.common.types import Array, Function
 from actgrad.errors import CallError
 from actgrad.models.place import library_of
 from actgrad.trainability.monitor.causes import Finding
 from actgrad.trainability.monitor.sample import LayerSample, Sample
 from actgrad.trainability.monitor.watch import Watch
 
+if TYPE_CHECKING:
+    import keras
+    import torch
+
+    from actgrad.trainability.monitor.keras import KerasMonitor
+    from actgrad.trainability.monitor.torch import TorchMonitor
+
 __all__ = ["Finding", "LayerSample", "Monitor", "Sample", "Watch"]
 
 
-def Monitor(
-    model: object, *args: Any, **options: Any
-) -> Any:  # makes one: named like what it makes
+@overload
+def Monitor(model: dict[str, Activation | Function | None], **options: Any) -> Watch: ...
+@overload
+def Monitor(model: keras.Model, x: Array, y: object = None, **options: Any) -> KerasMonitor: ...
+@overload
+def Monitor(model: torch.nn.Module, **options: Any) -> TorchMonitor: ...
+def Monitor(model: object, *args: Any, **options: Any) -> Watch:  # makes one: named like it
     """A monitor for a model: a Keras callback, or hooks on a PyTorch module.
 
         monitor = Monitor(model, x_train, y_train)              # Keras, on any backend
