@@ -26,12 +26,13 @@ except ModuleNotFoundError as missing:
 
 from actgrad.common.text import file_name
 from actgrad.errors import InputError
-from actgrad.frameworks.names import Backend, Framework
+from actgrad.frameworks.names import Framework
 from actgrad.workbench.compare import arguments as _compare  # noqa: F401 (it adds the subcommand)
 from actgrad.workbench.load import load
 from actgrad.workbench.report import arguments as _report  # noqa: F401
 from actgrad.workbench.terminal import (
     AsJson,
+    OnBackend,
     ResultsAsJson,
     Screen,
     Target,
@@ -312,10 +313,7 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin anew where a training is, finished or not.")
     ] = False,
-    backend: Annotated[
-        Backend | None,
-        typer.Option(help="What Keras runs on. \\[default: Keras' own choice]"),
-    ] = None,
+    backend: OnBackend = None,
     as_json: ResultsAsJson = False,
 ) -> None:
     """Train a network with your activation, beside the same network with ReLU."""

@@ -20,6 +20,7 @@ import actgrad
 from actgrad.common.text import finite_json, nearest
 from actgrad.common.types import Function
 from actgrad.errors import ActgradError
+from actgrad.frameworks.names import Backend
 from actgrad.workbench.signals import ends_as_by_ctrl_c
 
 ORDER = ("check", "plot", "study", "source", "bench", "export", "report", "compare", "train")
@@ -110,6 +111,9 @@ Target = Annotated[
 ]
 
 
+OnBackend = Annotated[
+    Backend | None, typer.Option(help="What Keras runs on. \\[default: Keras' own choice]")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 ResultsAsJson = Annotated[
     bool, typer.Option("--json", help="Print the results as JSON; how it goes, on stderr.")

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import typer
 from typer.core import TyperCommand
 
-from actgrad.frameworks.names import Backend
 from actgrad.workbench.terminal import (
+    OnBackend,
     ResultsAsJson,
     Screen,
     command,
@@ -94,10 +94,7 @@ def compare(
         int | None,
         typer.Option(min=1, help="Processes. \\[default: one for each core]"),
     ] = None,
-    backend: Annotated[
-        Backend | None,
-        typer.Option(help="What Keras runs on. \\[default: Keras' own choice]"),
-    ] = None,
+    backend: OnBackend = None,
     output: Annotated[
         Path | None,
         option_output("The folder. A comparison there goes on. \\[default: runs/compare]"),
