@@ -21,7 +21,7 @@ _PLAIN = (
     *(torch.nn.Sigmoid, torch.nn.Softsign, torch.nn.Hardswish, torch.nn.Hardsigmoid),
     *(torch.nn.Tanhshrink, torch.nn.LogSigmoid),
 )
-_MODULES: dict[type, tuple[str, tuple[str, ...]]] = {
+MODULES: dict[type, tuple[str, tuple[str, ...]]] = {
     **{kind: (kind.__name__.lower(), ()) for kind in _PLAIN},
     torch.nn.LeakyReLU: ("leaky_relu", ("negative_slope",)),
     torch.nn.ELU: ("elu", ("alpha",)),
@@ -43,7 +43,7 @@ def places(model: torch.nn.Module) -> Iterator[Place]:
             put = _seen(module, _put(module, key))
             if isinstance(child, ActivationModule):
                 yield _ours(where, child, put)
-            elif type(child) in _MODULES:
+            elif type(child) in MODULES:
                 yield _module(where, child, put)
         for key, value in vars(module).items():
             home = getattr(value, "__module__", None)
@@ -69,7 +69,7 @@ def _ours(where: str, child: torch.nn.Module, put: Put) -> Place:
 
 
 def _module(where: str, child: torch.nn.Module, put: Put) -> Place:
-    name, options = _MODULES[type(child)]
+    name, options = MODULES[type(child)]
     original = getattr(functional, name)
     values = {option: getattr(child, option) for option in options}
 
@@ -124,7 +124,7 @@ def name_of(name: str) -> str:
 
 def functional_name(old: object) -> str | None:
     """The name of a function whose calls `override` reaches."""
-    names = {name for name, _ in _MODULES.values()}
+    names = {name for name, _ in MODULES.values()}
     if isinstance(old, str):
         return old if old in names else None
     return next((name for name in names if not isinstance(old, type) and old in forms(name)), None)
@@ -155,7 +155,7 @@ def other(model: torch.nn.Module) -> list[str]:
     return [
         f"{path} ({type(module).__name__})"
         for path, module in model.named_modules()
-        if type(module).__module__ == "torch.nn.modules.activation" and type(module) not in _MODULES
+        if type(module).__module__ == "torch.nn.modules.activation" and type(module) not in MODULES
     ]
 
 

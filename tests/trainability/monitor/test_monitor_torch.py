@@ -196,6 +196,12 @@ def test_a_loop_of_ones_own():
     assert watch.failed
 
 
+@pytest.mark.parametrize("kind", [torch.nn.Tanhshrink, torch.nn.GELU, torch.nn.PReLU])
+def test_activations_of_pytorch_are_watched(kind):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), kind(), torch.nn.Linear(2, 2))
+    assert [place.name for place in Monitor(model, terminal=False).places] == ["1"]
+
+
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [

@@ -14,15 +14,13 @@ from actgrad.activation import Activation
 from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError
 from actgrad.frameworks.torch.modules import ActivationModule
+from actgrad.models.torch import MODULES
 from actgrad.trainability.monitor.causes import Finding
 from actgrad.trainability.monitor.sample import Place
 from actgrad.trainability.monitor.watch import Watch
 
 _WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
-_SOUND = (
-    *(nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
-    *(nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid),
-)
+_ACTIVATIONS = (ActivationModule, *MODULES, nn.PReLU)
 
 
 class TorchMonitor(Watch):
@@ -114,7 +112,7 @@ def _places(module: nn.Module) -> tuple[list[tuple[Place, nn.Module]], bool]:
     for name, child in module.named_modules():
         if "Norm" in type(child).__name__:
             normalised = True
-        elif isinstance(child, (ActivationModule, nn.ReLU, *_SOUND)):
+        elif isinstance(child, _ACTIVATIONS):
             function: Activation | Function = (
                 nn.functional.relu if isinstance(child, nn.ReLU) else child
             )
