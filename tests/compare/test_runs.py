@@ -87,7 +87,7 @@ def test_the_others_go_on(
     assert row.curve[-1] == row.accuracy
     assert row.seconds > 0
     assert {"actgrad", "keras", backend, "numpy", "python"} <= row.versions.keys()
-    assert row.hash == troubled[1].activation(label)["hash"]
+    assert row.hash == next(a.hash for a in troubled[1].design.activations if a.label == label)
 
 
 def test_it_ends_well(troubled: tuple[subprocess.CompletedProcess[str], Study]) -> None:
