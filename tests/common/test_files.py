@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actgrad.common.files import atomically, write_bytes, write_text
+from actgrad.common.files import atomically, write_text
 from actgrad.errors import WriteError
 
 
@@ -28,7 +28,8 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     write_text(path, "old")
     write_text(path, "new ±")
     assert path.read_text(encoding="utf-8") == "new ±"
-    write_bytes(path, b"\x00\xff")
+    with atomically(path) as temporary:
+        temporary.write_bytes(b"\x00\xff")
     assert path.read_bytes() == b"\x00\xff"
     assert os.listdir(tmp_path) == ["a.txt"]
 
