@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from actgrad import activation, activations, override, replace
 from actgrad.errors import OverrideError, UnreachedWarning
-from actgrad.models.torch import _MODULES
+from actgrad.models.torch import MODULES
 
 X = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
 
@@ -125,7 +125,7 @@ def test_guided_backpropagation_of_any_model(training):
     assert not torch.allclose(saliency, plain)
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in _MODULES.values()}))
+@pytest.mark.parametrize("name", sorted({name for name, _ in MODULES.values()}))
 def test_every_function_that_a_module_stands_for(name):
     arguments = {"threshold": (0.2, -1.0)}.get(name, ())
     model = Calling(lambda x: getattr(F, name)(x, *arguments))
