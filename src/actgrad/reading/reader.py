@@ -67,7 +67,6 @@ class Nested:
 class Environment(Protocol):
     """Makes the copies that a function sees while it is read: see `sandbox`."""
 
-    uses_frameworks: bool
     copies: dict[int, object]
     weights: dict[tuple[int, str], object]
     calls: int

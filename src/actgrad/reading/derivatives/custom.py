@@ -67,18 +67,10 @@ _DECORATORS: dict[str, object] = {
 """What stands in for the libraries' own decorators."""
 
 
-def stand_in(environment: Environment, value: object) -> object:
+def stand_in(environment: Environment, value: Any) -> object:
     """What stands in for a function with a custom gradient, or for what makes one; or None."""
-    kind = type(value)
     if not callable(value) or isinstance(value, types.ModuleType):
         return None
-    made = _made(environment, value, kind.__module__)
-    if made is not None:
-        environment.uses_frameworks = True
-    return made
-
-
-def _made(environment: Environment, value: Any, home: str) -> object:
     module = getattr(value, "__module__", None)
     if isinstance(module, str) and module.partition(".")[0] in {
         "torch",
@@ -110,7 +102,7 @@ def _made(environment: Environment, value: Any, home: str) -> object:
         return WithGradient(environment.copy(users), hasattr(value, "forward_fn"))
     if is_any(value, _EQUINOX):
         return _equinox(environment, value)
-    return _jax(environment, value) if home.startswith("jax.") else None
+    return _jax(environment, value) if type(value).__module__.startswith("jax.") else None
 
 
 def _is_tensorflows(value: object) -> bool:
@@ -255,7 +247,6 @@ class Applied:
         return self.original(*args, **kwargs)
 
     def copied(self, environment: Environment) -> object:
-        environment.uses_frameworks = True
         copy: object = environment.copy(self.target)
         function: Any = getattr(copy, "apply") if inspect.isclass(copy) else copy  # noqa: B009
         signature = self.__signature__

@@ -207,7 +207,6 @@ def stand_in(environment: Environment, value: object) -> object:
     if module.startswith("scipy.stats"):
         return _scipy(environment, value)
     if module.startswith("torch.distributions.") and kind.__name__ in _TORCH:
-        environment.uses_frameworks = True
         return _torch_class(kind) if isinstance(value, type) else _torch(environment, value)
     return None
 

@@ -51,7 +51,6 @@ _HOME = {"tensorflow.keras.backend": "keras"}
 """The package in which the functions of a module are written, where its name does not say so."""
 
 ROOTS = frozenset(path.partition(".")[0] for path in NAMES)
-_PLAIN = frozenset({"bisect", "builtins", "math", "numpy", "scipy"})
 _ALWAYS = frozenset(
     [
         *vars(flow), *gradients.MEANINGS, *torch_functional.MEANINGS,
@@ -70,11 +69,6 @@ def meaning(function: object) -> Meaning | None:
         if found is not None:
             return found
     return None
-
-
-def takes_tensors(function: object) -> bool:
-    """Whether this is a tensor library's function, which cannot be run on plain floats to compare."""
-    return any(id(function) in _known(root) for root in ROOTS - _PLAIN if root in sys.modules)
 
 
 @cache

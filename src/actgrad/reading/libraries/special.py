@@ -142,8 +142,6 @@ def _chebyshev(one: Callable[[Number], Number]) -> Callable[[Number, Number], Nu
 
 
 eval_chebyt, eval_chebyu = _chebyshev(lambda x: 1.0 * x), _chebyshev(lambda x: 2.0 * x)
-eval_chebyv = _chebyshev(lambda x: 2.0 * x - 1.0)
-eval_chebyw = _chebyshev(lambda x: 2.0 * x + 1.0)
 eval_hermite = _polynomial(lambda x: 2.0 * x, lambda k, x, p, q: 2.0 * x * p - 2.0 * k * q)
 eval_hermitenorm = _polynomial(lambda x: 1.0 * x, lambda k, x, p, q: x * p - k * q)
 eval_legendre = _polynomial(

@@ -25,8 +25,6 @@ class Module:
         path = self._module.__name__
         root = path.partition(".")[0]
         value = getattr(self._module, name)
-        if root in names.ROOTS and root not in {"numpy", "math", "scipy", "builtins"}:
-            self._environment.uses_frameworks = True
         if callable(value) and (root in IMPURE_MODULES or draws(f"{path}.{name}")):
             return impure(f"{path}.{name}")
         return self._environment.copy(value)

@@ -242,7 +242,6 @@ def stand_in(environment: Environment, value: object, name: str | None = None) -
     if is_keras_backend(value):
         return KerasBackend(environment, value)
     if method_of(value):
-        environment.uses_frameworks = True
         return _stand_in(environment, value, None)
     if isinstance(value, types.MethodType) and method_of(value.__self__):
         return getattr(environment.copy(value.__self__), value.__name__)
@@ -293,8 +292,6 @@ class Adapter:
         return self.original(*args, **rest)
 
     def copied(self, environment: Environment) -> Function:
-        environment.uses_frameworks = True
-
         def call(*args: object, **kwargs: object) -> object:
             values = {path: kwargs.pop(name) for name, path in self.paths.items() if name in kwargs}
             return _stand_in(environment, self.original, values)(*args, **kwargs)

@@ -63,7 +63,6 @@ class Environment:
         self._globals: dict[int, dict[str, object]] = {}
         self._checks: list[Callable[[], str | None]] = []
         self._builtins = symbolic_builtins() | {"__import__": self._import, "super": self._super}
-        self.uses_frameworks = False
         self.weights: dict[tuple[int, str], object] = {}
         """What stands in for a weight, by its owner and its name."""
         self.calls = 0
@@ -139,11 +138,9 @@ class Environment:
         if isinstance(switch, type) and issubclass(switch, flow.Detached):
             return switch(getattr(value, "mode", None))
         if is_tensor(value):
-            self.uses_frameworks = True
             return lookups.constant_tensor(value)
         known = names.meaning(value) if callable(value) else None
         if known is not None:
-            self.uses_frameworks |= names.takes_tensors(value)
             return known
         inner = unwrap(value)
         if inner is not value:
