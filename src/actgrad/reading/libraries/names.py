@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
@@ -36,7 +35,7 @@ from actgrad.reading.libraries import (
     stacks,
     torch_functional,
 )
-from actgrad.reading.libraries.binding import bind, in_place
+from actgrad.reading.libraries.binding import Meaning, bind, in_place
 from actgrad.reading.libraries.mixing import MIXING
 from actgrad.reading.libraries.tables import METHODS, NAMES
 from actgrad.reading.libraries.totals import Total
@@ -44,8 +43,6 @@ from actgrad.reading.reader import mixes, unknown
 from actgrad.reading.refusal import depends_on, draws_random
 from actgrad.reading.symbol import Symbol, is_symbolic, row_of
 from actgrad.reading.tokens import Token, is_token
-
-Meaning = Callable[..., object]
 
 _HOME = {"tensorflow.keras.backend": "keras"}
 """The package in which the functions of a module are written, where its name does not say so."""

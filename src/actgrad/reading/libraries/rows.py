@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from actgrad.common.types import Fields
@@ -15,6 +14,7 @@ from actgrad.reading.libraries import row_joined as joined
 from actgrad.reading.libraries import row_numbers as numbers
 from actgrad.reading.libraries import row_orders as orders
 from actgrad.reading.libraries import row_parts as parts
+from actgrad.reading.libraries.binding import Meaning
 from actgrad.reading.libraries.formulas import maximum, minimum
 from actgrad.reading.libraries.meanings import where
 from actgrad.reading.libraries.sizes import Size
@@ -22,8 +22,6 @@ from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import reader
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, of_row, row_of
-
-Meaning = Callable[..., object]
 
 
 def _named(text: str) -> dict[str, Meaning]:

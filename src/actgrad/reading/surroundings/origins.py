@@ -24,6 +24,8 @@ def is_library(kind: type) -> bool:
 def root_of(value: object) -> str:
     """The top module in which a value is at home; a function where it was written, whatever it
     says that it wraps."""
+    if isinstance(value, types.ModuleType):
+        return value.__name__.partition(".")[0]
     if isinstance(value, types.FunctionType):
         return str(value.__globals__.get("__name__") or "").partition(".")[0]
     module = getattr(value, "__module__", None)

@@ -14,7 +14,7 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import copy as copy_of
 from typing import Any
 
@@ -48,6 +48,7 @@ from actgrad.reading.surroundings.snapshots import (
 )
 from actgrad.reading.surroundings.wrappers import is_wrapping_object, unwrap
 from actgrad.reading.symbol import Symbol
+from actgrad.reading.witnesses.native import names_in
 
 _OWN = ("actgrad.activation.", "actgrad.language.", "actgrad.reading.", "actgrad.frameworks.")
 _CLOCKS = (datetime.datetime, datetime.date)
@@ -266,7 +267,7 @@ class Environment:
         snapshot = namespace[SNAPSHOT]
         if not snapshot:
             snapshot.update({key: item for key, item in namespace.items() if key != SNAPSHOT})
-        for name in _names(function.__code__):
+        for name in names_in(function.__code__):
             if name in original and name != "__builtins__":
                 namespace[name] = snapshot[name] = self.copy(original[name], name)
 
@@ -427,10 +428,3 @@ class _Cached:
 
     def __get__(self, instance: object, owner: object = None) -> object:
         return self if instance is None else self.function(instance)
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for item in code.co_consts:
-        if isinstance(item, types.CodeType):
-            yield from _names(item)

@@ -19,6 +19,7 @@ import numpy as np
 from actgrad.common.types import Array
 from actgrad.reading.libraries import lookups
 from actgrad.reading.refusal import is_user_file
+from actgrad.reading.surroundings.origins import root_of
 
 Call = Callable[..., object]
 
@@ -99,10 +100,10 @@ def mentions(function: object) -> Mentions:
         if value is None or isinstance(value, (int, float, str, bytes)) or id(value) in seen:
             continue
         seen.add(id(value))
-        roots = {_root(value)}
+        roots = {root_of(value)}
         if not isinstance(value, types.ModuleType):
             kind = value if isinstance(value, type) else type(value)
-            roots |= {_root(base) for base in kind.__mro__}
+            roots |= {root_of(base) for base in kind.__mro__}
         known = [_PACKAGES[root] for root in roots if root in _PACKAGES]
         packages.update(dict.fromkeys(known))
         if not known or not _is_own(value):
@@ -110,7 +111,7 @@ def mentions(function: object) -> Mentions:
             if isinstance(value, types.FunctionType):
                 collects |= _does(value.__code__, _MAKES_LISTS)
                 inverts |= _does(value.__code__, _INVERTS)
-                names = set(_names(value.__code__))
+                names = set(names_in(value.__code__))
                 asks |= "autograd" in names
                 plain &= not any(_CHANGES_SLOPES & set(name.split("_")) for name in names)
         plain &= isinstance(value, (types.ModuleType, np.ndarray, *_CONTAINERS)) or _is_own(value)
@@ -124,21 +125,12 @@ _CHANGES_SLOPES = {"grad", "gradient", "custom", "detach", "remat", "checkpoint"
 """Words in the names of what changes a derivative, such as `stop_gradient`."""
 
 
-def _root(value: object) -> str:
-    if isinstance(value, types.ModuleType):
-        return value.__name__.partition(".")[0]
-    if isinstance(value, types.FunctionType):
-        return str(value.__globals__.get("__name__") or "").partition(".")[0]
-    module = getattr(value, "__module__", None)
-    return (module if isinstance(module, str) else type(value).__module__).partition(".")[0]
-
-
 def _is_own(value: object) -> bool:
     """A function as it was written, and not one that a decorator put in its place."""
     if isinstance(value, types.FunctionType):
-        return _root(value) == (value.__module__ or "").partition(".")[0]
+        return root_of(value) == (value.__module__ or "").partition(".")[0]
     callable_kinds = (types.BuiltinFunctionType, np.ufunc, type, functools.partial)
-    return isinstance(value, callable_kinds) or _root(value) in _PACKAGES
+    return isinstance(value, callable_kinds) or root_of(value) in _PACKAGES
 
 
 def _parts(value: object) -> Iterator[object]:
@@ -148,13 +140,13 @@ def _parts(value: object) -> Iterator[object]:
         for cell in value.__closure__ or ():
             with contextlib.suppress(ValueError):  # an empty cell: a name bound later
                 yield cell.cell_contents
-        names = list(_names(value.__code__))
+        names = list(names_in(value.__code__))
         for name in names:
             item = value.__globals__.get(name)
             yield item
             if name in _PACKAGES and item is None:  # imported inside of the function
                 yield sys.modules.get(name)
-            if isinstance(item, types.ModuleType) and _root(item) not in _PACKAGES:
+            if isinstance(item, types.ModuleType) and root_of(item) not in _PACKAGES:
                 yield from (vars(item)[other] for other in names if other in vars(item))
     elif isinstance(value, types.MethodType):
         yield from (value.__func__, value.__self__)
@@ -170,11 +162,12 @@ def _parts(value: object) -> Iterator[object]:
         yield from list(getattr(value, "__dict__", {}).values())
         yield getattr(value, "__wrapped__", None)
         for base in type(value).__mro__:
-            if _root(base) not in {"builtins", "actgrad"}:
+            if root_of(base) not in {"builtins", "actgrad"}:
                 yield vars(base).get("__call__")
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
+def names_in(code: types.CodeType) -> Iterator[str]:
+    """The names of globals and attributes that some code mentions, also in the functions within it."""
     for part in _codes(code):
         yield from part.co_names
 

@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.common.types import Fields, Function
-from actgrad.errors import TraceError
+from actgrad.errors import ImpureError, TraceError
 from actgrad.language.expression import Expr, evaluate
 from actgrad.language.rewrite import as_written
 from actgrad.reading.function import read
 from actgrad.reading.paths import Reading
-from actgrad.reading.refusal import definition
+from actgrad.reading.refusal import COPY_FIRST, definition
 from actgrad.reading.signature import Signature, is_number
 from actgrad.reading.witnesses.native import Array, Library, NotTaken, Run
 
@@ -141,6 +141,14 @@ def refuse_what_fails(
             f"{type(raised).__name__}: {reason}\n"
             f"{definition(original.function)}\n  Make it run on {one} first."
         ) from None
+
+
+def refuse_writing(original: Original, where: str) -> NoReturn:
+    """Refuse a function that writes into its input."""
+    raise ImpureError(
+        f"{original.own.name!r} cannot be read: it writes into its input, which would change the caller's "
+        f"tensor\n{where}\n  {COPY_FIRST}"
+    )
 
 
 def refuse_slope(

@@ -12,16 +12,19 @@ from actgrad.language.adjoint import adjoint
 from actgrad.language.expression import LENGTH, Expr, const, evaluate, make, plain, show, var, walk
 from actgrad.language.rows import misfit
 from actgrad.reading.outputs import length_of
-from actgrad.reading.refusal import COPY_FIRST, definition, refuse
+from actgrad.reading.refusal import definition, refuse
 from actgrad.reading.signature import is_number
 from actgrad.reading.witnesses import native, row_cover
 from actgrad.reading.witnesses.native import Array, Library, Run
 from actgrad.reading.witnesses.original import (
     IRREGULAR,
     Original,
+    attempt,
     refuse_slope,
     refuse_what_fails,
+    refuse_writing,
 )
+from actgrad.reading.witnesses.rounding import tolerance
 
 _LENGTHS = (12, 8, 6, 9, 5, 7, 16, 24, 4, 3, 2, 1, *range(25, 64))
 _TIED = [1.0, -2.0, 3.0, 1.0, 0.0, 3.0, -0.5, 2.0, 2.0, -2.0, 0.5, 1.5]
@@ -63,7 +66,7 @@ def _answers(original: Original, library: Library, lengths: Sequence[int]) -> bo
         for n in lengths:
             for numbers in samples:
                 columns = _columns(original, numbers, n, dtype)
-                run = _attempt(original, library, columns)
+                run = attempt(original, library, columns)
                 if run is None:
                     break
                 runs.append((n, columns, run))
@@ -83,7 +86,7 @@ def _compare_rare(original: Original, library: Library, n: int) -> None:
         return np.atleast_1d(_evaluated(original, condition, n, rows))
 
     for condition, answer, found in row_cover.rare(original.reading.asked, columns, answers):
-        runs = [(rows, _attempt(original, library, rows)) for rows in found]
+        runs = [(rows, attempt(original, library, rows)) for rows in found]
         for rows, run in runs:
             if run is not None:
                 _compare(original, library, n, rows, run)
@@ -106,13 +109,6 @@ def _columns(original: Original, numbers: Sequence[float], n: int, dtype: Any) -
     return columns
 
 
-def _attempt(original: Original, library: Library, columns: Sequence[Array]) -> Run | None:
-    try:
-        return library.run(original.call, columns)
-    except native.NotTaken:
-        return None
-
-
 def _evaluated(original: Original, root: Expr, n: int, columns: Sequence[Array]) -> Array:
     values = {name: v for name, v in original.values.items() if is_number(v)}
     values |= dict(zip(original.inputs, columns, strict=True)) | {LENGTH: n}
@@ -126,10 +122,7 @@ def _compare(
 ) -> None:
     name, where = original.own.name, definition(original.function)
     if run.changed:
-        raise ImpureError(
-            f"{name!r} cannot be read: it writes into its input, which would change the caller's tensor\n"
-            f"{where}\n  {COPY_FIRST}"
-        )
+        refuse_writing(original, where)
     for k, root in enumerate(original.reading.outputs):
         theirs, ours = _result(original, run, k), _evaluated(original, root, n, columns)
         if theirs.shape != ours.shape:
@@ -139,14 +132,13 @@ def _compare(
                 f"  Return the row, or one number of it. What a loop carries on from number to number is not "
                 f"read: `np.sum(x)` or `np.cumsum(x)` in the place of `functools.reduce`."
             )
-        narrow = run.narrow or np.asarray(columns[0]).dtype == np.float32
-        close = {"rtol": 1e-4, "atol": 1e-5} if narrow else {"rtol": 1e-6, "atol": 1e-9}
-        wrong = ~np.isclose(ours, theirs, **close, equal_nan=True)
+        relative, absolute = tolerance(run, columns)
+        wrong = ~np.isclose(ours, theirs, relative, absolute, equal_nan=True)
         if wrong.any():
             literal = _evaluated(original, original.literal.outputs[k], n, columns)
-            wrong &= ~np.isclose(literal, theirs, **close, equal_nan=True)
+            wrong &= ~np.isclose(literal, theirs, relative, absolute, equal_nan=True)
         if wrong.any():
-            again = _attempt(original, library, columns)
+            again = attempt(original, library, columns)
             if again is None or not np.array_equal(
                 _result(original, again, k), theirs, equal_nan=True
             ):

@@ -21,7 +21,7 @@ from actgrad.language.derive import derive
 from actgrad.language.expression import plain, walk
 from actgrad.reading.derivatives import custom
 from actgrad.reading.paths import Reading
-from actgrad.reading.refusal import COPY_FIRST, HOST, definition, place
+from actgrad.reading.refusal import HOST, definition, place
 from actgrad.reading.signature import Signature
 from actgrad.reading.witnesses import native, row_witness
 from actgrad.reading.witnesses.native import Array, Library, Run
@@ -34,6 +34,7 @@ from actgrad.reading.witnesses.original import (
     points,
     refuse_slope,
     refuse_what_fails,
+    refuse_writing,
 )
 from actgrad.reading.witnesses.rounding import differences, tolerance
 
@@ -307,8 +308,4 @@ def _refuse_writing(original: Original, library: Library, columns: Sequence[Arra
     if where is not None and (where.meant or not where.user):
         return
     at = place(where.file, where.line, where.function) if where else definition(original.function)
-    raise ImpureError(
-        f"{original.own.name!r} cannot be read: it writes into its input, which would change the caller's "
-        f"tensor\n{at}\n"
-        f"  {COPY_FIRST}"
-    )
+    refuse_writing(original, at)
