@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,11 @@ from actgrad.language.expression import Expr, as_row, const, make, plain, var, v
 from actgrad.language.program import is_lookup
 from actgrad.language.rewrite import build, rewrite
 from actgrad.reading.derivatives.rules import NonlinearRuleError
-from actgrad.reading.facts import Facts
 from actgrad.reading.outputs import Form, described, length_of, outputs_of
 from actgrad.reading.raised import is_an_answer, raised_at, user_error
 from actgrad.reading.reader import reading
 from actgrad.reading.refusal import HOST, WRITE_ONE_FOR_EACH, definition, name_of, refuse
-from actgrad.reading.run import BOUND_IT, MAX_OPERATIONS, NeedsPlain, NeedsTables, Questions, Run
+from actgrad.reading.run import BOUND_IT, NeedsPlain, NeedsTables, Path, Run
 from actgrad.reading.surroundings.objects import WeightError
 from actgrad.reading.surroundings.sandbox import Environment
 from actgrad.reading.surroundings.wrappers import unwrap
@@ -55,9 +53,9 @@ def trace(
     call: Callable[[Function, Mapping[str, object]], object],
     arguments: Mapping[str, object],
     defaults: Mapping[str, Any],
-    vectors: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
-    whole: bool = True,
-    tables: frozenset[str] = frozenset(),
+    vectors: Mapping[str, tuple[str, ...]],
+    whole: bool,
+    tables: frozenset[str],
 ) -> Reading:
     """Read `function`. `call(copy, values)` calls a copy of it with a value for each argument.
 
@@ -94,11 +92,8 @@ def trace(
         parameters = frozenset([*defaults, *owners])
         parts = frozenset(entry for names in entries.values() for entry in names)
         try:
-            rounds: set[str] = set()
-            asked: dict[Expr, None] = {}
-            outputs, form = _explore(
-                copy, call, values, environment, parameters, parts, rounds, asked, libraries
-            )
+            run = Run(parameters, parts, libraries)
+            outputs, form = _explore(copy, call, values, environment, run)
         except NeedsPlain as needed:
             names = {owners.get(name, name) for name in needed.names}
             if needed.refusal and not all(type(defaults[name]) is int for name in names):
@@ -130,8 +125,8 @@ def trace(
             frozenset(fixed),
             frozenset(entries),
             frozenset(wholes),
-            bool(rounds),
-            tuple(asked),
+            bool(run.rounds),
+            tuple(run.asked),
         )
 
 
@@ -155,48 +150,35 @@ def _in_place_of(default: object, entries: Sequence[Expr]) -> object:
     return array
 
 
-Path = list[tuple[Expr, bool]]
-
-
 def _explore(
     copy: Function,
     call: Function,
     arguments: Mapping[str, object],
     environment: Environment,
-    parameters: frozenset[str],
-    entries: frozenset[str],
-    rounds: set[str],
-    asked: dict[Expr, None],
-    libraries: tuple[str, ...] | None,
+    run: Run,
 ) -> tuple[list[Expr], Form]:
-    budget = [MAX_OPERATIONS]
     # Paths are visited depth first, so a decision's True side is complete when its False side starts.
-    done: list[list[tuple[Expr, ...]]] = []
+    done: list[tuple[Expr, ...] | None] = []
     prefix: Path = []
-    paths = 0
-    facts = Facts()
     form: Form | None = None
-    first: tuple[Path, tuple[Expr, ...] | None] | None = None
-    questions: Questions = {}
-    settings: Any = {"rows": libraries is not None, "libraries": libraries or ()}
-    settings |= {"questions": questions, "asked": asked}
+    facts, questions = run.facts, run.questions
     while True:
-        run = Run(prefix, parameters, entries, budget, facts, paths, rounds=rounds, **settings)
+        run.start(prefix)
         outputs, returned = _run(copy, call, arguments, run)
         _refuse_changes(environment, copy)
-        if len(run.path) < len(prefix):
+        path = run.path
+        if len(path) < len(prefix):
             raise ImpureError(
                 f"{name_of(copy)!r} asks fewer questions for the same answers, so it is not a function of "
                 f"its arguments alone\n{definition(copy)}\n"
                 f"  Remove what varies between two calls (randomness, time, stored state)."
             )
-        paths += 1
-        if first is None:
-            again = Run(list(run.path), parameters, entries, budget, facts, **settings)
-            repeated, _ = _run(copy, call, arguments, again)
+        run.paths += 1
+        if run.paths == 1:
+            run.start(list(path))
+            repeated, _ = _run(copy, call, arguments, run)
             _refuse_changes(environment, copy)
-            first = run.path, repeated
-            if again.path != run.path or repeated != outputs:
+            if run.path != path or repeated != outputs:
                 raise ImpureError(
                     f"two runs with the same input gave different results, so {name_of(copy)!r} is not a "
                     f"function of its arguments alone\n{definition(copy)}\n"
@@ -212,27 +194,24 @@ def _explore(
                     f"{definition(copy)}\n  Return the same number of values on every path."
                 )
             form = returned
-        done.append([outputs])  # type: ignore[list-item]
-        path = list(run.path)
+        done.append(outputs)
         while path and not path[-1][1]:
             condition, _ = path.pop()
-            no = done.pop()[0]
-            yes = done.pop()[0]
-            if condition in questions and None in (yes, no):
+            no, yes = done.pop(), done.pop()
+            if condition in questions and (yes is None or no is None):
                 # Shapes that it does not take are no part of what it computes.
-                done.append([yes or no])  # type: ignore[list-item]
-                continue
-            if questions.get(condition, ("", ""))[0] == "requires_grad" and _same(yes, no):
+                done.append(yes or no)
+            elif questions.get(condition, ("", ""))[0] == "requires_grad" and _same(yes, no):
                 # Without a gradient nobody asks for the derivative, such as that of a hook.
-                done.append([yes])  # type: ignore[list-item]
-                continue
-            done.append([_join(condition, yes, no, copy)])  # type: ignore[list-item]
+                done.append(yes)
+            else:
+                done.append(_join(condition, yes, no, copy))
         if not path:
             break
         prefix = [*path[:-1], (path[-1][0], False)]
         facts.rewind(len(path) - 1)
         facts.learn(path[-1][0], False)
-    result = done[0][0]
+    (result,) = done
     if result is None:
         raise TraceError(
             f"{name_of(copy)!r} raises an exception on every path\n{definition(copy)}\n"
@@ -247,9 +226,9 @@ def _explore(
     return list(result), form or "number"
 
 
-def _same(yes: tuple[Expr, ...], no: tuple[Expr, ...]) -> bool:
+def _same(yes: Sequence[Expr] | None, no: Sequence[Expr] | None) -> bool:
     """Whether two paths compute the same values."""
-    return list(map(plain, yes)) == list(map(plain, no))
+    return list(map(plain, yes or ())) == list(map(plain, no or ()))
 
 
 def _refuse_changes(environment: Environment, copy: object) -> None:

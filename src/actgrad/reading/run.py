@@ -1,4 +1,4 @@
-"""One run of a function: its decisions are answered from a list, then with True, and noted."""
+"""The runs of a function: the decisions of each are answered from a list, then with True, and noted."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ BOUND_IT = (
 
 
 _QUESTION = "whether the input's "
+Path = list[tuple[Expr, bool]]
+"""The decisions of a run."""
 Questions = dict[Expr, tuple[str, str]]
 """What was asked for of the input, and the line where."""
 
@@ -55,42 +57,41 @@ class NeedsTables(BaseException):
 
 
 class Run:
-    """One run of the function: answers decisions from a list, then True, and notes them."""
+    """The runs of the function, one after another: each answers decisions from a list, then True, and notes
+    them."""
 
     def __init__(
         self,
-        prefix: list[tuple[Expr, bool]],
         parameters: frozenset[str],
         entries: frozenset[str],
-        budget: list[int],
-        facts: Facts,
-        paths: int = 0,
-        rows: bool = False,
-        questions: Questions | None = None,
-        rounds: set[str] | None = None,
-        asked: dict[Expr, None] | None = None,
-        libraries: tuple[str, ...] = (),
+        libraries: tuple[str, ...] | None,
     ) -> None:
-        self.libraries = libraries
-        self.rounds = set() if rounds is None else rounds
-        self.asked = {} if asked is None else asked
-        self.rows = rows
+        """`libraries`: what a function of a row is written with; None for a function of numbers."""
+        self.parameters = parameters
+        self.entries = entries
+        self.rows = libraries is not None
+        self.libraries = libraries or ()
+        self.facts = Facts()
+        self.questions: Questions = {}
+        self.rounds: set[str] = set()
+        self.asked: dict[Expr, None] = {}
+        """The conditions that were asked of each number of a row."""
+        self.operations = 0
+        self.paths = 0
+        self.start([])
+
+    def start(self, prefix: Path) -> None:
+        """Begin a run, the first decisions of which are these."""
+        self.prefix = prefix
+        self.path: Path = []
         self.turns: list[Turns] = []
         self.mixed: set[Expr] = set()
         self.loop: Turn | None = None
         self.each: Turn | None = None
-        self.questions = {} if questions is None else questions
-        self.prefix = prefix
-        self.paths = paths
-        self.path: list[tuple[Expr, bool]] = []
-        self.facts = facts
-        self.parameters = parameters
-        self.entries = entries
-        self.budget = budget
 
     def count(self) -> None:
-        self.budget[0] -= 1
-        if self.budget[0] < 0:
+        self.operations += 1
+        if self.operations > MAX_OPERATIONS:
             refuse(
                 f"reading the function took more than {MAX_OPERATIONS:,} operations: a loop does not end, "
                 f"or there are too many paths",
