@@ -293,7 +293,7 @@ _LIKE_INPUT = ("dtype", "device")
 
 _OTHERS = (
     "numpy.fft", "torch.fft", "torch.special", "jax.numpy.fft", "tensorflow.signal",
-    "tensorflow.math.special",
+    "tensorflow.math.special", "tensorflow.random", "jax.random", "keras.random",
 )  # fmt: skip
 """Modules whose functions messages call by their public names, besides those of the table."""
 

@@ -1,7 +1,8 @@
 """What math, NumPy, SciPy, TensorFlow, PyTorch, JAX and Keras call each meaning: one table a library.
 
 An entry is `name`, `name=meaning` where the two differ, or `name(arguments)=meaning` where Python cannot
-see the library's own signature. `mixing` marks what takes several elements at once; `random` what draws.
+see the library's own signature. `mixing` marks what takes several elements at once; `random` what draws and is
+not known for it by its module (`jax.random`).
 """
 
 from actgrad.reading.libraries.special_tables import SPECIAL, SPECIAL_METHODS
@@ -61,14 +62,9 @@ cbrt entr=entropy_term erf erfc exp10 exp2 expit=sigmoid expm1 log1p log_expit=l
 ndtr=normal_cdf softplus xlog1py xlogy logsumexp softmax log_softmax
 """
 
-_RANDOM = """
+TORCH = """
 bernoulli=random multinomial=random normal=random poisson=random rand=random rand_like=random
 randint=random randint_like=random randn=random randn_like=random randperm=random binomial=random
-"""
-
-TORCH = (
-    _RANDOM
-    + """
 add(input,other,*,alpha=1,out=None) angle conj=identity real=identity resolve_conj=identity
 resolve_neg=identity conj_physical=identity finfo promote_types=result_type vmap=applied func.vmap=applied
 func.grad=gradient_of func.grad_and_value=gradient_and_value_of func.jacrev=jacobian_of
@@ -133,7 +129,6 @@ log_softmax(input,dim,dtype=None) logsumexp(input,dim,keepdim=False)
 special.softmax(input,dim,dtype=None)=softmax special.log_softmax(input,dim,dtype=None)=log_softmax
 special.logsumexp(input,dim,keepdim=False)=logsumexp
 """
-)
 
 TORCH_FUNCTIONAL = """
 celu elu gelu(input,*,approximate="none") hardshrink(input,lambd=0.5)=hard_shrink
@@ -172,6 +167,8 @@ compat.v1.mod=mod compat.v1.div=divide compat.v1.floordiv=quotient_floor compat.
 compat.v1.floormod=mod compat.v1.where=where compat.v1.to_int32=as_int compat.v1.to_int64=as_int
 concat=concatenated gather=take reduce_all=row_all reduce_any=row_any reduce_logsumexp=logsumexp
 reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduce_sum=total stack=stacked
+random.poisson=random random.stateless_normal=random random.stateless_truncated_normal=random
+random.stateless_uniform=random
 """
 
 TF_V1_NN = "elu=elu_tf leaky_relu relu relu6 selu=selu_tf sigmoid softplus softsign tanh"
@@ -206,11 +203,6 @@ experimental.stateless_dropout=random experimental.general_dropout=random
 log_softmax softmax
 """
 
-TF_RANDOM = """
-categorical=random gamma=random normal=random poisson=random shuffle=random stateless_normal=random
-stateless_uniform=random stateless_truncated_normal=random truncated_normal=random uniform=random
-"""
-
 KERAS_OPS = """
 angle cast celu convert_to_tensor=as_array divide_no_nan elu gelu hard_shrink hard_sigmoid=hard_sigmoid_open
 hard_silu=hard_silu_open hard_swish=hard_silu_open hard_tanh leaky_relu log_sigmoid relu relu6
@@ -234,11 +226,6 @@ ones_like pow=power relu=keras_relu reshape round=rint shape=shape_of ndim=rank_
 softsign sqrt square squeeze switch=backend_switch tanh stop_gradient zeros_like
 concatenate=concatenated stack=stacked
 dropout=random random_bernoulli=random random_normal=random random_uniform=random truncated_normal=random
-"""
-
-KERAS_RANDOM = """
-beta=random binomial=random categorical=random dropout=random gamma=random normal=random randint=random
-shuffle=random truncated_normal=random uniform=random
 """
 
 JAX_NUMPY = (
@@ -274,12 +261,6 @@ vmap=applied named_call=applied block_until_ready=identity device_put=same
 dtypes.result_type=result_type dtypes.finfo=finfo dtypes.issubdtype=issubdtype
 """
 
-JAX_RANDOM = """
-bernoulli=random beta=random categorical=random choice=random exponential=random gamma=random gumbel=random
-laplace=random logistic=random normal=random permutation=random poisson=random rademacher=random
-randint=random truncated_normal=random uniform=random
-"""
-
 EQUINOX = """
 filter_grad=gradient_of filter_value_and_grad=value_and_gradient_of filter_jacrev=jacobian_of
 filter_jacfwd=jacobian_of filter_hessian=hessian_of filter_jvp=jvp filter_vjp=vjp
@@ -301,7 +282,6 @@ _COMMON: dict[str, str] = {
     "tensorflow": TENSORFLOW,
     "tensorflow.math": TF_MATH,
     "tensorflow.nn": TF_NN,
-    "tensorflow.random": TF_RANDOM,
     "tensorflow.compat.v1.nn": TF_V1_NN,
     "tensorflow.experimental.numpy": TF_NUMPY,
     "tensorflow.quantization": TF_QUANTIZATION,
@@ -312,13 +292,11 @@ _COMMON: dict[str, str] = {
     "jax.numpy": JAX_NUMPY,
     "jax.nn": JAX_NN,
     "jax.lax": JAX_LAX,
-    "jax.random": JAX_RANDOM,
     "jax.scipy.special": """entr=entropy_term erf erfc expit=sigmoid logit ndtr=normal_cdf xlog1py xlogy
         logsumexp""",
     "equinox": EQUINOX,
     "keras.ops": KERAS_OPS,
     "keras.activations": KERAS_ACTIVATIONS,
-    "keras.random": KERAS_RANDOM,
     "tensorflow.keras.backend": KERAS_BACKEND,
     **dict.fromkeys(("numpy.linalg", "torch.linalg", "jax.numpy.linalg", "tensorflow.linalg"), ""),
 }
