@@ -37,12 +37,12 @@ ROWS = [
     for name, (_, meaning) in aliases._parse(text).items()
     if sys.version_info >= NEWER.get(name, (3,))
 ]
-ALIKE = {*aliases._parse(tables._ALIKE), *aliases._parse(tables._OF_NUMPY)}
+ALIKE = {*aliases._parse(tables._OF_NUMPY), *aliases._parse(tables._ACTIVATIONS)}
 """They stand once for the libraries that have them; each other name exists in its library."""
 DRAWING = """
 tensorflow.random: categorical gamma normal poisson shuffle stateless_normal truncated_normal uniform
 keras.random: beta binomial categorical dropout gamma normal randint shuffle truncated_normal uniform
-jax.random: beta categorical choice exponential gamma gumbel laplace logistic normal permutation randint uniform
+jax.random: beta categorical choice exponential gamma gumbel laplace logistic normal randint uniform
 """
 DRAWN = [row[:2] for row in ROWS if row[2] == "random"] + [
     (path, name)
