@@ -54,7 +54,7 @@ ELSEWHERE = frozenset(
     | {*vars(casts), *vars(flow), *vars(stacks), *vars(lookups)}
     - ({"cast", "constant"} | {*vars(meanings), *vars(formulas), *vars(shipped)})
     | set(
-        """dropout dropout_tf huber smooth_l1 squared_error absolute_error soft_margin cross_entropy_tf
+        """dropout huber smooth_l1 squared_error absolute_error soft_margin cross_entropy_tf
     cross_entropy_with_logits fake_quantize log_poisson quantize_and_dequantize crelu""".split()
     )
 )

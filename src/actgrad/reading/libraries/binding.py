@@ -43,6 +43,7 @@ SPELLINGS = {
     "shape": "size dims",
     "exponent": "other x2",
     "base": "",
+    "rate": "p",
     "function": "f fn fun func pyfunc model callable",
 }
 """What libraries call the arguments of the meanings."""

@@ -49,8 +49,6 @@ def cast(x: Number, dtype: object = None) -> Number:
     if dtype is None or (isinstance(dtype, Token) and dtype.what == "dtype"):
         constants = not isinstance(x, Symbol) and np.ndim(row_of(x)) > 0
         return np.asarray(x, dtype=np.float64) if constants else number(x)
-    if isinstance(dtype, Symbol):  # `x.type_as(y)`
-        return number(x)
     kind = dtype_name(dtype)
     if kind == "bool":
         return truth(x)
@@ -85,10 +83,6 @@ def _fits(x: object, kind: str) -> bool:
 
 
 _NARROW = {"int8", "int16", "uint8", "uint16", "uint32", "uint64"}
-
-
-def bfloat16(x: Number) -> Number:
-    return cast(x, "bfloat16")
 
 
 def single(x: Number = 0.0) -> Number:
@@ -216,14 +210,6 @@ def _filled(like: object, value: Number, dtype: object) -> Symbol:
     return Symbol(filled.expr, form, mask)
 
 
-def new_zeros(x: Symbol, size: object, dtype: object = None) -> Number:
-    return _filled(size if is_token(size) else x, 0.0, dtype)
-
-
-def new_ones(x: Symbol, size: object, dtype: object = None) -> Number:
-    return _filled(size if is_token(size) else x, 1.0, dtype)
-
-
 def masked_scatter(x: Symbol, mask: Symbol, source: object) -> Symbol:
     result = copied(x)
     result[mask] = source
@@ -322,6 +308,7 @@ def index_put(
 
 _FORMULAS = """
 narrow(x) = cast(x, "float16")
+bfloat16(x) = cast(x, "bfloat16")
 byte(x) = cast(x, "uint8")
 char(x) = cast(x, "int8")
 short(x) = cast(x, "int16")
@@ -336,6 +323,8 @@ zeros_like(x, dtype=None) = _filled(x, 0.0, dtype)
 ones_like(x, dtype=None) = _filled(x, 1.0, dtype)
 full_like(x, value, dtype=None) = _filled(x, value, dtype)
 empty_like(x, dtype=None) = _filled(x, math.nan, dtype)
+new_zeros(x, size, dtype=None) = _filled(size, 0.0, dtype)
+new_ones(x, size, dtype=None) = _filled(size, 1.0, dtype)
 new_full(x, size, value, dtype=None) = _filled(size, value, dtype)
 new_empty(x, size, dtype=None) = _filled(size, math.nan, dtype)
 new_tensor(x, data, dtype=None) = tensor(data, dtype)

@@ -54,7 +54,6 @@ copysign_torch(x, y) = copysign(0.0, y) if x == 0 else copysign(x, y)
 identity(x) = x
 reversed_subtract(x, y, alpha=1) = subtract(y, x, alpha)
 square(x) = x * x
-cube(x) = x * x * x
 reciprocal(x) = 1.0 / x
 rsqrt(x) = 1.0 / sqrt(x)
 squared_difference(x, y) = square(x - y)

@@ -238,27 +238,12 @@ def digitize(x: Number, bins: object, right: bool = False) -> Number:
     return position(x, bins, not right)
 
 
-def searchsorted(knots: object, x: Number, side: str = "left") -> Number:
-    return position(x, knots, side == "right")
-
-
-def bisect_left(a: object, x: Number) -> Number:
-    return position(x, a, right=False)
-
-
-def bisect_right(a: object, x: Number) -> Number:
-    return position(x, a)
-
-
-def searchsorted_torch(
-    knots: object, x: Number, right: bool = False, side: str | None = None
-) -> Number:
+def searchsorted(knots: object, x: Number, side: str | None = None, right: bool = False) -> Number:
     return position(x, knots, right or side == "right")
 
 
-def bucketize(x: Number, boundaries: object, right: bool = False) -> Number:
-    """PyTorch's."""
-    return position(x, boundaries, right)
+def bisect_right(knots: object, x: Number) -> Number:
+    return position(x, knots)
 
 
 def _interpolation(beyond: Compare) -> Callable[..., Number]:

@@ -51,7 +51,7 @@ ROOTS = frozenset(path.partition(".")[0] for path in NAMES)
 _ALWAYS = frozenset(
     [
         *vars(flow), *gradients.MEANINGS, *torch_functional.MEANINGS,
-        "stop_gradient", "dropout", "dropout_tf", "rrelu", "finfo",
+        "stop_gradient", "dropout", "rrelu", "finfo",
     ],
 )  # fmt: skip
 """Meanings that stand in for a library's function whatever it is called with."""

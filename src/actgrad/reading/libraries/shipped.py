@@ -39,12 +39,12 @@ from actgrad.reading.symbol import Symbol, whole
 
 
 def relu(
-    x: Number, negative_slope: Number = 0.0, max_value: Number = None, threshold: Number = 0.0
+    x: Number, slope: Number = 0.0, max_value: Number = None, threshold: Number = 0.0
 ) -> Number:
     """Keras's, with all its arguments, part by part as Keras adds them; the derivative at 0 is 0."""
-    sloped, moved = _is_set(negative_slope), _is_set(threshold)
+    sloped, moved = _is_set(slope), _is_set(threshold)
     if sloped and max_value is None and not moved:
-        return leaky_relu(x, negative_slope)
+        return leaky_relu(x, slope)
     positive = where(less(threshold, x), x, 0.0) if moved else where(less_equal(x, 0.0), 0.0, x)
     if max_value is not None:
         bounded = clip_open if not moved and not _is_set(subtract(max_value, 6.0)) else clip
@@ -52,7 +52,7 @@ def relu(
     if not sloped:
         return positive
     below = subtract(threshold, x)
-    return subtract(positive, multiply(negative_slope, where(less_equal(below, 0.0), 0.0, below)))
+    return subtract(positive, multiply(slope, where(less_equal(below, 0.0), 0.0, below)))
 
 
 def _is_set(value: Number) -> bool:
@@ -87,9 +87,9 @@ def rrelu(x: Number, lower: float = 0.125, upper: float = 1 / 3, training: bool 
     return prelu(x, (lower + upper) / 2)
 
 
-def dropout(x: Number, p: float = 0.5, training: bool = True, rate: float | None = None) -> Number:
+def dropout(x: Number, rate: float = 0.5, training: bool = True) -> Number:
     """Nothing is dropped outside of training; in training the function is random."""
-    if training and (p if rate is None else rate) != 0:
+    if training and rate != 0:
         refuse(
             "`dropout` draws random numbers while training",
             "Put the dropout into the network, beside the activation; or give `training=False`.",
@@ -106,17 +106,6 @@ def log_poisson(targets: Number, log_input: Number, compute_full_loss: bool = Fa
             "Leave it out: what it adds does not depend on the input.",
         )
     return subtract(exp(log_input), multiply(log_input, targets))
-
-
-def keras_relu(
-    x: Number, alpha: Number = 0.0, max_value: Number = None, threshold: Number = 0.0
-) -> Number:
-    """`keras.backend.relu`."""
-    return relu(x, alpha, max_value, threshold)
-
-
-def dropout_tf(x: Number, rate: float) -> Number:
-    return dropout(x, rate)
 
 
 def maximum_tnp(x: Number, y: Number) -> Number:

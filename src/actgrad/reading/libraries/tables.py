@@ -94,8 +94,8 @@ pow(input,exponent,*,out=None)=power prelu(input,weight) relu reshape(input,shap
 rrelu(input,lower=0.125,upper=0.3333333333333333,training=False)
 round(input,*,decimals=0,out=None)=round_decimals rsub=reversed_subtract select=mixing selu signbit sgn=sign
 squeeze(input,dim=None) take(input,index)
-searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,sorter=None)=searchsorted_torch
-bucketize(input,boundaries,*,out_int32=False,right=False,out=None)
+searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,sorter=None)
+bucketize(input,boundaries,*,out_int32=False,right=False,out=None)=position
 sub(input,other,*,alpha=1,out=None)=subtract subtract(input,other,*,alpha=1,out=None)
 tensor(data,*,dtype=None,device=None,requires_grad=False,pin_memory=False)=tensor
 autograd.Variable(data,requires_grad=False,volatile=False)=tensor from_numpy(data)=as_array
@@ -193,7 +193,7 @@ ZerosLike=zeros_like
 """
 
 TF_NN = f"""{_ACTIVATIONS}
-elu=elu_tf crelu dropout=dropout_tf log_poisson_loss=log_poisson
+elu=elu_tf crelu dropout log_poisson_loss=log_poisson
 sigmoid_cross_entropy_with_logits=cross_entropy_tf experimental.stateless_dropout=random
 experimental.general_dropout=random log_softmax softmax
 """
@@ -211,7 +211,7 @@ exponential=exp linear=identity
 
 KERAS_BACKEND = f"""{_EVERYWHERE}
 cast cast_to_floatx=as_float clip constant elu=elu_tf equal expand_dims=unsqueeze flatten
-hard_sigmoid=hard_sigmoid_keras2 maximum minimum ones_like relu=keras_relu reshape round=rint shape=shape_of
+hard_sigmoid=hard_sigmoid_keras2 maximum minimum ones_like relu reshape round=rint shape=shape_of
 ndim=rank_of softplus softsign squeeze switch=backend_switch stop_gradient zeros_like
 concatenate=concatenated stack=stacked dropout=random random_bernoulli=random random_normal=random
 random_uniform=random truncated_normal=random
@@ -251,7 +251,7 @@ filter_jit=applied filter_vmap=applied filter_checkpoint=applied
 
 _COMMON: dict[str, str] = {
     "builtins": BUILTINS,
-    "bisect": "bisect_left bisect_right",
+    "bisect": "bisect_left=searchsorted bisect_right",
     "math": MATH,
     "numpy": NUMPY,
     "numpy.polynomial.polynomial": "polyval=powers",
