@@ -33,13 +33,14 @@ from actgrad.reading.symbol import Symbol, number, of_row, row_of
 
 
 def padded(
-    x: Symbol, width: Number, mode: object = "constant", constant_values: object = 0.0, **_: object
+    x: Symbol, width: Number, mode: object = "constant", constant_values: object = None, **_: object
 ) -> Symbol:
-    """Numbers before and after the row, as `np.pad` puts them: `1`, `(1, 2)` or `((1, 2),)`."""
+    """Numbers before and after the row, as `np.pad` puts them: `1`, `(1, 2)` or `((1, 2),)`. Negative
+    widths cut it, as PyTorch's do."""
     while isinstance(width, (tuple, list)) and len(width) == 1:
         (width,) = width
     before, after = width if isinstance(width, (tuple, list)) else (width, width)
-    values = constant_values
+    values = 0.0 if constant_values is None else constant_values
     first, last = values if isinstance(values, (tuple, list)) else (values, values)
     if str(mode).lower() != "constant" or not all(type(n) is int for n in (before, after)):
         refuse(
@@ -52,13 +53,6 @@ def padded(
         [kept(number(value).expr, Length(0, size))] if size > 0 else [] for size, value in ends
     )
     return joined([*left, cut, *right])
-
-
-def padded_by_torch(
-    x: Symbol, pad: Number, mode: object = "constant", value: object = None
-) -> Symbol:
-    """Negative widths cut the row."""
-    return padded(x, pad, mode, 0.0 if value is None else value)
 
 
 def tiled(x: Symbol, reps: Number) -> Symbol:

@@ -62,7 +62,7 @@ clip_by_norm=clipped_by_norm eye=Identity
 """By what the tables call them, or by their libraries' name where the tables say `mixing`."""
 
 _OF_TORCH = _named("""
-sort=sorted_pair split=split_by_size median=median_of_torch pad=padded_by_torch
+sort=sorted_pair split=split_by_size median=median_of_torch
 """)
 """What PyTorch means otherwise, in functions and methods."""
 _ITS_OWN = _named("""
@@ -112,6 +112,8 @@ _RENAMED = {
     "dimensions": "axis",
     "axes": "axis",
     "pad_width": "width",
+    "pad": "width",
+    "value": "constant_values",
     "paddings": "width",
     "multiples": "reps",
     "num_classes": "n",

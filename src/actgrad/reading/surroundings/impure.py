@@ -10,52 +10,34 @@ from actgrad.reading.libraries import names
 from actgrad.reading.refusal import HOST, refuse
 
 IMPURE_BUILTINS = (
-    "print",
-    "input",
-    "open",
-    "exec",
-    "eval",
-    "breakpoint",
-    "globals",
-    "setattr",
-    "delattr",
-)
+    "print", "input", "open", "exec", "eval", "breakpoint", "globals", "setattr", "delattr",
+)  # fmt: skip
 IMPURE_MODULES = frozenset(
     {
         *("random", "time", "secrets", "uuid", "os", "io", "sys", "socket", "subprocess"),
         *("threading", "logging", "pathlib", "tempfile"),
     }
 )
-IMPURE_NAMES = frozenset(
-    [
-        "rand",
-        "randn",
-        "randint",
-        "rand_like",
-        "randn_like",
-        "normal",
-        "bernoulli",
-        "save",
-        "load",
-        "print",
-    ]
-)
-
-
+_IMPURE_NAMES = frozenset({"save", "load", "print"})
 IMPURE_OBJECTS = (
     "random.", "_random.", "io.", "_io.", "os.", "posix.", "logging.", "socket.", "subprocess.",
     "pathlib.", "tempfile.", "numpy.random.",
 )  # fmt: skip
 
 
-def draws(path: str) -> bool:
-    """Whether a library's function draws random numbers, by its module or its name."""
-    root, *folders = path.split(".")
-    if root not in names.ROOTS or not folders:
-        return False
-    name = folders.pop()
-    random = any(part == "random" or part.endswith("random_ops") for part in folders)
-    return random or name in IMPURE_NAMES
+def acts(path: str) -> bool:
+    """Whether a library's function does more than compute, by its module or its name."""
+    root, _, name = path.partition(".")
+    known = root in names.ROOTS and name.rpartition(".")[2] in _IMPURE_NAMES
+    return root in IMPURE_MODULES or known or _draws(path)
+
+
+def _draws(path: str) -> bool:
+    """Whether a function draws random numbers, by its module."""
+    root, *folders = path.split(".")[:-1] or [path]
+    if root not in names.ROOTS:
+        return root in ("random", "secrets")
+    return any(part == "random" or part.endswith("random_ops") for part in folders)
 
 
 class Refusing:
@@ -97,9 +79,7 @@ class Clock:
 
 def impure(name: str) -> Function:
     """Refuses a call of what acts on the world, or draws random numbers."""
-    if name.rpartition(".")[2] not in {"save", "load", "print"} and (
-        draws(name) or name.startswith(("random.", "secrets."))
-    ):
+    if _draws(name):
         return names.drawing(name)
 
     def call(*args: object, **kwargs: object) -> Any:

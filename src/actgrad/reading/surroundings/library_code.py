@@ -9,7 +9,7 @@ from typing import Any
 
 from actgrad.reading.libraries import names
 from actgrad.reading.reader import Environment, unknown
-from actgrad.reading.surroundings.impure import IMPURE_MODULES, draws, impure
+from actgrad.reading.surroundings.impure import acts, impure
 from actgrad.reading.surroundings.origins import root_of
 
 
@@ -22,11 +22,10 @@ class Module:
         self.__dict__["_environment"], self.__dict__["_module"] = environment, module
 
     def __getattr__(self, name: str) -> Any:
-        path = self._module.__name__
-        root = path.partition(".")[0]
+        path = f"{self._module.__name__}.{name}"
         value = getattr(self._module, name)
-        if callable(value) and (root in IMPURE_MODULES or draws(f"{path}.{name}")):
-            return impure(f"{path}.{name}")
+        if callable(value) and acts(path):
+            return impure(path)
         return self._environment.copy(value)
 
     def __setattr__(self, name: str, value: object) -> None:

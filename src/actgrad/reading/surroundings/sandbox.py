@@ -30,7 +30,7 @@ from actgrad.reading.surroundings.impure import (
     IMPURE_OBJECTS,
     Clock,
     Refusing,
-    draws,
+    acts,
     impure,
 )
 from actgrad.reading.surroundings.library_code import Module, Opaque
@@ -124,14 +124,9 @@ class Environment:
             return self._class(value)
         if isinstance(value, types.ModuleType):
             return Module(self, value)
-        if isinstance(value, (list, dict, set, bytearray)) and type(value) in (
-            list,
-            dict,
-            set,
-            bytearray,
-        ):
+        if type(value) in (list, dict, set, bytearray):
             return self._container(value)
-        if isinstance(value, tuple) and type(value) is tuple:
+        if type(value) is tuple:
             return lookups.table(tuple(map(self.copy, value)))
         if isinstance(value, np.ndarray):
             return self._array(value)
@@ -184,7 +179,7 @@ class Environment:
         """A library's function that has no meaning of its own: its Python code is read like a user's,
         and what stops the reading is told as a refusal of this function."""
         path = names.public_name(function)
-        if draws(path):
+        if acts(path):
             return impure(path)
         copies: list[Any] = []
 
@@ -405,7 +400,7 @@ class Environment:
         if not callable(value):
             return value
         path = names.public_name(value)
-        if root_of(value) in IMPURE_MODULES or draws(path) or draws(path_of(value)):
+        if acts(path) or acts(path_of(value)):
             return impure(path)
         return Opaque(self, value)
 
