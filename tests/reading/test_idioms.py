@@ -168,6 +168,18 @@ TORCH = {
     "a constant first": lambda x: torch.tensor(2.0) - torch.tensor(0.5) / (1 + x * x),
     "a constant expanded": lambda x: torch.full((1,), 0.25).expand_as(x) * x,
     "in place, by function": lambda x: torch.cos_(x.clone()),
+    "to a device": lambda x: x.to("cpu") * x.to(torch.device("cpu"), torch.float64),
+    "new ones of a shape": lambda x: (
+        x * x.new_ones(x.shape) - x.new_zeros((1,)) + x.new_full((1,), 2.0)
+    ),
+    "index_put": lambda x: torch.sin(x).index_put((x > 0,), torch.tensor(0.5, dtype=x.dtype)),
+    "expanded to itself": lambda x: torch.sin(x).expand_as(x) + x.expand(x.shape),
+    "flat twice": lambda x: torch.sin(x.flatten()).ravel().view_as(x),
+    "stack and log_softmax": lambda x: torch.log_softmax(torch.stack([x, -x]), 0)[1],
+    "stacks joined": lambda x: torch.cat([torch.stack([x, -x], -1), x[..., None]], -1).prod(-1),
+    "where a type is asked for": lambda x: (
+        x.type(torch.float64) * (x.imag if x.is_complex() else 1)
+    ),
 }
 
 
@@ -191,10 +203,11 @@ def libraries() -> None:
     import jax
     import jax.numpy
     import keras
+    import scipy.special
     import tensorflow
     import torch
 
-    globals().update(torch=torch, F=torch.nn.functional, tf=tensorflow, keras=keras)
+    globals().update(scipy=scipy, torch=torch, F=torch.nn.functional, tf=tensorflow, keras=keras)
     globals().update(jax=jax, jnp=jax.numpy, K=tensorflow.keras.backend)
 
 
@@ -281,11 +294,15 @@ TF = {
     "K.relu": lambda x: K.relu(x, alpha=0.1, max_value=2.0),
     "K.hard_sigmoid": lambda x: K.hard_sigmoid(x),
     "K.clip": lambda x: K.clip(x, 0.0, 1.0) + K.square(x),
+    "stack and norm": lambda x: tf.math.reduce_euclidean_norm(tf.stack([x, x + 1]), 0),
+    "log_poisson_loss": lambda x: tf.nn.log_poisson_loss(tf.ones_like(x), x),
 }
 KERAS = {
     "relu": lambda x: keras.activations.relu(x, negative_slope=0.25, max_value=2.0, threshold=0.5),
     "relu, six": lambda x: keras.activations.relu(x, max_value=6.0),
     "leaky": lambda x: keras.ops.leaky_relu(x),
+    "relu, leaky": lambda x: keras.activations.relu(x, negative_slope=0.25),
+    "swish": lambda x: keras.activations.swish(x) + keras.activations.hard_swish(x),
     "hard_sigmoid": lambda x: keras.ops.hard_sigmoid(x),
     "hard_silu": lambda x: keras.activations.hard_silu(x),
     "hard_tanh": lambda x: keras.activations.hard_tanh(x),
@@ -328,6 +345,10 @@ JAX = {
     "vectorize": lambda x: jnp.vectorize(lambda v: v * v)(x),
     "jit inside": lambda x: jax.jit(lambda v: jnp.tanh(v))(x),
     "abs": lambda x: jnp.abs(x),
+    "reduce_precision": lambda x: jax.lax.reduce_precision(x * x, 8, 23),
+    "types asked for": lambda x: (
+        x.astype(jnp.result_type(x)) * (2.0 if jnp.issubdtype(x.dtype, jnp.floating) else 1.0)
+    ),
     "modf": lambda x: jnp.modf(x)[0] + jnp.modf(x)[1],
     "checkpoint inside": lambda x: jax.checkpoint(jnp.tanh)(x),
 }
@@ -353,6 +374,13 @@ def _np_out(x):
     return y
 
 
+def _np_place(x):
+    y = np.copy(x)
+    np.place(y, y < 0, 0.5)
+    np.copyto(y, y * y)
+    return y
+
+
 NUMPY = {
     "a mask's complement": lambda x: np.where(~(x > 0.1), -2 * x, x),
     "chebval": lambda x: np.polynomial.chebyshev.chebval(x / 10, [0.1, 0.4, -0.3]),
@@ -364,6 +392,9 @@ NUMPY = {
     "nan_to_num": lambda x: np.nan_to_num(np.log(x), nan=0.5, neginf=-1.0),
     "clip by keyword": lambda x: np.clip(x, min=-1, max=0.5),
     "round to decimals": lambda x: np.round(x, 1),
+    "round to tens": lambda x: np.round(10 * x, -1),
+    "a dtype by its letters": lambda x: x.astype("f8") * (x > 0).astype(np.dtype("f4")),
+    "place": _np_place,
     "select": lambda x: np.select([x > 1, x > 0], [x, 2 * x], default=-1.0),
     "piecewise": lambda x: np.piecewise(x, [x < 0, x >= 1], [lambda v: -v, 2.0]),
     "interp": lambda x: np.interp(x, [-1.0, 0.0, 2.0], [0.0, 1.0, -1.0]),
@@ -436,6 +467,31 @@ def _writes(x):
     return x
 
 
+def _writes_one(x):
+    y = x.clone()
+    y[0] = 1.0
+    return y
+
+
+def _writes_all_where(x):
+    y = x.clone()
+    y[y < 0] = 2 * x
+    return y
+
+
+def _writes_data(x):
+    y = x.clone()
+    y.data = torch.round(x)
+    return y
+
+
+def _jacobian_of_a_tape(x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.sin(x)
+    return tape.jacobian(y, x)
+
+
 REFUSED = {
     "an input written to": (_writes, "x.clone()"),
     "an input changed in place": (lambda x: x.mul_(2), "x.clone()"),
@@ -451,6 +507,25 @@ REFUSED = {
         "period",
     ),
     "too many arguments": (lambda x: torch.relu(x, True), "does not take these arguments"),
+    "a dtype of complex numbers": (lambda x: x.to(torch.complex64).real, "casts to complex64"),
+    "a precision of few bits": (lambda x: jax.lax.reduce_precision(x, 5, 10), "narrow format"),
+    "a rounding mode of its own": (lambda x: x.div(0.3, rounding_mode="up"), "rounding_mode='up'"),
+    "a part of the shape": (lambda x: x * x.shape[-1], "size of its input"),
+    "a table of a matrix": (lambda x: np.interp(x, [1.0, 0.0], [0.0, 1.0]), "must be sorted"),
+    "a number as text": (lambda x: x * np.add(x, "2"), "expected a number"),
+    "one place": (lambda x: x.clone().index_put((torch.tensor([0]),), x[0]), "sequence"),
+    "a write to one place": (_writes_one, "single places"),
+    "another array's numbers": (_writes_all_where, "same places on both sides"),
+    "positions": (lambda x: np.where(x > 0)[0] * x, "positions of the elements"),
+    "the other shape's mask": (lambda x: x[(x > 0).reshape(2, -1)], "different shapes"),
+    "a loss that is reduced": (lambda x: F.mse_loss(x, x, reduction="sum"), "mixes the elements"),
+    "a gradient that is kept": (lambda x: x * x.grad, "is no function of its numbers"),
+    "numbers behind autograd": (_writes_data, "behind the back of autograd"),
+    "a Bessel function of order 2": (lambda x: scipy.special.iv(2, x), "order above 1"),
+    "the zeta function at 1": (lambda x: scipy.special.zeta(1, x), "at least 2"),
+    "a matrix of knots": (lambda x: np.digitize(x, [[0.0], [1.0]]), "along one axis"),
+    "a tape's jacobian": (_jacobian_of_a_tape, "`watch` and `gradient`"),
+    "a sum of several rows": (lambda x: torch.stack([x, -x]).sum(0, keepdim=True), "keepdims=True"),
 }
 
 
