@@ -76,6 +76,9 @@ class Step(torch.autograd.Function):
         return inside / (1 + (ctx.scale * x) ** 2), None
 
 
+step = Step.apply
+
+
 class TwoInputs(torch.autograd.Function):
     """The newer style, with what the older ones do not have."""
 
@@ -162,6 +165,7 @@ def under_no_grad(x):
     [
         (Step.apply, 1),
         (lambda x: Step.apply(2 * x, 3.0) + x * Step.apply(x), 1),
+        (lambda x: step(x) * x, 1),
         (TwoInputs.apply, 2),
         (lambda x, y: TwoInputs.apply(x - y, y, 3), 2),
         (lambda x: TwoOutputs.apply(x)[0] + TwoOutputs.apply(x)[1], 1),

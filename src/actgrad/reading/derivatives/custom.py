@@ -31,7 +31,7 @@ _OWN_TO_TORCH = ("_backward_cls", "_compiled_autograd_backward_state")
 def shadow(environment: Environment, kind: Any) -> type:
     """A user's `torch.autograd.Function` again, on copies of its methods."""
     bases = tuple(
-        Function if _is_torch_function_itself(base) else environment.copy(base)
+        Function if base.__module__ == "torch.autograd.function" else environment.copy(base)
         for base in kind.__bases__
     )
     body = {
@@ -48,10 +48,6 @@ def shadow(environment: Environment, kind: Any) -> type:
             setattr(copy, name, environment.member(item))
     copy.__module__ = kind.__module__
     return copy
-
-
-def _is_torch_function_itself(kind: object) -> bool:
-    return kind.__module__ == "torch.autograd.function"
 
 
 _DECORATORS: dict[str, object] = {
@@ -81,20 +77,16 @@ def stand_in(environment: Environment, value: Any) -> object:
         for path, decorator in _DECORATORS.items():
             if public(path) is value:
                 return decorator
+    base = public("torch.autograd.Function")
     if isinstance(value, type):
-        base = public("torch.autograd.Function")
         return shadow(environment, value) if base and issubclass(value, base) else None
     if isinstance(value, types.FunctionType):
         derivative = _derivative(environment, value)
         if derivative is not None:
             return derivative
     owner = getattr(value, "__self__", None)
-    if isinstance(owner, type) and isinstance(
-        owner, type(public("torch.autograd.Function") or int)
-    ):
-        copied = environment.copy(owner)
-        if isinstance(copied, type) and issubclass(copied, Function):
-            return getattr(copied, value.__name__)
+    if base and isinstance(owner, type) and issubclass(owner, base):
+        return getattr(environment.copy(owner), value.__name__)
     if _is_tensorflows(value):
         return _tensorflow(environment, value)
     users = _users_function(value)
