@@ -235,7 +235,7 @@ class Applied:
             list(inspect.signature(users).parameters.values())[skip:]
         )
 
-    def __call__(self, *args: Any, **kwargs: Function) -> Any:
+    def __call__(self, *args: object, **kwargs: Function) -> Any:
         return self.original(*args, **kwargs)
 
     def copied(self, environment: Environment) -> object:
@@ -263,7 +263,7 @@ class Half:
         upstream = inspect.Parameter("upstream", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self.__signature__ = inspect.Signature([*inputs, *[upstream] * gradient, *rest])
 
-    def __call__(self, *args: Any, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         return self.function(*args, **kwargs)
 
     def copied(self, environment: Environment) -> object:

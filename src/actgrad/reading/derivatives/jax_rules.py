@@ -36,7 +36,7 @@ class _Custom:
         self._busy = False
         """Whether its rule is being read: where that uses the function itself, it is for the value."""
 
-    def __call__(self, *args: Any, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         if self._busy:
             return self.fun(*args, **kwargs)
         self._busy = True
@@ -92,7 +92,7 @@ class CustomVjp(_Custom):
     def defvjp(self, fwd: object, bwd: object, symbolic_zeros: bool = False, **_: object) -> None:
         self.fwd, self.bwd, self._marks = fwd, bwd, symbolic_zeros
 
-    def _declared(self, *args: object, **kwargs: Any) -> object:
+    def _declared(self, *args: object, **kwargs: object) -> object:
         every, inputs, fixed = self._arguments(args, kwargs)
         outputs = self.fun(*every)
         marked = [arg if i in self.fixed else Primal(arg) for i, arg in enumerate(every)]
@@ -125,7 +125,7 @@ class CustomJvp(_Custom):
 
         self.jvp = jvp
 
-    def _declared(self, *args: object, **kwargs: Any) -> object:
+    def _declared(self, *args: object, **kwargs: object) -> object:
         every, inputs, fixed = self._arguments(args, kwargs)
         rule = self._rule(self.jvp)
         return self._derived(self.fun(*every), partial(rule, *fixed), inputs)
@@ -186,7 +186,7 @@ class FilterVjp(CustomVjp):
 class FilterJvp(CustomJvp):
     """`equinox.filter_custom_jvp`, whose keyword arguments have no derivative."""
 
-    def _declared(self, *args: object, **kwargs: Any) -> object:
+    def _declared(self, *args: object, **kwargs: object) -> object:
         if any(map(_moves, kwargs.values())):
             refuse(
                 f"{self.__name__!r}, an `equinox.filter_custom_jvp`, has no derivative by its keyword "

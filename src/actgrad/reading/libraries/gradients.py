@@ -6,11 +6,11 @@ decisions are on those variables, which the arguments replace.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NoReturn
 
-from actgrad.common.types import Function
+from actgrad.common.types import Fields, Function
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, walk
 from actgrad.reading.derivatives.rules import Inside, declared, like
@@ -20,6 +20,8 @@ from actgrad.reading.reader import reader, reading
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, made, number
 
+Places = int | Sequence[int]
+"""Which arguments a derivative is taken by."""
 MEANINGS = (
     *("gradient_of", "value_and_gradient_of", "gradient_and_value_of", "jacobian_of", "hessian_of"),
     *("jvp", "vjp", "linearize", "torch_gradient", "Tape", "hooked"),
@@ -38,7 +40,9 @@ def each_of(tree: Any, change: Callable[[Any], Any]) -> Any:
 class _Taken:
     """What a function computes, and the derivative of that by its arguments."""
 
-    def __init__(self, g: Any, args: Any, kwargs: Any, by: tuple[int, ...]) -> None:
+    def __init__(
+        self, g: Function, args: Sequence[object], kwargs: Fields, by: tuple[int, ...]
+    ) -> None:
         if reader().rows:
             refuse(
                 "a derivative that is taken inside of a function of a row",
@@ -61,27 +65,27 @@ class _Taken:
         expr = self.inside.outside(value.expr)
         return Symbol(expr, value.form) if expr.boolean else made(expr, value, *self.variables)
 
-    def slopes(self, value: Any) -> list[Any]:
+    def slopes(self, value: object) -> list[object]:
         """The derivatives of a number of the result."""
         terms = number(value.terms if isinstance(value, Total) else value)
         parts = [(derive(terms.expr, str(x.expr.value)), x) for x in self.variables]
         return [self.outside(Symbol(slope, x.form, x.mask)) for slope, x in parts]
 
 
-def _by(argnums: Any, args: Any) -> tuple[int, ...]:
+def _by(argnums: Places, args: Sequence[object]) -> tuple[int, ...]:
     chosen = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
     return tuple(i % len(args) for i in chosen)
 
 
-def jacobian_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+def jacobian_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Function:
     """`jax.jacrev(g)`, `torch.func.jacfwd(g)`: the derivative of each number that g returns, which is that
     of one element by this element; the others' are 0."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         taken = _Taken(g, args, kwargs, _by(argnums, args))
         result, rest = taken.result if has_aux else (taken.result, None)
 
-        def by_each(value: Any) -> Any:
+        def by_each(value: object) -> object:
             slopes = taken.slopes(value)
             return tuple(slopes) if isinstance(argnums, (tuple, list)) else slopes[0]
 
@@ -91,15 +95,15 @@ def jacobian_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
     return call
 
 
-def hessian_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+def hessian_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Function:
     """`jax.hessian(g)`, `torch.func.hessian(g)`."""
     return jacobian_of(jacobian_of(g, argnums, has_aux), argnums, has_aux)
 
 
-def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+def value_and_gradient_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Function:
     """`jax.value_and_grad(g)`: the value, and the derivative."""
 
-    def both(*args: Any, **kwargs: Any) -> Any:
+    def both(*args: object, **kwargs: object) -> Any:
         result = g(*args, **kwargs)
         value, rest = result if has_aux else (result, None)
         if isinstance(value, (tuple, list, dict)):
@@ -109,35 +113,35 @@ def value_and_gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Fu
             )
         return value, (value, rest) if has_aux else value
 
-    def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def call(*args: object, **kwargs: object) -> tuple[object, object]:
         return jacobian_of(both, argnums, True)(*args, **kwargs)[::-1]
 
     return call
 
 
-def gradient_and_value_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+def gradient_and_value_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Function:
     """`torch.func.grad_and_value(g)`."""
     both = value_and_gradient_of(g, argnums, has_aux)
     return lambda *args, **kwargs: both(*args, **kwargs)[::-1]
 
 
-def gradient_of(g: Any, argnums: Any = 0, has_aux: bool = False) -> Function:
+def gradient_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Function:
     """`jax.grad(g)`, `torch.func.grad(g)`."""
     both = value_and_gradient_of(g, argnums, has_aux)
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
     return call
 
 
-def vjp(g: Any, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def vjp(g: Function, *primals: object, has_aux: bool = False) -> tuple[Any, ...]:
     """`jax.vjp(g, x, ...)`: the value, and the function of the upstream gradient."""
     every = tuple(range(len(primals)))
     slopes, (value, *rest) = jacobian_of(_with_value(g, has_aux), every, True)(*primals)
 
-    def pull(upstream: Any) -> tuple[Any, ...]:
+    def pull(upstream: Any) -> tuple[object, ...]:
         if not isinstance(value, (tuple, list)):
             return tuple(multiply(slope, upstream) for slope in slopes)
         terms = [[multiply(s, u) for s in of] for of, u in zip(slopes, upstream, strict=True)]
@@ -146,21 +150,21 @@ def vjp(g: Any, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     return (value, pull, *rest)
 
 
-def _with_value(g: Any, has_aux: bool) -> Function:
-    def call(*args: Any) -> Any:
+def _with_value(g: Function, has_aux: bool) -> Function:
+    def call(*args: object) -> object:
         result = g(*args)
         return (result[0], result) if has_aux else (result, (result,))
 
     return call
 
 
-def linearize(g: Any, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def linearize(g: Function, *primals: object, has_aux: bool = False) -> tuple[Any, ...]:
     """`jax.linearize(g, x, ...)`: the value, and the function of the tangents."""
     every = tuple(range(len(primals)))
     slopes, (value, *rest) = jacobian_of(_with_value(g, has_aux), every, True)(*primals)
 
-    def push(*tangents: Any) -> Any:
-        def along(of: Any, value: Any) -> Any:
+    def push(*tangents: object) -> object:
+        def along(of: Sequence[object], value: object) -> object:
             moved = reduce(add, map(multiply, of, tangents))
             return Total(moved) if isinstance(value, Total) else moved
 
@@ -171,7 +175,9 @@ def linearize(g: Any, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     return (value, push, *rest)
 
 
-def jvp(g: Any, primals: Any, tangents: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def jvp(
+    g: Function, primals: Sequence[object], tangents: Sequence[object], has_aux: bool = False
+) -> tuple[Any, ...]:
     """`jax.jvp(g, (x, ...), (dx, ...))`: the value, and its derivative along the tangents."""
     value, push, *rest = linearize(g, *primals, has_aux=has_aux)
     return (value, push(*tangents), *rest)
@@ -191,8 +197,8 @@ def _slope(y: Any, x: Any, what: str) -> Symbol | None:
 
 
 def torch_gradient(
-    outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph: bool = False
-) -> tuple[Any, ...]:
+    outputs: object, inputs: object, grad_outputs: object = None, create_graph: bool = False
+) -> tuple[object, ...]:
     """`torch.autograd.grad`."""
     y, upstream = (
         each[0] if isinstance(each, (tuple, list)) and len(each) == 1 else each
@@ -225,11 +231,11 @@ class Tape:
     def __exit__(self, *_: object) -> None:
         """What follows is not recorded, and not asked for."""
 
-    def watch(self, tensor: Any) -> None:
+    def watch(self, tensor: object) -> None:
         each_of(tensor, lambda x: self._watched.append(number(x).expr))
 
-    def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
-        def by(x: Any) -> Any:
+    def gradient(self, target: object, sources: object, output_gradients: object = None) -> object:
+        def by(x: Symbol) -> object:
             slope = _slope(target, x, "GradientTape.gradient")
             if slope is None or not any(x.expr is watched for watched in self._watched):
                 return None
@@ -237,14 +243,14 @@ class Tape:
 
         return each_of(sources, by)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn:
         refuse(
             f"`GradientTape.{name}`, of which actgrad reads `watch` and `gradient`",
             "Use `gradient`, which is the derivative of each number by itself.",
         )
 
 
-def hooked(y: Symbol, hook: Any) -> None:
+def hooked(y: Symbol, hook: Function) -> None:
     """`y.register_hook(hook)`: what the hook makes of the upstream gradient goes on."""
     if not y.writable:
         refuse(
@@ -252,7 +258,7 @@ def hooked(y: Symbol, hook: Any) -> None:
             "Put it on a copy: `y = x.clone(); y.register_hook(hook)`.",
         )
 
-    def backward(upstream: Any) -> Any:
+    def backward(upstream: object) -> object:
         found = hook(upstream)
         return upstream if found is None else found
 

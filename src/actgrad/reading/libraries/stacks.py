@@ -92,7 +92,7 @@ class Row(np.ndarray):  # type: ignore[type-arg]
     def __array_finalize__(self, source: object) -> None:
         self.axis = getattr(source, "axis", None)
 
-    def view(self, *shape: Any, **options: Any) -> Any:
+    def view(self, *shape: object, **options: object) -> Any:
         """NumPy's own, with a class; PyTorch's, with a shape, is refused."""
         if shape and not isinstance(shape[0], type):
             mixes(".view")

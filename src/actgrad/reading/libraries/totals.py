@@ -60,17 +60,17 @@ class Total:
             raise AttributeError(name)
         return self._same if name in _SAME else self._refuse()
 
-    def _same(self, *args: Any, **kwargs: Any) -> Total:
+    def _same(self, *args: object, **kwargs: object) -> Total:
         given = [
             each for each in (*args, *kwargs.values()) if not isinstance(each, (Symbol, Token))
         ]
         whole = any(dtype_name(each).startswith(_WHOLE) for each in given)
         return self._refuse() if whole else self
 
-    def backward(self, *_: Any, **__: Any) -> NoReturn:
+    def backward(self, *_: object, **__: object) -> NoReturn:
         self.terms.backward()
 
-    def _refuse(self, *_: Any) -> NoReturn:
+    def _refuse(self, *_: object) -> NoReturn:
         mixes("sum", self.line)
 
     def __getitem__(self, key: Any) -> Total:

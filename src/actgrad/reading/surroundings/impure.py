@@ -73,7 +73,7 @@ class Clock:
             impure(f"{self._kind.__name__}.{name}") if name in {"now", "today", "utcnow"} else found
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         return self._kind(*args, **kwargs)
 
 

@@ -41,7 +41,7 @@ class Opaque:
         self._environment, self._value = environment, value
         self.__name__ = getattr(value, "__name__", None) or type(value).__name__
 
-    def __call__(self, *args: Any, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         kwargs = names.like_input(root_of(self._value), args, kwargs)
         if names.stands_in(args, kwargs):
             names.refuse_tokens(args, kwargs)

@@ -47,7 +47,7 @@ class Linen:
     def apply(
         self,
         variables: Any,
-        *args: Any,
+        *args: object,
         rngs: object = None,
         method: Any = None,
         mutable: object = False,
@@ -151,7 +151,7 @@ class Linen:
             vars(value).update(_variables=self._variables, _values=self._values, _path=path)
         return value
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         calling = self._environment.calling
         vars(self)["_count"] = {}
         calling.append(self)

@@ -74,7 +74,7 @@ class Environment:
     def _import(self, *args: Any, **kwargs: Any) -> object:
         return self.copy(__import__(*args, **kwargs))
 
-    def _super(self, *args: Any) -> object:
+    def _super(self, *args: object) -> object:
         return inherited.symbolic_super(self, *args)
 
     def original(self, kind: Any) -> object:

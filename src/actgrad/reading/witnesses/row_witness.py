@@ -167,7 +167,7 @@ def _result(original: Original, run: Run, k: int) -> Array:
 def _compare_slopes(original: Original, library: Library, n: int) -> None:
     """The gradient of the sum of the squares of what it returns, where no two numbers are equal."""
 
-    def squares(*tensors: Any) -> Any:
+    def squares(*tensors: object) -> Any:
         result: Any = original.call(*tensors)
         return result * result
 
