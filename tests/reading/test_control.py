@@ -822,3 +822,17 @@ def local_exception(x):
 
 def test_an_exception_raised_and_caught_inside_is_control_flow(reads_as_python):
     reads_as_python(local_exception)
+
+
+def test_what_is_known_is_not_asked_again():
+    from actgrad.reading.define import define
+
+    def asks_twice(x):
+        if x < 1:
+            return x if x < 2 else 5.0
+        if x > 2:
+            return 7.0 if x <= 2 else x * x
+        return 0.5
+
+    plainly = lambda x: x if x < 1 else x * x if x > 2 else 0.5
+    assert define(asks_twice) == define(plainly, name="asks_twice")

@@ -88,6 +88,11 @@ NUMPY: dict[str, Function] = {
     "pooled": lambda x: np.sum(x / (1 + np.exp(-x))) / np.sum(1 / (1 + np.exp(-x))),
     "rectangular": lambda x: np.mean(np.clip(x, 1e-6, None) ** 3.0) ** (1 / 3.0),
     "deviations": lambda x: (x - np.median(x)) / np.median(np.abs(x - np.median(x))),
+    "averages": lambda x: (x - np.average(x)) * np.average(x, weights=x * x) + np.argmin(x),
+    "one number as a row": lambda x: np.broadcast_to(np.sum(x), x.shape) * np.roll(x, 0),
+    "asked twice": lambda x: x * sum(v for v in x if v > 0 if not v <= 0),
+    "numbers and a row": lambda x: np.concatenate([[x[0], 1.0], np.roll(x, len(x) // 2)]),
+    "parts by ellipsis": lambda x: x[..., 0] * x[...,] + x[(slice(1, 2),)],
 }
 TORCH: dict[str, Function] = {
     "gather": sparsemax_by_gather,
@@ -128,6 +133,10 @@ TORCH: dict[str, Function] = {
     "entropy": lambda x: -(F.softmax(x, -1) * F.log_softmax(x, -1)).sum(-1),
     "masked": lambda x: torch.softmax(x.masked_fill(x < -1, float("-inf")), dim=-1),
     "unit": lambda x: torch.where(x.norm() > 1, x / (x.norm() + 1e-9), x),
+    "squeezed": lambda x: x * x.sum(-1, keepdim=True).squeeze(-1) + x.reshape(x.shape[-1]),
+    "halves": lambda x: torch.split(x, x.shape[-1] // 2)[0] * x.chunk(2)[1],
+    "the least, with its place": lambda x: x - torch.min(x, -1).values,
+    "of two rows": lambda x: torch.max(x, 0.5 - x) + torch.min(x, x * x + 1),
 }
 TENSORFLOW: dict[str, Function] = {
     "cumsum": lambda x: tf.cumsum(x, exclusive=True) * tf.math.cumsum(x, reverse=True),
@@ -142,6 +151,7 @@ TENSORFLOW: dict[str, Function] = {
     "sticks": lambda x: tf.sigmoid(x) * tf.math.cumprod(1 - tf.sigmoid(x), exclusive=True),
     "moments": lambda x: x * sum(tf.nn.moments(x, axes=[-1], keepdims=True)),
     "of Keras": lambda x: x / (1 + tf.keras.backend.sum(x * x)) - tf.keras.backend.max(x),
+    "crelu": lambda x: tf.nn.crelu(x) / (1 + tf.math.reduce_euclidean_norm(x)),
 }
 JAX: dict[str, Function] = {
     "eye": lambda x: x * jnp.eye(len(x), dtype=x.dtype)[jnp.argmax(x)],
@@ -305,6 +315,40 @@ def test_what_is_refused_names_a_cure_that_works(
         np.testing.assert_allclose(f(x), np.asarray(instead(_as_it_takes(instead, x))), rtol=1e-12)
         theirs = _run(refused, x)
         np.testing.assert_allclose(f(x), np.asarray(theirs), rtol=1e-7)
+
+
+REFUSED: dict[str, Function] = {
+    "whole number, of 64 at most": lambda x: np.repeat(x, 100),
+    "whole number, or a part of": lambda x: np.roll(x, 0.5),
+    "Turn it first": lambda x: x[5:1:-1],
+    "Use a step as in": lambda x: x[::0.5],
+    r"Index by `np.argsort\(x\)`": lambda x: x[np.argsort(x)[:3]],
+    "whole numbers, or parts of the row's length": lambda x: x[: np.argmax(x)],
+    "whole number of equal parts": lambda x: np.split(x, 0)[0],
+    "or into a list of sizes": lambda x: torch.split(x, 3)[0],
+    "other bounds than a row's length": lambda x: np.arange(0, len(x), 2) * 1.0,
+    "the row's own: `len": lambda x: np.linspace(0, 1, 8) * np.sum(x),
+    "Make a row of them first": lambda x: np.concatenate([np.sum(x), np.max(x)]),
+    "another shape than a row": lambda x: np.full((len(x), 2), 1.0) * np.sum(x),
+    "matrix made of the row": lambda x: np.eye(len(x)).T[0] * x,
+    "Multiply two rows": lambda x: x * np.dot(x, 2.0),
+    "a row in another shape": lambda x: x.reshape(2, -1).sum(0),
+    "Make one of each": lambda x: sum(w for v in x if v > 0 for w in (v, 1.0)) * x,
+    "two rows of different lengths": lambda x: [
+        a if a > 0 else b if b > 0 else 0.0 for a, b in zip(x, x[:4], strict=False)
+    ],
+    "works along an axis|whose only axis is -1": lambda x: np.sum(x, axis=1) * x,
+    "Use fewer": lambda x: np.cumsum(x, 0, None, None, 5),
+    "does not read": lambda x: np.sort(x, order="f"),
+    "needed of a row's length": lambda x: [1.0][len(x)] * x,
+}
+
+
+@pytest.mark.parametrize("cure", REFUSED)
+def test_what_is_no_row_is_refused_with_a_way_out(cure: str) -> None:
+    with pytest.raises(TraceError, match=cure) as refused:
+        activation(REFUSED[cure], axis=-1, name="f")
+    assert f'File "{__file__}"' in str(refused.value)
 
 
 def test_no_refusal_of_a_row_sends_it_to_the_host() -> None:
