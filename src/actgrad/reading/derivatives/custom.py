@@ -67,13 +67,7 @@ def stand_in(environment: Environment, value: Any) -> object:
     """What stands in for a function with a custom gradient, or for what makes one; or None."""
     if not callable(value) or isinstance(value, types.ModuleType):
         return None
-    module = getattr(value, "__module__", None)
-    if isinstance(module, str) and module.partition(".")[0] in {
-        "torch",
-        "tensorflow",
-        "keras",
-        "jax",
-    }:
+    if root_of(value) in ("torch", "tensorflow", "keras", "jax"):
         for path, decorator in _DECORATORS.items():
             if public(path) is value:
                 return decorator

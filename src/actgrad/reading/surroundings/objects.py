@@ -186,7 +186,7 @@ def is_weight_of(original: object, name: str) -> bool:
 
 def _does_nothing(module: Any) -> bool:
     """Whether it is a dropout that is not in training."""
-    names = (
+    kinds = (
         "Dropout",
         "Dropout1d",
         "Dropout2d",
@@ -194,9 +194,7 @@ def _does_nothing(module: Any) -> bool:
         "AlphaDropout",
         "FeatureAlphaDropout",
     )
-    return (
-        is_any(module, [f"torch.nn.{name}" for name in names]) is not None and not module.training
-    )
+    return bool(is_any(module, [f"torch.nn.{kind}" for kind in kinds]) and not module.training)
 
 
 def _refuse_channels(module: object) -> None:
