@@ -858,7 +858,7 @@ def test_what_could_not_be_saved_is_refused_at_its_definition():
             x = x / (1.0 + np.sum(x * x))
         return x
 
-    sines, root = steps(400), activation(math.sqrt)
+    sines, root = steps(300), activation(math.sqrt)
     cases = {
         "the derivative by x has": lambda: activation(sines),
         "the second derivative by x has": lambda: activation(root, surrogate=steps(300)),

@@ -10,6 +10,7 @@ from functools import cache
 
 from actgrad.codegen.dialect import Dialect
 from actgrad.codegen.emit import function_text, helpers_text, identifier, local_name
+from actgrad.codegen.size import is_long
 from actgrad.errors import HostError
 from actgrad.language.expression import walk
 from actgrad.language.program import Lookup, Program, Value
@@ -62,6 +63,7 @@ def _body(program: Program, dialect: Dialect, name: str) -> str:
         arguments=flat,
         upstream=program.upstream,
         size=len(program.inputs),
+        long=is_long(program),
         doc=_doc(program),
         value=value,
         gradients=_tuple(gradients),
@@ -163,7 +165,7 @@ def _private(name: str) -> str:
 def _used(dialect: Dialect) -> frozenset[str]:
     """What a standalone file knows by name, outside of its functions; of `np.abs` that is `np`."""
     fields = ("name", "signature", "arguments", "upstream", "value", "gradients", "kernel")
-    known = {field: f"_{field}" for field in fields} | {"size": 0, "reverse_only": 0}
+    known = {field: f"_{field}" for field in fields} | {"size": 0, "reverse_only": 0, "long": 0}
     known |= dict.fromkeys(("axis", "squeezes", "fits", "any_length", "tangents"), 0)
     bindings = [
         binding.format(**known, doc="", kernels="")

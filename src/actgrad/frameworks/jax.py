@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from actgrad.codegen.emit import identifier
-from actgrad.codegen.size import operations
+from actgrad.codegen.size import is_long, operations
 from actgrad.common.types import Fields, Function
 from actgrad.errors import CallError, DtypeError, UnfusedWarning
 from actgrad.frameworks import jax_rows, rows
@@ -145,6 +145,6 @@ def _rule(program: Program) -> Function:
 
     value.__name__ = value.__qualname__ = identifier(program.name)
     if program.gradient:
-        return in_reverse(value, gradient, len(program.inputs))
+        return in_reverse(value, gradient, len(program.inputs), is_long(program))
     compiled = (lambda f: f) if _is_long(program) else jax.jit
-    return with_slopes(value, gradient, len(program.inputs), compiled)
+    return with_slopes(value, gradient, len(program.inputs), is_long(program), compiled)

@@ -42,13 +42,14 @@ def spread_rows(value, arrays):
     return jnp.broadcast_to(value, (*batch, value.shape[-1])).astype(arrays[0].dtype)
 
 
-def with_slopes(value, gradient, size, compiled=jax.jit):
+def with_slopes(value, gradient, size, long=False, compiled=jax.jit):
     """In both modes. Of one array the slope is kept for the backward pass. With several, and in half types,
     whose slope is wider, the arrays are kept, and the slopes computed again."""
     rule = jax.custom_jvp(value)
 
     def slope(i, arrays):
         one = jnp.ones((), arrays[0].dtype)
+        arrays = list(map(apart, arrays)) if long else arrays
         return gradient(i)(*arrays[:size], one, *arrays[size:])
 
     def push(moving, arrays, tangents):
@@ -70,13 +71,20 @@ def with_slopes(value, gradient, size, compiled=jax.jit):
     return rule
 
 
-def in_reverse(value, gradient, size, spread=spread):
+def apart(x):
+    """The same numbers. XLA does not know that they are, and computes what is made of them apart: of a long
+    value and its gradient in one it would write out what they share many times."""
+    return jnp.where(x == x, x, jnp.nan)
+
+
+def in_reverse(value, gradient, size, long=False, spread=spread):
     """In reverse mode alone."""
     rule = jax.custom_vjp(value)
 
     def backward(arrays, upstream):
         arrays = tuple(map(jnp.asarray, arrays))
-        wide = widen([*arrays[:size], upstream, *arrays[size:]])
+        known = list(map(apart, arrays)) if long else arrays
+        wide = widen([*known[:size], upstream, *known[size:]])
         by_each = [spread(gradient(i)(*wide), wide) for i in range(len(arrays))]
         return tuple(sum_to(by, x) for by, x in zip(by_each, arrays, strict=True))
 

@@ -56,13 +56,13 @@ _rule = %s
 """
 _NUMBERS = _VALUE % (
     "spread",
-    "(in_reverse if {reverse_only} else with_slopes)(_value, _GRADIENTS.__getitem__, {size})",
+    "(in_reverse if {reverse_only} else with_slopes)(_value, _GRADIENTS.__getitem__, {size}, {long})",
 )
 # Reverse mode alone: what a branch that is not taken makes infinite would come back as nan from a tangent
 # that JAX transposes.
 _ROWS = _VALUE % (
     "spread_rows",
-    "in_reverse(_value, _GRADIENTS.__getitem__, {size}, spread_rows)",
+    "in_reverse(_value, _GRADIENTS.__getitem__, {size}, {long}, spread_rows)",
 )
 
 _FLOAT32 = Dialect(

@@ -33,7 +33,7 @@ _FUNCTIONS = (
     "cosh tanh asinh acosh atanh sigmoid softplus erf"
 )
 COSTS = {
-    **dict.fromkeys(_FUNCTIONS.split(), 5),
+    **dict.fromkeys(_FUNCTIONS.split(), 8),
     **dict.fromkeys(("mod", "sinh"), 20),
     **dict.fromkeys(("floordiv", "erfc"), 40),
     **dict.fromkeys(DECOMPOSITIONS, 60),
@@ -48,7 +48,7 @@ def cost(op: str) -> int:
 
 def growth(node: Expr) -> int:
     """No second derivative is larger than the sum of these over the operations of its function."""
-    return 800 if node.op in DECOMPOSITIONS else 100
+    return 800 if node.op in DECOMPOSITIONS else 120
 
 
 def size(nodes: Iterable[Expr]) -> int:

@@ -93,7 +93,8 @@ class RowKernel(Kernel):
 class Rule:
     """A differentiable function of tensors, inputs before parameters: its value and its gradients."""
 
-    def __init__(self, value, gradients, size):
+    def __init__(self, value, gradients, size, long=False):
+        self.long = long
         self.value = value
         self.gradients = gradients
         self.size = size
@@ -147,6 +148,8 @@ class Rule:
         return self.gradients[i](self.arguments(tensors, upstream), tensors[i].dtype)
 
     def arguments(self, tensors, upstream):
+        if self.long:
+            tensors = list(map(apart, tensors))
         return (*tensors[: self.size], upstream, *tensors[self.size :])
 
 
@@ -167,6 +170,12 @@ class Views:
     @staticmethod
     def broadcast_to(x, shape):
         return tf.broadcast_to(x, tf.concat([tf.shape(x)[:-1], [shape[-1]]], 0))
+
+
+def apart(x):
+    """The same numbers. XLA does not know that they are, and computes what is made of them apart: of a long
+    value and its gradient in one it would write out what they share many times."""
+    return tf.where(tf.equal(x, x), x, tf.constant(float("nan"), x.dtype))
 
 
 def have_tangents(tensors):

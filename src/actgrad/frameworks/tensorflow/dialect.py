@@ -109,6 +109,7 @@ _rule = Rule(
 {kernels}
     ],
     {size},
+    {long},
 )
 """
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.python.eager import record
 
 from actgrad.codegen.emit import kernel
-from actgrad.codegen.size import operations
+from actgrad.codegen.size import is_long, operations
 from actgrad.common.types import Array, Function
 from actgrad.errors import CallError, HostError, UnfusedWarning
 from actgrad.frameworks import rows
@@ -97,7 +97,7 @@ class ProgramRule(Rule):
 
     def __init__(self, program: Program, dtype: str, numbers: frozenset[str]) -> None:
         kind = ProgramKernel if program.axis is None else ProgramRowKernel
-        super().__init__(kind(program), (), len(program.inputs))
+        super().__init__(kind(program), (), len(program.inputs), is_long(program))
         self.program = program
         self.result = tf.as_dtype(dtype)
         self.numbers = numbers
