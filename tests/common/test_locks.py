@@ -9,6 +9,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from actgrad import activation
 from actgrad.activation import Activation
 from actgrad.common.locks import Lock
 from actgrad.language import expression, program
+from tests.process import python
 from tests.sample import exhaustive_but
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -45,6 +47,21 @@ def works() -> bool:
     x = np.linspace(-2, 2, 200_001)
     right = np.where(x > 0.123, x * 0.37 + 1.25, x / 3)
     return bool(np.allclose(f(x), right)) and f.derivative(1.0) == 0.37
+
+
+def test_a_child_of_a_child_and_a_pool() -> None:
+    with Held(under(expression._one_at_a_time)):
+        assert in_child(lambda: in_child(works) == 0 and works()) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            assert pool.starmap(works, [()] * 4) == [True] * 4
+
+
+@pytest.mark.parametrize("framework", exhaustive_but(["jax"], ["jax", "tensorflow"]))
+def test_a_child_forked_while_a_framework_compiles(framework: str) -> None:
+    pytest.importorskip(framework)
+    assert python(Path(__file__).with_name("forked.py"), framework)[-3:] == ["0", "0", "0"]
 
 
 class Held:
