@@ -16,7 +16,7 @@ MAX_OPERATIONS = 4000
 """Of the value, of each first derivative by an input and of each second one, shared parts counted once, and
 each as `cost` says; of a function of a row, of its gradient and of the gradient of that. With so many no
 first call and no method takes more than 10 s of CPU time or 1 GB: see `benchmarks/largest.py`."""
-MAX_SLOPES = 10_000
+MAX_SLOPES = 6000
 """Operations that depend on an argument, added up over all of them: each has a derivative of its own."""
 MAX_FLOWS = 1000
 """Of a function of a row and of each of these, how many pairs there are of an operation on a row and one that
@@ -35,8 +35,8 @@ _FUNCTIONS = (
 COSTS = {
     **dict.fromkeys(_FUNCTIONS.split(), 8),
     **dict.fromkeys(("mod", "sinh"), 20),
-    **dict.fromkeys(("floordiv", "erfc"), 40),
-    **dict.fromkeys(DECOMPOSITIONS, 60),
+    "floordiv": 40,
+    **dict.fromkeys(("erfc", *DECOMPOSITIONS), 60),
 }
 """How many operations one counts as: about what it takes a compiler, with what a framework makes of it that
 lacks it. XLA takes up to 2.5 ms of CPU time for each."""

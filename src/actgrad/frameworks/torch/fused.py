@@ -40,6 +40,9 @@ vector, which makes it a third faster at a million elements."""
 MAX_OPERATIONS = 400
 """More may take more than ten seconds to compile, and run unfused: 10 to 20 ms of CPU time for each, once
 what PyTorch lacks is decomposed. (The gradient of `gamma` has 338: 4 s.)"""
+FEW = 4
+"""With more arguments fewer are allowed, in proportion: by each there is a gradient, a loop of its own. The
+first gradient by 11 took 13 s of CPU time."""
 MAX_DOUBLED = 10_000
 """And of those that are written out again where one operation takes a part twice: Inductor has no option that
 keeps it."""
@@ -168,10 +171,11 @@ class Fused:
 
 def _too_many(program: Program) -> int:
     """How many operations it has, if they are too many to compile; otherwise 0."""
-    if (count := operations(program.value)) > MAX_OPERATIONS:
+    most = MAX_OPERATIONS * FEW // max(FEW, len(program.arguments))
+    if (count := operations(program.value)) > most:
         return count
     value = lower(program.value, COMPILED_DIALECT.lacks)
-    if (count := operations(value)) > MAX_OPERATIONS:
+    if (count := operations(value)) > most:
         return count
     return count if (count := doubled(value)) > MAX_DOUBLED else 0
 
