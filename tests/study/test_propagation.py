@@ -248,6 +248,14 @@ def test_zero_derivative_is_warned_about():
     assert "derivative is zero everywhere" in " ".join(step.propagation().warnings())
 
 
+def test_a_value_of_zero_is_warned_about_and_has_no_forecast():
+    nothing = activation(lambda x: 0.0 * x, surrogate=lambda x: 1.0, name="nothing")
+    numbers = nothing.propagation()
+    assert numbers.warnings() == ["nothing: the value is zero everywhere, so nothing passes."]
+    with pytest.raises(CallError, match="no gain keeps this activation's variance"):
+        numbers.forecast()
+
+
 def test_parameters_and_stored_activations():
     leaky = activation(lambda x, a=0.0: x if x > 0 else a * x)
     assert leaky.propagation(a=0.5).second_moment == pytest.approx((1 + 0.25) / 2)

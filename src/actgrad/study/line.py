@@ -51,16 +51,15 @@ class Line:
         slope, tolerance = self.slopes.value, 10 * self.slopes.error
 
         # The kink itself: there the claim is good if it lies between the slopes at both sides.
-        places = found[:, 1] if len(found) else np.zeros(0)
-        sides = slopes(function, found[:, [0, 2]].ravel(), signature) if len(found) else None
+        places = found[:, 1]
         low_side, high_side = slope.copy(), slope.copy()
-        for i, x in enumerate(places):
-            if sides is None:
-                break
-            here = np.flatnonzero(self.x == x)
-            pair = sides.value[2 * i : 2 * i + 2]
-            low_side[here], high_side[here] = pair.min(), pair.max()
-            tolerance[here] = 10 * sides.error[2 * i : 2 * i + 2].max()
+        if len(found):
+            sides = slopes(function, found[:, [0, 2]].ravel(), signature)
+            pairs, errors = sides.value.reshape(-1, 2), sides.error.reshape(-1, 2)
+            for x, pair, error in zip(places, pairs, errors, strict=True):
+                here = np.flatnonzero(self.x == x)
+                low_side[here], high_side[here] = pair.min(), pair.max()
+                tolerance[here] = 10 * error.max()
         jumping = np.isin(self.x, [b.x for b in self.breakpoints if b.kind == "jump"])
         tolerance[jumping | self.slopes.kink] = np.inf
 
