@@ -96,7 +96,7 @@ _WORDS = ctypes.POINTER(ctypes.c_uint32)
 """Of a Mersenne Twister: the 624 words of its state, and the place among them."""
 
 
-def _same(now: Any, before: Any) -> bool:
+def _same(now: object, before: Any) -> bool:
     """Whether two states are equal: Python's a tuple, NumPy's a dict with arrays, PyTorch's a tensor."""
     if isinstance(now, dict):
         return all(_same(item, before[name]) for name, item in now.items())

@@ -49,7 +49,7 @@ class Signature:
         """The defaults that are too long to be read entry by entry."""
         return frozenset(n for n, default in self.defaults.items() if is_table(default))
 
-    def call(self, function: Function, values: Mapping[str, object]) -> Any:
+    def call(self, function: Function, values: Mapping[str, object]) -> object:
         """Call the function with a value for each argument: inputs by position, where they may."""
         positional = [values[name] for name in self.inputs if name not in self.keywords]
         keywords = {n: v for n, v in values.items() if n in self.defaults or n in self.keywords}
@@ -82,7 +82,7 @@ def entry_names(name: str, length: int, taken: Collection[str]) -> tuple[str, ..
     return tuple(f"{stem}{i}" for i in range(length))
 
 
-def like(default: object, value: object) -> Any:
+def like(default: object, value: object) -> object:
     """A parameter's value in the kind of sequence that its default is."""
     if isinstance(default, np.ndarray):
         return np.array(value, dtype=np.float64)

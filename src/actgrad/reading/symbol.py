@@ -269,7 +269,7 @@ class Symbol(Told):
     @classmethod
     def __torch_function__(
         cls, function: Any, types: object, args: Sequence[object] = (), kwargs: Any = None
-    ) -> Any:
+    ) -> object:
         """PyTorch's functions and methods, also those of a constant tensor: `weight.type_as(x)`."""
         name = function.__name__
         if name.startswith("__"):
@@ -388,7 +388,7 @@ def row_of(value: object) -> Any:
     return value
 
 
-def whole(op: str, x: object) -> Any:
+def whole(op: str, x: object) -> object:
     """A step whose result is a Python integer: there is no -0 among them."""
     return apply("add", apply(op, x), 0.0)
 

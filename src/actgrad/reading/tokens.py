@@ -47,7 +47,7 @@ class Token:
     def _ask(self, *_: object) -> NoReturn:
         depends_on(self.what)
 
-    def _compare(self, sign: str, other: Any) -> bool:
+    def _compare(self, sign: str, other: object) -> bool:
         at = f" after {self.form}" if self.form else ""
         return reader().ask(self.what, f"{sign} {other!r}{at}")
 
@@ -67,8 +67,8 @@ class Token:
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
-    ) -> Any:
+        cls, function: Any, types: object, args: Any = (), kwargs: object = None
+    ) -> object:
         """PyTorch's `constant.to(x.dtype)` and `constant.to(x.device)`, which takes it for a tensor."""
         constant, token, *rest = args
         if function.__name__ != "to" or rest or kwargs or not isinstance(token, Token):
@@ -80,16 +80,16 @@ class Token:
             return False
         return (self.what, self.form) == (other.what, other.form)
 
-    def __lt__(self, other: Any) -> bool:
+    def __lt__(self, other: object) -> bool:
         return not self._is_above(other, or_equal=True) and self._compare("<", other)
 
     def __le__(self, other: object) -> bool:
         return not self._is_above(other) and self._compare("<=", other)
 
-    def __gt__(self, other: Any) -> bool:
+    def __gt__(self, other: object) -> bool:
         return not self <= other
 
-    def __ge__(self, other: Any) -> bool:
+    def __ge__(self, other: object) -> bool:
         return not self < other
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __rmod__ = _ask

@@ -177,7 +177,7 @@ _DIFFERENTIATING = {
 }
 
 
-def _derivative(environment: Environment, value: types.FunctionType) -> Any:
+def _derivative(environment: Environment, value: types.FunctionType) -> object:
     """What stands in for a function that `jax.grad` or a relative made before, or None."""
     root = root_of(value)
     if root not in ("jax", "torch") or not hasattr(value, "__wrapped__"):
@@ -229,7 +229,7 @@ class Applied:
             list(inspect.signature(users).parameters.values())[skip:]
         )
 
-    def __call__(self, *args: object, **kwargs: Function) -> Any:
+    def __call__(self, *args: object, **kwargs: Function) -> object:
         return self.original(*args, **kwargs)
 
     def copied(self, environment: Environment) -> object:
@@ -237,7 +237,7 @@ class Applied:
         function: Any = getattr(copy, "apply") if inspect.isclass(copy) else copy  # noqa: B009
         signature = self.__signature__
 
-        def call(*args: object, **kwargs: object) -> Any:
+        def call(*args: object, **kwargs: object) -> object:
             bound = signature.bind(*args, **kwargs)
             return function(*bound.args, **bound.kwargs)
 
@@ -257,7 +257,7 @@ class Half:
         upstream = inspect.Parameter("upstream", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self.__signature__ = inspect.Signature([*inputs, *[upstream] * gradient, *rest])
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         return self.function(*args, **kwargs)
 
     def copied(self, environment: Environment) -> object:
@@ -265,12 +265,12 @@ class Half:
         outer = inspect.signature(self.function)
         inputs = [p.name for p in outer.parameters.values() if p.default is p.empty]
 
-        def call(*args: object, **kwargs: object) -> Any:
+        def call(*args: object, **kwargs: object) -> object:
             arguments = dict(self.__signature__.bind(*args, **kwargs).arguments)
             upstream = arguments.pop("upstream", None)
             bound = outer.bind(**arguments)
 
-            def run() -> Any:
+            def run() -> object:
                 return copy(*bound.args, **bound.kwargs)
 
             if not self.gradient:
@@ -290,7 +290,7 @@ class Half:
         return call
 
 
-def adapted(function: Any) -> Any:
+def adapted(function: Any) -> object:
     """What `activation` reads in the place of a function whose arguments cannot be seen from outside:
     of a `torch.autograd.Function`, and under the decorators of Keras and JAX."""
     base: Any = public("torch.autograd.Function")

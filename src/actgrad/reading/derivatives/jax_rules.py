@@ -36,7 +36,7 @@ class _Custom:
         self._busy = False
         """Whether its rule is being read: where that uses the function itself, it is for the value."""
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         if self._busy:
             return self.fun(*args, **kwargs)
         self._busy = True
@@ -45,7 +45,7 @@ class _Custom:
         finally:
             self._busy = False
 
-    def _declared(self, *args: object, **kwargs: object) -> Any:
+    def _declared(self, *args: object, **kwargs: object) -> object:
         raise NotImplementedError
 
     def _arguments(
@@ -76,7 +76,7 @@ class Primal:
 
     __actgrad_reads__ = True
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
         self.perturbed = differentiable(value)
 
@@ -84,8 +84,8 @@ class Primal:
 class CustomVjp(_Custom):
     """`jax.custom_vjp`."""
 
-    fwd: Any = None
-    bwd: Any = None
+    fwd: object = None
+    bwd: object = None
     _marks: bool = False
     """Whether `fwd` is told of each argument whether a gradient by it is asked for."""
 
@@ -109,7 +109,7 @@ class CustomVjp(_Custom):
 class CustomJvp(_Custom):
     """`jax.custom_jvp`."""
 
-    jvp: Any = None
+    jvp: object = None
 
     def defjvp(self, jvp: object, symbolic_zeros: bool = False) -> object:
         self.jvp = jvp
@@ -130,7 +130,7 @@ class CustomJvp(_Custom):
         rule = self._rule(self.jvp)
         return self._derived(self.fun(*every), partial(rule, *fixed), inputs)
 
-    def _derived(self, output: Any, rule: Any, inputs: Sequence[Any]) -> object:
+    def _derived(self, output: object, rule: Any, inputs: Sequence[Any]) -> object:
         if isinstance(output, (tuple, list)):
             refuse(
                 f"{self.__name__!r} has a `custom_jvp` and returns several values",
@@ -162,7 +162,7 @@ def _moves(value: object) -> bool:
 class FilterVjp(CustomVjp):
     """`equinox.filter_custom_vjp`, which has a gradient by its first argument alone: a number, or a tuple."""
 
-    def _declared(self, *args: Any, **kwargs: Any) -> object:
+    def _declared(self, *args: Any, **kwargs: object) -> object:
         first, *rest = args
         if any(map(_moves, (*rest, *kwargs.values()))):
             refuse(

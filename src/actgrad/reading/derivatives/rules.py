@@ -75,7 +75,7 @@ class Inside(Nested):
         super().__init__(outer)
         self.values: dict[str, Expr] = {}
 
-    def variable(self, value: Any) -> Symbol:
+    def variable(self, value: object) -> Symbol:
         x = number(value)
         name = f"variable {self.depth}.{len(self.values)}"
         self.values[name] = self.outside(x.expr)
@@ -114,8 +114,8 @@ class _Whole(Inside):
         return answer
 
     def take(
-        self, name: str, output: Any, inputs: Sequence[Any], backward: Callable[..., Any]
-    ) -> Any:
+        self, name: str, output: object, inputs: Sequence[Any], backward: Callable[..., Any]
+    ) -> object:
         if not self.chained:
             return output
         if isinstance(output, (tuple, list)):
@@ -128,7 +128,7 @@ class _Whole(Inside):
         return result
 
 
-def value_of(function: Callable[[], object]) -> Any:
+def value_of(function: Callable[[], object]) -> object:
     """What a function returns, without its custom gradients."""
     with reading(_Whole(reader(), False)):
         return function()
@@ -144,7 +144,7 @@ def gradients_of(
         result = function()
     flows = [(number(result).expr, upstream)]
 
-    def by(x: Expr) -> Any:
+    def by(x: Expr) -> object:
         terms = [
             multiply(gradient, made(_slope(y, x), upstream))
             for y, gradient in flows
@@ -203,7 +203,7 @@ def terms_of(result: object, by: Symbol) -> Any:
     return result
 
 
-def coefficient(result: object, name: str, by: Symbol) -> Any:
+def coefficient(result: object, name: str, by: Symbol) -> object:
     """The local derivative in a rule's result by a symbol, which is the symbol `name` times it."""
     if result is None:
         return 0.0
@@ -344,7 +344,7 @@ class Function:
             i for i, part in enumerate(parts) if any(part is marked for marked in context._fixed)
         ]
 
-        def backward(*gradients: object) -> Any:
+        def backward(*gradients: object) -> object:
             if not reader().has_gradient():
                 return (None,) * len(before)
             rule = getattr(kind, "backward", None) or getattr(kind, "vjp", None)
@@ -377,7 +377,7 @@ class WithGradient:
         bound = partial(self.function, instance)
         return self if instance is None else WithGradient(bound, self.by_name)
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         before = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]
         returned = self.function(*args, **kwargs)
         if (
@@ -402,10 +402,10 @@ def with_gradient(f: Callable[..., object] | None = None) -> object:
     return WithGradient if f is None else WithGradient(f)
 
 
-def pass_through(f: Any) -> Any:
+def pass_through(f: Any) -> object:
     """`tf.grad_pass_through(f)`: the value of f, the derivative of the identity."""
 
-    def call(*args: object, **kwargs: object) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         return declared("grad_pass_through", f(*args, **kwargs), args, lambda *upstream: upstream)
 
     return call

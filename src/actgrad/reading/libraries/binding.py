@@ -75,7 +75,7 @@ def bind(path: str, original: object, meant: Meaning, text: str | None = None) -
     """The meaning under the library's own signature; `text` writes out one that Python cannot see."""
     mapped = _Mapping(path, _signature(path, original, meant, text), meant)
 
-    def call(*args: object, **kwargs: object) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         return mapped(args, kwargs)
 
     call.__name__ = path.rpartition(".")[2]
@@ -228,7 +228,7 @@ class _Mapping:
         return result
 
 
-def _floats(name: str, value: Any) -> bool:
+def _floats(name: str, value: object) -> bool:
     """Whether it is the `otypes` of a `np.vectorize` that returns floats."""
     kinds = value if isinstance(value, (str, list, tuple)) else [value]
     return name == "otypes" and {dtype_name(kind) for kind in kinds} <= {"float", "float64", "d"}

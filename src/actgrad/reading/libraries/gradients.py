@@ -28,7 +28,7 @@ MEANINGS = (
 )
 
 
-def each_of(tree: Any, change: Callable[[Any], Any]) -> Any:
+def each_of(tree: object, change: Callable[[Any], Any]) -> object:
     """A result again, each of its numbers changed: a number, or a tuple, list or dict of results."""
     if isinstance(tree, dict):
         return {name: each_of(part, change) for name, part in tree.items()}
@@ -56,7 +56,7 @@ class _Taken:
                 own[i] = variable
             self.result = g(*own, **kwargs)
 
-    def outside(self, value: Any) -> Any:
+    def outside(self, value: object) -> Any:
         """A number of the result, of the arguments themselves."""
         if isinstance(value, Total):
             return Total(self.outside(value.terms))
@@ -81,7 +81,7 @@ def jacobian_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Func
     """`jax.jacrev(g)`, `torch.func.jacfwd(g)`: the derivative of each number that g returns, which is that
     of one element by this element; the others' are 0."""
 
-    def call(*args: object, **kwargs: object) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         taken = _Taken(g, args, kwargs, _by(argnums, args))
         result, rest = taken.result if has_aux else (taken.result, None)
 
@@ -103,7 +103,7 @@ def hessian_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Funct
 def value_and_gradient_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Function:
     """`jax.value_and_grad(g)`: the value, and the derivative."""
 
-    def both(*args: object, **kwargs: object) -> Any:
+    def both(*args: object, **kwargs: object) -> object:
         result = g(*args, **kwargs)
         value, rest = result if has_aux else (result, None)
         if isinstance(value, (tuple, list, dict)):
@@ -129,7 +129,7 @@ def gradient_of(g: Function, argnums: Places = 0, has_aux: bool = False) -> Func
     """`jax.grad(g)`, `torch.func.grad(g)`."""
     both = value_and_gradient_of(g, argnums, has_aux)
 
-    def call(*args: object, **kwargs: object) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 

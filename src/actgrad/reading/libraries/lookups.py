@@ -91,7 +91,7 @@ def wide(root: str) -> AbstractContextManager[object]:
     return found
 
 
-def constant_tensor(value: Any) -> object:
+def constant_tensor(value: object) -> object:
     """A constant tensor, so that it can be indexed by a symbol and take its dtype and device."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):

@@ -134,7 +134,7 @@ def _known(root: str) -> dict[int, Meaning]:
     return table
 
 
-def _module(path: str) -> Any:
+def _module(path: str) -> object:
     """An imported module, or what its parent offers under the name without importing anything new."""
     if path in sys.modules:
         return sys.modules[path]
@@ -183,7 +183,7 @@ def _named(text: str, path: str) -> Meaning:
 
 
 def _mixing(path: str) -> Meaning:
-    def call(*args: object, **kwargs: object) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         if any(isinstance(value, Symbol) for value in (*args, *kwargs.values())):
             mixes(path)
         refuse_tokens(args, kwargs)
@@ -196,7 +196,7 @@ def _mixing(path: str) -> Meaning:
 def drawing(path: str) -> Meaning:
     """Refuses a call of what draws random numbers."""
 
-    def call(*args: object, **kwargs: object) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         draws_random(path)
 
     call.__name__ = path.rpartition(".")[2]
@@ -238,7 +238,7 @@ def _for_symbols(original: Any, meant: Meaning, root: str, constants: bool = Fal
     Python raises; with `constants` also for those in the input's dtype or on its device."""
 
     @wraps(meant, assigned=("__name__",), updated=())
-    def call(*args: Any, **kwargs: object) -> Any:
+    def call(*args: Any, **kwargs: object) -> object:
         if args and hasattr(args[0], "__next__"):  # `sum(v * v for v in x)`
             args = (row_turns.listed(args[0]), *args[1:])
         if args and type(args[0]) is list and not is_symbolic(args[0]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
@@ -118,7 +117,7 @@ def concatenated(values: Sequence[object], axis: object = 0) -> Symbol:
     return joined(parts)
 
 
-def _part(value: Any) -> Symbol:
+def _part(value: object) -> Symbol:
     """A row, or a list of numbers as one."""
     if not isinstance(value, (list, tuple, np.ndarray)) or not len(value):
         return number(value)
@@ -263,7 +262,7 @@ class Identity:
         )
 
 
-def rolled(x: object, shift: object, axis: object = None) -> Any:
+def rolled(x: object, shift: object, axis: object = None) -> object:
     """Each number moved on by some places, the last ones to the front. The row must be longer."""
     along(axis, "roll")
     x = whole(x, "roll")

@@ -148,7 +148,7 @@ def mean_last(of: Callable[..., Number]) -> Callable[..., tuple[Number, Number]]
     """PyTorch's `var_mean` and `std_mean`."""
 
     @wraps(of)
-    def both(x: object, axis: object = None, *args: Any, **how: Any) -> tuple[Number, Number]:
+    def both(x: object, axis: object = None, *args: object, **how: Any) -> tuple[Number, Number]:
         spread = of(x, axis, *args, **how)
         return spread, mean(x, axis, keepdims=number(spread).form == ONE)
 

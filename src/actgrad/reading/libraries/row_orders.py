@@ -134,7 +134,7 @@ def _at(x: object, place: object, keepdims: bool) -> Pair:
     return Pair(kept(each.expr, ONE) if keepdims else each for each in found)
 
 
-def median(x: object, axis: object = None, keepdims: bool = False) -> Any:
+def median(x: object, axis: object = None, keepdims: bool = False) -> object:
     """The middle of the sorted row; of an even number of them the mean of the two in the middle."""
     along(axis, "median")
     ordered = number(ascending(x))
@@ -144,7 +144,7 @@ def median(x: object, axis: object = None, keepdims: bool = False) -> Any:
     return kept(found.expr, ONE) if keepdims else found
 
 
-def median_of_torch(x: object, axis: object = None, keepdims: bool = False) -> Any:
+def median_of_torch(x: object, axis: object = None, keepdims: bool = False) -> object:
     """The lower one of two in the middle; along an axis, with its place."""
     along(axis, "median")
     found = _at(x, (Size.of(whole(x, "median").form) - 1) // 2, keepdims)
@@ -158,7 +158,7 @@ def quantile(
     keepdims: bool = False,
     method: str = "linear",
     interpolation: str | None = None,
-) -> Any:
+) -> object:
     """Between two neighbours of the sorted row, in a straight line."""
     along(axis, "quantile")
     if isinstance(q, (list, tuple, np.ndarray)) and np.ndim(q) == 1:
@@ -181,7 +181,7 @@ def quantile(
 
 def percentile(
     x: object, q: object, axis: object = None, keepdims: bool = False, method: str = "linear"
-) -> Any:
+) -> object:
     if isinstance(q, (list, tuple, np.ndarray)) and np.ndim(q) == 1:
         return [percentile(x, each, axis, keepdims, method) for each in q]
     return quantile(x, divide(q, 100.0), axis, keepdims, method)

@@ -228,7 +228,7 @@ def narrowed(x: Symbol, axis: object, start: Number, length: Number) -> object:
     return part_of(x, slice(start, start + length))
 
 
-def same(x: object, *_: object, **__: object) -> Any:
+def same(x: object, *_: object, **__: object) -> object:
     return x
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 from actgrad.common.types import Fields
 from actgrad.reading.libraries import meanings
@@ -140,7 +139,7 @@ def over_row(path: str, key: str, otherwise: Meaning) -> Meaning:
     if meant is None:
         return otherwise
 
-    def call(*args: object, **kwargs: object) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         rows = [*args, *kwargs.values()]
         if not (any(map(_has_row, rows)) or (key in _ALWAYS and reader().rows)):
             if key in {"sum", "total"} and len(rows) == 1:

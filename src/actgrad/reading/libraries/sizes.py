@@ -34,7 +34,7 @@ class Size(Symbol):
         size.length = length
         return size
 
-    def __call__(self, dim: int | None = None) -> Any:
+    def __call__(self, dim: int | None = None) -> object:
         """PyTorch's `x.size(-1)`."""
         return (self,) if dim is None else self
 
@@ -47,7 +47,7 @@ class Size(Symbol):
     def __neg__(self) -> Any:
         return Size.of(self.length * -1)
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Any) -> object:
         if isinstance(other, Size):
             return Size.of(self.length + other.length)
         return Size.of(self.length + other) if _is_whole(other) else apply("add", self, other)
@@ -59,17 +59,17 @@ class Size(Symbol):
             return Size.of(self.length - other.length)
         return Size.of(self.length - other) if _is_whole(other) else apply("sub", self, other)
 
-    def __rsub__(self, other: object) -> Any:
+    def __rsub__(self, other: object) -> object:
         return -self + other if _is_whole(other) else apply("sub", other, self)
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Any) -> object:
         if isinstance(other, list) and len(other) == 1:  # `[0.0] * len(x)`
             return kept(number(other[0]).expr, self.length)
         return Size.of(self.length * other) if _is_whole(other) else apply("mul", self, other)
 
     __rmul__ = __mul__
 
-    def __floordiv__(self, other: Any) -> Any:
+    def __floordiv__(self, other: Any) -> object:
         if _is_whole(other) and other > 0:
             try:
                 return Size.of(self.length // other)

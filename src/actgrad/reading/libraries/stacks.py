@@ -79,7 +79,7 @@ def _boxed(value: object) -> Array:
 class Row(np.ndarray):  # type: ignore[type-arg]
     """Several numbers for each element, along an axis of their own."""
 
-    axis: Any = None
+    axis: object = None
 
     @classmethod
     def of(cls, values: list[object], axis: object) -> Row:
@@ -107,7 +107,7 @@ class Row(np.ndarray):  # type: ignore[type-arg]
 def _method_of_a_row(name: str) -> Callable[..., object]:
     """A method of a row by the table, which refuses what it does not know."""
 
-    def call(row: Row, *args: object, **kwargs: object) -> Any:
+    def call(row: Row, *args: object, **kwargs: object) -> object:
         found = reader().method(f"row.{name}")
         if found is not None:
             return found(row, *args, **kwargs)

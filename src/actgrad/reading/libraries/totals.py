@@ -41,21 +41,21 @@ class Total:
     def __neg__(self) -> Total:
         return Total(negative(self.terms))
 
-    def __mul__(self, other: Any) -> Total:
+    def __mul__(self, other: object) -> Total:
         return Total(multiply(self.terms, _number(other)))
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> Total:
+    def __truediv__(self, other: object) -> Total:
         return Total(divide(self.terms, _number(other)))
 
-    def __add__(self, other: Any) -> Total:
+    def __add__(self, other: object) -> Total:
         return Total(add(self.terms, other.terms)) if isinstance(other, Total) else self._refuse()
 
-    def __sub__(self, other: Any) -> Total:
+    def __sub__(self, other: object) -> Total:
         return self + -other if isinstance(other, Total) else self._refuse()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._same if name in _SAME else self._refuse()
@@ -73,13 +73,13 @@ class Total:
     def _refuse(self, *_: object) -> NoReturn:
         mixes("sum", self.line)
 
-    def __getitem__(self, key: Any) -> Total:
+    def __getitem__(self, key: object) -> Total:
         return self
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+        cls, function: Any, types: object, args: Any = (), kwargs: Any = None
+    ) -> object:
         total = next((each for each in args if isinstance(each, Total)), None)
         if total is None:
             mixes("sum")
@@ -92,7 +92,7 @@ for _name in ("radd", "rsub", "rtruediv", "pow", "rpow", "bool", "lt", "le", "gt
     setattr(Total, f"__{_name}__", Total._refuse)
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     """What a sum may be scaled by: a number, or a parameter."""
     if isinstance(value, Total):
         value._refuse()

@@ -29,7 +29,7 @@ class Linen:
         self,
         environment: Environment,
         original: Any,
-        variables: Any = None,
+        variables: object = None,
         values: Fields | None = None,
     ) -> None:
         """`variables`: those that it was given; `values`: what stands in for its numbers, as in `numbers`."""
@@ -41,19 +41,19 @@ class Linen:
         bound = variables is None and original.scope is not None
         vars(self)["_variables"] = original.variables if bound else variables
 
-    def bind(self, variables: Any, *_: object, **__: object) -> Linen:
+    def bind(self, variables: object, *_: object, **__: object) -> Linen:
         return Linen(self._environment, self._original, variables, self._values)
 
     def apply(
         self,
-        variables: Any,
+        variables: object,
         *args: object,
         rngs: object = None,
         method: Any = None,
         mutable: object = False,
         capture_intermediates: object = False,
         **kwargs: object,
-    ) -> Any:
+    ) -> object:
         if mutable or capture_intermediates:
             refuse(
                 f"{type(self._original).__name__!r} is applied with variables that it changes",
@@ -64,14 +64,14 @@ class Linen:
             return getattr(bound, method)(*args, **kwargs)
         return bound(*args, **kwargs) if method is None else method(bound, *args, **kwargs)
 
-    def init(self, *_: object, **__: object) -> Any:
+    def init(self, *_: object, **__: object) -> object:
         draws_random(f"{type(self._original).__name__}.init")
 
     make_rng = init
 
     # What the methods of a module ask of it.
 
-    def param(self, name: str, *_: object, **__: object) -> Any:
+    def param(self, name: str, *_: object, **__: object) -> object:
         found = self._values.get(".".join((*self._path, name)))
         if found is not None:
             return found
@@ -103,7 +103,7 @@ class Linen:
         return False
 
     @property
-    def name(self) -> Any:
+    def name(self) -> object:
         return self._path[-1] if self._path else self._original.name
 
     def __getattr__(self, name: str) -> Any:
@@ -130,7 +130,7 @@ class Linen:
             return getattr(self, name)
         raise AttributeError(f"{type(original).__name__!r} object has no attribute {name!r}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if self._state != "setup":
             refuse(
                 f"{type(self._original).__name__!r} changes its attribute {name!r} when it is called, so it "
@@ -140,7 +140,7 @@ class Linen:
             )
         self._parts[name] = self._adopted(value, name)
 
-    def _adopted(self, value: Any, name: str) -> Any:
+    def _adopted(self, value: object, name: str) -> object:
         """A module, or a list or dict of them, as a part of this one."""
         if isinstance(value, (list, tuple)):
             return type(value)(self._adopted(part, f"{name}_{i}") for i, part in enumerate(value))
@@ -151,7 +151,7 @@ class Linen:
             vars(value).update(_variables=self._variables, _values=self._values, _path=path)
         return value
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         calling = self._environment.calling
         vars(self)["_count"] = {}
         calling.append(self)
@@ -170,7 +170,7 @@ class Class:
     def __init__(self, environment: Environment, kind: Any) -> None:
         self.environment, self.kind = environment, kind
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         made = self.environment.copy(self.kind(*args, **kwargs))
         outer = self.environment.calling[-1] if self.environment.calling else None
         if isinstance(made, Linen) and outer is not None and outer._state != "setup":
@@ -179,7 +179,7 @@ class Class:
             outer._adopted(made, f"{name}_{number}")
         return made
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return self.environment.read(inspect.getattr_static(self.kind, name))
 
 

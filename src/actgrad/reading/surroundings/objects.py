@@ -51,7 +51,7 @@ def is_layer(kind: type) -> bool:
     return (layer is not None and issubclass(kind, layer)) or is_linen_class(kind)
 
 
-def _stand_in(environment: Environment, original: Any, values: Fields | None) -> Any:
+def _stand_in(environment: Environment, original: object, values: Fields | None) -> Any:
     if is_linen(original):
         return Linen(environment, original, values=values)
     _refuse_compiled(original)
@@ -231,7 +231,7 @@ def _identifier(name: str) -> str:
     return name if name.isidentifier() else "w"
 
 
-def stand_in(environment: Environment, value: object, name: str | None = None) -> Any:
+def stand_in(environment: Environment, value: object, name: str | None = None) -> object:
     """What stands in for an object or a weight while a function is read, or None."""
     if isinstance(value, (Adapter, custom.Applied, custom.Half)):
         return value.copied(environment)
