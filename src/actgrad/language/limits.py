@@ -14,8 +14,9 @@ from actgrad.language.program import Program
 
 MAX_OPERATIONS = 4000
 """Of the value, of each first derivative by an input and of each second one, shared parts counted once, and
-each as `cost` says; of a function of a row, of its gradient and of the gradient of that. With so many no
-first call and no method takes more than 10 s of CPU time or 1 GB: see `benchmarks/largest.py`."""
+each as `cost` says; of a function of a row, of its gradient and of the gradient of that. With so many a
+first call, a gradient or a second derivative by one argument takes about 10 s of CPU time and 1 GB: see
+`benchmarks/largest.py`. (By many arguments at once each is compiled.)"""
 MAX_SLOPES = 6000
 """Operations that depend on an argument, added up over all of them: each has a derivative of its own."""
 MAX_FLOWS = 1000
