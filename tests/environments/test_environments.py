@@ -27,8 +27,9 @@ def nowhere(folder: Path) -> dict[str, str]:
     """Every folder of a user's, under a file: it cannot be read, written or made, by root neither."""
     file = folder / "file"
     file.touch()
-    names = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TORCHINDUCTOR_CACHE_DIR")
-    return dict.fromkeys([*names, "ACTGRAD_CACHE"], str(file / "nowhere"))
+    names = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TORCHINDUCTOR_CACHE_DIR", "KERAS_HOME")
+    others = ("MPLCONFIGDIR", "JAX_COMPILATION_CACHE_DIR", "TMPDIR", "ACTGRAD_CACHE")
+    return dict.fromkeys([*names, *others], str(file / "nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,13 @@ def test_no_home_and_no_cache(tmp_path: Path) -> None:
 )
 def test_without_assertions(frameworks: tuple[str, ...], tmp_path: Path) -> None:
     """The frameworks' own code is compiled anew for it, for minutes."""
-    probed(tmp_path, *frameworks, options=("-O",))
+    for option in ("-O", "-OO") if len(frameworks) == 1 else ("-O",):  # without docstrings too
+        probed(tmp_path, *frameworks, options=(option,))
+
+
+def test_a_terminal_of_ascii_and_nobody_s_account(tmp_path: Path) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    probed(tmp_path, "numpy", "torch", **ascii_only, HOME="", USER="", LOGNAME="")
 
 
 def test_warnings_are_errors(tmp_path: Path) -> None:
@@ -67,6 +74,7 @@ def test_what_is_generated_does_not_depend_on_the_hash_seed(tmp_path: Path) -> N
         "numpy:raise",
         "torch:deterministic torch:float64 torch:meta",
         "jax:debug_nans jax:enable_x64",
+        "jax:disable_jit",
         "tensorflow:eager",
     ],
 )
