@@ -814,9 +814,9 @@ def steps(count):
 
 
 def test_the_graph_of_a_loop_is_linear_in_its_length():
-    sizes = [len(walk(define(steps(n)).value)) for n in (25, 50, 100)]
+    sizes = [len(walk(define(steps(n)).value)) for n in (250, 500, 1000)]
     assert sizes[2] - sizes[1] == 2 * (sizes[1] - sizes[0])
-    assert sizes[2] <= 4 * 100
+    assert sizes[2] <= 4 * 1000
 
 
 def branching_steps(count):
@@ -830,9 +830,9 @@ def branching_steps(count):
 
 
 def test_the_graph_of_a_loop_of_choices_is_linear_in_its_length():
-    sizes = [len(walk(define(branching_steps(n)).value)) for n in (100, 200, 400)]
+    sizes = [len(walk(define(branching_steps(n)).value)) for n in (250, 500, 1000)]
     assert sizes[2] - sizes[1] == 2 * (sizes[1] - sizes[0])
-    assert sizes[2] <= 6 * 400
+    assert sizes[2] <= 6 * 1000
 
 
 def test_256_paths_are_read():
@@ -848,25 +848,25 @@ def test_256_paths_are_read():
 
 
 def test_derivatives_of_a_long_loop_are_linear_too():
-    sizes = [len(walk(define(steps(n)).partial("x").value)) for n in (25, 50, 100)]
+    sizes = [len(walk(define(steps(n)).partial("x").value)) for n in (250, 500, 1000)]
     assert sizes[2] <= 2.2 * sizes[1] <= 2.2 * 2.2 * sizes[0]
 
 
-def test_what_could_not_be_saved_is_refused_at_its_definition():
+def test_what_would_take_minutes_is_refused_at_its_definition():
     def rows(x):
         for _ in range(100):
             x = x / (1.0 + np.sum(x * x))
         return x
 
-    sines, root = steps(300), activation(math.sqrt)
+    sines, root = steps(3000), activation(math.sqrt)
     cases = {
-        "the derivative by x has": lambda: activation(sines),
-        "the second derivative by x has": lambda: activation(root, surrogate=steps(300)),
+        "the value has": lambda: activation(sines),
+        "the value has [0-9,]+": lambda: activation(root, surrogate=steps(3000)),
         "the gradient by x has": lambda: activation(rows, axis=-1),
     }
     for words, make in cases.items():
         with pytest.raises(
-            TraceError, match=rf"too large: {words}.* more than the 4,000"
+            TraceError, match=rf"too large: {words}.* more than the 20,000"
         ) as caught:
             make()
     assert 'test_errors.py", line' in str(caught.value)

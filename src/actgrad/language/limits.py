@@ -17,6 +17,9 @@ MAX_OPERATIONS = 4000
 each as `cost` says; of a function of a row, of its gradient and of the gradient of that. With so many a
 first call, a gradient or a second derivative by one argument takes about 10 s of CPU time and 1 GB: see
 `benchmarks/largest.py`. (By many arguments at once each is compiled.)"""
+MAX_DEFINED = 20_000
+"""Of the value of a definition, which may be larger than what a file holds: it runs, unfused where a compiler
+would take long, and cannot be saved. With more a derivative could take minutes and gigabytes."""
 MAX_SLOPES = 6000
 """Operations that depend on an argument, added up over all of them: each has a derivative of its own."""
 MAX_FLOWS = 1000
@@ -56,8 +59,14 @@ def size(nodes: Iterable[Expr]) -> int:
     return sum(cost(node.op) for node in nodes)
 
 
+def excess_of_definition(program: Program) -> str | None:
+    """What is too large to be defined, in words; None if nothing is."""
+    value = _too_many("the value", program.value, most=MAX_DEFINED)
+    return value or _too_many_of_rows(program, MAX_DEFINED)
+
+
 def excess(program: Program) -> str | None:
-    """What is too large, in words; None if nothing is."""
+    """What is too large for a file, in words; None if nothing is."""
     value = _too_many("the value", program.value) or _too_many_slopes(program)
     value = value or _too_long(program)
     if program.axis is not None:
@@ -75,7 +84,9 @@ def excess(program: Program) -> str | None:
     return _too_many("the gradient", *program.gradient)
 
 
-def _too_many_of_rows(program: Program) -> str | None:
+def _too_many_of_rows(program: Program, most: int = MAX_OPERATIONS) -> str | None:
+    if program.axis is None:
+        return None
     few = sum(islice(flows(program.value), FEW_FLOWS + 1)) <= FEW_FLOWS
     if few and sum(map(growth, walk(program.value))) <= MAX_OPERATIONS:
         return None
@@ -83,20 +94,20 @@ def _too_many_of_rows(program: Program) -> str | None:
         each, what = program, f"the gradient by {name}"
         for further in ("", "the gradient of "):
             if sum(islice(flows(each.value), MAX_FLOWS + 1)) > MAX_FLOWS:
-                return f"{further}{what} has more than the {MAX_OPERATIONS:,} operations allowed"
+                return f"{further}{what} has more than the {most:,} operations allowed"
             each = each.vjp(name)
             count = size(walk(each.value))
-            if count > MAX_OPERATIONS:
+            if count > most:
                 what = f"{further}{what} has {count:,} operations"
-                return f"{what}, more than the {MAX_OPERATIONS:,} allowed in a function of a row"
+                return f"{what}, more than the {most:,} allowed in a function of a row"
     return None
 
 
-def _too_many(what: str, *roots: Expr) -> str | None:
+def _too_many(what: str, *roots: Expr, most: int = MAX_OPERATIONS) -> str | None:
     count = size(walk(*roots))
-    if count <= MAX_OPERATIONS:
+    if count <= most:
         return None
-    return f"{what} has {count:,} operations, more than the {MAX_OPERATIONS:,} allowed"
+    return f"{what} has {count:,} operations, more than the {most:,} allowed"
 
 
 def _too_long(program: Program) -> str | None:

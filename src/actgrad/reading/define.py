@@ -19,7 +19,7 @@ from actgrad.errors import (
 from actgrad.language.derive import derive
 from actgrad.language.expression import is_const, variables, walk
 from actgrad.language.length import N
-from actgrad.language.limits import excess
+from actgrad.language.limits import excess_of_definition
 from actgrad.language.program import Kind, Program
 from actgrad.reading import randomness
 from actgrad.reading.derivatives import claims, custom
@@ -79,8 +79,8 @@ def define(
 
 
 def of_allowed_size(program: Program, function: Function | None) -> Program:
-    """The program. Raises `TraceError` for what no file may hold: what is defined runs in time."""
-    too_large = None if program.on_host else excess(program)
+    """The program. Raises `TraceError` for what could take minutes to differentiate."""
+    too_large = None if program.on_host else excess_of_definition(program)
     if too_large:
         raise TraceError(
             f"{program.name!r} is too large: {too_large}\n{definition(function)}\n"
