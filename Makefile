@@ -39,7 +39,7 @@ help:
 	@echo "make test-all   those that are exhaustive too; 40 minutes"
 	@echo "make coverage   how much of the package the tests run, in per cent"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   measure speed and memory; 20 minutes   (BENCH_ARGS=--quick, or '--only torch builtins')"
+	@echo "make bench   measure speed and memory; half an hour   (BENCH_ARGS=--quick, or '--only torch builtins')"
 	@echo "make test-gpu, bench-gpu   the same on a GPU   (PYTHON_GPU=python of an environment with PyTorch for it)"
 	@echo "make trainings   train on MNIST and Fashion-MNIST; an hour   (DATA=folder, TRAININGS_ARGS=...)"
 	@echo "make fuzz    random programs against Python  (FUZZ=20000 sets how many)"

@@ -1,6 +1,6 @@
 """How fast, and in how much memory: ours beside the frameworks' own, and beside what people write today.
 
-    python benchmarks/run.py                                  everything; 20 minutes on two quiet cores
+    python benchmarks/run.py                                  everything; half an hour on two quiet cores
     python benchmarks/run.py --write docs/performance.md      and put the tables into that page
     python benchmarks/run.py --only torch builtins training   some frameworks, some sections
     python benchmarks/run.py --resume                         only what is missing or has failed
