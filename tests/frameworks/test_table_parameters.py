@@ -253,6 +253,23 @@ def test_a_place_that_a_number_leaves_without_one(framework: str) -> None:
     np.testing.assert_array_equal(np.asarray(f(tensor(framework, [-3.0, 1.0]))), [np.nan, -1.0])
 
 
+@pytest.mark.parametrize("index", ["1e19", "-1e19", '"inf"'])
+@pytest.mark.parametrize("framework", ROOMS)
+def test_a_place_that_no_integer_holds(framework: str, index: str) -> None:
+    f = activation(lambda x, t=(0.5, -1.0, 2.0): t[int(min(max(x, 0), 2))] * x, name="held")
+    stored = json.loads(f.to_json())
+    nodes = stored["nodes"]
+    at = next(node for node in nodes if node[0] == "gather")
+    nodes.insert(0, ["const", json.loads(index)])
+    for node in nodes[1:]:
+        node[1:] = [n + 1 for n in node[1:]] if node[0] not in ("var", "const") else node[1:]
+    at[2] = 0
+    stored["value"] += 1
+    entry = 0.5 if index.startswith("-") else 2.0
+    found = from_json(json.dumps(stored))(tensor(framework, [-3.0, 1.0]))
+    np.testing.assert_array_equal(np.asarray(found), [-3.0 * entry, entry])
+
+
 def test_second_order_and_forward_mode_in_torch() -> None:
     torch = pytest.importorskip("torch")
     f = activation(of_numpy)  # its square has a second derivative by the table

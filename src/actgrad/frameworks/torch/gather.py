@@ -6,7 +6,8 @@ import torch
 def lookup(table, index, nan):
     """The entries of a table, whose further dimensions broadcast with the index."""
     table = torch.as_tensor(table, dtype=index.dtype, device=index.device)
-    at = index.long().clamp(0, table.shape[0] - 1)
+    last = table.shape[0] - 1
+    at = index.clamp(0, last).long().clamp(0, last)  # no integer holds 1e19, and nan is none
     if table.dim() > 1:
         size = table[0].numel()
         at = at * size + torch.arange(size, device=table.device).reshape(table.shape[1:])
