@@ -1,7 +1,7 @@
 """The largest programs that load, of many families, and what each first call and method of them takes.
 
     python benchmarks/largest.py draw FOLDER            # one file for each family, as large as may be saved
-    python benchmarks/largest.py time FOLDER [NAME...]  # CPU seconds and memory, the worst ones first
+    python benchmarks/largest.py time FOLDER [NAME...]  # CPU seconds and megabytes of each step, a line each
 
 Every program runs in a fresh process for each framework, which has only imported and warmed that up. CPU time
 is that of all threads and of the compilers that are started; memory is the peak beyond what there was before.
@@ -24,7 +24,6 @@ from typing import Any
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
 SIZE = 70_000
-SECONDS, MEGABYTES = 10.0, 1000.0
 MOST_SECONDS = 150
 """After so many of CPU time a process ends."""
 

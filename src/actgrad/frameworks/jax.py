@@ -108,7 +108,7 @@ def native_rule(program: Program) -> Function:
 
     The result has the dtype of the first.
     """
-    if _is_long(program):
+    if _stays_unfused(program):
         warnings.warn(
             f"{program.name!r} runs unfused in JAX: right, and several times slower\n"
             f"  XLA would take long to compile its {operations(program.value):,} operations; under your own "
@@ -128,7 +128,7 @@ def native_rule(program: Program) -> Function:
     return jax.jit(run, inline=True)
 
 
-def _is_long(program: Program) -> bool:
+def _stays_unfused(program: Program) -> bool:
     return operations(program.value) > MOST_OPERATIONS
 
 
@@ -146,5 +146,5 @@ def _rule(program: Program) -> Function:
     value.__name__ = value.__qualname__ = identifier(program.name)
     if program.gradient:
         return in_reverse(value, gradient, len(program.inputs), is_long(program))
-    compiled = (lambda f: f) if _is_long(program) else jax.jit
+    compiled = (lambda f: f) if _stays_unfused(program) else jax.jit
     return with_slopes(value, gradient, len(program.inputs), is_long(program), compiled)

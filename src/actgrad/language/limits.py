@@ -18,8 +18,9 @@ each as `cost` says; of a function of a row, of its gradient and of the gradient
 first call, a gradient or a second derivative by one argument takes about 10 s of CPU time and 1 GB: see
 `benchmarks/largest.py`. (By many arguments at once each is compiled.)"""
 MAX_DEFINED = 20_000
-"""Of the value of a definition, which may be larger than what a file holds: it runs, unfused where a compiler
-would take long, and cannot be saved. With more a derivative could take minutes and gigabytes."""
+"""Of the value of a definition, and of the gradients of a function of a row. It may be larger than what a
+file holds: it runs, unfused where a compiler would take long, and cannot be saved. With more a derivative
+could take minutes and gigabytes."""
 MAX_SLOPES = 6000
 """Operations that depend on an argument, added up over all of them: each has a derivative of its own."""
 MAX_FLOWS = 1000
