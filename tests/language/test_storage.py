@@ -183,6 +183,12 @@ FAULTS = {
         of_rows(["order", 0], *(["flip", i] for i in range(1, 3000)), ["take", 0, 3000]),
         '"nodes"[3001]: take is by an order',
     ),
+    "a row placed in one number": (
+        of_rows(["place", [[0, 0, [1, 1, 0, 2]], 2, [0, 1]], 0]), '"nodes"[1]: place makes a row, and got'
+    ),
+    "a number placed in one number": (
+        of_rows(["sum", 0], ["place", [[0, 0], 1, [0, 1]], 1]), '"nodes"[2]: place makes a row, and got'
+    ),
     "a row doubled and doubled": (
         of_rows(*(["concat", i, i] for i in range(50_000))), '"nodes"[20]: a length beyond a million'
     ),

@@ -45,7 +45,10 @@ def along_axis(
             p if name in wide or not len(p.shape) else ops.reshape(p, ())
             for name, p in zip(shapes, parameters, strict=True)
         ]
-        return rule(program.with_rows(wide), (*moved, *numbers))
+        widened = program.with_rows(wide)
+        if wide and n is not None:
+            widened.check_length(n)
+        return rule(widened, (*moved, *numbers))
 
     fitting = partial(common_length, program)
     return views.along_axis(inputs, axis, program.squeezes, ops, fitting, of_rows)

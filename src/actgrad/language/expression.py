@@ -211,11 +211,18 @@ def transform(
 
 
 def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
-    """The same operation on other arguments. A row that has become one number is filled with it."""
+    """The same operation on other arguments. A row that has become one number is filled with it.
+
+    Raises `ValueError` where what is put into a row as one number has become a row.
+    """
     if not node.args:
         return node
-    if node.op in ROWS and node.op != "fill":
-        pairs = zip(args, node.args, strict=True)
+    if node.op in ROWS:
+        pairs = list(zip(args, node.args, strict=True))
+        if any(before.width is None and arg.width is not None for arg, before in pairs):
+            if node.op == "fill" and args[0].width == node.width:
+                return args[0]
+            raise ValueError("puts it into a row as one number")
         args = tuple(as_row(arg, before.width) for arg, before in pairs)
     return make(node.op, *args, value=node.value)
 

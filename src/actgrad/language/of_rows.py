@@ -72,9 +72,10 @@ class OfRows:
         if problem is None:
             return
         some = [str(m) for m in range(1, MOST) if self.misfit(m) is None][:4]
+        takes = f"It takes rows of the lengths {', '.join(some)}{', ...' * (len(some) == 4)}."
         raise CallError(
             f"{self.name!r} got rows of length {n}: {problem}\n"
-            f"  It takes rows of the lengths {', '.join(some)}{', ...' * (len(some) == 4)}."
+            f"  {takes if some else 'Give one number for each parameter.'}"
         )
 
     @kept
@@ -84,7 +85,13 @@ class OfRows:
             return self
         wide = {name: var(name, N) for name in names}
         widths = [self.value.width, *(self.variable(name).width for name in self.reverse_only)]
-        new = [substitute(root, wide) for root in self.expressions]
+        try:
+            new = [substitute(root, wide) for root in self.expressions]
+        except ValueError as error:
+            raise CallError(
+                f"{self.name!r} got a row for {', '.join(map(repr, sorted(names)))}, and {error}\n"
+                f"  Give one number."
+            ) from None
         value, *gradient = map(as_row, new, widths)
         if value.width != self.value.width:
             raise CallError(

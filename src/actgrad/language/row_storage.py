@@ -47,6 +47,8 @@ def made(op: str, parts: Sequence[Expr], value: Payload) -> Expr:
     if op == "take" and not is_order(parts[1]):
         raise ValueError("take is by an order alone")
     node = make(op, *parts, value=value)
+    if op == "place" and node.width is None:
+        raise ValueError("place makes a row, and got the length of one number")
     if node.width is not None:
         bounded(node.width)
     return node

@@ -51,5 +51,8 @@ def _of_row(program: Program, given: list[tuple[str, object]], values: Fields) -
                 "Apply it to the whole row, or write out what it does.",
             )
         values[name] = as_row(values[name], N)
-    value = substitute(program.value, values)
+    try:
+        value = substitute(program.value, values)
+    except ValueError as error:
+        refuse(f"{program.name!r} got a row for a parameter, and {error}", "Give one number.")
     return kept(value, length_of(value))
