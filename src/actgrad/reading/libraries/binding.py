@@ -8,7 +8,7 @@ argument of the meaning, or it changes nothing, or it is refused.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any
 
@@ -20,7 +20,8 @@ from actgrad.reading.symbol import Symbol, apply, number
 Meaning = Callable[..., object]
 
 SPELLINGS = {
-    "x": "input a x1 t arr features logits tensor operand variable object data value iterable self",
+    "x": """input a x1 t arr features logits tensor operand variable object data value iterable self
+        array ary xs obj v""",
     "y": "other b x2 exponent",
     "low": "min a_min x_min clip_value_min min_value min_val min_vals",
     "high": "max a_max x_max clip_value_max max_value max_val max_vals",
@@ -33,11 +34,11 @@ SPELLINGS = {
     "threshold": "lambd",
     "digits": "decimals ndigits",
     "at_zero": "values x2 h0",
-    "values": "choicelist funclist input_tensor a x iterable object inputs input seq arrays tensors",
+    "values": "choicelist funclist input_tensor a x iterable object inputs input seq arrays tensors xs",
     "keepdims": "keepdim keep_dims",
     "coefficients": "p coeffs",
     "conditions": "condlist",
-    "axis": "dim",
+    "axis": "dim dims dimension dimensions axes",
     "dtype": "new_dtype",
     "target": "dst a",
     "shape": "size dims",
@@ -45,8 +46,22 @@ SPELLINGS = {
     "base": "",
     "rate": "p",
     "function": "f fn fun func pyfunc model callable",
+    "parts": "num_or_size_splits indices_or_sections tensor_indices_or_sections chunks",
+    "size": "split_size_or_sections",
+    "shift": "shifts",
+    "width": "pad_width pad paddings",
+    "constant_values": "value",
+    "reps": "multiples",
+    "n": "num_classes depth",
+    "order": "indices",
 }
 """What libraries call the arguments of the meanings."""
+
+
+def spelt(names: Iterable[str]) -> dict[str, str]:
+    """Which of a meaning's arguments each spelling stands for; of several the last."""
+    return {other: name for name in names for other in SPELLINGS.get(name, "").split()}
+
 
 _HARMLESS_NAMES = """
 name device layout requires_grad pin_memory memory_format order subok casting signature copy like
@@ -127,11 +142,8 @@ class _Mapping:
         library: list[inspect.Parameter], accepted: list[inspect.Parameter]
     ) -> dict[str, str]:
         """What both need by position, the rest by name or by what libraries call it."""
-        names = {p.name for p in accepted}
-        spelt: dict[str, str] = {}
-        for mine in accepted:
-            for other in SPELLINGS.get(mine.name, "").split():
-                spelt.setdefault(other, mine.name)
+        names = [p.name for p in accepted]
+        by_spelling = spelt(names)
         paired: dict[str, str] = {}
         position = 0
         for theirs in library:
@@ -144,10 +156,10 @@ class _Mapping:
             elif positional and position < len(accepted) and accepted[position].default is _EMPTY:
                 target = accepted[position].name
             else:
-                target = theirs.name if theirs.name in names else spelt.get(theirs.name)
+                target = theirs.name if theirs.name in names else by_spelling.get(theirs.name)
             if target is not None:
                 paired[theirs.name] = target
-                position = max(position, [p.name for p in accepted].index(target) + 1)
+                position = max(position, names.index(target) + 1)
         return paired
 
     def __call__(self, args: tuple[object, ...], kwargs: Fields) -> object:

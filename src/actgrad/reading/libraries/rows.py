@@ -13,7 +13,7 @@ from actgrad.reading.libraries import row_joined as joined
 from actgrad.reading.libraries import row_numbers as numbers
 from actgrad.reading.libraries import row_orders as orders
 from actgrad.reading.libraries import row_parts as parts
-from actgrad.reading.libraries.binding import Meaning
+from actgrad.reading.libraries.binding import Meaning, spelt
 from actgrad.reading.libraries.formulas import maximum, minimum
 from actgrad.reading.libraries.meanings import where
 from actgrad.reading.libraries.sizes import Size
@@ -96,33 +96,6 @@ _FROM: dict[Meaning, Meaning] = {
     numbers.smallest: minimum,
 }
 """What `initial=` is combined with the result by."""
-_RENAMED = {
-    "dim": "axis",
-    "dims": "axis",
-    "keepdim": "keepdims",
-    "keep_dims": "keepdims",
-    "num_or_size_splits": "parts",
-    "indices_or_sections": "parts",
-    "chunks": "parts",
-    "tensor_indices_or_sections": "parts",
-    "split_size_or_sections": "size",
-    "shifts": "shift",
-    "dimension": "axis",
-    "dimensions": "axis",
-    "axes": "axis",
-    "pad_width": "width",
-    "pad": "width",
-    "value": "constant_values",
-    "paddings": "width",
-    "multiples": "reps",
-    "num_classes": "n",
-    "depth": "n",
-    "indices": "order",
-}
-_ITSELF = (
-    "input", "a", "x", "array", "tensor", "logits", "values", "input_tensor", "features", "tensors",
-    "arrays", "xs", "operand", "ary", "obj", "arr", "v",
-)  # fmt: skip
 _LEFT_OUT = frozenset({"name", "dtype", "out", "where", "initial", "device", "_stacklevel"})
 _NOTES = frozenset({"name", "_stacklevel"})
 _ALWAYS = frozenset({"stacked", "concatenated", "constant", "unsqueeze"})
@@ -199,12 +172,11 @@ def _called(path: str, meant: Meaning, args: tuple[object, ...], kwargs: Fields)
     given: dict[str, object] = {}
     condition = kwargs.pop("where", None) if meant in _NOTHING else None
     start = kwargs.pop("initial", None) if meant in _FROM else None
+    by_spelling = spelt(names)
     for name, value in kwargs.items():
-        name = name if name in names else _RENAMED.get(name, name)
+        name = name if name in names else by_spelling.get(name, name)
         if name in names:
             given[name] = value
-        elif name in _ITSELF and not args:
-            args = (value,)
         elif name in _LEFT_OUT and (value is None or name in _NOTES or _is_own(name, value)):
             continue
         else:
