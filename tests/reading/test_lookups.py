@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import bisect
 import warnings
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from actgrad import from_json
 from actgrad.activation import Activation
-from actgrad.errors import ActgradError, ActgradWarning
+from actgrad.errors import ActgradError, ActgradWarning, MixingError
 from actgrad.reading.define import define
 
 GRID = np.concatenate([np.linspace(-3, 3, 49), [0.1, -0.7, 2.9, -2.95, 1.0, -1.0]])
@@ -21,6 +22,7 @@ MANY = np.linspace(-3, 3, 1000)
 TABLE = [0.5, -1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
 PAIR = (0.25, -0.5)
 ARRAY = np.array(TABLE)
+NUMBERS = array.array("d", TABLE)
 
 
 def read(function: Any, **options: Any) -> Activation:
@@ -40,6 +42,8 @@ OF_NUMBERS = {
     "from the end": lambda x: TABLE[-1 - _cell(x)],
     "a list made inside": lambda x: [0.5, 1.5, 2.5][int(np.clip(x, 0, 2))],
     "np.take": lambda x: np.take(ARRAY, _cell(x)),
+    "the method": lambda x: ARRAY.take(_cell(x)) * ARRAY.take(2),
+    "an array.array": lambda x: NUMBERS[_cell(x)] * NUMBERS[0] + sum(a * x for a in NUMBERS),
     "a truth value as the index": lambda x: (0.25 * x, x)[x > 0] + PAIR[not x < 1],
     "bisect": lambda x: TABLE[bisect.bisect(list(KNOTS), x)] * bisect.bisect_left([-1.0, 0.1], x),
     "np.choose": lambda x: np.choose(int(np.clip(x, 0, 2)), [x, 2 * x, 3.0]),
@@ -131,6 +135,11 @@ def test_tables_of_tensor_libraries() -> None:
     for function in (
         lambda x: numbers[(x.clamp(-3, 3) + 3).long()],
         lambda x: torch.take(numbers, (x.clamp(-3, 3) + 3).long()),
+        lambda x: numbers.take((x.clamp(-3, 3) + 3).long()),
+        lambda x: torch.index_select(numbers, 0, (x.clamp(-3, 3) + 3).long()),
+        lambda x: numbers.index_select(dim=-1, index=(x.clamp(-3, 3) + 3).long()),
+        lambda x: torch.gather(numbers, 0, (x.clamp(-3, 3) + 3).long()),
+        lambda x: numbers.gather(0, (x.clamp(-3, 3) + 3).long()) * x,
         lambda x: torch.bucketize(x, bounds) * x,
         lambda x: torch.searchsorted(bounds, x, right=True) * x,
     ):
@@ -142,6 +151,27 @@ def test_tables_of_tensor_libraries() -> None:
     np.testing.assert_allclose(read(of_jax)(GRID), of_jax(jnp.asarray(GRID)))
     of_interp = lambda x: jnp.interp(x, jnp.asarray(KNOTS), jnp.asarray(VALUES))
     np.testing.assert_allclose(read(of_interp)(GRID), of_interp(jnp.asarray(GRID)), 1e-5, 1e-5)
+
+
+def test_other_ways_to_read_a_table_are_refused_with_the_way_that_is_read() -> None:
+    import tensorflow as tf
+    import torch
+
+    numbers, tf_numbers = torch.tensor(TABLE), tf.constant(TABLE, tf.float64)
+    place = lambda x: (x.clamp(-3, 3) + 3).long()
+    tf_place = lambda x: tf.cast(tf.clip_by_value(x, -3.0, 3.0) + 3.0, tf.int32)
+    for function in (
+        lambda x: torch.nn.functional.embedding(place(x), numbers[:, None])[..., 0],
+        lambda x: torch.nn.functional.one_hot(place(x), 7).double() @ numbers,
+        lambda x: torch.take_along_dim(numbers, place(x), 0),
+        lambda x: tf.gather_nd(tf_numbers, tf_place(x)[..., None]),
+        lambda x: tf.nn.embedding_lookup(tf_numbers, tf_place(x)),
+    ):
+        with pytest.raises(MixingError, match=r"Read a table of constants with `table\[i\]`"):
+            read(function)
+    with pytest.raises(MixingError) as caught:  # of the input itself
+        read(lambda x: torch.index_select(x, 0, torch.tensor([1, 0])))
+    assert "axis=-1" in str(caught.value)
 
 
 def test_a_table_of_two_dimensions_is_refused() -> None:

@@ -7,6 +7,9 @@ from actgrad import activation, from_json
 from actgrad.errors import ActgradWarning, TraceError
 
 torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+jnp = pytest.importorskip("jax.numpy")
+keras = pytest.importorskip("keras")
 F = torch.nn.functional
 pytestmark = pytest.mark.filterwarnings(f"ignore::{ActgradWarning.__module__}.ActgradWarning")
 
@@ -142,6 +145,58 @@ def test_a_question_whose_answers_agree_is_read(function):
 )
 def test_an_array_has_numbers(function):
     np.testing.assert_array_equal(activation(function)(X), np.maximum(X, 0.0))
+
+
+RESHAPED = {
+    "torch.reshape": lambda x: torch.reshape(torch.relu(torch.flatten(x)), x.shape),
+    "torch, by name": lambda x: torch.reshape(torch.relu(x.flatten(start_dim=0)), shape=x.size()),
+    "torch.broadcast_to": lambda x: torch.broadcast_to(torch.relu(x), x.shape),
+    "np.reshape": lambda x: np.reshape(np.maximum(np.reshape(x, -1), 0.0), np.shape(x)),
+    "np.reshape, by name": lambda x: np.reshape(np.maximum(x.ravel("C"), 0.0), shape=x.shape),
+    "the method": lambda x: np.maximum(x.ravel(order="C"), 0.0).reshape(x.shape, order="C"),
+    "np.broadcast_to": lambda x: np.broadcast_to(np.maximum(x, 0.0), x.shape),
+    "tf.reshape": lambda x: tf.reshape(tf.maximum(tf.reshape(x, [-1]), 0.0), tf.shape(x)),
+    "tf.ensure_shape": lambda x: tf.ensure_shape(tf.maximum(x, 0.0), x.shape),
+    "tf.broadcast_to": lambda x: tf.broadcast_to(tf.constant(0.0, x.dtype), tf.shape(x)) + tf.nn.relu(x),
+    "jnp.reshape": lambda x: jnp.reshape(jnp.maximum(x.ravel(), 0.0), x.shape),
+    "keras.ops.reshape": lambda x: keras.ops.reshape(keras.ops.relu(x), keras.ops.shape(x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESHAPED)
+def test_the_shape_is_passed_on(name):
+    array = X.reshape(4, 11)
+    np.testing.assert_array_equal(activation(RESHAPED[name])(array), np.maximum(array, 0.0))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.maximum(x.ravel("F"), 0.0).reshape(x.shape),
+        lambda x: np.maximum(x.flatten("F"), 0.0).reshape(x.shape),
+        lambda x: np.maximum(x.ravel(order="F"), 0.0).reshape(x.shape),
+        lambda x: np.maximum(np.ravel(x, "F"), 0.0).reshape(x.shape),
+        lambda x: np.maximum(np.ravel(x, order="F"), 0.0).reshape(x.shape),
+        lambda x: np.maximum(x.ravel(), 0.0).reshape(x.shape, order="F"),
+        lambda x: np.reshape(np.maximum(x.ravel(), 0.0), x.shape, order="F"),
+    ],
+)
+def test_an_order_that_moves_the_elements_is_refused(function):
+    assert not np.array_equal(function(X.reshape(4, 11)), np.maximum(X.reshape(4, 11), 0.0))
+    with pytest.raises(TraceError, match=r"another order \(order='F'\)"):
+        activation(function)
+
+
+def test_a_shape_that_is_taken_apart_is_refused_with_a_cure_that_works():
+    def by_parts(x):
+        rows, columns = x.shape
+        return np.maximum(x.ravel(), 0.0).reshape(rows, columns)
+
+    for function in (by_parts, lambda x: torch.relu(x.flatten()).view(*x.shape)):
+        with pytest.raises(TraceError, match=r"Pass it on as it is: `y.view\(x.shape\)`"):
+            activation(function)
+    cured = activation(lambda x: torch.relu(x.flatten()).view(x.shape))
+    np.testing.assert_array_equal(cured(X.reshape(4, 11)), np.maximum(X.reshape(4, 11), 0.0))
 
 
 LIMITS = {

@@ -286,6 +286,11 @@ def test_what_is_no_function_of_a_row_is_refused(function: Any, message: str) ->
         lambda x: [v for v in x] if x[0] > 0 else x * 2,
         lambda x: list(reversed(x)),
         lambda x: [*x],
+        lambda x: tuple(v * v for v in x),
+        lambda x: np.array(tuple(map(math.tanh, x))) * x,
+        lambda x: tuple(v if v > 0 else 0.0 for v in x),
+        lambda x: np.array(tuple([v if v > 0 else 0.0 for v in x])) * x,
+        lambda x: (*(2 * v for v in x), 1.0),
         # asked of each number
         lambda x: [v if v > 0 else 0 for v in x],
         lambda x: [v if v == max(x) else 0.0 for v in x],

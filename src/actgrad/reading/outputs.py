@@ -40,13 +40,14 @@ def length_of(root: Expr) -> Length | None:
 
 def outputs_of(result: object, copy: object) -> tuple[tuple[Expr, ...], Form]:
     form: Form = "number"
+    result = listed(result)
     parts: tuple[Any, ...] = (result,)
     if isinstance(result, dict):
         named = dict(sorted(_named_numbers(result)))
         form, parts = tuple(named), tuple(named.values())
     elif (row := row_of(result)) is not result:
         form, parts = "numbers", (row,)
-    elif type(result) is list and any(isinstance(form_of(part), Turn) for part in result):
+    elif type(result) is list and any(map(_is_turn, result)):
         form, parts = "numbers", (_one_after_another(result),)
     elif isinstance(result, (tuple, list)):
         form, parts = "tuple", tuple(result)
@@ -63,13 +64,22 @@ def outputs_of(result: object, copy: object) -> tuple[tuple[Expr, ...], Form]:
     return tuple(as_row(s.expr, s.form) if of_row(s) else s.expr for s in symbols), form
 
 
-def form_of(value: object) -> object:
-    return value.form if isinstance(value, Symbol) else None
+def listed(values: object) -> object:
+    """A tuple as a list if it has numbers of a row, as `tuple(v * v for v in x)` makes it."""
+    if type(values) is not tuple:
+        return values
+    items = [*values]
+    return items if any(map(_is_turn, items)) or row_of(items) is not items else values
+
+
+def _is_turn(value: object) -> bool:
+    """Whether it stands for each number of a row."""
+    return isinstance(value, Symbol) and isinstance(value.form, Turn)
 
 
 def _one_after_another(parts: list[object]) -> Symbol:
     """The row of `[max(v, 0) for v in x] + [max(-v, 0) for v in x]`."""
-    rows = [number([part] if isinstance(form_of(part), Turn) else part) for part in parts]
+    rows = [number([part] if _is_turn(part) else part) for part in parts]
     lengths = [row.form if of_row(row) else ONE for row in rows]
     joined = make("concat", *(as_row(r.expr, n) for r, n in zip(rows, lengths, strict=True)))
     return Symbol(joined, sum(lengths, Length(0)))

@@ -17,6 +17,7 @@ from actgrad.reading.libraries.mixing import (
     CURES,
     DIFFERENTIATES,
     DRAW,
+    LOOKUPS,
     MIXING,
     MIXING_MODULES,
 )
@@ -148,10 +149,13 @@ def mixes(name: str, line: str = "") -> NoReturn:
             or CURES.get(".".join(parts[-2:]))
             or "Compose it of sums, extremes, sorts, slices and concatenations: docs/rows.md lists them.",
         )
+    of_table = name.rpartition(".")[2] in LOOKUPS
     refuse(
         f"`{name}` mixes the elements of a row, and an elementwise activation computes each element "
         f"from that element alone",
-        "Make it a function of the row: `activation(..., axis=-1)`. Or take the other numbers as inputs or "
+        "Read a table of constants with `table[i]`, in TensorFlow with `tf.gather(table, i)`. "
+        * of_table
+        + "Make it a function of the row: `activation(..., axis=-1)`. Or take the other numbers as inputs or "
         "parameters of their own, as in `def f(x, total): ...`.",
         MixingError,
         line,

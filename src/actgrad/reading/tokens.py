@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad.reading.reader import reader
-from actgrad.reading.refusal import asks_for_limits, depends_on
+from actgrad.reading.refusal import asks_for_limits, depends_on, refuse
 
 TOKENS = {
     "dtype": "dtype",
@@ -134,6 +134,12 @@ class Shape(Token):
 
     def as_list(self) -> Token:
         return self
+
+    def __iter__(self, *_: object) -> NoReturn:
+        refuse(
+            "the function takes the shape of its input apart",
+            "Pass it on as it is: `y.view(x.shape)`, `np.zeros(x.shape)`.",
+        )
 
 
 class Count(Token):

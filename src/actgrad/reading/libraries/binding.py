@@ -41,7 +41,7 @@ SPELLINGS = {
     "axis": "dim dims dimension dimensions axes",
     "dtype": "new_dtype",
     "target": "dst a",
-    "shape": "size dims",
+    "shape": "size dims newshape",
     "exponent": "other x2",
     "base": "",
     "rate": "p",
@@ -126,7 +126,11 @@ class _Mapping:
         self.signature = signature
         self.meant = meant
         accepted = inspect.signature(meant).parameters
-        several = any(p.kind is p.VAR_POSITIONAL for p in accepted.values())
+        several = [p.name for p in accepted.values() if p.kind is p.VAR_POSITIONAL]
+        self.several = {
+            name for each in several for name in (each, *SPELLINGS.get(each, "").split())
+        }
+        """What libraries call the meaning's `*shape`, given as one argument."""
         self.positional = [
             p.name for p in accepted.values() if several and p.kind is p.POSITIONAL_OR_KEYWORD
         ]
@@ -187,6 +191,8 @@ class _Mapping:
                     arguments[self.names[name]] = given[name]
                 elif type(parameter.default) in (bool, int, float, str):
                     arguments.setdefault(self.names[name], parameter.default)
+            elif name in given and name in self.several:
+                several = (given[name],)
             elif name in given:
                 rest[name] = given[name]
         options = self._options(rest)

@@ -231,7 +231,7 @@ def rank_of(x: Number) -> Number:
     return x.ndim if isinstance(x, Symbol) else np.ndim(x)
 
 
-def same(x: Number, *_: object) -> Number:
+def same(x: Number, *shape: object) -> Number:
     """The same elements at the same places, and the same memory."""
     return x
 
@@ -248,8 +248,9 @@ def expand(x: object, *shape: object) -> object:
     return x if x.form is None else x.viewed(("expand", repr(shape)))
 
 
-def reshape(x: Symbol, *shape: object) -> Symbol:
+def reshape(x: Symbol, *shape: object, order: str = "C") -> Symbol:
     """The same elements in the same order."""
+    _need_last_axis_fastest(order)
     target = shape[0] if len(shape) == 1 else shape
     if isinstance(target, Symbol):  # view_as
         target = target.shape
@@ -260,10 +261,22 @@ def reshape(x: Symbol, *shape: object) -> Symbol:
     return x.viewed(("reshape", repr(target)))
 
 
-def flatten(x: Symbol, *dims: int) -> Symbol:
+def flatten(
+    x: Symbol, *dims: int | str, order: str = "C", start_dim: int = 0, end_dim: int = -1
+) -> Symbol:
+    """PyTorch's with axes, NumPy's with an order."""
+    _need_last_axis_fastest(next((dim for dim in dims if isinstance(dim, str)), order))
     if x.form and x.form[-1] == "flat":
         return x
     return x.viewed("flat")
+
+
+def _need_last_axis_fastest(order: str) -> None:
+    if order != "C":
+        refuse(
+            f"the elements in another order (order={order!r})",
+            "Leave the order out: an activation computes each element alone.",
+        )
 
 
 def squeeze(x: Symbol, axis: object = None) -> Symbol:

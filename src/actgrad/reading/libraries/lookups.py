@@ -45,6 +45,11 @@ class Table(np.ndarray):  # type: ignore[type-arg]
     def __getitem__(self, key: Any) -> Any:
         return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
 
+    def take(self, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
+        if isinstance(indices, Symbol):
+            return take(self, indices, axis, mode)
+        return super().take(indices, axis, out, mode)
+
     def __repr__(self) -> str:
         return repr(np.asarray(self))
 
@@ -152,6 +157,11 @@ def take(values: Any, index: Number, axis: int | None = None, mode: str | None =
         return found
     outside = logical_or(less(at, 0), less_equal(len(numbers), at))  # there Python raises
     return where(outside, np.nan, found)
+
+
+def index_select(values: object, axis: int, index: Number) -> object:
+    """PyTorch's, and its `gather`, of a table."""
+    return take(values, index, axis)
 
 
 def entry_at(numbers: Sequence[object], index: Symbol) -> Number:

@@ -6,8 +6,8 @@ _MIXING = """
 addbmm addmm addmv allclose apply_along_axis argwhere array_equal baddbmm batch_dot batch_norm
 batch_normalization bias_add bilinear bincount bmm cholesky compress conv2d conv3d conv_transpose1d
 conv_transpose2d conv_transpose3d convolution cross cross_entropy cumulative_prod cumulative_sum
-cumulative_trapezoid det diagonal dot_product_attention dstack eig eigh eye embedding equal extract
-flatnonzero fliplr fold gather_nd group_norm histogram hsplit index_add instance_norm interpolate
+cumulative_trapezoid det diagonal dot_product_attention dstack eig eigh eye equal extract
+flatnonzero fliplr fold group_norm histogram hsplit index_add instance_norm interpolate
 inverse isin l2_loss lexsort linear local_response_norm logdet lp_pool1d matrix_exp max_pool2d mm
 mode moveaxis movedim mv nanargmax nanargmin nancumprod nancumsum permute permute_dimensions
 permute_dims pinverse pixel_shuffle polyfit put qr reduce renorm resize rot90
@@ -39,7 +39,7 @@ _CURES = {
     ),
     "cosine_similarity": "Write `np.sum(x * y) / (np.linalg.norm(x) * np.linalg.norm(y))`.",
     "dist pairwise_distance pdist": "Write `np.linalg.norm(x - y)`.",
-    "slice slice_in_dim dynamic_slice index_select": "Index it: `x[1:4]`, `x[0]`.",
+    "slice slice_in_dim dynamic_slice": "Index it: `x[1:4]`, `x[0]`.",
     "iota broadcasted_iota": "Write `np.arange(len(x))`.",
     "sparsemax": "Take `actgrad.rows.sparsemax`.",
     "delete": "Concatenate the rest: `np.concatenate([x[:1], x[2:]])`.",
@@ -47,7 +47,14 @@ _CURES = {
 CURES = {name: cure for names, cure in _CURES.items() for name in names.split()}
 """What to write in a function of a row in the place of some."""
 
-MIXING = frozenset([*_MIXING.split(), *(name for name in CURES if "." not in name)])
+_LOOKUPS = """
+dynamic_index_in_dim dynamic_slice embedding embedding_lookup gather_nd one_hot take take_along_axis
+take_along_dim
+"""
+LOOKUPS = frozenset(_LOOKUPS.split())
+"""Functions that also read a table, at the number that is the input."""
+
+MIXING = frozenset([*_MIXING.split(), *(name for name in CURES if "." not in name), *LOOKUPS])
 """Functions that take several elements of their input."""
 
 MIXING_MODULES = frozenset({"fft", "linalg"})

@@ -117,7 +117,7 @@ def taken(x: Symbol, order: object, axis: object = -1) -> Number:
 
 
 def gathered(x: Symbol, axis: object, index: object) -> Number:
-    """PyTorch's `x.gather(-1, order)`."""
+    """PyTorch's `x.gather(-1, order)` and `x.index_select(-1, order)`."""
     return taken(x, index, axis)
 
 

@@ -42,7 +42,7 @@ reduce_prod=product reduce_max=largest reduce_min=smallest argsort sort=ascendin
 partition=partitioned argpartition=argpartitioned kthvalue=kth_smallest aminmax=ends argmax argmin one_hot
 largest_of smallest_of concatenated hstack=concatenated append=appended stacked constant=array_of
 pad=padded tile=tiled repeat=repeated repeat_interleave=repeated scatter=scattered take=taken
-take_along_axis=taken take_along_dim=taken gather=gathered narrow=narrowed unbind=unstacked
+take_along_axis=taken take_along_dim=taken index_select=gathered narrow=narrowed unbind=unstacked
 unstack=unstacked size_of=length_of element_count=length_of shape_of rank_of reshape=reshaped
 squeeze=squeezed unsqueeze=with_axis expand=spread glu crelu normalize=normalised
 l2_normalize=l2_normalised standardize=standardised layer_norm rms_norm layer_normalization

@@ -83,7 +83,7 @@ clone(input,*,memory_format=None)=copied copysign=copysign_torch detach=stop_gra
 div(input,other,*,rounding_mode=None,out=None)=python_divide
 divide(input,other,*,rounding_mode=None,out=None)=python_divide
 empty_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None) fix=trunc
-flatten fmax fmin frac=fraction
+flatten(input,start_dim=0,end_dim=-1) fmax fmin frac=fraction broadcast_to(input,size)=expand
 full_like(input,fill_value,*,dtype=None,layout=None,device=None,requires_grad=False,memory_format=None)
 heaviside(input,values,*,out=None) isclose(input,other,rtol=1e-05,atol=1e-08,equal_nan=False)=array_is_close
 lerp(input,end,weight,*,out=None) logit(input,eps=None,*,out=None) masked_fill(input,mask,value)
@@ -93,7 +93,8 @@ ones_like(input,*,dtype=None,layout=None,device=None,requires_grad=False,memory_
 pow(input,exponent,*,out=None)=power prelu(input,weight) relu reshape(input,shape)
 rrelu(input,lower=0.125,upper=0.3333333333333333,training=False)
 round(input,*,decimals=0,out=None)=round_decimals rsub=reversed_subtract select=mixing selu signbit sgn=sign
-squeeze(input,dim=None) take(input,index)
+squeeze(input,dim=None) take(input,index) index_select(input,dim,index)
+gather(input,dim,index,*,sparse_grad=False)=index_select
 searchsorted(sorted_sequence,input,*,out_int32=False,right=False,side=None,sorter=None)
 bucketize(input,boundaries,*,out_int32=False,right=False,out=None)=position
 sub(input,other,*,alpha=1,out=None)=subtract subtract(input,other,*,alpha=1,out=None)
@@ -307,11 +308,13 @@ index_put(indices,values,accumulate=False) is_contiguous=true is_integer item=id
 logit(eps=None) long=as_int masked_scatter(mask,source) masked_fill(mask,value) masked_select(mask)
 max=largest_of maximum=maximum_half min=smallest_of minimum=minimum_half
 nan_to_num(nan=0.0,posinf=None,neginf=None) ndimension=rank_of nonzero(*,as_tuple=False) numpy=identity prelu
-radians ravel=flatten relu reshape(*shape) reshape_as=reshape rint round(decimals=0)=round_decimals short
-signbit sgn=sign size=shape_of squeeze(axis=None) sub(other,*,alpha=1)=subtract subtract(other,*,alpha=1)
+radians ravel=flatten relu reshape(*shape,order="C") reshape_as=reshape rint round(decimals=0)=round_decimals
+short signbit sgn=sign size=shape_of squeeze(axis=None) sub(other,*,alpha=1)=subtract
+subtract(other,*,alpha=1)
 to(*args,dtype=None,device=None,other=None,non_blocking=False,copy=False,memory_format=None)
 type(dtype=None,non_blocking=False)=torch_type type_as unsqueeze(dim) view(*shape)=reshape view_as=reshape
 where(condition,other)=method_where xlogy zero_=cleared fill_=filled_with copy_=filled_with
+take(index,axis=None) index_select(dim,index) gather(dim,index,*,sparse_grad=False)=index_select
 numel=element_count nelement=element_count register_hook(hook)=hooked
 new_zeros(size,*,dtype=None,device=None,requires_grad=False)=new_zeros
 new_ones(size,*,dtype=None,device=None,requires_grad=False)=new_ones

@@ -9,6 +9,7 @@ After each run the copies are compared with what they were: a function that chan
 from __future__ import annotations
 
 import abc
+import array
 import datetime
 import functools
 import inspect
@@ -128,6 +129,8 @@ class Environment:
             return self._container(value)
         if type(value) is tuple:
             return lookups.table(tuple(map(self.copy, value)))
+        if isinstance(value, array.array):
+            return lookups.table(tuple(value))
         if isinstance(value, np.ndarray):
             return self._array(value)
         switch = names.meaning(type(value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import collections
 import types
 from typing import Any
@@ -15,7 +14,6 @@ LIBRARY_CONTAINERS = (
     collections.defaultdict,
     collections.OrderedDict,
     collections.Counter,
-    array.array,
 )
 
 
