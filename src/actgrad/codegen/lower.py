@@ -16,8 +16,8 @@ from actgrad.language.expression import (
     as_row,
     const,
     is_const,
-    lift,
     make,
+    operation,
     plain,
     rebuild,
     transform,
@@ -67,13 +67,9 @@ def _simple(node: Expr, args: tuple[Expr, ...]) -> Expr:
     return build(node.op, *args) if decided else make(node.op, *args, value=node.value)
 
 
-def _operation(op: str) -> Callable[..., Expr]:
-    return lambda *args: make(op, *map(lift, args))
-
-
-_abs, _select, _eq, _and, _or = map(_operation, ("abs", "select", "eq", "and", "or"))
-_floor, _ceil, _round, _sqrt = map(_operation, ("floor", "ceil", "round", "sqrt"))
-_exp, _log, _pow, _tanh = map(_operation, ("exp", "log", "pow", "tanh"))
+_abs, _select, _eq, _and, _or = map(operation, ("abs", "select", "eq", "and", "or"))
+_floor, _ceil, _round, _sqrt = map(operation, ("floor", "ceil", "round", "sqrt"))
+_exp, _log, _pow, _tanh = map(operation, ("exp", "log", "pow", "tanh"))
 _INFINITY = math.inf
 
 

@@ -56,7 +56,7 @@ class Reader(Protocol):
 class Nested:
     """The reader at work, for code within which something else holds too; the rest is as outside."""
 
-    def __init__(self, outer: Any) -> None:
+    def __init__(self, outer: Reader) -> None:
         self.outer = outer
         self.depth: int = 1 + (outer.depth if isinstance(outer, Nested) else 0)
         """Told apart by it, no variable of a reader is that of another one around it."""

@@ -82,10 +82,16 @@ class Forecast:
         del found["log_map"]
         return found
 
+    @property
+    def _title(self) -> str:
+        return (
+            f"{self.name}: {self.depth} layers of {self.width}, weights × {self.weight_scale:g} of the "
+            f"gain, biases {self.bias_scale:g}"
+        )
+
     def __str__(self) -> str:
         lines = [
-            f"{self.name}: {self.depth} layers of {self.width}, weights × {self.weight_scale:g} of the "
-            f"gain, biases {self.bias_scale:g}",
+            self._title,
             "  layer    variance  (factor ÷ ×)    gradient rms  (factor ÷ ×)",
         ]
         rows = zip(
@@ -111,11 +117,7 @@ class Forecast:
         left, right = figure.subplots(1, 2)
         _map(left, self)
         _layers(right, self)
-        figure.suptitle(
-            f"{self.name}: {self.depth} layers of {self.width}, weights × "
-            f"{self.weight_scale:g} of the gain, biases {self.bias_scale:g}",
-            fontsize=11,
-        )
+        figure.suptitle(self._title, fontsize=11)
         if path is not None:
             save(figure, path)
         return figure

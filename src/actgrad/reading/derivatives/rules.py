@@ -56,8 +56,7 @@ class _Without(Nested):
     def decide(self, condition: Expr) -> bool:
         if self.name in variables(condition):
             _nonlinear("branches on the upstream gradient")
-        answer: bool = self.outer.decide(condition)
-        return answer
+        return self.outer.decide(condition)
 
 
 @contextmanager
@@ -85,19 +84,16 @@ class Inside(Nested):
         return substitute(expr, self.values)
 
     def decide(self, condition: Expr) -> bool:
-        answer: bool = self.outer.decide(self.outside(condition))
-        return answer
+        return self.outer.decide(self.outside(condition))
 
     def index(self, value: Expr) -> int:
-        found: int = self.outer.index(self.outside(value))
-        return found
+        return self.outer.index(self.outside(value))
 
     def settle(self, value: Expr) -> None:
         self.outer.settle(self.outside(value))
 
     def range_of(self, value: Expr) -> tuple[float, float]:
-        bounds: tuple[float, float] = self.outer.range_of(self.outside(value))
-        return bounds
+        return self.outer.range_of(self.outside(value))
 
 
 class _Whole(Inside):
@@ -110,8 +106,7 @@ class _Whole(Inside):
         """Each custom gradient: its name, its result, what it is applied to, and its rule."""
 
     def ask(self, what: str, question: str) -> bool:
-        answer: bool = (self.chained and what == "requires_grad") or self.outer.ask(what, question)
-        return answer
+        return (self.chained and what == "requires_grad") or self.outer.ask(what, question)
 
     def take(
         self, name: str, output: object, inputs: Sequence[Any], backward: Callable[..., Any]

@@ -43,10 +43,13 @@ def set_item(x: Symbol, key: object, value: object) -> None:
         return
     if of_row(x) and table_method("set_part")(x, key, value):
         return
-    mask = as_mask(key) if not of_row(x) else table_method("place_of")(x, key)
-    if mask is None:
-        refuse("the function writes to single places of its input", COPY_FIRST)
-    write(x, mask, value)
+    write(x, _written_at(x, key, "the function writes to single places of its input"), value)
+
+
+def _written_at(x: Symbol, key: object, otherwise: str) -> Symbol:
+    """The condition that a key is, or the place of a row that it chooses."""
+    mask: Symbol | None = table_method("place_of")(x, key) if of_row(x) else as_mask(key)
+    return refuse(otherwise, COPY_FIRST) if mask is None else mask
 
 
 def _positions(parts: tuple[object, ...]) -> tuple[str, ...]:
@@ -66,22 +69,16 @@ class At:
     def __getitem__(self, key: object) -> At:
         if of_row(self._target) and isinstance(key, slice):
             return At(self._target, part=key)
-        mask = (
-            as_mask(key)
-            if not of_row(self._target)
-            else table_method("place_of")(self._target, key)
-        )
-        if mask is None:
-            refuse("`x.at[...]` with indices writes to single places", COPY_FIRST)
-        return At(self._target, mask)
+        otherwise = "`x.at[...]` with indices writes to single places"
+        return At(self._target, _written_at(self._target, key, otherwise))
 
     def __getattr__(self, name: str) -> object:
         operations = {"set": None, "add": "add", "subtract": "sub", "multiply": "mul"}
         operations |= {"mul": "mul", "divide": "div", "power": "pow"}
         where = self._mask if self._part is None else self._part
-        if name.startswith("__") or where is None or name not in operations:
-            if name.startswith("__"):
-                raise AttributeError(name)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if where is None or name not in operations:
             unknown(f"x.at[mask].{name}")
         operation, target = operations[name], self._target
 

@@ -54,26 +54,24 @@ class Table(np.ndarray):  # type: ignore[type-arg]
         return repr(np.asarray(self))
 
 
-class ListTable(list[Any]):
-    """A list of constants, or of a parameter's entries, that answers for a symbolic index."""
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, Symbol):
-            return take(self, key)
-        found = super().__getitem__(key)
-        return ListTable(found) if isinstance(key, slice) else found
-
-
-class TupleTable(tuple[Any, ...]):
-    """A tuple of constants, or of a parameter's entries, that answers for a symbolic index."""
+class _Indexed:
+    """A sequence of constants, or of a parameter's entries, that answers for a symbolic index."""
 
     __slots__ = ()
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Symbol):
             return take(self, key)
-        found = super().__getitem__(key)
-        return TupleTable(found) if isinstance(key, slice) else found
+        found = super().__getitem__(key)  # type: ignore[misc]
+        return type(self)(found) if isinstance(key, slice) else found  # type: ignore[call-arg]
+
+
+class ListTable(_Indexed, list[Any]):
+    pass
+
+
+class TupleTable(_Indexed, tuple[Any, ...]):
+    __slots__ = ()
 
 
 def table(values: Any) -> Any:
