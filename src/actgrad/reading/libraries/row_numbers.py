@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from sys import modules
 from typing import Any
 
 from actgrad.common.types import Function
 from actgrad.language.expression import as_row, make
 from actgrad.language.length import ONE, Length
-from actgrad.reading.libraries.formulas import absolute_jax, maximum, rsqrt
+from actgrad.reading.libraries.formulas import absolute_jax
 from actgrad.reading.libraries.meanings import (
     Number,
     absolute,
@@ -179,14 +178,6 @@ def moments(x: object, axes: object = -1, shift: object = None, keepdims: bool =
     return mean(x, axes, keepdims), variance(x, axes, keepdims)
 
 
-def any_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
-    return equal(largest(number(truth(x)), axis, keepdims), 1.0)
-
-
-def all_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
-    return equal(smallest(number(truth(x)), axis, keepdims), 1.0)
-
-
 def count_nonzero(x: object, axis: object = None, keepdims: bool = False) -> Number:
     return total(number(truth(x)), axis, keepdims)
 
@@ -222,10 +213,6 @@ def _root(x: object, order: float = 2) -> Number:
     return where(equal(x, 0.0), 0.0, sqrt(x) if order == 2 else power(x, 1 / order))
 
 
-def euclidean_norm(x: object, axis: object = None, keepdims: bool = False) -> Number:
-    return norm(x, 2, axis, keepdims)
-
-
 def dot(x: object, y: object) -> Number:
     if of_row(x) and of_row(y):
         return total(multiply(x, y))
@@ -237,26 +224,6 @@ def logsumexp(x: object, axis: object = None, keepdims: bool = False) -> Number:
     top = where(less(absolute(top), float("inf")), top, 0.0)
     found = add(top, log(total(exp(subtract(x, top)), axis, keepdims)))
     return kept(number(found).expr, ONE) if keepdims else found
-
-
-def logmeanexp(x: object, axis: object = None, keepdims: bool = False) -> Number:
-    return subtract(logsumexp(x, axis, keepdims), log(length_of(x)))
-
-
-def softmax(x: object, axis: object = -1) -> Number:
-    along(axis, "softmax")
-    powers = exp(subtract(x, stop_gradient(largest(x))))
-    return divide(powers, total(powers))
-
-
-def log_softmax(x: object, axis: object = -1) -> Number:
-    along(axis, "log_softmax")
-    apart = subtract(x, stop_gradient(largest(x)))
-    return subtract(apart, log(total(exp(apart))))
-
-
-def softmin(x: object, axis: object = -1) -> Number:
-    return softmax(negative(x), axis)
 
 
 def cumsum(x: object, axis: object = None) -> Number:
@@ -295,13 +262,10 @@ def smallest_by(x: object, *, key: Function | None = None) -> Number:
     return largest_by(x, key=lambda each: negative(key(each)))
 
 
-def distance(x: object, y: object) -> Number:
-    """Python's `math.dist`."""
-    return norm(subtract(x, y))
-
-
-def argmin(x: object, axis: object = None, keepdims: bool = False) -> Number:
-    return argmax(negative(whole(x, "argmin")), axis, keepdims)
+def unit_and_norm(x: object, ord: object = 2, axis: object = None) -> tuple[Number, Number]:
+    """TensorFlow's `linalg.normalize`."""
+    length = kept(number(norm(x, ord, axis)).expr, ONE)
+    return divide(x, length), length
 
 
 def position(length: Length) -> Symbol:
@@ -317,102 +281,3 @@ def length_of(x: Any, axis: object = None) -> Any:
     if x.mask is not None:
         return count_nonzero(Symbol(x.mask, x.form))
     return Size.of(x.form)
-
-
-def spread_of(x: object, axis: object = None, keepdims: bool = False) -> Number:
-    return subtract(largest(x, axis, keepdims), smallest(x, axis, keepdims))
-
-
-def unit_and_norm(x: object, ord: object = 2, axis: object = None) -> tuple[Number, Number]:
-    """TensorFlow's `linalg.normalize`."""
-    length = kept(number(norm(x, ord, axis)).expr, ONE)
-    return divide(x, length), length
-
-
-def l2_normalised(x: object, axis: object = -1, epsilon: float = 1e-12) -> Number:
-    along(axis, "l2_normalize")
-    return multiply(x, rsqrt(maximum(total(multiply(x, x)), epsilon)))
-
-
-def standardised(x: object, axis: object = -1, epsilon: float = 1e-5) -> Number:
-    along(axis, "standardize")
-    return multiply(subtract(x, mean(x)), rsqrt(add(variance(x), epsilon)))
-
-
-def normalised(x: object, p: object = 2, axis: object = 1, eps: float = 1e-12) -> Number:
-    """PyTorch's `normalize`, whose axis is the second of a matrix if none is said."""
-    return divide(x, maximum(norm(x, p, axis), eps))
-
-
-def clipped_by_norm(x: object, clip_norm: object, axes: object = None) -> Number:
-    """TensorFlow's: a row that is longer is as long as this."""
-    size = _root(total(multiply(x, x), axes, keepdims=True))
-    return divide(multiply(x, clip_norm), maximum(size, clip_norm))
-
-
-def normalised_by_keras(
-    x: object, axis: object = -1, order: object = 2, epsilon: float | None = None
-) -> Number:
-    epsilon = _fuzz() if epsilon is None else epsilon
-    if order == 2:  # the square is held, and not the norm
-        along(axis, "normalize")
-        return multiply(x, rsqrt(maximum(total(multiply(x, x)), epsilon**2)))
-    return divide(x, maximum(norm(x, order, axis), epsilon))
-
-
-def _fuzz() -> float:
-    """Keras's own small number, which a user can set."""
-    return float(modules["keras"].config.epsilon())
-
-
-def _scaled(x: object, weight: object, bias: object = None) -> Number:
-    x = x if weight is None else multiply(x, weight)
-    return x if bias is None else add(x, bias)
-
-
-def _check_whole(x: Any, shape: object, name: str) -> None:
-    shape = shape if isinstance(shape, (tuple, list)) else (shape,)
-    if len(shape) != 1 or not isinstance(shape[0], Size) or shape[0].length != x.form:
-        refuse(f"`{name}` over a shape of {shape}", "Give it the row's own: `(x.shape[-1],)`.")
-
-
-def layer_norm(
-    x: object,
-    normalized_shape: object,
-    weight: object = None,
-    bias: object = None,
-    eps: float = 1e-5,
-) -> Number:
-    _check_whole(x, normalized_shape, "layer_norm")
-    return _scaled(standardised(x, epsilon=eps), weight, bias)
-
-
-def rms_norm(
-    x: object, normalized_shape: object, weight: object = None, eps: object = None
-) -> Number:
-    _check_whole(x, normalized_shape, "rms_norm")
-    if eps is None:
-        refuse(
-            "`rms_norm` without `eps`, which then depends on the dtype of the tensor",
-            "Give it one: `F.rms_norm(x, (x.shape[-1],), eps=1e-6)`.",
-        )
-    return _scaled(multiply(x, rsqrt(add(mean(multiply(x, x)), eps))), weight)
-
-
-def layer_normalization(
-    x: object,
-    gamma: object = None,
-    beta: object = None,
-    axis: object = -1,
-    epsilon: float | None = None,
-) -> Number:
-    found = standardised(x, axis, _fuzz() if epsilon is None else epsilon)
-    return _scaled(found, gamma, beta)
-
-
-def rms_normalization(
-    x: object, scale: object = None, axis: object = -1, epsilon: float | None = None
-) -> Number:
-    along(axis, "rms_normalization")
-    eps = _fuzz() if epsilon is None else epsilon
-    return _scaled(multiply(x, rsqrt(add(mean(multiply(x, x)), eps))), scale)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 
 from actgrad.common.types import Fields
-from actgrad.reading.libraries import meanings
+from actgrad.reading.libraries import meanings, row_formulas
 from actgrad.reading.libraries import row_joined as joined
 from actgrad.reading.libraries import row_numbers as numbers
 from actgrad.reading.libraries import row_orders as orders
@@ -25,7 +25,7 @@ from actgrad.reading.symbol import Symbol, of_row, row_of
 
 def _named(text: str) -> dict[str, Meaning]:
     """Functions of these modules by entries as in `tables`: `name`, or `name=function`."""
-    known = {**vars(numbers), **vars(orders), **vars(joined), **vars(parts)}
+    known = {**vars(numbers), **vars(row_formulas), **vars(orders), **vars(joined), **vars(parts)}
     entries = (entry.partition("=") for entry in text.split())
     return {name: known[function or name] for name, _, function in entries}
 
@@ -80,10 +80,10 @@ _OF_WHICH: dict[str, tuple[Meaning, Meaning]] = {
 }
 """What a method means in NumPy and JAX, and in PyTorch."""
 _NOTHING: dict[Meaning, float] = {
-    **dict.fromkeys((numbers.total, numbers.any_of, numbers.count_nonzero), 0.0),
-    **dict.fromkeys((numbers.product, numbers.all_of), 1.0),
-    **dict.fromkeys((numbers.largest, numbers.logsumexp, numbers.softmax), float("-inf")),
-    numbers.log_softmax: float("-inf"),
+    **dict.fromkeys((numbers.total, row_formulas.any_of, numbers.count_nonzero), 0.0),
+    **dict.fromkeys((numbers.product, row_formulas.all_of), 1.0),
+    **dict.fromkeys((numbers.largest, numbers.logsumexp, row_formulas.softmax), float("-inf")),
+    row_formulas.log_softmax: float("-inf"),
     numbers.largest_by: float("-inf"),
     numbers.smallest: float("inf"),
     numbers.smallest_by: float("inf"),
@@ -160,7 +160,8 @@ def _of_which(key: str, kwargs: Fields) -> Meaning:
 
 def _called(path: str, meant: Meaning, args: tuple[object, ...], kwargs: Fields) -> object:
     """Call a meaning with a library's arguments, by name where it has others; refuse what it has not."""
-    reduces = meant.__module__ == numbers.__name__ and meant is not numbers.norm
+    reducing = (numbers.__name__, row_formulas.__name__)
+    reduces = meant.__module__ in reducing and meant is not numbers.norm
     if "numpy" in path and len(args) > 2 and reduces:  # then comes a dtype, or an array to write to
         refuse(
             f"`{path}` with {len(args)} arguments by position",
@@ -191,7 +192,7 @@ def _called(path: str, meant: Meaning, args: tuple[object, ...], kwargs: Fields)
     if condition is not None:
         bound.arguments["x"] = where(condition, bound.arguments["x"], _NOTHING[meant])
     found = meant(*bound.args, **bound.kwargs)
-    if condition is not None and meant is numbers.softmax:
+    if condition is not None and meant is row_formulas.softmax:
         found = where(condition, found, 0.0)  # none of a row may be left
     return found if start is None else _FROM[meant](found, start)
 
