@@ -5,10 +5,13 @@ from __future__ import annotations
 from actgrad.study.targets import (
     ASPECTS,
     EXECUTORCH_LACKS,
-    ONNX_FLOAT64_LACKS,
     TARGETS,
     TFLITE_LACKS,
     Target,
+)
+
+_NO_FLOAT64_KERNEL = (
+    "acos, acosh, asin, asinh, atan, atan2, cosh, erf, erfc, sinh, tan"
 )
 
 _HEAD = """# Where an activation can go
@@ -31,7 +34,7 @@ _TAIL = f"""
 - An exact derivative aside, what was exported under `torch.no_grad()` refuses to be trained.
 - TFLite has no {_NAMES(sorted(TFLITE_LACKS))} of its own. `%` and `//` have Python's signs.
 - ExecuTorch has no {_NAMES(sorted(EXECUTORCH_LACKS))} of its own.
-- onnxruntime has no float64 kernel for {_NAMES(sorted(ONNX_FLOAT64_LACKS))}, and no arithmetic in
+- onnxruntime has no float64 kernel for {_NO_FLOAT64_KERNEL}, and no arithmetic in
   bfloat16 on the CPU: export in float32 or float16. float16 computes in float32 inside, as everywhere.
 - A Keras model on TensorFlow or JAX goes to ONNX by `actgrad export --to onnx --model M.keras`, which opens
   it on PyTorch. Keras' own `model.export(format="onnx")` needs tf2onnx or jax2onnx there; neither is tested.

@@ -52,8 +52,7 @@ def fault(one: Spelled) -> str | None:
 
 
 def own_run(one: Spelled, function: object) -> tuple[native.Run, np.ndarray] | None:
-    library = native.of_package(one.package)
-    assert library is not None
+    library, *_ = native.libraries(native.mentions(function).libraries)
     for dtype in (np.float64, np.float32):
         (column,) = points(1)
         column = column.astype(dtype)

@@ -110,6 +110,19 @@ def compared(roots: Sequence[Expr], entries: Mapping[str, tuple[str, ...]]) -> l
     return transform(roots, chosen)
 
 
+def entry_by_entry(
+    values: Mapping[str, Value], vectors: Mapping[str, tuple[str, ...]]
+) -> tuple[tuple[str, Value], ...]:
+    """Parameters by name, with those of the vectors replaced by their entries."""
+    spread: list[tuple[str, Value]] = []
+    for name, value in values.items():
+        if name in vectors:
+            spread += zip(vectors[name], value, strict=True)  # type: ignore[arg-type]
+        else:
+            spread.append((name, value))
+    return tuple(spread)
+
+
 @dataclass(frozen=True, eq=False)
 class Program(OfRows, metaclass=_MadeOnce):
     name: str
@@ -241,15 +254,9 @@ class Program(OfRows, metaclass=_MadeOnce):
         """
         entries = {t: tuple(f"{t}_{i}" for i in range(self.lengths[t])) for t in self.tables}
         roots = compared(self.expressions, entries)
-        parameters: list[tuple[str, Value]] = []
-        for name, value in self.parameters:
-            if name in entries:
-                parameters += zip(entries[name], value, strict=True)  # type: ignore[arg-type]
-            else:
-                parameters.append((name, value))
         return replace(
             self,
-            parameters=tuple(parameters),
+            parameters=entry_by_entry(dict(self.parameters), entries),
             value=roots[0],
             gradient=tuple(roots[1:]),
             vectors=(*self.vectors, *entries.items()),
@@ -420,20 +427,9 @@ class Program(OfRows, metaclass=_MadeOnce):
         return {}
 
 
-_PASSES_NAN = {
-    "var",
-    "const",
-    "neg",
-    "abs",
-    "floor",
-    "ceil",
-    "trunc",
-    "round",
-    "select",
-    "lt",
-    "le",
-    "eq",
-}
+_PASSES_NAN = frozenset(
+    ["var", "const", "neg", "abs", "floor", "ceil", "trunc", "round", "select", "lt", "le", "eq"]
+)
 _WITH_A_NUMBER = {"add", "sub", "mul", "div"}
 
 

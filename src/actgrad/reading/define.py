@@ -20,10 +20,10 @@ from actgrad.language.derive import derive
 from actgrad.language.expression import is_const, variables, walk
 from actgrad.language.length import N
 from actgrad.language.limits import excess_of_definition
-from actgrad.language.program import Kind, Program
+from actgrad.language.program import Kind, Program, entry_by_entry
 from actgrad.reading import randomness
 from actgrad.reading.derivatives import claims, custom
-from actgrad.reading.derivatives.rule_reader import Pinned, Rule, Tabled
+from actgrad.reading.derivatives.rule_reader import ReadAgain, Rule
 from actgrad.reading.derivatives.rules import NonlinearRuleError
 from actgrad.reading.derivatives.with_rule import with_rule
 from actgrad.reading.function import on_host, read
@@ -32,7 +32,6 @@ from actgrad.reading.refusal import HOST, definition, is_user_file
 from actgrad.reading.signature import (
     Signature,
     checked_name,
-    entry_by_entry,
     is_number,
     is_plain,
     signature,
@@ -126,10 +125,9 @@ def _read(
                 custom.Half(function, gradient=True),
             )
             kind = "gradient"
-        except Pinned as more:
-            pinned |= more.names
-        except Tabled as more:
-            tables |= more.names
+        except ReadAgain as more:
+            pinned |= more.pinned
+            tables |= more.tables
         except objects.WeightError as error:
             more_weights = objects.with_weight(function, error)
             if more_weights is None:

@@ -104,19 +104,6 @@ def with_defaults(rule: object, values: Mapping[str, object]) -> Any:
     return functools.partial(rule, **given)
 
 
-def entry_by_entry(
-    values: Mapping[str, Value], vectors: Mapping[str, tuple[str, ...]]
-) -> tuple[tuple[str, Value], ...]:
-    """Parameters by name, with those of the vectors replaced by their entries."""
-    spread: list[tuple[str, Value]] = []
-    for name, value in values.items():
-        if name in vectors:
-            spread += zip(vectors[name], value, strict=True)  # type: ignore[arg-type]
-        else:
-            spread.append((name, value))
-    return tuple(spread)
-
-
 def is_number(value: object) -> bool:
     if isinstance(value, (bool, str, bytes, complex)) or value is None or callable(value):
         return False

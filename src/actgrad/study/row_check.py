@@ -45,8 +45,7 @@ def _own(program: Program, function: Function | None, n: int) -> Value | None:
         return None
     function = unwrap(function)
     settings = program.settings | dict(program.fixed)
-    mentioned = native.mentions(function).libraries or ("numpy",)
-    libraries = [each for each in map(native.library, mentioned) if each is not None]
+    libraries = native.libraries(native.mentions(function).libraries or ("numpy",))
 
     def along(library: native.Library) -> Value:
         def value(arguments: dict[str, object]) -> Array:

@@ -135,9 +135,6 @@ _TABLES = ("table", "qonnx", "hls4ml")
 # Operations for which the target has none of its own.
 TFLITE_LACKS = frozenset(("tan", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc"))
 EXECUTORCH_LACKS = frozenset(("floordiv", "hypot", "copysign", "cbrt", "exp2", "atanh", "erfc"))
-ONNX_FLOAT64_LACKS = frozenset(
-    ("tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "erf", "erfc")
-)
 _LACKS = {"tflite": ("TFLite", TFLITE_LACKS), "executorch": ("ExecuTorch", EXECUTORCH_LACKS)}
 
 

@@ -32,8 +32,7 @@ def find(path: str, name: str) -> Any:
 
 def outcome(package: str, function: Callable[[Any], Any]) -> Outcome:
     """Read a function of one argument, and compare values and slopes with its library's own."""
-    library = native.of_package(package)
-    assert library is not None
+    library, *_ = native.libraries(native.mentions(function).libraries)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

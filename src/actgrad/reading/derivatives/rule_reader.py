@@ -18,13 +18,12 @@ from actgrad.common.types import Fields, Function
 from actgrad.errors import DefinitionError, TraceError
 from actgrad.language.expression import Expr, const, substitute, var
 from actgrad.language.length import Length
-from actgrad.language.program import Kind, Program, Value, compared
+from actgrad.language.program import Kind, Program, Value, compared, entry_by_entry
 from actgrad.reading import randomness
 from actgrad.reading.function import on_host, read
 from actgrad.reading.refusal import definition
 from actgrad.reading.signature import (
     Signature,
-    entry_by_entry,
     is_number,
     is_plain,
     signature,
@@ -52,18 +51,14 @@ def as_rule(rule: Rule) -> Rule:
     return program if isinstance(program, Program) else rule
 
 
-class Pinned(Exception):
-    """Reading a rule needs the plain value of these parameters, so the function must be read with it too."""
+class ReadAgain(Exception):
+    """Reading a rule needs the plain value of some parameters, or reads some at a computed index: so must the
+    function be read."""
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self.names = names
-
-
-class Tabled(Exception):
-    """A rule reads these parameters at a computed index, so the function must be read with tables too."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self.names = names
+    def __init__(
+        self, pinned: frozenset[str] = frozenset(), tables: frozenset[str] = frozenset()
+    ) -> None:
+        self.pinned, self.tables = pinned, tables
 
 
 class NamesTable(Exception):
@@ -283,11 +278,11 @@ class RuleReader:
             with randomness.refused(own.name, rule):
                 reading = read(rule, own, self.inputs, self.pinned, self.vectors, False, tables)
                 if reading.fixed - self.pinned:
-                    raise Pinned(reading.fixed)
+                    raise ReadAgain(pinned=reading.fixed)
                 known_whole = {*self.program.tables, *self.apart}
                 conflict = reading.tables & self.program.lengths.keys() - known_whole
                 if conflict:
-                    raise Tabled(conflict)
+                    raise ReadAgain(tables=conflict)
                 original = Original(rule, own, self.inputs, self.pinned, self.vectors, reading)
                 witness.check(original)
         except TraceError:

@@ -10,7 +10,7 @@ import dis
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -199,9 +199,9 @@ def library(name: str) -> Library | None:
     return _LIBRARIES[name] if name in sys.modules else None
 
 
-def of_package(package: str) -> Library | None:
-    """The library whose arrays the functions of a package take, if it is imported."""
-    return library(_backend(_PACKAGES[package]))
+def libraries(names: Iterable[str]) -> list[Library]:
+    """Those of these libraries that are imported."""
+    return [each for each in map(library, names) if each is not None]
 
 
 def tensor_library(function: object) -> Library | None:

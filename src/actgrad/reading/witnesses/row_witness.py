@@ -44,7 +44,7 @@ def check(original: Original, slopes: bool) -> None:
     mentioned = native.mentions(function)
     # One that names no library may still be written for tensors: `x.max(dim=-1)`.
     names = mentioned.libraries or ("numpy", *(n for n in native.imported() if n != "numpy"))
-    libraries = [each for each in map(native.library, names) if each is not None]
+    libraries = native.libraries(names)
     for library in libraries:
         if _answers(original, library, lengths):
             _compare_rare(original, library, lengths[0])

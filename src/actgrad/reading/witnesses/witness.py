@@ -65,7 +65,7 @@ def check_elementwise(function: Function, own: Signature, pinned: frozenset[str]
     nothing = Reading((), "number", frozenset(), frozenset())
     original = Original(function, own, own.inputs, pinned, {}, nothing)
     mentioned = native.mentions(function)
-    for library in filter(None, map(native.library, mentioned.libraries)):
+    for library in native.libraries(mentioned.libraries):
         if library.name == "numpy" and mentioned.collects:
             continue
         columns = [column.reshape(_SHAPES[1]) for column in points(len(own.inputs))]
@@ -86,7 +86,7 @@ def _same(run: Run, again: Run) -> bool:
 def _check_in_libraries(original: Original, mentioned: native.Mentions, slopes: bool) -> None:
     # A function that names no library takes no plain numbers either: `x.clamp(0, 1)`, say.
     names = mentioned.libraries or native.imported()
-    libraries = [each for each in map(native.library, names) if each is not None]
+    libraries = native.libraries(names)
     answered = False
     for library in libraries:
         if library.name == "numpy" and mentioned.collects:
