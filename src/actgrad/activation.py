@@ -49,7 +49,6 @@ class Activation(Tabled):
     Made by `activation`. It is immutable; two with the same content are equal.
     """
 
-    __actgrad_reads__ = True
     autograph_info__: ClassVar[Fields] = {}
     """By this TensorFlow's AutoGraph knows that there is nothing here to convert."""
 

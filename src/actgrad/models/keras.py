@@ -67,16 +67,12 @@ def _layer(layer: keras.Layer) -> Place:
 
 def _becomes(layer: keras.Layer) -> Put:
     def put(new: object) -> Undo:
-        kind, attributes = type(layer), dict(vars(layer))
+        kind, take_out = type(layer), attribute(vars(layer), "activation")(new)
         object.__setattr__(layer, "__class__", keras.layers.Activation)
-        vars(layer)["activation"] = new
 
         def undo() -> None:
             object.__setattr__(layer, "__class__", kind)
-            if "activation" in attributes:
-                vars(layer)["activation"] = attributes["activation"]
-            else:
-                del vars(layer)["activation"]
+            take_out()
 
         return undo
 

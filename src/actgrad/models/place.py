@@ -40,14 +40,16 @@ def library_of(model: object) -> Literal["keras", "torch"] | None:
 
 
 def attribute(attributes: Fields, key: str) -> Put:
-    """`put` for an entry of an object's own dictionary."""
+    """`put` for an entry of an object's own dictionary, which may have none."""
 
     def put(new: object) -> Undo:
-        old = attributes[key]
+        old = {key: attributes[key]} if key in attributes else {}
         attributes[key] = new
 
         def undo() -> None:
-            attributes[key] = old
+            attributes.update(old)  # in its own place: modules have an order
+            if not old:
+                del attributes[key]
 
         return undo
 

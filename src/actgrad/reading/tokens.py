@@ -35,7 +35,6 @@ class Token:
     """The shape, dtype or device of a symbolic number."""
 
     __slots__ = ("form", "what")
-    __actgrad_reads__ = True
 
     def __init__(self, what: str, form: tuple[object, ...] | None = ()) -> None:
         self.what = what

@@ -30,12 +30,12 @@ from actgrad.common.text import file_name
 from actgrad.common.types import Array, Fields
 from actgrad.errors import ExportError, InputError, MissingFrameworkError, WriteError
 from actgrad.language.program import Program
-from actgrad.workbench import executorch_programs
 from actgrad.workbench.quiet import import_keras, quiet
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+    import torch
 
 SUFFIXES = {
     "json": ".json",
@@ -227,8 +227,24 @@ def _torch(f: Activation, path: Path, _: str) -> None:
 
 def _executorch(f: Activation, path: Path, _: str) -> None:
     value = Activation(f.program.closed.exact())  # nothing trains it: no rule has to be kept
-    arguments, shapes = _vectors(value, executorch_programs.LONGEST)
-    executorch_programs.write(value.module(), arguments, (shapes,), path)
+    arguments, shapes = _vectors(value, LONGEST)
+    write_executorch(value.module(), arguments, (shapes,), path)
+
+
+LONGEST = 65_536
+"""Of a vector. ExecuTorch sets memory aside beforehand, so that there has to be a longest."""
+
+
+def write_executorch(
+    module: torch.nn.Module, arguments: tuple[object, ...], shapes: object, path: Path
+) -> None:
+    """Export a module for inference; `shapes` are those of `torch.export`, each with an end."""
+    import torch
+    from executorch.exir import to_edge
+
+    with torch.no_grad():
+        exported = torch.export.export(module.eval(), arguments, dynamic_shapes=shapes)
+    path.write_bytes(to_edge(exported).to_executorch().buffer)
 
 
 def write_onnx(f: Activation, path: Path, _: str = "") -> None:

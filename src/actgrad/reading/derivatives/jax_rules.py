@@ -25,8 +25,6 @@ from actgrad.reading.symbol import Symbol, given
 class _Custom:
     """What `jax.custom_jvp` and `jax.custom_vjp` share."""
 
-    __actgrad_reads__ = True
-
     def __init__(self, fun: Any, nondiff_argnums: Any = (), nondiff_argnames: Any = ()) -> None:
         self.fun = fun
         self.__name__ = getattr(fun, "__name__", "function")
@@ -73,8 +71,6 @@ class _Custom:
 
 class Primal:
     """An argument as a `fwd` with `symbolic_zeros=True` gets it."""
-
-    __actgrad_reads__ = True
 
     def __init__(self, value: object) -> None:
         self.value = value

@@ -359,8 +359,6 @@ class WithGradient:
     """A function that returns its value and the function of the gradient, as TensorFlow, Keras and
     `jax.custom_gradient` have it."""
 
-    __actgrad_reads__ = True
-
     def __init__(self, function: Callable[..., object], by_name: bool = False) -> None:
         self.function = function
         self.by_name = by_name

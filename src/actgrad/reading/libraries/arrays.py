@@ -59,8 +59,6 @@ def _positions(parts: tuple[object, ...]) -> tuple[str, ...]:
 class At:
     """JAX's `x.at[mask].set(value)`: a new array."""
 
-    __actgrad_reads__ = True
-
     def __init__(
         self, target: Symbol, mask: Symbol | None = None, part: slice | None = None
     ) -> None:
@@ -109,7 +107,6 @@ class Positions:
     """Where a condition holds, as `np.where(x < 0)` and `np.nonzero(x < 0)` tell it: only an index."""
 
     __slots__ = ("mask",)
-    __actgrad_reads__ = True
 
     def __init__(self, mask: Symbol) -> None:
         self.mask = mask

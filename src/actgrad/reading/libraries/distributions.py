@@ -174,8 +174,6 @@ for _law, _methods in LAWS.items():
 class Distribution:
     """Stands for a distribution whose methods are called with symbols."""
 
-    __actgrad_reads__ = True
-
     def __init__(
         self,
         path: str,

@@ -159,7 +159,6 @@ def mapped(function: Function, elements: object, *_: object, **__: object) -> ob
 class Detached:
     """`torch.no_grad()`: what is computed inside has the derivative 0."""
 
-    __actgrad_reads__ = True
     mode = True
 
     def __init__(self, mode: object = None) -> None:

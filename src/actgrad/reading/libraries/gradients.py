@@ -220,8 +220,6 @@ def torch_gradient(
 class Tape:
     """`tf.GradientTape`."""
 
-    __actgrad_reads__ = True
-
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._watched: list[Expr] = []
 

@@ -25,7 +25,6 @@ class Total:
     a derivative can be taken; it may be scaled, and no more."""
 
     __slots__ = ("line", "terms")
-    __actgrad_reads__ = True
 
     def __init__(self, terms: Symbol) -> None:
         self.terms = terms

@@ -43,8 +43,6 @@ def _draws(path: str) -> bool:
 class Refusing:
     """Stands for an object that acts on the world."""
 
-    __actgrad_reads__ = True
-
     def __init__(self, path: str) -> None:
         self.__dict__["_path"] = path
 
@@ -61,8 +59,6 @@ class Refusing:
 
 class Clock:
     """Stands for `datetime` and `date`, which tell the time."""
-
-    __actgrad_reads__ = True
 
     def __init__(self, kind: type) -> None:
         self._kind = kind

@@ -12,8 +12,6 @@ from actgrad.reading.surroundings.objects import Object
 class Inherited:
     """What `super()` is in a method of a module: the attributes of the classes after `kind`."""
 
-    __actgrad_reads__ = True
-
     def __init__(self, kind: type, module: Object) -> None:
         self._kind, self._module = kind, module
 

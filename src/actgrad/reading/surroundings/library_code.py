@@ -16,8 +16,6 @@ from actgrad.reading.surroundings.origins import root_of
 class Module:
     """A module whose functions stand in for symbols as well; looked into only as far as it is used."""
 
-    __actgrad_reads__ = True
-
     def __init__(self, environment: Environment, module: types.ModuleType) -> None:
         self.__dict__["_environment"], self.__dict__["_module"] = environment, module
 
@@ -34,8 +32,6 @@ class Module:
 
 class Opaque:
     """A library's function, or an object that can be called, whose code cannot be followed."""
-
-    __actgrad_reads__ = True
 
     def __init__(self, environment: Environment, value: Callable[..., object]) -> None:
         self._environment, self._value = environment, value
@@ -57,8 +53,6 @@ class Opaque:
 class KerasBackend:
     """What Keras's preprocessing layers call `self.backend`: functions of the backend at work, which
     `keras.ops` offers under the same names."""
-
-    __actgrad_reads__ = True
 
     def __init__(self, environment: Environment, original: object) -> None:
         self._environment, self._original = environment, original

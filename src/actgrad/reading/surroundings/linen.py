@@ -23,8 +23,6 @@ KIND = "flax.linen.Module"
 class Linen:
     """Stands in for a module, alone or as a part of another."""
 
-    __actgrad_reads__ = True
-
     def __init__(
         self,
         environment: Environment,
@@ -164,8 +162,6 @@ class Linen:
 
 class Class:
     """Stands in for the class of a module, or of a Keras layer, whose objects are stood in for."""
-
-    __actgrad_reads__ = True
 
     def __init__(self, environment: Environment, kind: Any) -> None:
         self.environment, self.kind = environment, kind

@@ -69,8 +69,6 @@ def _refuse_compiled(module: Any) -> None:
 class Object:
     """Stands in for a module or a layer."""
 
-    __actgrad_reads__ = True
-
     def __init__(
         self, environment: Environment, original: object, path: str, values: Fields | None
     ) -> None:

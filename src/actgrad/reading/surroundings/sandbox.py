@@ -174,7 +174,7 @@ class Environment:
             return self._followed(function)
         if root in sys.stdlib_module_names and root not in {"__main__", "this"}:
             return function
-        if hasattr(function, "__actgrad_reads__") or path_of(function).startswith(_OWN):
+        if path_of(function).startswith(_OWN):
             return function
         return self._copied(function)
 
@@ -351,7 +351,7 @@ class Environment:
             return Refusing(path_of(kind))
         if kind in LIBRARY_CONTAINERS:
             return self._watched(copy_of(value), value)
-        if hasattr(kind, "__actgrad_reads__") or is_library(kind):
+        if is_library(kind) or any(path_of(base).startswith(_OWN) for base in kind.__mro__):
             return value
         shadow = self.copy(kind)
         if shadow is kind:

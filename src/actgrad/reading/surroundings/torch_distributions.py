@@ -40,8 +40,6 @@ class _Distribution(Object):
 class _OfInput:
     """A distribution with a parameter that depends on the input."""
 
-    __actgrad_reads__ = True
-
     def __init__(self, path: str) -> None:
         self._path = path
 
@@ -58,8 +56,6 @@ class _OfInput:
 
 class _Class:
     """A class of distributions."""
-
-    __actgrad_reads__ = True
 
     def __init__(self, environment: Environment, kind: type) -> None:
         self._environment, self._kind = environment, kind

@@ -14,6 +14,7 @@ from actgrad.common.types import Array, Fields, Function
 from actgrad.errors import CallError
 from actgrad.frameworks.keras import ActivationLayer
 from actgrad.models.keras import held_by
+from actgrad.models.place import attribute
 from actgrad.trainability.monitor.sample import Place
 from actgrad.trainability.monitor.watch import Watch
 
@@ -131,7 +132,6 @@ def _recording(watched: list[tuple[Place, object]]) -> Iterator[_Record]:
     with contextlib.ExitStack() as stack:
         for place, layer in watched:
             key = "call" if isinstance(layer, _ELEMENTWISE) else "activation"
-            held = vars(layer).get(key)
             own: Function = getattr(layer, key)
 
             def recorder(
@@ -143,16 +143,8 @@ def _recording(watched: list[tuple[Place, object]]) -> Iterator[_Record]:
             ) -> object:
                 return own(record.see(name, h), *rest, **options)
 
-            vars(layer)[key] = recorder
-            stack.callback(_restore, layer, key, held)
+            stack.callback(attribute(vars(layer), key)(recorder))
         yield record
-
-
-def _restore(layer: keras.Layer, key: str, held: object) -> None:
-    if held is None:
-        del vars(layer)[key]
-    else:
-        vars(layer)[key] = held
 
 
 def _tensorflow(record: _Record, loss: Callable[[], object]) -> tuple[Fields, Fields]:

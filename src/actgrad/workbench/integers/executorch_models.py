@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from actgrad.integers.table import Table
-from actgrad.workbench import executorch_programs
+from actgrad.workbench.export import LONGEST, write_executorch
 
 
 def write_activation(table: Table, path: Path) -> None:
@@ -23,5 +23,5 @@ def write_activation(table: Table, path: Path) -> None:
             return self.codes[x.to(torch.int64) - table.format.first]
 
     x = torch.tensor(np.zeros(5, table.format.dtype))
-    length = torch.export.Dim("n", max=executorch_programs.LONGEST)
-    executorch_programs.write(Lookup(), (x,), ({0: length},), path)
+    length = torch.export.Dim("n", max=LONGEST)
+    write_executorch(Lookup(), (x,), ({0: length},), path)

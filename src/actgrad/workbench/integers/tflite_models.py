@@ -94,6 +94,7 @@ def _steps(f: Activation, model: object) -> Iterator[list[_Steps]]:
     """The model with steps wherever it has the activation."""
     from actgrad.frameworks.keras import ActivationLayer
     from actgrad.models.keras import places
+    from actgrad.models.place import attribute
 
     found = []
     with ExitStack() as stack:
@@ -101,11 +102,9 @@ def _steps(f: Activation, model: object) -> Iterator[list[_Steps]]:
             if not (isinstance(place.held, Activation) and place.held == f):
                 continue
             steps = _Steps(f)
-            if isinstance(place.owner, ActivationLayer):
-                place.owner.__dict__["call"] = steps
-                stack.callback(place.owner.__dict__.pop, "call")
-            else:
-                stack.callback(place.put(steps))
+            own = isinstance(place.owner, ActivationLayer)
+            put = attribute(vars(place.owner), "call") if own else place.put
+            stack.callback(put(steps))
             found.append(steps)
         yield found
 
