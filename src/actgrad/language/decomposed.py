@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from actgrad.language import special
 from actgrad.language.expression import Expr, lift, operation
@@ -13,13 +14,9 @@ _EXPRESSIONS = special.Numbers(
 )
 
 
-def _rule(function: Callable[..., Expr]) -> Callable[..., Expr | None]:
-    return lambda x: function(_EXPRESSIONS, x)
-
-
 _NAMES = ("gamma", "lgamma", "digamma", "trigamma", "erfinv", "ndtri", "erfcx", "i0e", "i1e")
 DECOMPOSITIONS: dict[str, Callable[..., Expr | None]] = {
-    name: _rule(getattr(special, name)) for name in _NAMES
+    name: partial(getattr(special, name), _EXPRESSIONS) for name in _NAMES
 }
 
 

@@ -42,10 +42,6 @@ def _sigmoid(x: Array) -> Array:
     return np.where(x < 0, small, 1.0) / (1.0 + small)
 
 
-def _select(condition: Array, yes: Array, no: Array) -> Array:
-    return np.where(condition, yes, no)
-
-
 def _gather(vector: Array, index: Array) -> Array:
     """The element at the index, truncated and clamped to the ends; nan where the index is nan."""
     vector, missing = np.asarray(vector), np.isnan(index)
@@ -188,7 +184,7 @@ _ROWS = (
     Op("or", "x y", np.logical_or, boolean=True),
     Op("not", "x", np.logical_not, boolean=True),
     # structure: its derivatives are rules of `derive`
-    Op("select", "condition yes no", _select),
+    Op("select", "condition yes no", np.where),
     Op("gather", "vector index", _gather),
     Op("given", "value", lambda value, *_: value),
     Op("host", "", _host),

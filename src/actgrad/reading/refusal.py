@@ -50,6 +50,16 @@ def makes_complex(what: str) -> NoReturn:
     )
 
 
+def changes_attribute(module: object, name: str) -> NoReturn:
+    """Refuse a module that keeps a state."""
+    refuse(
+        f"{type(module).__name__!r} changes its attribute {name!r} when it is called, so it is not a "
+        f"function of its arguments alone",
+        f"Compute with local variables. {HOST}",
+        ImpureError,
+    )
+
+
 WRITE_ONE_FOR_EACH = (
     "Write one activation for each case, and choose outside of it; or take what follows from the {} as a "
     "parameter."

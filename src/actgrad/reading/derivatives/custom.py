@@ -18,7 +18,7 @@ from actgrad.reading.derivatives.rules import (
     value_of,
     with_gradient,
 )
-from actgrad.reading.libraries import gradients
+from actgrad.reading.libraries import names
 from actgrad.reading.reader import Environment
 from actgrad.reading.surroundings.origins import public, root_of
 from actgrad.reading.surroundings.weights import is_any
@@ -165,16 +165,10 @@ def _equinox_users(value: Any) -> object:
     return value.fn if is_any(value, _EQUINOX[:1]) else _closure(value.fn.fun, "fn")
 
 
-_DIFFERENTIATING = {
-    "jax.grad": gradients.gradient_of,
-    "jax.value_and_grad": gradients.value_and_gradient_of,
-    "jax.jacrev": gradients.jacobian_of,
-    "jax.jacfwd": gradients.jacobian_of,
-    "torch.func.grad": gradients.gradient_of,
-    "torch.func.grad_and_value": gradients.gradient_and_value_of,
-    "torch.func.jacrev": gradients.jacobian_of,
-    "torch.func.jacfwd": gradients.jacobian_of,
-}
+_DIFFERENTIATING = (
+    *("jax.grad", "jax.value_and_grad", "jax.jacrev", "jax.jacfwd"),
+    *("torch.func.grad", "torch.func.grad_and_value", "torch.func.jacrev", "torch.func.jacfwd"),
+)
 
 
 def _derivative(environment: Environment, value: types.FunctionType) -> object:
@@ -182,12 +176,14 @@ def _derivative(environment: Environment, value: types.FunctionType) -> object:
     root = root_of(value)
     if root not in ("jax", "torch") or not hasattr(value, "__wrapped__"):
         return None
-    known = (m for p, m in _DIFFERENTIATING.items() if p.startswith(root) and is_made_by(p, value))
-    made = next(known, None)
+    makers = (p for p in _DIFFERENTIATING if p.startswith(root) and is_made_by(p, value))
+    maker = next(makers, None)
+    made = names.meaning(public(maker)) if maker else None
     if made is None:
         return None
     held = _held(value)
-    return made(environment.copy(value.__wrapped__), held["argnums"], held["has_aux"])
+    options = {option: held[option] for option in ("argnums", "has_aux")}
+    return made(environment.copy(value.__wrapped__), **options)
 
 
 def _held(function: types.FunctionType) -> dict[str, Any]:

@@ -100,9 +100,6 @@ class RuleReader:
         )
         return list(program.settings)
 
-    def _variable(self, name: str) -> Expr:
-        return var(name, self._rows.get(name))
-
     @property
     def _rows(self) -> dict[str, Length | None]:
         if self.program.axis is None:
@@ -249,7 +246,8 @@ class RuleReader:
                 self._wrong_inputs(rule.name, len(rule.inputs), rule)
             self._expect_order(rule.inputs, rule)
             self._merge(dict(rule.parameters), rule.name)
-            names = dict(zip(rule.inputs, map(self._variable, self.inputs), strict=True))
+            own_names = zip(rule.inputs, self.inputs, strict=True)
+            names = {its: var(name, self._rows.get(name)) for its, name in own_names}
             if rule.axis is not None and self.program.axis is None:
                 raise DefinitionError(
                     f"{rule.name!r} is a function of a row, and {self.program.name!r} is not"

@@ -227,7 +227,7 @@ class _Mapping:
     def _finish(self, result: object, options: Fields, given: dict[str, object]) -> object:
         for name in ("dtype", "out_type", "out_dtype"):
             if name in options:
-                result = _each(result, partial(_cast_to, options[name]))
+                result = _each(result, partial(cast, dtype=options[name]))
         target = options.get("out")
         if isinstance(target, tuple):
             target = target[0] if len(target) == 1 else refuse_out(self.path)
@@ -254,10 +254,6 @@ def _floats(name: str, value: object) -> bool:
 
 def refuse_out(path: str) -> object:
     refuse(f"`{path}` writes into an array given as out=", "Take what it returns instead.")
-
-
-def _cast_to(dtype: object, value: object) -> object:
-    return cast(value, dtype)
 
 
 def _each(result: object, function: Callable[[object], object]) -> object:

@@ -220,6 +220,7 @@ def masked_scatter(x: Symbol, mask: Symbol, source: object) -> Symbol:
 
 
 def shape_of(x: Number) -> Number:
+    x = row_of(x)
     return x.shape if isinstance(x, Symbol) else np.shape(x)
 
 
@@ -228,6 +229,7 @@ def size_of(x: Number, dim: object = None) -> object:
 
 
 def rank_of(x: Number) -> Number:
+    x = row_of(x)
     return x.ndim if isinstance(x, Symbol) else np.ndim(x)
 
 

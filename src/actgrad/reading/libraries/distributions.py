@@ -10,8 +10,7 @@ import math
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from actgrad.common.types import Fields
@@ -300,15 +299,9 @@ def _of_torch(kind: str, numbers: Mapping[str, Number]) -> Distribution:
         settings["scale"] = subtract(numbers["high"], numbers["low"])
     shapes = [numbers["df"]] if kind == "StudentT" else []
     methods = {
-        theirs: partial(_positional, law, known[0], shapes, settings)
+        theirs: lambda value, method=known[0]: evaluate(law, method, value, *shapes, **settings)
         for theirs, ours in _TORCH_METHODS.items()
         if (known := [name for name in ours if name in LAWS[law]])
         and (kind, theirs) != ("Gumbel", "icdf")  # which PyTorch cuts off at its ends
     }
     return Distribution(f"torch.distributions.{kind}", methods)
-
-
-def _positional(
-    law: str, method: str, shapes: Sequence[Number], settings: Mapping[str, Number], value: Number
-) -> Number:
-    return evaluate(law, method, value, *shapes, **settings)

@@ -100,6 +100,13 @@ _rounded_up(x) = floor(x) if x - floor(x) < 0.5 else floor(x) + 1
 # To one of the whole numbers around x, which is beyond the tie between them by `beyond`.
 to_nearest(x, beyond) =
     (floor(x) + 1 if 0 < beyond else floor(x) if beyond < 0 else rint(x)) if x - floor(x) == 0.5 else rint(x)
+# PyTorch's `fake_quantize_per_tensor_affine`: rounded, with the derivative of the clip.
+fake_quantize(x, scale, zero_point, quant_min, quant_max) =
+    _quantized(x, rint(x / scale) + zero_point, scale, zero_point, quant_min, quant_max)
+_quantized(x, step, scale, zero_point, least, most) =
+    given((clip(step, least, most) - zero_point) * scale, x, 1.0 if least <= step and step <= most else 0.0)
+# A value, with the derivative 1 between the bounds and at them, and 0 outside.
+straight_through(x, value, low, high) = given(value, x, 0.0 if x < low else 0.0 if high < x else 1.0)
 
 # Logarithms and entropies.
 logaddexp(x, y) = y + softplus(x - y)

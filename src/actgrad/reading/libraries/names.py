@@ -23,7 +23,6 @@ from actgrad.reading.libraries import (
     gradients,
     lookups,
     meanings,
-    quantizers,
     row_joined,
     row_numbers,
     row_orders,
@@ -163,7 +162,7 @@ def _parse(text: str) -> dict[str, tuple[str | None, str]]:
 
 
 _MEANINGS = (
-    meanings, formulas, shipped, special, distributions, quantizers, stacks,
+    meanings, formulas, shipped, special, distributions, stacks,
     lookups, casts, flow, arrays, gradients, torch_functional, row_parts, row_joined, row_orders, row_numbers,
 )  # fmt: skip
 

@@ -190,17 +190,11 @@ def differences(
     x: Symbol, n: int = 1, axis: object = -1, prepend: object = None, append: object = None
 ) -> Number:
     along(axis, "diff")
-    parts = [
-        Symbol(p.expr, p.form or ONE) for p in map(number, filter(_is_given, (prepend, x, append)))
-    ]
-    x = joined(parts)
+    given = [number(part) for part in (prepend, x, append) if part is not None]
+    x = joined([Symbol(part.expr, part.form or ONE) for part in given])
     for _ in range(n):
         x = subtract(part_of(x, slice(1, None)), part_of(x, slice(None, -1)))
     return x
-
-
-def _is_given(value: object) -> bool:
-    return value is not None
 
 
 def glu(x: Symbol, axis: object = -1) -> Number:

@@ -30,14 +30,6 @@ from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, number, of_row, truth
 
 
-def shape_of(x: Symbol) -> object:
-    return x.shape
-
-
-def rank_of(x: object) -> int:
-    return 1
-
-
 def part_of(x: Symbol, key: object) -> Any:
     """`x[1]`, `x[-1]`, `x[: n // 2]`, `x[::2]`, `x[::-1]`, `x[..., 0]`; `x[i]` with a place that was
     computed, and `x[mask]`, which only chooses where to write."""
@@ -149,12 +141,9 @@ def _slice(x: Symbol, key: slice) -> object:
     try:
         size = stop - start if step == 1 else (stop - start + (step - 1)) // step
     except ValueError:
-        _too_involved(f"{start}:{stop}:{step}")
+        involved = f"a part of a row whose bounds are too involved: {start}:{stop}:{step}"
+        refuse(involved, "Use simpler bounds.")
     return kept(make("slice", as_row(x.expr, x.form), value=(start, step, size)), size)
-
-
-def _too_involved(text: str) -> NoReturn:
-    refuse(f"a part of a row whose bounds are too involved: {text}", "Use simpler bounds.")
 
 
 def split(x: Symbol, parts: object, axis: object = -1, num: object = None) -> list[Symbol]:

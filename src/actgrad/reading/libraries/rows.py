@@ -31,7 +31,7 @@ def _named(text: str) -> dict[str, Meaning]:
 
 
 MEANINGS = _named("""
-sum=total total python_sum=total row_sum=total max=largest row_max=largest python_max=largest_by amax=largest
+sum=total total python_sum=total max=largest row_max=largest python_max=largest_by amax=largest
 min=smallest row_min=smallest python_min=smallest_by amin=smallest prod=product product mean average
 var=variance reduce_variance=variance std=deviation reduce_std=deviation any=any_of row_any=any_of
 python_any=any_of all=all_of row_all=all_of python_all=all_of norm vector_norm=norm
@@ -43,7 +43,7 @@ partition=partitioned argpartition=argpartitioned kthvalue=kth_smallest aminmax=
 largest_of smallest_of concatenated hstack=concatenated append=appended stacked constant=array_of
 pad=padded tile=tiled repeat=repeated repeat_interleave=repeated scatter=scattered take=taken
 take_along_axis=taken take_along_dim=taken index_select=gathered narrow=narrowed unbind=unstacked
-unstack=unstacked size_of=length_of element_count=length_of shape_of rank_of reshape=reshaped
+unstack=unstacked size_of=length_of element_count=length_of reshape=reshaped
 squeeze=squeezed unsqueeze=with_axis expand=spread glu crelu normalize=normalised
 l2_normalize=l2_normalised standardize=standardised layer_norm rms_norm layer_normalization
 rms_normalization moments median quantile percentile roll=rolled ptp=spread_of diff=differences

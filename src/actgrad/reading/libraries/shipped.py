@@ -15,6 +15,7 @@ from actgrad.reading.libraries.formulas import (
     normal_cdf,
     prelu,
     softplus,
+    straight_through,
     to_nearest,
 )
 from actgrad.reading.libraries.meanings import (
@@ -35,7 +36,7 @@ from actgrad.reading.libraries.meanings import (
     where,
 )
 from actgrad.reading.refusal import refuse
-from actgrad.reading.symbol import Symbol, whole
+from actgrad.reading.symbol import Symbol, is_symbolic, whole
 
 
 def relu(
@@ -149,6 +150,32 @@ def python_round(x: Number, digits: int | None = None) -> Number:
     rest = multiply(subtract(x, part), scale)
     beyond = add(subtract(multiply(part, scale), product), rest)
     return divide(to_nearest(product, beyond), scale)
+
+
+def quantize_and_dequantize(
+    x: Number,
+    input_min: float,
+    input_max: float,
+    signed_input: bool = True,
+    num_bits: int = 8,
+    range_given: bool = False,
+    round_mode: str = "HALF_TO_EVEN",
+    narrow_range: bool = False,
+) -> Number:
+    """TensorFlow's `quantize_and_dequantize_v2`."""
+    if not range_given or is_symbolic((input_min, input_max)):
+        refuse(
+            "`quantize_and_dequantize_v2` takes its range from the input, so it mixes the elements",
+            "Give the range as plain numbers, and `range_given=True`.",
+        )
+    least = -(2 ** (num_bits - 1)) + narrow_range if signed_input else 0
+    most = 2 ** (num_bits - signed_input) - 1
+    by_least = least / input_min if least * input_min > 0 else math.inf
+    by_most = most / input_max if most * input_max > 0 else math.inf
+    scale = min(by_least, by_most)
+    step = multiply(clip(x, least / scale, most / scale), scale)
+    step = rint(step) if round_mode == "HALF_TO_EVEN" else floor(add(step, 0.5))
+    return straight_through(x, divide(step, scale), input_min, input_max)
 
 
 def python_divide(x: Number, y: Number, rounding_mode: str | None = None) -> Number:

@@ -198,7 +198,6 @@ def reduction(combine: Callable[[Number, Number], Number], name: str) -> Callabl
     return along
 
 
-row_sum, row_product = reduction(add, "sum"), reduction(multiply, "prod")
 row_any, row_all = reduction(logical_or, "any"), reduction(logical_and, "all")
 
 

@@ -36,7 +36,7 @@ class Inherited:
 def symbolic_super(environment: Any, *args: object) -> object:
     """`super`, whose first argument may be what stands in for a class, and the second for a module."""
     if not args:
-        frame = sys._getframe(2)
+        frame = sys._getframe(1)
         names = frame.f_code.co_varnames
         args = frame.f_locals["__class__"], frame.f_locals[names[0]]
     kind, *rest = args

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from actgrad.common.types import Fields
-from actgrad.errors import ImpureError
 from actgrad.reading.reader import Environment
-from actgrad.reading.refusal import HOST, draws_random, refuse
+from actgrad.reading.refusal import changes_attribute, draws_random, refuse
 from actgrad.reading.surroundings.origins import public
 
 KIND = "flax.linen.Module"
@@ -130,12 +129,7 @@ class Linen:
 
     def __setattr__(self, name: str, value: object) -> None:
         if self._state != "setup":
-            refuse(
-                f"{type(self._original).__name__!r} changes its attribute {name!r} when it is called, so it "
-                f"is not a function of its arguments alone",
-                "Compute with local variables. " + HOST,
-                ImpureError,
-            )
+            changes_attribute(self._original, name)
         self._parts[name] = self._adopted(value, name)
 
     def _adopted(self, value: object, name: str) -> object:

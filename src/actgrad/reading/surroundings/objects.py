@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 from actgrad.common.types import Fields, Function
-from actgrad.errors import DefinitionError, ImpureError, TraceError
+from actgrad.errors import DefinitionError, TraceError
 from actgrad.reading.derivatives import custom
 from actgrad.reading.libraries import distributions
 from actgrad.reading.reader import Environment
-from actgrad.reading.refusal import HOST, refuse, user_line
+from actgrad.reading.refusal import changes_attribute, refuse, user_line
 from actgrad.reading.surroundings import many_digits
 from actgrad.reading.surroundings.library_code import KerasBackend, is_keras_backend
 from actgrad.reading.surroundings.linen import KIND, Linen, is_linen, is_linen_class, numbers
@@ -110,12 +110,7 @@ class Object:
         return environment.copy(value)
 
     def __setattr__(self, name: str, value: object) -> None:
-        refuse(
-            f"{type(self._original).__name__!r} changes its attribute {name!r} when it is called, so it is "
-            f"not a function of its arguments alone",
-            "Compute with local variables. " + HOST,
-            ImpureError,
-        )
+        changes_attribute(self._original, name)
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         self._environment.calls += 1

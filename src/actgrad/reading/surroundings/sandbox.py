@@ -64,7 +64,10 @@ class Environment:
         self._names: dict[int, str | None] = {}
         self._globals: dict[int, dict[str, object]] = {}
         self._checks: list[Callable[[], str | None]] = []
-        self._builtins = symbolic_builtins() | {"__import__": self._import, "super": self._super}
+        self._builtins = symbolic_builtins() | {
+            "__import__": self._import,
+            "super": functools.partial(inherited.symbolic_super, self),
+        }
         self.weights: dict[tuple[int, str], object] = {}
         """What stands in for a weight, by its owner and its name."""
         self.calls = 0
@@ -74,9 +77,6 @@ class Environment:
 
     def _import(self, *args: Any, **kwargs: Any) -> object:
         return self.copy(__import__(*args, **kwargs))
-
-    def _super(self, *args: object) -> object:
-        return inherited.symbolic_super(self, *args)
 
     def original(self, kind: Any) -> object:
         """The class of the user's that something stands in for."""
