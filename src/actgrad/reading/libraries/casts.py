@@ -92,18 +92,10 @@ def single(x: Number = 0.0) -> Number:
     return number(x)
 
 
-def as_float(x: Number = 0.0) -> Number:
-    return number(x)
-
-
 def as_int(x: Number = 0) -> Number:
     if isinstance(x, Symbol) and x.expr.boolean:
         return number(x)
     return whole("trunc", x)
-
-
-def as_bool(x: Number = False) -> Number:
-    return truth(x)
 
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "meta", "gpu", "tpu")
@@ -322,6 +314,8 @@ def index_put(
 
 
 _FORMULAS = """
+as_float(x=0.0) = number(x)
+as_bool(x=False) = truth(x)
 narrow(x) = cast(x, "float16")
 bfloat16(x) = cast(x, "bfloat16")
 byte(x) = cast(x, "uint8")

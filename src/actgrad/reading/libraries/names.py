@@ -40,7 +40,7 @@ from actgrad.reading.libraries.tables import METHODS, NAMES
 from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import mixes, unknown
 from actgrad.reading.refusal import depends_on, draws_random
-from actgrad.reading.symbol import Symbol, is_symbolic, row_of
+from actgrad.reading.symbol import Symbol, is_symbolic, number, row_of, truth
 from actgrad.reading.tokens import Token, is_token
 
 _HOME = {"tensorflow.keras.backend": "keras"}
@@ -333,7 +333,7 @@ class _Kind(type):
 
     def __call__(cls, *args: object, **kwargs: object) -> object:
         if any(isinstance(arg, Symbol) for arg in args):
-            convert = {float: casts.as_float, int: casts.as_int, bool: casts.as_bool}
+            convert: dict[type, Meaning] = {float: number, int: casts.as_int, bool: truth}
             return convert[cls.real](*args)
         return cls.real(*args, **kwargs)
 
