@@ -78,6 +78,7 @@ _WRAPPERS_OPTIONS = """
 static_argnums static_argnames donate_argnums donate_argnames keep_unused inline in_shardings out_shardings
 jit_compile autograph reduce_retracing input_signature experimental_autograph_options fullgraph dynamic mode
 options backend prevent_cse policy excluded cache doc in_axes out_axes in_dims out_dims axis_name axis_size
+nin nout identity
 """
 _OF_WRAPPERS = frozenset(_WRAPPERS_OPTIONS.split())
 """Arguments of `jit`, `vmap` and their relatives: how the function in them is run."""

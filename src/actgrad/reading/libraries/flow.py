@@ -20,12 +20,8 @@ def _holds(condition: object) -> bool:
     return bool(truth(condition)) if isinstance(condition, Symbol) else bool(condition)
 
 
-def tf_cond(pred: object, true_fn: Any = None, false_fn: Any = None) -> object:
-    """TensorFlow's and Keras's."""
-    return true_fn() if _holds(pred) else false_fn()
-
-
-def lax_cond(pred: Number, true_fun: Function, false_fun: Function, *operands: object) -> object:
+def cond(pred: Number, true_fun: Function, false_fun: Function, *operands: object) -> object:
+    """TensorFlow's, Keras's and JAX's."""
     return (true_fun if _holds(pred) else false_fun)(*operands)
 
 
@@ -131,14 +127,9 @@ def scan(
 
 
 def applied(function: Function | None = None, *_: object, **__: object) -> Callable[..., object]:
-    """`jax.jit(f)`, `jax.checkpoint(f)`: the function itself, which computes the same; of none, as in
+    """`jax.jit(f)`, `np.frompyfunc(f, 1, 1)`: the function itself, which computes the same; of none, as in
     `@tf.function(jit_compile=True)`, what returns it."""
     return applied if function is None else function
-
-
-def from_python(function: Function, nin: int, nout: int) -> Function:
-    """`np.frompyfunc(f, 1, 1)`."""
-    return function
 
 
 def called(function: Function, *args: object) -> object:

@@ -54,7 +54,7 @@ int32=as_int int64=as_int int_=as_int float16=narrow empty dot inner=dot vdot=do
 
 NUMPY = f"""{_NUMPY_LIKE}
 copyto putmask place longdouble=as_float linalg.norm=row_norm
-frompyfunc(func,nin,nout,*,identity=None)=from_python poly1d(c_or_r,r=False,variable=None)
+frompyfunc(func,nin,nout,*,identity=None)=applied poly1d(c_or_r,r=False,variable=None)
 """
 
 SCIPY_SPECIAL = f"""{_EVERYWHERE}
@@ -156,7 +156,7 @@ reduce_max=row_max reduce_mean=mean reduce_min=row_min reduce_prod=product reduc
 TENSORFLOW = f"""{_ALIKE}
 cast clip_by_value=clip constant=constant convert_to_tensor=as_array equal identity realdiv=divide round=rint
 stop_gradient truediv=divide truncatediv=truncate_divide truncatemod=fmod fill=full rank=rank_of
-ensure_shape=same reshape boolean_mask=masked_select cond=tf_cond case=tf_case switch_case=tf_switch_case
+ensure_shape=same reshape boolean_mask=masked_select cond case=tf_case switch_case=tf_switch_case
 while_loop=tf_while_loop function=applied GradientTape=Tape is_tensor=true vectorized_map=mapped
 map_fn=mapped guarantee_const=identity compat.v1.to_float=as_float compat.v1.to_double=as_float
 compat.v1.mod=mod compat.v1.div=divide compat.v1.floordiv=quotient_floor compat.v1.floor_div=quotient_floor
@@ -201,7 +201,7 @@ experimental.general_dropout=random log_softmax softmax
 
 KERAS_OPS = f"""{_OF_NUMPY} {_ACTIVATIONS}
 angle cast convert_to_tensor=as_array divide_no_nan round=round_decimals signbit stop_gradient
-saturate_cast=cast is_tensor=true logaddexp2=logaddexp2_keras vectorized_map=mapped map=mapped cond=tf_cond
+saturate_cast=cast is_tensor=true logaddexp2=logaddexp2_keras vectorized_map=mapped map=mapped cond
 fori_loop=fori_loop scan switch=lax_switch while_loop=tf_while_loop log_softmax logsumexp searchsorted
 softmax
 """
@@ -232,7 +232,7 @@ sparse_sigmoid=sparse_sigmoid_half log_softmax logsumexp softmax
 JAX_LAX = f"""{_ALIKE}
 abs=absolute_jax clamp=lax_clamp convert_element_type=cast div=divide integer_pow=power is_finite
 logistic=sigmoid max=maximum_half min=minimum_half rem=fmod round=round_away select=where select_n
-stop_gradient sub=subtract cond=lax_cond fori_loop scan switch=lax_switch while_loop=lax_while_loop
+stop_gradient sub=subtract cond fori_loop scan switch=lax_switch while_loop=lax_while_loop
 map=mapped expand_dims(array,dimensions)=unsqueeze optimization_barrier=identity reduce_precision
 squeeze(array,dimensions) bitwise_not bitwise_and bitwise_or bitwise_xor
 """
