@@ -285,4 +285,4 @@ def test_a_difference_is_in_points(page: Text, found: store.Study) -> None:
 def test_what_is_equal_as_shown_shares_a_rank(found: store.Study) -> None:
     first = statistics.summarise(found)[0]
     lines = [replace(first, mean=m) for m in (0.9, 0.80001, 0.80002, 0.7, None)]
-    assert study.Place("n", "d", "k", "t", lines, []).ranks == [1, 2, 2, 4, None]
+    assert study.Ranking("n", "d", "k", "t", lines, []).ranks == [1, 2, 2, 4, None]

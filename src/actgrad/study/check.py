@@ -30,7 +30,7 @@ _MOST = 8  # places that are told
 
 
 @dataclass(frozen=True)
-class Place:
+class Difference:
     """A point at which the claimed derivative is not the slope."""
 
     point: tuple[float, ...]
@@ -53,7 +53,7 @@ class InputCheck:
     """Where the slope jumps, along this input."""
     jumps: tuple[float, ...]
     """Where the function jumps, or ends: the derivative cannot see it."""
-    worst: tuple[Place, ...]
+    worst: tuple[Difference, ...]
     """The largest differences from the slope, at most eight, largest first."""
     different: int
     """At how many points it differs."""
@@ -99,7 +99,7 @@ class Check:
         return self.inputs[0].jumps
 
     @property
-    def worst(self) -> tuple[Place, ...]:
+    def worst(self) -> tuple[Difference, ...]:
         return tuple(place for item in self.arguments for place in item.worst)
 
     @property
@@ -256,11 +256,11 @@ def _python_function(
 
 
 def _summary(program: Program, by: str, lines: Sequence[Line]) -> InputCheck:
-    wrong: list[tuple[Rank, Place]] = []
+    wrong: list[tuple[Rank, Difference]] = []
     for line in lines:
         for i in np.flatnonzero(line.wrong):
             point = tuple(float(line.x[i]) if n == by else line.at[n] for n in program.inputs)
-            place = Place(point, float(line.claims[i]), float(line.true[i]))
+            place = Difference(point, float(line.claims[i]), float(line.true[i]))
             wrong.append((line.rank(int(i)), place))
     worst = _spread([place for _, place in sorted(wrong, key=lambda item: item[0])])
     kinks = sorted(
@@ -318,9 +318,9 @@ def _clusters(x: Array) -> list[float]:
     return [simplest(float(group[0]), float(group[-1])) for group in groups]
 
 
-def _spread(places: list[Place]) -> tuple[Place, ...]:
+def _spread(places: list[Difference]) -> tuple[Difference, ...]:
     """The first places that are not neighbours of one before them."""
-    chosen: list[Place] = []
+    chosen: list[Difference] = []
     for place in places:
         near = (
             all(abs(a - b) < 0.3 for a, b in zip(place.point, other.point, strict=True))

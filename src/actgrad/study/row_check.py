@@ -13,7 +13,7 @@ from actgrad.language.program import Program
 from actgrad.reading.surroundings.wrappers import unwrap
 from actgrad.reading.witnesses import native
 from actgrad.reading.witnesses.original import IRREGULAR
-from actgrad.study.check import Check, InputCheck, Place, Verdict, concluded, has_declared
+from actgrad.study.check import Check, Difference, InputCheck, Verdict, concluded, has_declared
 
 Value = Callable[[Fields], Array]
 _STEPS = (1e-5, 1e-6)
@@ -72,7 +72,7 @@ def _taken(function: Function, values: Fields) -> Fields:
 
 def _by(program: Program, value: Value, by: str, lengths: Sequence[int]) -> InputCheck:
     """The derivative by one argument, on every row."""
-    wrong: list[Place] = []
+    wrong: list[Difference] = []
     compared, largest, linear, lost = 0, 0.0, True, []
     for k, n in enumerate(lengths):
         for shift in range(3):
@@ -87,7 +87,7 @@ def _by(program: Program, value: Value, by: str, lengths: Sequence[int]) -> Inpu
             largest = max(largest, float(np.abs(np.where(finite, claimed, 1.0)).max()))
             for i, j in np.argwhere(trusted & ~close):
                 wrong.append(
-                    Place((float(point[i, j]),), float(claimed[i, j]), float(measured[i, j]))
+                    Difference((float(point[i, j]),), float(claimed[i, j]), float(measured[i, j]))
                 )
             linear &= _is_linear(program, by, at)
     worst = sorted(wrong, key=lambda place: -abs(place.claimed - place.true))[:8]

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from actgrad.trainability.monitor.sample import LayerSample, Place, Sample
+from actgrad.trainability.monitor.sample import LayerSample, Sample, WatchedLayer
 
 Cause = Literal[
     "escape",
@@ -48,9 +48,9 @@ class Finding:
         return f"step {self.step}: {self.cause} (began at step {self.began}{where}): {self.text}"
 
 
-def chains(places: Sequence[Place]) -> Iterator[list[Place]]:
+def chains(places: Sequence[WatchedLayer]) -> Iterator[list[WatchedLayer]]:
     """Runs of layers with one kind of activation and no normalisation between them."""
-    run: list[Place] = []
+    run: list[WatchedLayer] = []
     for place in places:
         if run and (place.normalised or place.activation != run[-1].activation):
             yield run
@@ -63,7 +63,7 @@ def chains(places: Sequence[Place]) -> Iterator[list[Place]]:
 class Judge:
     """Finds each cause once."""
 
-    def __init__(self, places: Sequence[Place]) -> None:
+    def __init__(self, places: Sequence[WatchedLayer]) -> None:
         self.places = {place.name: place for place in places}
         self.found: list[Finding] = []
         self.losses: deque[tuple[int, float]] = deque(maxlen=200)

@@ -15,7 +15,7 @@ from actgrad.errors import CallError
 from actgrad.frameworks.keras import ActivationLayer
 from actgrad.models.keras import held_by
 from actgrad.models.place import attribute
-from actgrad.trainability.monitor.sample import Place
+from actgrad.trainability.monitor.sample import WatchedLayer
 from actgrad.trainability.monitor.watch import Watch
 
 PROBE = 64
@@ -127,7 +127,7 @@ class _Record:
 
 
 @contextlib.contextmanager
-def _recording(watched: list[tuple[Place, object]]) -> Iterator[_Record]:
+def _recording(watched: list[tuple[WatchedLayer, object]]) -> Iterator[_Record]:
     record = _Record()
     with contextlib.ExitStack() as stack:
         for place, layer in watched:
@@ -183,9 +183,9 @@ def _jax(record: _Record, loss: Callable[[], object]) -> tuple[Fields, Fields]:
 _BACKENDS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
 
 
-def watched(model: keras.Model) -> list[tuple[Place, object]]:
+def watched(model: keras.Model) -> list[tuple[WatchedLayer, object]]:
     """Layers with an activation, in the model's order."""
-    found: list[tuple[Place, object]] = []
+    found: list[tuple[WatchedLayer, object]] = []
     normalised = False
     for layer in model._flatten_layers(include_self=False):
         if "Normalization" in type(layer).__name__:
@@ -200,6 +200,6 @@ def watched(model: keras.Model) -> list[tuple[Place, object]]:
             function = None
         elif function is None or getattr(function, "__name__", "") in ("linear", "softmax"):
             continue
-        found.append((Place(layer.name, function, normalised), layer))
+        found.append((WatchedLayer(layer.name, function, normalised), layer))
         normalised = False
     return found

@@ -22,7 +22,7 @@ _SAMPLES, _UNITS = 64, 128
 
 
 @dataclass(frozen=True)
-class Place:
+class WatchedLayer:
     """A layer that is watched."""
 
     name: str
@@ -95,7 +95,7 @@ class Sample:
     layers: tuple[LayerSample, ...]
 
 
-def measure(place: Place, values: object, gradient: object = None) -> LayerSample:
+def measure(place: WatchedLayer, values: object, gradient: object = None) -> LayerSample:
     """From the pre-activations of a layer, samples first, and the gradient by them."""
     h = _thin(values)
     finite = np.isfinite(h)
@@ -130,7 +130,7 @@ def _rms(values: Array) -> float:
     return float(np.sqrt(np.mean(values * values))) if values.size else math.nan
 
 
-def _dead(place: Place, h: Array) -> float:
+def _dead(place: WatchedLayer, h: Array) -> float:
     if place.slope is None or not np.isfinite(h).all():
         return math.nan
     slope = np.broadcast_to(place.slope(h.astype(np.float64)), h.shape)

@@ -16,7 +16,7 @@ from actgrad.errors import CallError
 from actgrad.frameworks.torch.modules import ActivationModule
 from actgrad.models.torch import MODULES
 from actgrad.trainability.monitor.causes import Finding
-from actgrad.trainability.monitor.sample import Place
+from actgrad.trainability.monitor.sample import WatchedLayer
 from actgrad.trainability.monitor.watch import Watch
 
 _WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
@@ -104,10 +104,10 @@ class TorchMonitor(Watch):
             group["lr"] *= 0.1
 
 
-def _places(module: nn.Module) -> tuple[list[tuple[Place, nn.Module]], bool]:
+def _places(module: nn.Module) -> tuple[list[tuple[WatchedLayer, nn.Module]], bool]:
     """The watched modules in order, and whether what they take in is meant (or what they give)."""
-    activations: list[tuple[Place, nn.Module]] = []
-    weighted: list[tuple[Place, nn.Module]] = []
+    activations: list[tuple[WatchedLayer, nn.Module]] = []
+    weighted: list[tuple[WatchedLayer, nn.Module]] = []
     normalised = False
     for name, child in module.named_modules():
         if "Norm" in type(child).__name__:
@@ -119,8 +119,8 @@ def _places(module: nn.Module) -> tuple[list[tuple[Place, nn.Module]], bool]:
             if isinstance(child, ActivationModule):
                 numbers = {n: v for n, v in child._numbers.items() if isinstance(v, (int, float))}
                 function = Activation(child.program)(**numbers)
-            activations.append((Place(name, function, normalised), child))
+            activations.append((WatchedLayer(name, function, normalised), child))
             normalised = False
         elif isinstance(child, _WEIGHTED):
-            weighted.append((Place(name, None), child))
+            weighted.append((WatchedLayer(name, None), child))
     return (activations, True) if activations else (weighted, False)

@@ -14,7 +14,7 @@ from actgrad.activation import Activation
 from actgrad.common.types import Function
 from actgrad.errors import CallError
 from actgrad.trainability.monitor.causes import Finding, Judge
-from actgrad.trainability.monitor.sample import Place, Sample, measure
+from actgrad.trainability.monitor.sample import Sample, WatchedLayer, measure
 from actgrad.trainability.monitor.sinks import JsonLines, Sink, TensorBoard, Terminal
 
 Failure = Literal["go on", "stop", "roll back"]
@@ -41,7 +41,7 @@ class Watch:
 
     def __init__(
         self,
-        functions: Mapping[str, Activation | Function | None] | Sequence[Place],
+        functions: Mapping[str, Activation | Function | None] | Sequence[WatchedLayer],
         *,
         every: int | None = None,
         on_failure: Failure = "go on",
@@ -63,7 +63,7 @@ class Watch:
         self._spent, self._cost, self._last = 0.0, 0.0, -1
         self._answer = (-1, False)
         self.places = (
-            [Place(name, f) for name, f in functions.items()]
+            [WatchedLayer(name, f) for name, f in functions.items()]
             if isinstance(functions, Mapping)
             else list(functions)
         )

@@ -21,7 +21,7 @@ from actgrad.workbench.report.picture import Picture, picture
 
 
 @dataclass
-class Place:
+class Ranking:
     """One network on one data set: the ranking there."""
 
     network: str
@@ -114,13 +114,13 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
 
 
-def _places(study: store.Study, lines: list[statistics.Line]) -> list[Place]:
+def _places(study: store.Study, lines: list[statistics.Line]) -> list[Ranking]:
     found = []
     for i, ((network, data), here) in enumerate(statistics.by_place(lines).items()):
         runs = {x.activation: study.finals(x.activation, network, data) for x in here}
         pictures = _pictures(here, runs, f"p{i}")
         title = f"{network} on {Path(data).name}"
-        found.append(Place(network, data, f"place-{i}", title, here, pictures))
+        found.append(Ranking(network, data, f"place-{i}", title, here, pictures))
     return found
 
 
