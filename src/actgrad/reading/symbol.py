@@ -170,23 +170,8 @@ class Symbol(Told):
 
     # Arithmetic.
 
-    def __neg__(self) -> object:
-        return apply("neg", self)
-
     def __pos__(self) -> object:
         return number(self)
-
-    def __abs__(self) -> object:
-        return apply("abs", self)
-
-    def __floor__(self) -> object:
-        return whole("floor", self)
-
-    def __ceil__(self) -> object:
-        return whole("ceil", self)
-
-    def __trunc__(self) -> object:
-        return whole("trunc", self)
 
     def __round__(self, digits: int | None = None) -> object:
         return table_method("__round__")(self, digits)
@@ -208,18 +193,6 @@ class Symbol(Told):
         return table_method("dot")(self, other)
 
     __rmatmul__ = __matmul__
-
-    def __lt__(self, other: object) -> object:
-        return apply("lt", self, other)
-
-    def __le__(self, other: object) -> object:
-        return apply("le", self, other)
-
-    def __gt__(self, other: object) -> object:
-        return apply("lt", other, self)
-
-    def __ge__(self, other: object) -> object:
-        return apply("le", other, self)
 
     def __eq__(self, other: object) -> Any:
         return apply("eq", self, other) if hasattr(other, "__float__") else NotImplemented
@@ -310,6 +283,20 @@ def _binary(op: str, swapped: bool = False) -> Callable[[Symbol, object], object
     return operate
 
 
+def _applied(op: str) -> Callable[..., object]:
+    return lambda *args: apply(op, *args)
+
+
+def _stepped(op: str) -> Callable[[Symbol], object]:
+    return lambda self: whole(op, self)
+
+
+for _op in ("neg", "abs", "lt", "le"):
+    setattr(Symbol, f"__{_op}__", _applied(_op))
+for _name, _op in (("gt", "lt"), ("ge", "le")):
+    setattr(Symbol, f"__{_name}__", lambda self, other, op=_op: apply(op, other, self))
+for _op in ("floor", "ceil", "trunc"):
+    setattr(Symbol, f"__{_op}__", _stepped(_op))
 for _op in ("add", "sub", "mul", "floordiv", "mod"):
     setattr(Symbol, f"__{_op}__", _binary(_op))
     setattr(Symbol, f"__r{_op}__", _binary(_op, swapped=True))
