@@ -35,12 +35,12 @@ def made(kind: str, x: str = "x", a: str = "a") -> tuple[Activation, Any]:
 
 
 def names_in(text: str) -> set[str]:
-    """All but those that the file makes of the function's own name."""
+    """All but those that it has for the function itself and its gradient."""
     tree = ast.parse(text)
     names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     names |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
     names |= {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-    own = {name for name in names if name.startswith("_f_") or name.startswith("f_")}
+    own = {name for name in names if name.startswith("f_")}
     return names - own - {"f", "np", "axis", *keyword.kwlist}
 
 

@@ -97,7 +97,7 @@ _ENTRIES = ("_of", "_of_rows", "_of_tables", "_gradients", "_table_gradients")
 def local_name(argument: str, dialect: Dialect) -> str:
     """The argument's name, changed if the text calls something else by it."""
     taken = argument in {*_called(dialect), *_ENTRIES, _LENGTH} or re.fullmatch(
-        r"[tc]\d+_*|.*_vector_\d+", argument
+        r"[tc]\d+_*|.*_vector_\d+|_.*_index_[\d_]+", argument
     )
     return f"{argument}_input" if taken else argument
 
