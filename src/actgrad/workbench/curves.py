@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actgrad.study.forecast import whole_numbers
-from actgrad.study.plots import plain, save
+from actgrad.study.plots import new_figure, plain, save
 from actgrad.workbench.train import Run
 
 if TYPE_CHECKING:
@@ -24,12 +24,9 @@ def draw(path: Path, runs: dict[str, list[Run]], title: str) -> None:
 
 def figure(runs: dict[str, list[Run]], title: str) -> Figure:
     """Test data as a full line, training data dashed, the seeds' range as a band, a cross where one broke."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
-    drawn = Figure(figsize=(10, 4.2), layout="constrained")
-    FigureCanvasAgg(drawn)
+    drawn = new_figure(10, 4.2)
     left, right = drawn.subplots(1, 2)
     for axes, key, label in ((left, "loss", "loss"), (right, "accuracy", "accuracy")):
         for who, group in runs.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from actgrad.common.types import Fields
 from actgrad.study.forecast import whole_numbers
-from actgrad.study.plots import legend_below, plain
+from actgrad.study.plots import legend_below, new_figure, plain
 from actgrad.workbench.compare.statistics import Line
 from actgrad.workbench.compare.store import Row
 
@@ -122,9 +122,7 @@ def _spread(count: int, y: float) -> list[float]:
 
 
 def _axes(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH * count, height), layout="constrained")
+    figure = new_figure(WIDTH * count, height)
     drawings = list(figure.subplots(1, count, squeeze=False)[0])
     for axes in drawings:
         plain(axes)
