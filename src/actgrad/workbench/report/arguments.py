@@ -40,7 +40,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """One page to show to others, complete in one file: what is known of an activation, or a comparison."""
-    from actgrad.workbench.report import command, study
+    from actgrad.workbench.report import one, study
 
     console, path = Screen(stderr=True), Path(target)
     if path.is_dir() or path.suffix == ".sqlite":  # what `actgrad compare` made
@@ -50,5 +50,5 @@ def report(
             )
         found = study.write(path, output, console, bench)
     else:
-        found = command.one(target, output, training, train, bench, console, warn)
+        found = one.write(target, output, training, train, bench, console, warn)
     answer(as_json, found, output)

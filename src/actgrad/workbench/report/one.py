@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import TypeVar
 
+from rich.console import Console
+
 from actgrad.activation import Activation
+from actgrad.common.files import write_text
 from actgrad.common.text import first_line
 from actgrad.common.types import Fields
-from actgrad.errors import ActgradError
+from actgrad.errors import ActgradError, InputError
 from actgrad.language.program import Program
 from actgrad.study.card import head, over_lines
 from actgrad.study.check import Check
@@ -20,11 +24,12 @@ from actgrad.study.forecast import finite_exp
 from actgrad.study.plots import legend_below, shortened
 from actgrad.study.propagation import Propagation, shown
 from actgrad.study.targets import ASPECTS, Row, Support
-from actgrad.workbench.report.bench import Bench
+from actgrad.workbench.load import load
+from actgrad.workbench.report import training as trainings
+from actgrad.workbench.report.bench import Bench, bench
 from actgrad.workbench.report.code import as_written, highlighted
-from actgrad.workbench.report.page import number, render
+from actgrad.workbench.report.page import check_output, number, render
 from actgrad.workbench.report.picture import Picture, panels, picture
-from actgrad.workbench.report.training import Training
 from actgrad.workbench.study import MEANING
 
 T = TypeVar("T")
@@ -96,6 +101,44 @@ class Facts:
         ]
 
 
+def write(
+    target: str,
+    output: Path,
+    folder: Path | None,
+    train: bool,
+    measure: bool,
+    console: Console,
+    warn: Callable[[str], None],
+) -> Fields:
+    """Writes the page of one activation. Returns what a program wants to know of it."""
+    if folder and train:
+        raise InputError(
+            "--training shows a run that there is, --train makes one: give one of them"
+        )
+    check_output(output)
+    warned: list[str] = []
+
+    def keep(text: str) -> None:
+        warned.append(text)
+        warn(text)
+
+    f = load(target, keep)
+    training = trainings.read(folder, f) if folder else None
+    found = facts(f, warned=warned)
+    speed = bench(f) if measure else None
+    if train:
+        training = trainings.short(f, console)
+    write_text(output, report(f, found, speed, [training] if training else [], target))
+    return {
+        "activation": f.name,
+        "report": str(output),
+        "verdict": found.check.verdict if found.check is not None else None,
+        "warnings": found.warnings,
+        "left_out": found.left_out,
+        "bench": [asdict(row) for row in speed.rows] if speed else None,
+    }
+
+
 def facts(f: Activation, prefix: str = "f", warned: list[str] | None = None) -> Facts:
     """Measured and drawn. `prefix` is another one for each activation of a page."""
     found = Facts(f, warnings=list(warned or ()))
@@ -139,7 +182,7 @@ def report(
     f: Activation,
     found: Facts,
     speed: Bench | None,
-    trainings: list[Training],
+    shown: list[trainings.Training],
     target: str,
     comparison: Comparison | None = None,
 ) -> str:
@@ -150,7 +193,7 @@ def report(
         framework_names=FRAMEWORKS,
         name=comparison.label if comparison else f.name,
         bench=speed,
-        trainings=trainings,
+        trainings=shown,
         target=target,
         comparison=comparison,
     )
