@@ -427,9 +427,20 @@ class Program(OfRows, metaclass=_MadeOnce):
         return {}
 
 
-_PASSES_NAN = frozenset(
-    ["var", "const", "neg", "abs", "floor", "ceil", "trunc", "round", "select", "lt", "le", "eq"]
-)
+_PASSES_NAN = {
+    "var",
+    "const",
+    "neg",
+    "abs",
+    "floor",
+    "ceil",
+    "trunc",
+    "round",
+    "select",
+    "lt",
+    "le",
+    "eq",
+}
 _WITH_A_NUMBER = {"add", "sub", "mul", "div"}
 
 
