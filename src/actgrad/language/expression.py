@@ -389,3 +389,33 @@ def _show_node(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
         return f"{at(1, 1)} if {at(0, 1)} else {at(2, 0)}", 0
     name = getattr(node.value, "__name__", "host") if node.op == "host" else node.op
     return f"{name}({', '.join(text for text, _ in args)})", 10
+
+
+_PASSES_NAN = {
+    "var",
+    "const",
+    "neg",
+    "abs",
+    "floor",
+    "ceil",
+    "trunc",
+    "round",
+    "select",
+    "lt",
+    "le",
+    "eq",
+}
+_WITH_A_NUMBER = {"add", "sub", "mul", "div"}
+
+
+def only_passes_nan(root: Expr) -> bool:
+    """Whether it is plain to see that no number, infinity included, makes a nan: as a root of -1 would."""
+
+    def passes(node: Expr) -> bool:
+        numbers = [float(arg.value) for arg in node.args if arg.op == "const"]  # type: ignore[arg-type]
+        by_a_number = bool(numbers) and all(n != 0 and math.isfinite(n) for n in numbers)
+        if node.op == "div":
+            by_a_number = by_a_number and node.args[1].op == "const"
+        return node.op in _PASSES_NAN or (node.op in _WITH_A_NUMBER and by_a_number)
+
+    return all(map(passes, walk(root)))

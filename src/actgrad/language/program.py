@@ -28,6 +28,7 @@ from actgrad.language.expression import (
     const,
     evaluate,
     make,
+    only_passes_nan,
     plain,
     rebuild,
     show,
@@ -237,7 +238,7 @@ class Program(OfRows, metaclass=_MadeOnce):
     @cached_property
     def shows_nan(self) -> bool:
         """Whether the opened program is nan of itself where an index is."""
-        if not all(_only_passes_nan(each.node.args[1]) for each in self.lookups):
+        if not all(only_passes_nan(each.node.args[1]) for each in self.lookups):
             return False
         opened = self.opened
         names = {x for each in self.lookups for x in variables(each.node.args[1])}
@@ -425,33 +426,3 @@ class Program(OfRows, metaclass=_MadeOnce):
     def kept(self) -> dict[object, Any]:
         """What others make of the program and want again; it goes with it."""
         return {}
-
-
-_PASSES_NAN = {
-    "var",
-    "const",
-    "neg",
-    "abs",
-    "floor",
-    "ceil",
-    "trunc",
-    "round",
-    "select",
-    "lt",
-    "le",
-    "eq",
-}
-_WITH_A_NUMBER = {"add", "sub", "mul", "div"}
-
-
-def _only_passes_nan(root: Expr) -> bool:
-    """Whether it is plain to see that no number, infinity included, makes a nan: as a root of -1 would."""
-
-    def passes(node: Expr) -> bool:
-        numbers = [float(arg.value) for arg in node.args if arg.op == "const"]  # type: ignore[arg-type]
-        by_a_number = bool(numbers) and all(n != 0 and math.isfinite(n) for n in numbers)
-        if node.op == "div":
-            by_a_number = by_a_number and node.args[1].op == "const"
-        return node.op in _PASSES_NAN or (node.op in _WITH_A_NUMBER and by_a_number)
-
-    return all(map(passes, walk(root)))
