@@ -40,8 +40,8 @@ from speed.tables import markdown, rich_table
 SECTIONS = {
     name: importlib.import_module(f"speed.{name}")
     for name in (
-        "builtins", "training", "handwritten", "libraries", "rows", "halves", "orders", "memory", "latency",
-        "scaling", "compiling", "numbers", "starting", "lasting",
+        "builtins", "training", "versions", "handwritten", "libraries", "rows", "halves", "orders", "memory",
+        "latency", "scaling", "compiling", "numbers", "starting", "lasting",
     )
 }  # fmt: skip
 NEEDS = {
