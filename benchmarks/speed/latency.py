@@ -137,7 +137,11 @@ def cells(framework: str, quick: bool) -> Iterator[Cell]:
         return
     for mode in MODES[framework]:
         found = dispatch(framework, mode, 5 if quick else 50)
-        yield limit_cell((framework, f"a call, {mode}"), "found", found, "µs", 2)
+        labels = (framework, f"a call, {mode}")
+        if mode == "eager":  # no network calls one number, so nothing is done for it
+            yield Cell(labels, "found", f"{found:.3g} µs")
+        else:
+            yield limit_cell(labels, "found", found, "µs", 2)
     for mode in MODES[framework][: 1 if quick else None]:
         with tempfile.TemporaryDirectory() as folder:
             for column in ("found",) if quick else ("found", "next process"):
