@@ -57,7 +57,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         function = torch_fused.kernel(self.program, DIALECT, torch_fused.operator)
 
         def run(out: Any, *rest: Any) -> None:
-            assert out.shape[1] == torch_fused.ROWS["cpu"]
+            assert out.dim() == 1
             assert all(t.shape == out.shape for t in rest if t.dim())
             out.copy_(function(*(t.float() for t in rest)))
 

@@ -1,7 +1,7 @@
 """Large calls in eager mode: one loop over memory in the place of one for each operation.
 
-`torch.compile` makes the loop from the generated text. The loop sees flat memory of any length, in rows:
-shapes never compile anew, and there are no guards, since what a loop depends on is its key here. A small
+`torch.compile` makes the loop from the generated text. The loop sees flat memory of any length: shapes
+never compile anew, and there are no guards, since what a loop depends on is its key here. A small
 call never waits for a compiler, and runs one operation at a time for good. Which of the two runs depends
 on the call alone, so a number never depends on what ran before it.
 """
@@ -33,9 +33,8 @@ LARGE = 1 << 15
 """From this many elements on a loop pays, and PyTorch's own operations use several threads too. In a network
 whose layers have so many a step took 1.52 times that with ReLU without it, and takes 1.28."""
 
-ROWS = {"cpu": 64, "cuda": 1}
-"""Devices that have a loop, and the elements in a row. Of whole rows the CPU's loop asks for no last
-vector, which makes it a third faster at a million elements."""
+DEVICES = ("cpu", "cuda")
+"""Those that have a loop."""
 
 MAX_OPERATIONS = 400
 """More may take more than ten seconds to compile, and run unfused: 10 to 20 ms of CPU time for each, once
@@ -59,8 +58,8 @@ EXPANDED = 500
 """And in a graph of torch.compile, whose options are not ours, it is one operator from here on."""
 
 Loop = Callable[..., object]
-Laid = tuple[Tensor, list[list[Tensor]]]
-"""The result, and the tensors of each run of a loop."""
+Laid = tuple[Tensor, list[Tensor]]
+"""The result, and what a loop is given: its memory first, then that of the tensors."""
 
 _compiling = Lock()
 _off = os.environ.get("TORCH_COMPILE_DISABLE") == "1"
@@ -75,15 +74,16 @@ _warned = False
 class Fused:
     """The loops of one program, one for each device and each combination of dtypes.
 
-    A loop sees tensors of rows, the result first, and takes as many rows as come. Of an elementwise program
-    those are pieces of memory. A program of rows has a loop for each length of a row.
+    Of an elementwise program a loop sees memory of any length, the result's first. A program of rows has a
+    loop for each length of a row, which takes as many rows as come.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.of_rows = program.axis is not None
         self.loops: dict[Hashable, Loop | None] = {}
         # Sorting is a call of PyTorch's own in a loop too.
-        slow = program.axis is not None and any(n.op == "order" for n in walk(program.value))
+        slow = self.of_rows and any(n.op == "order" for n in walk(program.value))
         self.fits = not (program.on_host or slow)
 
     def __call__(self, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor | None:
@@ -91,17 +91,15 @@ class Fused:
         like = max(tensors, key=Tensor.dim)
         if _off or not self.fits or not _in_plain_memory(like, tensors):
             return None
-        lay = _memory if self.program.axis is None else self._rows
-        laid = lay(like, dtype, tensors)
+        laid = (self._rows if self.of_rows else _memory)(like, dtype, tensors)
         if laid is None:
             return None
-        out, runs = laid
-        key = tuple([(t.device, t.dtype, t.dim(), t.shape[-1:]) for t in runs[0]])
-        loop = self.loops.get(key) or self._compiled(key, runs[0])
+        out, flat = laid
+        key = (like.device, *[(t.dtype, t.dim(), self.of_rows and t.shape[-1:]) for t in flat])
+        loop = self.loops.get(key) or self._compiled(key, flat)
         if loop is None:
             return None
-        for run in runs:
-            loop(*run)
+        loop(*flat)
         return out
 
     def _rows(self, like: Tensor, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Laid | None:
@@ -115,23 +113,28 @@ class Fused:
         out = torch.empty((*batch, size), dtype=dtype, device=like.device)
         # The loop knows the strides of no other tensor.
         flat = [t.reshape(-1, t.shape[-1]) if t.dim() > 1 else t for t in (out, *tensors)]
-        return out, [[t.contiguous() for t in flat]]
+        return out, [t.contiguous() for t in flat]
 
     def _compile(self, tensors: Sequence[Tensor]) -> Loop:
         """A loop of tensors like these, which writes the value to the first."""
-        lengths = {t.shape[-1] for t in tensors if t.dim()}
+        fixed = [t.shape[-1:] if self.of_rows else t.shape[:0] for t in tensors]
+        lengths = {length for row in fixed for length in row}
         # PyTorch would take this number for a length, if it were one.
-        rows = next(n for n in range(3 + LARGE // max(lengths), 1 << 30) if n not in lengths)
+        many = next(
+            n for n in range(3 + LARGE // max(lengths, default=1), 1 << 30) if n not in lengths
+        )
         examples = [
-            torch.zeros((rows,) * (t.dim() > 1) + t.shape[-1:], dtype=t.dtype, device=t.device)
-            for t in tensors
+            torch.zeros((many,) * (t.dim() - len(row)) + row, dtype=t.dtype, device=t.device)
+            for t, row in zip(tensors, fixed, strict=True)
         ]
         named = {f"a{i}": t for i, t in enumerate(tensors)}
-        fixed = [f"{name}.shape[-1] == {t.shape[-1]}" for name, t in named.items() if t.dim()]
+        known = [
+            f"{name}.shape[-1] == {row[0]}" for name, row in zip(named, fixed, strict=True) if row
+        ]
         wide = [f"{name}{'.float()' * (t.dtype.itemsize == 2)}" for name, t in named.items()]
         lines = [
             f"def loop({', '.join(named)}):",
-            f"    if {' and '.join(fixed)}:",
+            f"    if {' and '.join(known) or True}:",
             f"        a0.copy_(value({', '.join(wide[1:])}))",
         ]
         return _loop(self.program, lines, examples)
@@ -139,7 +142,7 @@ class Fused:
     def _compiled(self, key: Hashable, tensors: Sequence[Tensor]) -> Loop | None:
         """None if it cannot be had, or another thread is compiling: this one does not wait."""
         global _busy, _off, _works
-        if self.program.axis is not None and len(self.loops) >= LENGTHS:
+        if self.of_rows and len(self.loops) >= LENGTHS:
             return None
         if count := _too_many(self.program):
             self.fits = False
@@ -194,22 +197,16 @@ def _memory(like: Tensor, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Laid
     out = torch.empty_like(like, dtype=dtype, requires_grad=False)  # dense, ordered as a dense one
     if out.stride() != like.stride():
         return None
-    row = ROWS[like.device.type]
-    rows, rest = divmod(out.numel(), row)
-    whole, last = [], []
+    flat = []
     for t in (out, *tensors):
         if t.dim():
             if t.shape != out.shape:
                 return None
             t = _in_order_of(out, t)
-            if rest:  # the last row's worth again, whole
-                end = t.storage_offset() + out.numel() - row
-                last.append(t.as_strided((1, row), (row, 1), end))
-            t = t.as_strided((rows, row), (row, 1))
-        elif rest:
-            last.append(t)
-        whole.append(t)
-    return out, [whole, last] if rest else [whole]
+            if t.dim() > 1:
+                t = t.as_strided((t.numel(),), (1,))
+        flat.append(t)
+    return out, flat
 
 
 def _warn(text: str) -> None:
@@ -221,7 +218,7 @@ def _warn(text: str) -> None:
 
 def _in_plain_memory(like: Tensor, tensors: Sequence[Tensor]) -> bool:
     """Whether memory holds the numbers, and nobody watches the operations."""
-    if like.device.type not in ROWS or torch.compiler.is_compiling():
+    if like.device.type not in DEVICES or torch.compiler.is_compiling():
         return False
     if torch._C._len_torch_dispatch_stack():
         return False
