@@ -67,13 +67,13 @@ class Kernel:
         return (*tensors[: self.inputs], above, *tensors[self.inputs :])
 
     def backward(self, needed, upstream, tensors):
-        """The gradients by the tensors that need one, summed where those were broadcast."""
+        """The gradients by the tensors that need one, summed where those were broadcast, and None."""
         # Where nothing can differentiate it, the gradient runs without a rule of its own.
         watched = torch.is_grad_enabled() or torch.compiler.is_compiling()
         for t in () if watched else (upstream, *tensors):
             watched = watched or forward_ad.unpack_dual(t).tangent is not None
         arguments = self.arguments(tensors, upstream)
-        found = []
+        found = [None] * len(needed)
         for i, need in enumerate(needed):
             if need:
                 kernel, tensor = self.gradient(i), tensors[i]
@@ -85,7 +85,7 @@ class Kernel:
                 gradient = (kernel.apply if watched else kernel.value)(wide, arguments)
                 if not same:
                     gradient = gradient.sum_to_size(tensor.shape).to(tensor.dtype)
-                found.append(gradient)
+                found[i] = gradient
         return found
 
     def push(self, dtype, tensors, tangents):
@@ -120,8 +120,7 @@ class Rule(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         if upstream is None:
             return (None,) * (2 + len(needed))
-        found = iter(ctx.kernel.backward(needed, upstream, ctx.saved_tensors))
-        return (None, None, *(next(found) if need else None for need in needed))
+        return (None, None, *ctx.kernel.backward(needed, upstream, ctx.saved_tensors))
 
     @staticmethod
     def jvp(ctx, _kernel, _dtype, *tangents):

@@ -64,4 +64,5 @@ def run(text: str, axis: int | None, *tensors: Tensor) -> Tensor:
 def backward(
     text: str, needed: Sequence[bool], upstream: Tensor, *tensors: Tensor
 ) -> tuple[Tensor, ...]:
-    return tuple(_programs[text].kept["torch"].backward(needed, upstream, tensors))
+    found = _programs[text].kept["torch"].backward(needed, upstream, tensors)
+    return tuple(gradient for gradient in found if gradient is not None)

@@ -33,9 +33,6 @@ LARGE = 1 << 15
 """From this many elements on a loop pays, and PyTorch's own operations use several threads too. In a network
 whose layers have so many a step took 1.52 times that with ReLU without it, and takes 1.28."""
 
-DEVICES = ("cpu", "cuda")
-"""Those that have a loop."""
-
 MAX_OPERATIONS = 400
 """More may take more than ten seconds to compile, and run unfused: 10 to 20 ms of CPU time for each, once
 what PyTorch lacks is decomposed. (The gradient of `gamma` has 338: 4 s.)"""
@@ -195,16 +192,18 @@ if hasattr(os, "register_at_fork"):
 def _memory(like: Tensor, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Laid | None:
     """Tensors of one shape in dense memory, in any order, and numbers."""
     out = torch.empty_like(like, dtype=dtype, requires_grad=False)  # dense, ordered as a dense one
-    if out.stride() != like.stride():
+    shape, stride = out.shape, out.stride()
+    if stride != like.stride():
         return None
     flat = []
     for t in (out, *tensors):
         if t.dim():
-            if t.shape != out.shape:
+            if t.shape != shape:
                 return None
-            t = _in_order_of(out, t)
+            if t.stride() != stride:
+                t = _in_order_of(out, t)
             if t.dim() > 1:
-                t = t.as_strided((t.numel(),), (1,))
+                t = t.as_strided((shape.numel(),), (1,))
         flat.append(t)
     return out, flat
 
@@ -217,9 +216,7 @@ def _warn(text: str) -> None:
 
 
 def _in_plain_memory(like: Tensor, tensors: Sequence[Tensor]) -> bool:
-    """Whether memory holds the numbers, and nobody watches the operations."""
-    if like.device.type not in DEVICES or torch.compiler.is_compiling():
-        return False
+    """Whether memory holds the numbers, of a device that has loops, and nobody watches the operations."""
     if torch._C._len_torch_dispatch_stack():
         return False
     try:
@@ -228,13 +225,11 @@ def _in_plain_memory(like: Tensor, tensors: Sequence[Tensor]) -> bool:
                 return False
     except RuntimeError:  # `is_grads_batched` and `torch.func` have tensors without a pointer
         return False
-    return like.device.type == "cpu" or like.numel() < 1 << 31  # CUDA's loops count in 32 bits
+    return like.is_cpu or (like.is_cuda and like.numel() < 1 << 31)  # CUDA's loops count in 32 bits
 
 
 def _in_order_of(like: Tensor, tensor: Tensor) -> Tensor:
     """The tensor, copied into the memory order of another if it has its own, or is expanded."""
-    if tensor.stride() == like.stride():
-        return tensor
     if like.is_contiguous() and tensor.is_contiguous():
         return tensor
     return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)

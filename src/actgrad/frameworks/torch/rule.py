@@ -99,14 +99,16 @@ class Plan(Kernel):
 
     def backward(
         self, needed: Sequence[bool], upstream: Tensor, tensors: Sequence[Tensor]
-    ) -> Sequence[Tensor]:
-        if is_dynamo_compiling():  # compiled autograd
-            from actgrad.frameworks.torch import compiled
+    ) -> Sequence[Tensor | None]:
+        if is_compiling():
+            if is_dynamo_compiling():  # compiled autograd
+                from actgrad.frameworks.torch import compiled
 
-            return compiled.backward(compiled.key(call, self.program), needed, upstream, *tensors)
-        elementwise = not self.rows and is_compiling() and not torch.is_grad_enabled()
-        if elementwise and upstream.device.type == "cpu":
-            tensors = [_tied(t, upstream) for t in tensors]
+                key = compiled.key(call, self.program)
+                found = iter(compiled.backward(key, needed, upstream, *tensors))
+                return [next(found) if need else None for need in needed]
+            if not (self.rows or torch.is_grad_enabled()) and upstream.is_cpu:
+                tensors = [_tied(t, upstream) for t in tensors]
         return super().backward(needed, upstream, tensors)
 
 
