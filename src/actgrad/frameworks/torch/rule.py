@@ -67,12 +67,15 @@ class Plan(Kernel):
         self.program = program
         self.fused = fused.Fused(program)
         self.names = program.arguments
+        self.by_each: dict[int, Plan] = {}
 
     def apply(self, dtype: torch.dtype, tensors: Sequence[Tensor]) -> Tensor:
         return Rule.apply(self, dtype, *tensors)
 
     def gradient(self, index: int) -> Plan:
-        return plan(self.program.vjp(self.names[index]))
+        if index not in self.by_each:
+            self.by_each[index] = plan(self.program.vjp(self.names[index]))
+        return self.by_each[index]
 
     def tangent(self, index: int) -> Plan:
         if self.rows:
