@@ -10,10 +10,10 @@ from typing import Any
 from actgrad.common.types import Fields
 from actgrad.language.expression import const
 from actgrad.reading.derivatives.rules import (
+    as_now,
     coefficient,
     declared,
     differentiable,
-    like,
     of_form,
     upstream_name,
 )
@@ -53,11 +53,7 @@ class _Custom:
         bound = inspect.signature(self.fun).bind(*args, **kwargs)
         bound.apply_defaults()
         every = list(bound.args)
-        inputs = [
-            like(arg) if isinstance(arg, Symbol) else arg
-            for i, arg in enumerate(every)
-            if i not in self.fixed
-        ]
+        inputs = [as_now(arg) for i, arg in enumerate(every) if i not in self.fixed]
         return every, inputs, [every[i] for i in self.fixed]
 
     def _rule(self, rule: object) -> Any:
@@ -167,7 +163,7 @@ class FilterVjp(CustomVjp):
                 "Make the first one a tuple of all that have one: `f((x, beta))`.",
             )
         several = isinstance(first, (tuple, list))
-        parts = [like(x) if isinstance(x, Symbol) else x for x in (first if several else (first,))]
+        parts = list(map(as_now, first if several else (first,)))
         perturbed = tuple(map(differentiable, parts)) if several else differentiable(first)
         outputs = self.fun(*args, **kwargs)
         _, residuals = self._rule(self.fwd)(perturbed, *args, **kwargs)
@@ -190,5 +186,5 @@ class FilterJvp(CustomJvp):
                 "Pass what has one by position.",
             )
         rule = partial(self._rule(self.jvp), **kwargs)
-        inputs = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]
+        inputs = list(map(as_now, args))
         return self._derived(self.fun(*args, **kwargs), rule, inputs)

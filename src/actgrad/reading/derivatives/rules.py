@@ -27,6 +27,7 @@ from actgrad.language.expression import (
 )
 from actgrad.language.length import ONE
 from actgrad.reading.derivatives.linear import is_linear, measures_linear
+from actgrad.reading.libraries.arrays import copied
 from actgrad.reading.libraries.meanings import add, multiply
 from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import (
@@ -216,9 +217,9 @@ def differentiable(value: object) -> bool:
     return isinstance(value, Symbol) and not value.expr.boolean
 
 
-def like(symbol: Symbol) -> Symbol:
-    """The symbol as it is now: its code may write into it."""
-    return Symbol(symbol.expr, symbol.form, symbol.mask)
+def as_now(value: Any) -> Any:
+    """A symbol as it is now: its code may write into it. Anything else as it is."""
+    return copied(value) if isinstance(value, Symbol) else value
 
 
 def results_of(rule: str, found: object, count: int) -> tuple[Any, ...]:
@@ -262,16 +263,12 @@ def declared(
             gradients = [Symbol(const(0.0), shape.form, shape.mask) for _ in parts]
             gradients[i] = Symbol(of_form(upstream, shape), shape.form, shape.mask)
             results = results_of(name, backward(*gradients), len(inputs))
-            slopes = [
-                coefficient(result, upstream, x) if differentiable(x) else None
+            pairs = [
+                part
                 for x, result in zip(inputs, results, strict=True)
+                if differentiable(x)
+                for part in (x, coefficient(result, upstream, x))
             ]
-        pairs = [
-            part
-            for x, slope in zip(inputs, slopes, strict=True)
-            if slope is not None
-            for part in (x, slope)
-        ]
         made.append(given(output, *pairs) if pairs else output)
     return type(outputs)(made) if several and type(outputs) in (tuple, list) else made[0]
 
@@ -327,7 +324,7 @@ class Function:
             bound = inspect.signature(kind.forward).bind(*skip, *args, **kwargs)
             bound.apply_defaults()
             args = bound.args[len(skip) :]
-        before = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]
+        before = list(map(as_now, args))
         context = Context(tuple(map(differentiable, args)))
         if split:
             outputs = kind.forward(*args)
@@ -371,7 +368,7 @@ class WithGradient:
         return self if instance is None else WithGradient(bound, self.by_name)
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        before = [like(arg) if isinstance(arg, Symbol) else arg for arg in args]
+        before = list(map(as_now, args))
         returned = self.function(*args, **kwargs)
         if (
             not isinstance(returned, (tuple, list))

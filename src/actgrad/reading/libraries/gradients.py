@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from actgrad.common.types import Fields, Function
 from actgrad.language.derive import derive
 from actgrad.language.expression import Expr, walk
-from actgrad.reading.derivatives.rules import Inside, declared, like
+from actgrad.reading.derivatives.rules import Inside, as_now, declared
 from actgrad.reading.libraries.meanings import add, multiply, stop_gradient
 from actgrad.reading.libraries.totals import Total
 from actgrad.reading.reader import reader, reading
@@ -260,4 +260,4 @@ def hooked(y: Symbol, hook: Function) -> None:
         found = hook(upstream)
         return upstream if found is None else found
 
-    y.expr = number(declared("register_hook", like(y), [like(y)], backward)).expr
+    y.expr = number(declared("register_hook", as_now(y), [as_now(y)], backward)).expr
