@@ -28,6 +28,7 @@ from actgrad.common.text import file_name
 from actgrad.errors import InputError
 from actgrad.frameworks.names import Framework
 from actgrad.workbench.compare import arguments as _compare  # noqa: F401 (it adds the subcommand)
+from actgrad.workbench.export import SUFFIXES
 from actgrad.workbench.load import load
 from actgrad.workbench.report import arguments as _report  # noqa: F401
 from actgrad.workbench.terminal import (
@@ -170,20 +171,7 @@ actgrad export spiky.py:spiky --to onnx --int8 --model model.keras --data calibr
 def export(
     target: Target,
     to: Annotated[
-        Literal[
-            "json",
-            "source",
-            "saved_model",
-            "tflite",
-            "onnx",
-            "torch",
-            "executorch",
-            "qonnx",
-            "jax",
-            "table",
-            "c",
-            "hex",
-        ],
+        Literal[tuple(SUFFIXES)],  # type: ignore[valid-type]
         typer.Option("--to", help="What to write."),
     ],
     output: Annotated[

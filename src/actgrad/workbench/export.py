@@ -193,10 +193,9 @@ def _saved_model(f: Activation, path: Path, _: str) -> None:
     tf.saved_model.save(module, str(path), signatures=module.__call__)
 
 
-def _tflite(f: Activation, path: Path, _: str) -> None:
+def write_tflite(function: tf.types.experimental.PolymorphicFunction, path: Path) -> None:
     import tensorflow as tf
 
-    function = _function(f)
     concrete = [function.get_concrete_function()]
     converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, function)
     path.write_bytes(converter.convert())
@@ -273,7 +272,7 @@ _WRITERS: dict[str, Callable[[Activation, Path, str], None]] = {
     "json": lambda f, path, _: f.save(path),
     "source": lambda f, path, framework: write_text(path, f.source(framework)),
     "saved_model": _saved_model,
-    "tflite": _tflite,
+    "tflite": lambda f, path, _: write_tflite(_function(f), path),
     "onnx": write_onnx,
     "torch": _torch,
     "executorch": _executorch,

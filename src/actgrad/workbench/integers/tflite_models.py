@@ -19,7 +19,7 @@ from actgrad.activation import Activation
 from actgrad.common.types import Array
 from actgrad.errors import ExportError
 from actgrad.integers.table import Table
-from actgrad.workbench.export import tflite_converter
+from actgrad.workbench.export import tflite_converter, write_tflite
 
 if TYPE_CHECKING:
     import keras
@@ -42,9 +42,7 @@ def write_activation(table: Table, path: Path) -> None:
     def lookup(x: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.constant(codes), tf.cast(x, tf.int32) - format.first)
 
-    concrete = [lookup.get_concrete_function()]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, lookup)
-    path.write_bytes(converter.convert())
+    write_tflite(lookup, path)
 
 
 def write_model(f: Activation, model: keras.Model, data: Array, path: Path) -> int:
