@@ -15,6 +15,7 @@ from actgrad.common.types import Fields
 from actgrad.reading.reader import Environment
 from actgrad.reading.refusal import changes_attribute, draws_random, refuse
 from actgrad.reading.surroundings.origins import public
+from actgrad.reading.surroundings.weights import is_any
 
 KIND = "flax.linen.Module"
 
@@ -174,8 +175,7 @@ class Class:
 
 
 def is_linen(value: object) -> bool:
-    kind = public(KIND)
-    return kind is not None and isinstance(value, kind)
+    return is_any(value, (KIND,)) is not None
 
 
 def is_linen_class(kind: type) -> bool:

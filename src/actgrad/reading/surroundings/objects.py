@@ -126,12 +126,9 @@ class Object:
             return args[0]
         if is_any(self._original, ["keras.Sequential"]):
             return functools.reduce(lambda x, layer: layer(x), self._layers(), args[0])
-        if name == "forward" and public("torch.nn.Sequential"):
-            _refuse_channels(self._original)
+        _refuse_channels(self._original)
         if name == "__call__":
-            function = inspect.getattr_static(type(self._original), name)
-            function = inspect.unwrap(getattr(function, "method", function))
-            return self._environment.read(function)(self, *args, **kwargs)
+            return self._environment.read(_own_call(self._original))(self, *args, **kwargs)
         return getattr(self, name)(*args, **kwargs)
 
     def _items(self) -> list[object]:
@@ -190,9 +187,8 @@ def _does_nothing(module: Any) -> bool:
     return bool(is_any(module, [f"torch.nn.{kind}" for kind in kinds]) and not module.training)
 
 
-def _refuse_channels(module: object) -> None:
-    prelu = public("torch.nn.PReLU")
-    if isinstance(module, prelu) and module.weight.numel() > 1:
+def _refuse_channels(module: Any) -> None:
+    if is_any(module, ("torch.nn.PReLU",)) and module.weight.numel() > 1:
         refuse(
             "a `PReLU` with one slope for each channel needs to know which axis is the channels'",
             "Use one slope: `activation(torch.nn.PReLU())`; then "
@@ -253,20 +249,23 @@ class Adapter:
 
     def __init__(self, original: Any, method: str) -> None:
         self.original = original
-        self.method = method
+        self.defined_by: object = getattr(original, method)
+        """The code that a message shows."""
         self.__name__ = getattr(type(original), "__name__", "module")
         self.__doc__ = type(original).__doc__
-        self.paths = _named(dict(_numbers(original, "")))
-        """The path of each parameter within the object."""
-        bound = inspect.signature(original.call if method == "call" else _bound(original, method))
+        call = method == "__call__"
+        bound = inspect.signature(
+            functools.partial(_own_call(original), original) if call else self.defined_by
+        )
         own = [
             p
             for p in bound.parameters.values()
             if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name != "key"
         ] or [inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         taken = {p.name for p in own}
-        self.paths = {n: p for n, p in self.paths.items() if n not in taken}
         values = dict(_numbers(original, ""))
+        self.paths = {n: p for n, p in _named(values).items() if n not in taken}
+        """The path of each parameter within the object."""
         self.__signature__ = inspect.Signature(
             [
                 *own,
@@ -291,11 +290,6 @@ class Adapter:
         call.__dict__["defined_by"] = self.defined_by
         return call
 
-    @property
-    def defined_by(self) -> object:
-        """The code that a message shows."""
-        return getattr(self.original, self.method)
-
 
 class WithWeights(Adapter):
     """A function that calls modules or layers, with a parameter for each weight that it uses there."""
@@ -307,7 +301,7 @@ class WithWeights(Adapter):
         self, function: object, signature: inspect.Signature, owner: object, name: str
     ) -> None:
         earlier = function if isinstance(function, WithWeights) else None
-        self.original = earlier.original if earlier else function
+        self.original = self.defined_by = earlier.original if earlier else function
         self.__name__ = getattr(self.original, "__name__", type(self.original).__name__)
         self.__doc__ = self.original.__doc__
         taken = signature.parameters
@@ -335,10 +329,6 @@ class WithWeights(Adapter):
         call.__dict__["defined_by"] = self.original
         return call
 
-    @property
-    def defined_by(self) -> object:
-        return self.original
-
 
 def with_weight(function: Any, error: WeightError) -> WithWeights | None:
     """The function with one more of its modules' weights as a parameter, if it can be one."""
@@ -354,12 +344,10 @@ def with_weight(function: Any, error: WeightError) -> WithWeights | None:
     return WithWeights(function, inspect.signature(function), error.owner, error.name)
 
 
-def _bound(original: object, method: str) -> Function:
-    if method != "__call__":
-        return getattr(original, method)
-    function = inspect.getattr_static(type(original), method)
-    function = inspect.unwrap(getattr(function, "method", function))
-    return functools.partial(function, original)
+def _own_call(original: object) -> Function:
+    """The `__call__` of an object's class, without what Equinox and Flax put around it."""
+    function = inspect.getattr_static(type(original), "__call__")
+    return inspect.unwrap(getattr(function, "method", function))
 
 
 def _numbers(original: object, path: str) -> Iterator[tuple[str, object]]:

@@ -33,13 +33,10 @@ def is_weight(value: Any) -> bool:
     """Whether it is a number that a framework trains."""
     if isinstance(value, (type, types.FunctionType)):
         return False
-    return is_any(value, _WEIGHTS) is not None or _learns(value)
-
-
-def _learns(value: Any) -> bool:
-    """Whether it is a PyTorch tensor through which a gradient would flow to a weight."""
-    tensor = public("torch.Tensor")
-    return tensor is not None and isinstance(value, tensor) and bool(value.requires_grad)
+    if is_any(value, _WEIGHTS):
+        return True
+    # Or a PyTorch tensor through which a gradient would flow to a weight.
+    return bool(is_any(value, ("torch.Tensor",)) and value.requires_grad)
 
 
 def _array(value: Any) -> Array | None:
