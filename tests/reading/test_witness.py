@@ -227,7 +227,7 @@ def test_a_draw_from_numpy_is_seen_and_taken_back(kind: Any) -> None:
 
 
 def _reading_of(function: Callable[..., Any]) -> tuple[Any, ...]:
-    from actgrad.reading.function import read
+    from actgrad.reading.paths import read
     from actgrad.reading.signature import signature
 
     own = signature(function)

@@ -26,8 +26,8 @@ from actgrad.reading.derivatives import claims, custom
 from actgrad.reading.derivatives.rule_reader import ReadAgain, Rule
 from actgrad.reading.derivatives.rules import NonlinearRuleError
 from actgrad.reading.derivatives.with_rule import with_rule
-from actgrad.reading.function import on_host, read
-from actgrad.reading.paths import Reading
+from actgrad.reading.host import on_host
+from actgrad.reading.paths import Reading, read
 from actgrad.reading.refusal import HOST, definition, is_user_file
 from actgrad.reading.signature import (
     Signature,

@@ -7,9 +7,8 @@ the runs before it for the same answers: a function that does not is not a funct
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from actgrad.reading.raised import is_an_answer, raised_at, user_error
 from actgrad.reading.reader import reading
 from actgrad.reading.refusal import HOST, WRITE_ONE_FOR_EACH, definition, name_of, refuse
 from actgrad.reading.run import BOUND_IT, NeedsPlain, NeedsTables, Path, Run
+from actgrad.reading.signature import Signature, is_number
 from actgrad.reading.surroundings.objects import WeightError
 from actgrad.reading.surroundings.sandbox import Environment
 from actgrad.reading.surroundings.wrappers import unwrap
@@ -48,28 +48,34 @@ class Reading:
     """The conditions that it asks of each number of a row."""
 
 
-def trace(
+def read(
     function: Function,
-    call: Callable[[Function, Mapping[str, object]], object],
-    arguments: Mapping[str, object],
-    defaults: Mapping[str, Any],
+    own: Signature,
+    inputs: tuple[str, ...],
+    pinned: frozenset[str],
     vectors: Mapping[str, tuple[str, ...]],
-    whole: bool,
-    tables: frozenset[str],
+    whole: bool = True,
+    tables: frozenset[str] = frozenset(),
 ) -> Reading:
-    """Read `function`. `call(copy, values)` calls a copy of it with a value for each argument.
+    """Read a function with these variables as inputs, in order; every number that is not pinned is one too.
 
-    `arguments` maps names to expressions; `defaults` gives the plain value of those that are
-    parameters, used where Python needs an integer (`range(n)`). `vectors` names the entries of
+    A parameter has its plain value where Python needs an integer (`range(n)`). `vectors` names the entries of
     parameters that are sequences; where they cannot be read so, and with `whole`, such a parameter is
     read as one number, as which an array broadcasts. Of `tables` the whole is a parameter; a vector
     that the function reads at a computed index becomes one.
     """
+    symbols = [var(name, own.rows.get(name)) for name in inputs]
+    arguments: dict[str, object] = dict(zip(own.inputs, symbols, strict=True))
+    defaults = {name: value for name, value in own.defaults.items() if is_number(value)}
+    for name, default in own.defaults.items():
+        arguments[name] = var(name) if name in defaults and name not in pinned else default
+    free = defaults.keys() - pinned
+    vectors = {name: names for name, names in vectors.items() if name in free}
+    wholes = set(own.tables | tables) & free
     fixed: set[str] = set()
-    entries = {name: own for name, own in vectors.items() if name not in tables}
-    wholes = set(tables)
+    entries = {name: names for name, names in vectors.items() if name not in wholes}
     owners = {entry: name for name, names in vectors.items() for entry in names}
-    rows = any(isinstance(arg, Expr) and arg.width is not None for arg in arguments.values())
+    rows = any(symbol.width is not None for symbol in symbols)
     libraries = native.mentions(function).libraries if rows else None
     while True:
         environment = Environment()
@@ -93,7 +99,7 @@ def trace(
         parts = frozenset(entry for names in entries.values() for entry in names)
         try:
             run = Run(parameters, parts, libraries)
-            outputs, form = _explore(copy, call, values, environment, run)
+            outputs, form = _explore(copy, own.call, values, environment, run)
         except NeedsPlain as needed:
             names = {owners.get(name, name) for name in needed.names}
             if needed.refusal and not all(type(defaults[name]) is int for name in names):

@@ -203,14 +203,16 @@ class Run:
 
     def on_parameters_alone(self) -> bool:
         """Whether parameters have chosen this path: their values may be ones that nobody gives them."""
-        mentions = self.facts.mentions_others
-        return not any(mentions(condition, self.parameters) for condition, _ in self.path)
+        return len(self._by_parameters()) == len(self.path)
 
     def deciding_parameters(self) -> set[str]:
         """The parameters that alone have made a decision on this path."""
+        return variables(*self._by_parameters())
+
+    def _by_parameters(self) -> list[Expr]:
+        """The conditions on this path that are on parameters alone."""
         mentions = self.facts.mentions_others
-        alone = [c for c, _ in self.path if not mentions(c, self.parameters)]
-        return variables(*alone)
+        return [c for c, _ in self.path if not mentions(c, self.parameters)]
 
     def has_gradient(self) -> bool:
         """Whether this path supposes that a gradient is asked for, which is so where nothing asked."""
@@ -223,9 +225,8 @@ class Run:
 
     def _pin_parameters(self, condition: Expr) -> None:
         """Many decisions on parameters alone are a loop over a plain number."""
-        mentions = self.facts.mentions_others
-        if not mentions(condition, self.parameters):
-            asked = sum(not mentions(earlier, self.parameters) for earlier, _ in self.path)
+        if not self.facts.mentions_others(condition, self.parameters):
+            asked = len(self._by_parameters())
             names = variables(condition)
             if asked >= (MAX_ENTRY_DECISIONS if names & self.entries else MAX_PARAMETER_DECISIONS):
                 raise NeedsPlain(names)

@@ -16,6 +16,7 @@ from actgrad.language.length import Length
 from actgrad.language.program import Value
 from actgrad.language.storage import LONGEST_NAME, is_name
 from actgrad.reading.libraries import names
+from actgrad.reading.libraries.gradients import each_of
 from actgrad.reading.refusal import definition
 
 
@@ -93,15 +94,15 @@ def like(default: object, value: object) -> object:
 
 def with_defaults(rule: object, values: Mapping[str, object]) -> Any:
     """A function, or each function of a rule, with other defaults for the parameters that it names."""
-    if isinstance(rule, tuple):
-        return tuple(with_defaults(part, values) for part in rule)
-    if isinstance(rule, dict):
-        return {name: with_defaults(part, values) for name, part in rule.items()}
-    if not callable(rule) or hasattr(rule, "program"):  # an activation has its own
-        return rule
-    known = inspect.signature(rule).parameters
-    given = {n: like(known[n].default, value) for n, value in values.items() if n in known}
-    return functools.partial(rule, **given)
+
+    def part(each: Any) -> Any:
+        if not callable(each) or hasattr(each, "program"):  # an activation has its own
+            return each
+        known = inspect.signature(each).parameters
+        given = {n: like(known[n].default, value) for n, value in values.items() if n in known}
+        return functools.partial(each, **given)
+
+    return each_of(rule, part)
 
 
 def is_number(value: object) -> bool:

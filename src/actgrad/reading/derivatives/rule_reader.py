@@ -20,7 +20,9 @@ from actgrad.language.expression import Expr, const, substitute, var
 from actgrad.language.length import Length
 from actgrad.language.program import Kind, Program, Value, compared, entry_by_entry
 from actgrad.reading import randomness
-from actgrad.reading.function import on_host, read
+from actgrad.reading.host import on_host
+from actgrad.reading.libraries.gradients import each_of
+from actgrad.reading.paths import read
 from actgrad.reading.refusal import definition
 from actgrad.reading.signature import (
     Signature,
@@ -43,12 +45,12 @@ def parts(rule: Rule) -> Iterable[object]:
 
 def as_rule(rule: Rule) -> Rule:
     """With programs in the place of activations."""
-    if isinstance(rule, tuple):
-        return tuple(map(as_rule, rule))
-    if isinstance(rule, dict):
-        return {name: as_rule(part) for name, part in rule.items()}
-    program = getattr(rule, "program", None)
-    return program if isinstance(program, Program) else rule
+
+    def part(each: Any) -> Any:
+        program = getattr(each, "program", None)
+        return program if isinstance(program, Program) else each
+
+    return each_of(rule, part)
 
 
 class ReadAgain(Exception):

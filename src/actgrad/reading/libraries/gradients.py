@@ -33,7 +33,8 @@ def each_of(tree: object, change: Callable[[Any], Any]) -> object:
     if isinstance(tree, dict):
         return {name: each_of(part, change) for name, part in tree.items()}
     if isinstance(tree, (tuple, list)):
-        return type(tree)(each_of(part, change) for part in tree)
+        parts = [each_of(part, change) for part in tree]
+        return tree._make(parts) if hasattr(tree, "_make") else type(tree)(parts)
     return change(tree)
 
 

@@ -7,6 +7,7 @@ that look at their arguments; what is a formula and no more stands in `formulas`
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
@@ -63,16 +64,11 @@ def scaled(y: Number, alpha: Number) -> Number:
     return y if isinstance(alpha, (int, float)) and alpha == 1 else multiply(alpha, y)
 
 
-def bitwise_and(x: Number, y: Number) -> Number:
-    return x & y if isinstance(x, Symbol) else y & x
+def _bitwise(operate: Callable[[Number, Number], Number]) -> Callable[[Number, Number], Number]:
+    return lambda x, y: operate(x, y) if isinstance(x, Symbol) else operate(y, x)
 
 
-def bitwise_or(x: Number, y: Number) -> Number:
-    return x | y if isinstance(x, Symbol) else y | x
-
-
-def bitwise_xor(x: Number, y: Number) -> Number:
-    return x ^ y if isinstance(x, Symbol) else y ^ x
+bitwise_and, bitwise_or, bitwise_xor = map(_bitwise, (operator.and_, operator.or_, operator.xor))
 
 
 def bitwise_not(x: Number) -> Number:

@@ -11,10 +11,9 @@ import numpy as np
 
 from actgrad.common.types import Fields, Function
 from actgrad.errors import ImpureError, TraceError
-from actgrad.language.expression import Expr, evaluate
+from actgrad.language.expression import LENGTH, Expr, evaluate
 from actgrad.language.rewrite import as_written
-from actgrad.reading.function import read
-from actgrad.reading.paths import Reading
+from actgrad.reading.paths import Reading, read
 from actgrad.reading.refusal import COPY_FIRST, definition
 from actgrad.reading.signature import Signature, is_number
 from actgrad.reading.witnesses.native import Array, Library, NotTaken, Run
@@ -97,8 +96,10 @@ class Original:
         root: Expr,
         columns: Sequence[object],
         after: Callable[[Expr, object], object] | None = None,
+        length: int | None = None,
     ) -> Array:
-        arguments = dict(zip(self.inputs, columns, strict=True))
+        """`length`: of the rows, where it is a function of them."""
+        arguments = dict(zip(self.inputs, columns, strict=True)) | {LENGTH: length}
         numbers = {n: v for n, v in self.values.items() if is_number(v)}
         for name in self.reading.entries:
             numbers |= zip(self.vectors[name], self.own.defaults[name], strict=True)

@@ -9,11 +9,10 @@ import numpy as np
 
 from actgrad.errors import ImpureError, TraceError
 from actgrad.language.adjoint import adjoint
-from actgrad.language.expression import LENGTH, Expr, const, evaluate, make, plain, show, var, walk
+from actgrad.language.expression import Expr, const, make, plain, show, var, walk
 from actgrad.language.rows import misfit
 from actgrad.reading.outputs import length_of
 from actgrad.reading.refusal import definition, refuse
-from actgrad.reading.signature import is_number
 from actgrad.reading.witnesses import native, row_cover
 from actgrad.reading.witnesses.native import Array, Library, Run
 from actgrad.reading.witnesses.original import (
@@ -110,9 +109,7 @@ def _columns(original: Original, numbers: Sequence[float], n: int, dtype: Any) -
 
 
 def _evaluated(original: Original, root: Expr, n: int, columns: Sequence[Array]) -> Array:
-    values = {name: v for name, v in original.values.items() if is_number(v)}
-    values |= dict(zip(original.inputs, columns, strict=True)) | {LENGTH: n}
-    found = np.atleast_1d(evaluate(root, values))
+    found = np.atleast_1d(original.evaluate(root, columns, length=n))
     length = length_of(root)
     return found.reshape(()) if length is None else found
 

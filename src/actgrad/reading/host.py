@@ -1,9 +1,8 @@
-"""One Python function -> expressions: read, or called on the host as it is."""
+"""A Python function that is not read, but called on the host as it is."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, partial
 
@@ -11,34 +10,8 @@ import numpy as np
 
 from actgrad.common.types import Function
 from actgrad.language.expression import Expr, make, var
-from actgrad.reading.paths import Reading, trace
-from actgrad.reading.signature import Signature, is_number
+from actgrad.reading.signature import Signature
 from actgrad.reading.witnesses import native
-
-
-def read(
-    function: Function,
-    own: Signature,
-    inputs: tuple[str, ...],
-    pinned: frozenset[str],
-    vectors: Mapping[str, tuple[str, ...]],
-    whole: bool = True,
-    tables: frozenset[str] = frozenset(),
-) -> Reading:
-    """Trace with these variables as inputs, in order, and every number that is not pinned a variable.
-
-    `vectors` has names for the entries of parameters that may be read entry by entry; with `whole`, one
-    that cannot be is read as one number, which an array of them may broadcast. `tables` are read whole.
-    """
-    variables = [var(name, own.rows.get(name)) for name in inputs]
-    arguments: dict[str, object] = dict(zip(own.inputs, variables, strict=True))
-    for name, default in own.defaults.items():
-        arguments[name] = var(name) if is_number(default) and name not in pinned else default
-
-    defaults = {n: d for n, d in own.defaults.items() if is_number(d)}
-    entries = {n: names for n, names in vectors.items() if n not in pinned and n in defaults}
-    known = frozenset(n for n in own.tables | tables if n not in pinned and n in defaults)
-    return trace(function, own.call, arguments, defaults, entries, whole, known)
 
 
 class HostFunction:
