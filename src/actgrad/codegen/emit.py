@@ -73,7 +73,7 @@ _LENGTH = "row_length"
 
 
 def _vector_text(vector: Expr, name: str) -> str:
-    numbers = ", ".join(_number_text(number) for number in vector.value)  # type: ignore[union-attr, arg-type]
+    numbers = ", ".join(number_text(number) for number in vector.value)  # type: ignore[union-attr, arg-type]
     lines = textwrap.wrap(numbers, 90, initial_indent="    ", subsequent_indent="    ")
     return "\n".join([f"{name} = np.array([  # fmt: skip", *lines, "])"])
 
@@ -81,7 +81,7 @@ def _vector_text(vector: Expr, name: str) -> str:
 _FLOAT32 = float(np.finfo(np.float32).max)
 
 
-def _number_text(number: float) -> str:
+def number_text(number: float) -> str:
     return repr(number) if math.isfinite(number) else f'float("{number}")'
 
 
@@ -173,9 +173,9 @@ class _Writer:
         if self.dialect.minus_zero and is_const(node, -0.0):
             return self.dialect.minus_zero.format(like=self.like)
         if self.dialect.huge and _FLOAT32 < abs(number) < math.inf:
-            infinity = _number_text(math.copysign(math.inf, number))
+            infinity = number_text(math.copysign(math.inf, number))
             return self.dialect.huge.format(number, like=self.like, infinity=infinity)
-        return _number_text(number)
+        return number_text(number)
 
     def _row(self, node: Expr) -> str:
         """An operation on a row, or a leaf that knows how long it is."""

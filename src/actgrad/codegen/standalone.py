@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import symtable
 import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cache
 
 from actgrad.codegen.dialect import Dialect
-from actgrad.codegen.emit import function_text, helpers_text, identifier, local_name
+from actgrad.codegen.emit import function_text, helpers_text, identifier, local_name, number_text
 from actgrad.codegen.size import is_long
 from actgrad.errors import HostError
 from actgrad.language.expression import walk
@@ -27,7 +26,7 @@ def standalone(program: Program, dialect: Dialect) -> str:
     body = _body(program, dialect, f"{name}_" if name in _used(dialect) else name)
     helpers = helpers_text(body, dialect)
     what = f"{_quoted(program.name)} for {dialect.framework}, with {_KINDS[program.kind]}."
-    title = f'"""{what}\n\n{_wrapped(str(program))}\n"""'
+    title = f'"""{what}\n\n{textwrap.fill(str(program), 90)}\n"""'
     return (
         f"{title}\n\n{dialect.imports}\n\n\n"
         + "\n\n\n".join(part for part in (helpers, body) if part)
@@ -206,11 +205,7 @@ def _quoted(name: str) -> str:
 def _literal(value: Value) -> str:
     if isinstance(value, tuple):
         return _tuple([_literal(item) for item in value])
-    return repr(value) if math.isfinite(value) else f'float("{value}")'
-
-
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, 90))
+    return number_text(value)
 
 
 def _tuple(names: Sequence[str]) -> str:

@@ -64,8 +64,6 @@ def _symbolic_isinstance(value: object, kinds: Any) -> bool:
 def _symbolic_pow(base: Any, exponent: object, modulus: object = None) -> object:
     if modulus is not None:
         return pow(base, exponent, modulus)
-    if isinstance(base, Symbol) or isinstance(exponent, Symbol):
-        return base**exponent
     try:
         return base**exponent
     except ArithmeticError:
