@@ -204,13 +204,8 @@ def _erfc(x: Decimal) -> Decimal:
 
 def erfcx_far(x: Decimal) -> Decimal:
     """exp(x²) erfc(x), of x > 25."""
-    scale = -1 / (2 * x * x)
-    total, term, n = Decimal(1), Decimal(1), 0
-    while abs(term) > Decimal(10) ** -DIGITS:
-        n += 1
-        term = term * (2 * n - 1) * scale
-        total += term
-    return total / (x * pi().sqrt())
+    scale = -1 / (2 * x * x)  # so small that the terms no longer count long before they grow
+    return series(Decimal(1), lambda n: (2 * n - 1) * scale) / (x * pi().sqrt())
 
 
 def _erf_series(x: Decimal) -> Decimal:
