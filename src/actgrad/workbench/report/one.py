@@ -182,7 +182,7 @@ def report(
     f: Activation,
     found: Facts,
     speed: Bench | None,
-    shown: list[trainings.Training],
+    runs: list[trainings.Training],
     target: str,
     comparison: Comparison | None = None,
 ) -> str:
@@ -193,7 +193,7 @@ def report(
         framework_names=FRAMEWORKS,
         name=comparison.label if comparison else f.name,
         bench=speed,
-        trainings=shown,
+        trainings=runs,
         target=target,
         comparison=comparison,
     )
