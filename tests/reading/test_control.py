@@ -597,6 +597,15 @@ def while_shrinking_a_clipped_number(x):
 
 
 @case
+def while_halving_a_clipped_number(x):
+    y, halvings = min(max(x, -8.0), 8.0), 0
+    while y > 1:
+        y /= 2
+        halvings += 1
+    return y + halvings
+
+
+@case
 def while_true_with_break(x):
     k = 0
     while True:

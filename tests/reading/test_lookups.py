@@ -174,6 +174,20 @@ def test_other_ways_to_read_a_table_are_refused_with_the_way_that_is_read() -> N
     assert "axis=-1" in str(caught.value)
 
 
+def test_an_array_of_jax_that_is_updated_is_refused_with_a_cure_that_works() -> None:
+    import jax.numpy as jnp
+
+    for function in (
+        lambda x: jnp.zeros(2).at[0].set(x).at[1].set(2 * x).sum(),
+        lambda x: jnp.asarray(TABLE).at[(jnp.clip(x, -3, 3) + 3).astype(int)].get(),
+    ):
+        with pytest.raises(
+            ActgradError, match=r"`.at` of an array of constants\n(.*\n)*.*jnp.stack"
+        ):
+            read(function)
+    np.testing.assert_array_equal(read(lambda x: jnp.stack([x, 2 * x]).sum(0))(GRID), 3 * GRID)
+
+
 def test_a_table_of_two_dimensions_is_refused() -> None:
     grid = np.ones((2, 3))
     with pytest.raises(ActgradError, match="several dimensions"):

@@ -6,6 +6,7 @@ nan is left out: every comparison with it is false.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -123,7 +124,9 @@ class Bounds:
             return (min(numbers), max(numbers)) if numbers else EVERYTHING
         if node.op in _STEPS:
             return _stepped(node.op, low), _stepped(node.op, high)
-        if node.op in {"add", "sub", "mul"}:
+        if node.op == "div" and parts[1][0] <= 0.0 <= parts[1][1]:
+            return EVERYTHING
+        if node.op in {"add", "sub", "mul", "div"}:
             return _corners(node.op, parts[0], parts[1])
         if node.op == "mod" and node.args[1].op == "const" and math.isfinite(parts[1][0]):
             return min(0.0, parts[1][0]), max(0.0, parts[1][0])
@@ -146,7 +149,7 @@ def _stepped(op: str, value: float) -> float:
 
 
 def _corners(op: str, a: Interval, b: Interval) -> Interval:
-    operate = {"add": float.__add__, "sub": float.__sub__, "mul": float.__mul__}[op]
+    operate = getattr(operator, {"div": "truediv"}.get(op, op))
     ends = [operate(x, y) for x in a for y in b]
     if any(map(math.isnan, ends)):
         return EVERYTHING

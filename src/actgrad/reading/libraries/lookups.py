@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, reduce
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -44,6 +44,13 @@ class Table(np.ndarray):  # type: ignore[type-arg]
 
     def __getitem__(self, key: Any) -> Any:
         return take(self, key) if isinstance(key, Symbol) else super().__getitem__(key)
+
+    @property
+    def at(self) -> NoReturn:
+        refuse(
+            "`.at` of an array of constants",
+            "Read it with `table[i]`; of numbers that are computed, make an array with `jnp.stack([a, b])`.",
+        )
 
     def take(self, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
         if isinstance(indices, Symbol):
