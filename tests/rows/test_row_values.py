@@ -291,6 +291,8 @@ def test_what_is_no_function_of_a_row_is_refused(function: Any, message: str) ->
         lambda x: tuple(v if v > 0 else 0.0 for v in x),
         lambda x: np.array(tuple([v if v > 0 else 0.0 for v in x])) * x,
         lambda x: (*(2 * v for v in x), 1.0),
+        lambda x: np.array([x[0], *(2 * v for v in x[1:])]) * x,
+        lambda x: np.stack((*(2 * v for v in x), *x)),
         # asked of each number
         lambda x: [v if v > 0 else 0 for v in x],
         lambda x: [v if v == max(x) else 0.0 for v in x],

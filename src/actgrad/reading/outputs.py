@@ -40,15 +40,12 @@ def length_of(root: Expr) -> Length | None:
 
 def outputs_of(result: object, copy: object) -> tuple[tuple[Expr, ...], Form]:
     form: Form = "number"
-    result = listed(result)
     parts: tuple[Any, ...] = (result,)
     if isinstance(result, dict):
         named = dict(sorted(_named_numbers(result)))
         form, parts = tuple(named), tuple(named.values())
-    elif (row := row_of(result)) is not result:
+    elif (row := in_line(result)) is not result:
         form, parts = "numbers", (row,)
-    elif type(result) is list and any(map(_is_turn, result)):
-        form, parts = "numbers", (_one_after_another(result),)
     elif isinstance(result, (tuple, list)):
         form, parts = "tuple", tuple(result)
     for part in parts:
@@ -64,12 +61,15 @@ def outputs_of(result: object, copy: object) -> tuple[tuple[Expr, ...], Form]:
     return tuple(as_row(s.expr, s.form) if of_row(s) else s.expr for s in symbols), form
 
 
-def listed(values: object) -> object:
-    """A tuple as a list if it has numbers of a row, as `tuple(v * v for v in x)` makes it."""
-    if type(values) is not tuple:
+def in_line(values: object) -> object:
+    """A list or tuple with numbers of a row, `[x[0], *(v * v for v in x)]`, as one row; else as it is."""
+    if type(values) not in (list, tuple):
         return values
-    items = [*values]
-    return items if any(map(_is_turn, items)) or row_of(items) is not items else values
+    items = [*values]  # type: ignore[misc]
+    row = row_of(items)
+    if row is items:
+        row = _one_after_another(items) if any(map(_is_turn, items)) else values
+    return row
 
 
 def _is_turn(value: object) -> bool:

@@ -27,7 +27,7 @@ from actgrad.reading.libraries.meanings import (
 from actgrad.reading.libraries.row_numbers import along, flip, position, row, whole
 from actgrad.reading.libraries.row_parts import part_of, split
 from actgrad.reading.libraries.sizes import Size, kept
-from actgrad.reading.outputs import listed
+from actgrad.reading.outputs import in_line
 from actgrad.reading.refusal import refuse
 from actgrad.reading.symbol import Symbol, number, of_row, row_of
 
@@ -143,7 +143,7 @@ def joined(parts: Sequence[Symbol]) -> Symbol:
 def stacked(values: Number, axis: object = 0) -> Symbol:
     """A row of numbers."""
     along(axis, "stack")
-    row = row_of(listed(values))
+    row = in_line(values)
     if of_row(row):
         return whole(row, "stack")
     parts = [number(value) for value in values]
