@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 
 import numpy as np
@@ -51,6 +52,13 @@ def product(a, b):
     return jnp.tanh(a * b) * a
 
 
+Named = collections.namedtuple("Named", "sine square")
+
+
+def named(t):
+    return Named(jnp.sin(t), t * t)
+
+
 FUNCTIONS = {
     "made before": lambda x: dg(x) * x,
     "of the sum": lambda x: jax.grad(lambda v: jnp.sum(jnp.sin(v)))(x),
@@ -69,6 +77,7 @@ FUNCTIONS = {
         jax.value_and_grad(lambda v: (g(v), v * v), has_aux=True)(x)[0]
     ),
     "linearize": lambda x: jax.linearize(g, x)[1](2.0 * x),
+    "jvp of named results": lambda x: jax.jvp(named, (x,), (x,))[1].square,
     "jvp of two results": lambda x: sum(jax.jvp(lambda v: (g(v), v * v), (x,), (x,))[1]),
     "vjp of two results": lambda x: jax.vjp(lambda v: (g(v), v * v), x)[1]((x, 3.0 * x))[0],
     "a step of Newton's": lambda x: x - g(x) / (jax.grad(g)(x) + 3.0),
@@ -76,6 +85,7 @@ FUNCTIONS = {
 
 OF_A_VECTOR = {
     "jacfwd": lambda x: jax.vmap(jax.jacfwd(g))(x) * x,
+    "jacrev of named results": lambda x: jax.vmap(jax.jacrev(named))(x).square,
     "jacrev made before, by two": lambda x: sum(jax.vmap(by_two)(x, 2 * x)),
     "hessian made before": lambda x: jax.vmap(hessian)(x),
     "hessian by two": lambda x: jax.vmap(jax.hessian(product, argnums=(0, 1)))(x, jnp.sin(x))[0][1],

@@ -33,9 +33,13 @@ def each_of(tree: object, change: Callable[[Any], Any]) -> object:
     if isinstance(tree, dict):
         return {name: each_of(part, change) for name, part in tree.items()}
     if isinstance(tree, (tuple, list)):
-        parts = [each_of(part, change) for part in tree]
-        return tree._make(parts) if hasattr(tree, "_make") else type(tree)(parts)
+        return _of_kind(tree, [each_of(part, change) for part in tree])
     return change(tree)
+
+
+def _of_kind(tree: Any, parts: list[object]) -> object:
+    """These parts as a tuple, a list or a namedtuple, as the tree is one."""
+    return tree._make(parts) if hasattr(tree, "_make") else type(tree)(parts)
 
 
 class _Taken:
@@ -170,7 +174,7 @@ def linearize(g: Function, *primals: object, has_aux: bool = False) -> tuple[Any
             return Total(moved) if isinstance(value, Total) else moved
 
         if isinstance(value, (tuple, list)):
-            return type(value)(map(along, slopes, value))
+            return _of_kind(value, list(map(along, slopes, value)))
         return along(slopes, value)
 
     return (value, push, *rest)
