@@ -23,6 +23,7 @@ from actgrad.errors import (
     NoDerivativeError,
     ProgramError,
     TraceError,
+    UnboundedError,
     ZeroDerivativeWarning,
 )
 from actgrad.language import storage
@@ -403,6 +404,35 @@ def test_the_cure_for_what_runs_along_the_row_is_it(accumulate: Any) -> None:
     for n in (5, 8):
         x = 50 * np.random.default_rng(n).normal(size=n)
         np.testing.assert_allclose(f(x), accumulate(x), rtol=1e-12)
+
+
+def test_a_while_loop_to_the_length_of_a_row_is_refused() -> None:
+    def counting(x):
+        i, total = 0, 0.0
+        while i < len(x):
+            total += x[i] * i
+            i += 1
+        return total
+
+    def halving(x, k=0.5):
+        n = len(x)
+        while n > 1:
+            x, n = x * k, n // 2
+        return x
+
+    def to_a_multiple(x, k=2.0):
+        n = 0
+        while n < k * x.shape[-1]:
+            n += 1
+        return n * x
+
+    for function in (counting, halving, to_a_multiple):
+        with pytest.raises(
+            UnboundedError, match=r"length of a row.*\n(.*\n)*  Loop over the numbers"
+        ):
+            activation(function, axis=-1)
+    cured = activation(lambda x: sum(x[i] * i for i in range(len(x))), axis=-1)
+    assert cured([2.0, 3.0, 5.0]) == 13.0
 
 
 def test_a_loop_that_carries_something_on_is_refused() -> None:

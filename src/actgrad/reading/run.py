@@ -228,5 +228,11 @@ class Run:
         if not self.facts.mentions_others(condition, self.parameters):
             asked = len(self._by_parameters())
             names = variables(condition)
+            if not names and asked >= MAX_PARAMETER_DECISIONS:
+                refuse(
+                    "a loop counts to the length of a row, which is not known yet",
+                    "Loop over the numbers, `for v in x` or `for i in range(len(x))`, or sum the row.",
+                    UnboundedError,
+                )
             if asked >= (MAX_ENTRY_DECISIONS if names & self.entries else MAX_PARAMETER_DECISIONS):
                 raise NeedsPlain(names)
