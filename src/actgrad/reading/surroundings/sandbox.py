@@ -213,14 +213,8 @@ class Environment:
         self.copies[id(function)] = copy
         self._fill(copy.__globals__, function)
         copy.__dict__.update(self.copy(dict(vars(function))))
-        attributes = dict(vars(copy))
-        self._checks.append(
-            lambda: (
-                None
-                if same_items(vars(copy), attributes)
-                else f"an attribute of the function {function.__name__!r}"
-            )
-        )
+        attribute = f"an attribute of the function {function.__name__!r}"
+        self._watch(attribute, lambda: dict(vars(copy)))
         copy.__defaults__ = self.copy(function.__defaults__)
         copy.__kwdefaults__ = (
             {name: self.copy(item) for name, item in function.__kwdefaults__.items()}
@@ -237,6 +231,11 @@ class Environment:
             cell.cell_contents = self.copy(content, name)
             self._watch_cell(name, cell)
         return copy
+
+    def _watch(self, name: str, held: Callable[[], object]) -> None:
+        """Look, after each run, whether what is held here is still the same."""
+        before = held()
+        self._checks.append(lambda: None if same_items(held(), before) else name)
 
     def _watch_cell(self, name: str, cell: types.CellType) -> None:
         before = cell.cell_contents
@@ -280,11 +279,9 @@ class Environment:
         self.copies[id(value)] = copy
         if isinstance(value, list):
             copy.extend(map(self.copy, value))
-            before: Any = list(copy)
         else:
             copy.update({key: self.copy(item) for key, item in value.items()})
-            before = dict(copy)
-        self._checks.append(lambda: None if same_items(copy, before) else self._called(value))
+        self._watch(self._called(value), lambda: contents_of(copy))
         return copy
 
     def _array(self, value: Array) -> object:
@@ -321,10 +318,7 @@ class Environment:
         for name, item in body.items():
             if name == "__call__" or not name.startswith("__") or isinstance(item, _METHODS):
                 setattr(shadow, name, self.member(item))
-        before = own_names(shadow)
-        self._checks.append(
-            lambda: None if same_items(own_names(shadow), before) else f"the class {kind.__name__}"
-        )
+        self._watch(f"the class {kind.__name__}", lambda: own_names(shadow))
         return shadow
 
     def member(self, item: object) -> object:
@@ -371,16 +365,9 @@ class Environment:
         return self._watched(copy, value)
 
     def _watched(self, copy: object, value: object) -> object:
-        name = self._called(value)
-        parts = [attributes_of] + [contents_of] * isinstance(value, Iterable)
-        before = [part(copy) for part in parts]
-        self._checks.append(
-            lambda: (
-                None
-                if all(same_items(part(copy), old) for part, old in zip(parts, before, strict=True))
-                else name
-            )
-        )
+        self._watch(self._called(value), lambda: attributes_of(copy))
+        if isinstance(value, Iterable):
+            self._watch(self._called(value), lambda: contents_of(copy))
         return copy
 
     def _builtin_method(self, method: Any, owner: object) -> object:
