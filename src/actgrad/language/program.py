@@ -112,16 +112,16 @@ def compared(roots: Sequence[Expr], entries: Mapping[str, tuple[str, ...]]) -> l
 
 
 def entry_by_entry(
-    values: Mapping[str, Value], vectors: Mapping[str, tuple[str, ...]]
-) -> tuple[tuple[str, Value], ...]:
-    """Parameters by name, with those of the vectors replaced by their entries."""
-    spread: list[tuple[str, Value]] = []
+    values: Mapping[str, Any], vectors: Mapping[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """Values of parameters by name, each vector's as its entries'."""
+    spread: dict[str, Any] = {}
     for name, value in values.items():
         if name in vectors:
-            spread += zip(vectors[name], value, strict=True)  # type: ignore[arg-type]
+            spread.update({entry: value[i] for i, entry in enumerate(vectors[name])})
         else:
-            spread.append((name, value))
-    return tuple(spread)
+            spread[name] = value
+    return spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,14 +161,7 @@ class Program(OfRows, metaclass=_MadeOnce):
         return settings
 
     def spread(self, parameters: Mapping[str, Any]) -> Fields:
-        """Values of parameters by name, each vector's as its entries'."""
-        vectors, spread = dict(self.vectors), {}
-        for name, value in parameters.items():
-            if name in vectors:
-                spread.update({entry: value[i] for i, entry in enumerate(vectors[name])})
-            else:
-                spread[name] = value
-        return spread
+        return entry_by_entry(parameters, dict(self.vectors))
 
     def shown(self, name: str) -> str:
         """What a user calls it: an entry of a vector `c` is `c[1]`."""
@@ -257,7 +250,7 @@ class Program(OfRows, metaclass=_MadeOnce):
         roots = compared(self.expressions, entries)
         return replace(
             self,
-            parameters=entry_by_entry(dict(self.parameters), entries),
+            parameters=tuple(entry_by_entry(dict(self.parameters), entries).items()),
             value=roots[0],
             gradient=tuple(roots[1:]),
             vectors=(*self.vectors, *entries.items()),

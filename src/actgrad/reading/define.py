@@ -182,7 +182,7 @@ def _read_function(
     return Program(
         own.name,
         own.inputs,
-        entry_by_entry(values, vectors),
+        tuple(entry_by_entry(values, vectors).items()),
         reading.outputs[0],
         fixed=fixed,
         vectors=tuple(vectors.items()),

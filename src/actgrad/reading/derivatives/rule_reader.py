@@ -268,7 +268,7 @@ class RuleReader:
         new = {n: v for n, v in own.parameters.items() if n not in self.pinned}
         free = {n: v for n, v in own.vectors.items() if n in new and n not in self.parameters}
         self.vectors = free | self.vectors
-        self._merge(dict(entry_by_entry(new, self.vectors)), own.name)
+        self._merge(entry_by_entry(new, self.vectors), own.name)
         known = self.parameters | dict(self.program.fixed) | dict(self.shared)
         for name, default in own.defaults.items():
             if name not in known and name not in self.vectors and is_plain(default):
