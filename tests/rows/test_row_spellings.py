@@ -378,6 +378,38 @@ def test_a_row_with_an_array_of_constants_is_refused() -> None:
     np.testing.assert_array_equal(f(PLAIN, weights), PLAIN * weights)
 
 
+PICKED = {
+    "a list": lambda x: x[[0, -1, 3]] * x[[1, 1, 2]],
+    "an array": lambda x: x[np.array([4, 0])],
+    "one place": lambda x: x[[2]],
+    "np.take": lambda x: np.take(x, [5, 1]) + x.take([0, 0]),
+    "a tensor": lambda x: x[torch.tensor([0, 2])],
+    "torch.index_select": lambda x: torch.index_select(x, -1, torch.tensor([7, 2])),
+    "torch.gather": lambda x: (
+        torch.gather(x, 0, torch.tensor([1, 1])) * x.gather(-1, x.argsort())[:2]
+    ),
+    "tf.gather": lambda x: tf.gather(x, [0, 2]),
+}
+
+
+@pytest.mark.parametrize("name", PICKED)
+def test_places_that_are_constants_are_picked(name: str) -> None:
+    f = activation(PICKED[name], axis=-1, name="f")
+    np.testing.assert_allclose(f(PLAIN), [np.asarray(_run(PICKED[name], x)) for x in PLAIN])
+    x = torch.tensor(PLAIN, requires_grad=True)
+    f(x).sum().backward()
+    ends = [np.stack([f(PLAIN + h * row).sum(-1) for row in np.eye(8)], -1) for h in (1e-6, -1e-6)]
+    np.testing.assert_allclose(x.grad, (ends[0] - ends[1]) / 2e-6, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("key", [np.array([[0, 1], [1, 2]]), np.arange(8) < 3, np.array([0.0])])
+def test_an_index_that_is_no_list_of_places_is_refused(key: Any) -> None:
+    with pytest.raises(
+        TraceError, match=r"indexed by an array of the shape .*\n(.*\n)*.*x\[\[0, 2\]\]"
+    ):
+        activation(lambda x: x[key], axis=-1)
+
+
 def test_a_running_product_has_its_derivative_by_the_only_zero() -> None:
     f = activation(lambda x: np.cumprod(x), axis=-1, name="f")
     tensor = torch.tensor([[2.0, 0.0, -3.0, 4.0], [-1.0, 0.0, 0.0, 2.0]], dtype=torch.float64)

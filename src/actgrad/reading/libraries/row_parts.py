@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import accumulate, pairwise
 from typing import Any, NoReturn
 
+import numpy as np
+
 from actgrad.language.expression import as_row, carried, make
 from actgrad.language.length import ONE, Length, Turn
 from actgrad.language.rows import is_order
@@ -37,6 +39,12 @@ def part_of(x: Symbol, key: object) -> Any:
         key = key[1]
     if isinstance(key, tuple) and len(key) == 1:
         key = key[0]
+    places = _places(key)
+    if len(places) == 1:
+        return Symbol(part_of(x, places[0]).expr, ONE)
+    if places:
+        parts = [as_row(part_of(x, place).expr, ONE) for place in places]
+        return kept(make("concat", *parts), Length(0, len(parts)))
     mask = isinstance(key, Symbol) and key.expr.boolean
     if (
         key is Ellipsis
@@ -57,6 +65,21 @@ def part_of(x: Symbol, key: object) -> Any:
         return Symbol(x.expr, None)
     start = _bound(key, x.form)
     return kept(make("slice", as_row(x.expr, x.form), value=(start, 1, ONE)), None)
+
+
+def _places(key: object) -> list[int]:
+    """The places in an index such as `[0, 2]`, an array or a tensor of them; none for any other index."""
+    if isinstance(key, list):
+        return key if all(type(place) is int for place in key) else []
+    if isinstance(key, Symbol) or not hasattr(key, "__array__"):
+        return []
+    places = np.asarray(key)
+    if places.ndim and (places.ndim > 1 or places.dtype.kind not in "iu"):
+        refuse(
+            f"a row indexed by an array of the shape {places.shape} and the dtype {places.dtype}",
+            "Index it by places, `x[[0, 2]]`, or choose with `np.where(condition, x, 0.0)`.",
+        )
+    return list(map(int, places)) if places.ndim else []
 
 
 def set_part(x: Symbol, key: object, value: object) -> bool:
