@@ -12,7 +12,7 @@ import pytest
 
 from actgrad import from_json
 from actgrad.activation import Activation
-from actgrad.errors import ActgradError, ActgradWarning, MixingError
+from actgrad.errors import ActgradError, ActgradWarning, CallError, MixingError, TraceError
 from actgrad.reading.define import define
 
 GRID = np.concatenate([np.linspace(-3, 3, 49), [0.1, -0.7, 2.9, -2.95, 1.0, -1.0]])
@@ -76,6 +76,24 @@ OF_ARRAYS = {
 def test_knots_are_found_as_numpy_finds_them(function: Any) -> None:
     points = np.concatenate([GRID, KNOTS, MANY[::37]])
     np.testing.assert_allclose(read(function)(points), function(points), 1e-13, 1e-13)
+
+
+def test_knots_that_are_a_default_are_numbers() -> None:
+    def table(x, knots=(-1.0, 0.0, 2.0), values=(0.1, 0.2, 0.3, 0.4)):
+        return np.array(values)[np.digitize(x, knots)] * x
+
+    def nearest(x, knots=(-1.0, 0.0, 2.0)):
+        return bisect.bisect(knots, x) * x
+
+    np.testing.assert_array_equal(read(table)(GRID), table(GRID))
+    np.testing.assert_array_equal(
+        read(table)(GRID, values=(3.0, 1.0, 2.0, 5.0)), table(GRID, values=(3, 1, 2, 5))
+    )
+    np.testing.assert_array_equal(read(nearest)(GRID), [nearest(x) for x in GRID])
+    with pytest.raises(CallError, match="knots"):
+        read(table)(GRID, knots=(-2.0, 0.0, 1.0))
+    with pytest.raises(TraceError, match="Give them as numbers, or as a parameter"):
+        read(lambda x: np.digitize(x, [x - 1, x + 1]))
 
 
 def test_the_slope_of_an_interpolant_is_its_piece() -> None:

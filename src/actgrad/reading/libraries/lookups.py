@@ -231,6 +231,10 @@ def choose(index: Number, choices: Sequence[Number]) -> Number:
 
 def position(x: Number, knots: object, right: bool = True) -> Number:
     """How many sorted knots lie at or below x; with `right=False`, below it."""
+    if is_symbolic(knots):
+        for knot in np.ravel(np.asarray(knots, dtype=object)):
+            reader().settle(number(knot).expr)
+        refuse("the knots of a table are computed", "Give them as numbers, or as a parameter.")
     knots = np.asarray(knots, dtype=np.float64)
     if knots.ndim != 1 or not (np.diff(knots) >= 0).all():
         refuse("the knots of a table must be sorted, along one axis", "Sort them first: `np.sort`.")
