@@ -136,11 +136,7 @@ class Rule:
         return tensors[0].dtype
 
     def backward(self, tensors, upstream):
-        return self.summed(
-            [self.gradient(i, tensors, upstream) for i in range(len(tensors))], tensors
-        )
-
-    def summed(self, gradients, tensors):
+        gradients = [self.gradient(i, tensors, upstream) for i in range(len(tensors))]
         return [None if g is None else sum_to(g, tensors, i) for i, g in enumerate(gradients)]
 
     def gradient(self, i, tensors, upstream):
@@ -207,9 +203,8 @@ def spread(result, tensors):
 def sum_to(gradient, tensors, i):
     """Add up the gradient over the dimensions in which that tensor was broadcast."""
     tensor, others = tensors[i], (*tensors[:i], *tensors[i + 1 :])
-    if all(
-        other.shape.rank == 0 for other in others
-    ):  # it was not, though its shape may be unknown
+    # Beside numbers it was not, though its shape may be unknown.
+    if all(other.shape.rank == 0 for other in others):
         return gradient
     if gradient.shape.is_fully_defined() and gradient.shape == tensor.shape:
         return gradient

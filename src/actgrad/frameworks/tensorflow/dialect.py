@@ -118,6 +118,7 @@ _EAGER = Dialect(
     "import threading\nimport warnings\n\nimport tensorflow as tf",
     TABLE,
     typed="tf.constant({0}, {like}.dtype)",
+    step="tf.cast({0}, {like}.dtype)",
     lacks=LACKS,
     helpers={"np": "import numpy as np"} | _ROW_HELPERS,
     rows=ROWS,

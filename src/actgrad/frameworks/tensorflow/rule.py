@@ -105,9 +105,6 @@ class ProgramRule(Rule):
         # by an input it raises.
         known = {*program.inputs, *program.differentiable} - numbers
         self.learnt = [name in known for name in program.arguments]
-        self.has_whole_gradient = bool(program.gradient)
-        self.rules: dict[tuple[int, tf.DType], ProgramRule] = {}
-        """Of its gradients, each made when it is first needed."""
 
     def __call__(self, *tensors: tf.Tensor) -> tf.Tensor:
         if tf.executing_eagerly():
@@ -118,7 +115,7 @@ class ProgramRule(Rule):
         return super().__call__(*tensors)
 
     def in_forward_mode(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        if self.has_whole_gradient:
+        if self.program.gradient:
             self.program.partial(self.program.reverse_only[0])  # raises
         if self.program.on_host or self.program.axis is not None:
             return super().in_forward_mode(tensors)
@@ -129,12 +126,10 @@ class ProgramRule(Rule):
 
     @property
     def may_be_data_flow(self) -> bool:
-        return not (
-            self.has_whole_gradient or self.program.on_host or self.program.axis is not None
-        )
+        return not (self.program.gradient or self.program.on_host or self.program.axis is not None)
 
     def hidden(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
-        if self.has_whole_gradient and tf.executing_eagerly():
+        if self.program.gradient and tf.executing_eagerly():
             tensors = [self.in_reverse_mode_only(t) for t in tensors]
         return super().hidden(tensors)
 
@@ -153,12 +148,12 @@ class ProgramRule(Rule):
     def backward(self, tensors: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
         if not isinstance(upstream, tf.Tensor):  # slices
             upstream = tf.convert_to_tensor(upstream)
-        elsewhere = not tf.executing_eagerly() and is_elsewhere(tensors[0])
-        if elsewhere and is_saved(upstream):
-            return self.summed(
-                [self.as_saved(i, tensors, upstream) for i in range(len(tensors))], tensors
-            )
-        if self.has_whole_gradient and elsewhere and not is_linear(self.program):
+        if (
+            self.program.gradient
+            and is_elsewhere(tensors[0])
+            and not is_saved(upstream)
+            and not is_linear(self.program)
+        ):
             # A forward accumulator around a tf.function differentiates its backward half by the
             # upstream gradient. So does a second derivative around one, which is refused as well.
             upstream = self.in_reverse_mode_only(upstream)
@@ -169,19 +164,14 @@ class ProgramRule(Rule):
     ) -> tf.Tensor | None:
         if not self.learnt[i]:
             return None
-        dtype = tensors[i].dtype
-        rule = self.rules.get((i, dtype))
-        if rule is None:
-            program = self.program.vjp(self.program.arguments[i])
-            rule = self.rules[i, dtype] = rule_for(program, dtype.name, self.numbers)
+        if is_elsewhere(tensors[0]) and is_saved(upstream):
+            return self.as_saved(i, tensors, upstream)
+        program = self.program.vjp(self.program.arguments[i])
+        rule = rule_for(program, tensors[i].dtype.name, self.numbers)
         return rule(*self.arguments(tensors, upstream))
 
-    def as_saved(
-        self, i: int, tensors: Sequence[tf.Tensor], upstream: tf.Tensor
-    ) -> tf.Tensor | None:
+    def as_saved(self, i: int, tensors: Sequence[tf.Tensor], upstream: tf.Tensor) -> tf.Tensor:
         """A SavedModel keeps the gradient of a tf.custom_gradient, and drops rules inside of it."""
-        if not self.learnt[i]:
-            return None
         if self.program.on_host:
             raise HostError(
                 f"{self.program.name!r} runs on the host (host=True), so it cannot be saved in a model\n"
