@@ -410,6 +410,36 @@ def test_an_index_that_is_no_list_of_places_is_refused(key: Any) -> None:
         activation(lambda x: x[key], axis=-1)
 
 
+def unpacked(x: Any) -> Any:
+    first, second, *rest = x
+    return first * (second + sum(rest))
+
+
+CURED: dict[str, tuple[Function, str, Function]] = {
+    "a matrix": (
+        lambda x: np.stack([x, 2 * x]).max(0), r"as in `np.maximum\(a, b\)`", lambda x: np.maximum(x, 2 * x),
+    ),
+    "np.fromiter": (
+        lambda x: np.fromiter((v * 2 for v in x), float, len(x)),
+        r"Make the array of a list: `np.array\(\[",
+        lambda x: np.array([v * 2 for v in x]),
+    ),
+    "unpacking": (
+        unpacked,
+        r"Of a row take numbers and parts: `x\[0\]`, `x\[1:\]`",
+        lambda x: x[0] * np.sum(x[1:]),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CURED)
+def test_what_is_written_in_their_place_is_the_same(name: str) -> None:
+    refused, way_out, cured = CURED[name]
+    with pytest.raises(TraceError, match=way_out):
+        activation(refused, axis=-1)
+    np.testing.assert_allclose(activation(cured, axis=-1)(PLAIN), [refused(x) for x in PLAIN])
+
+
 def test_a_running_product_has_its_derivative_by_the_only_zero() -> None:
     f = activation(lambda x: np.cumprod(x), axis=-1, name="f")
     tensor = torch.tensor([[2.0, 0.0, -3.0, 4.0], [-1.0, 0.0, 0.0, 2.0]], dtype=torch.float64)

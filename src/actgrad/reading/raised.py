@@ -45,6 +45,8 @@ def user_error(error: Exception, copy: object) -> TraceError:
         way_out = (
             f"Collect the values in a list, and make the array of it: `np.array(values)`. {HOST}"
         )
+    elif "values to unpack" in str(error):
+        way_out = "Unpack as many as there are. Of a row take numbers and parts: `x[0]`, `x[1:]`."
     elif isinstance(error, AttributeError) and "'Symbol' object" in str(error):
         said = "it stores an attribute on its input, or on what it computes"
         way_out = "Keep it in a local variable: an activation returns its numbers, and no more."

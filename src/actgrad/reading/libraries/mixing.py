@@ -42,6 +42,7 @@ _CURES = {
     "slice slice_in_dim dynamic_slice": "Index it: `x[1:4]`, `x[0]`.",
     "iota broadcasted_iota": "Write `np.arange(len(x))`.",
     "sparsemax": "Take `actgrad.rows.sparsemax`.",
+    "fromiter": "Make the array of a list: `np.array([v * 2 for v in x])`.",
     "delete": "Concatenate the rest: `np.concatenate([x[:1], x[2:]])`.",
 }
 CURES = {name: cure for names, cure in _CURES.items() for name in names.split()}

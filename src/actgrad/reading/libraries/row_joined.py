@@ -149,7 +149,9 @@ def stacked(values: Number, axis: object = 0) -> Symbol:
     parts = [number(value) for value in values]
     if any(part.form is not None for part in parts):
         refuse(
-            "rows on top of each other, which make a matrix", "Concatenate them: `np.concatenate`."
+            "rows on top of each other, which make a matrix",
+            "Combine them as rows, as in `np.maximum(a, b)` for `np.stack([a, b]).max(0)`, or put one after "
+            "the other: `np.concatenate([a, b])`.",
         )
     return joined([Symbol(part.expr, ONE) for part in parts])
 
