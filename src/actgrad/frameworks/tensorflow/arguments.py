@@ -57,7 +57,8 @@ def _is_array(x: object) -> bool:
 
 def is_plain(value: object) -> bool:
     """Whether a parameter is a number of Python or NumPy, whose gradient nobody can ask for."""
-    return is_number(value) and not any(map(tf.is_tensor, tf.nest.flatten(value)))
+    parts = tf.nest.flatten(value) if isinstance(value, (list, tuple)) else ()
+    return is_number(value) and not any(map(tf.is_tensor, parts))
 
 
 def parameter(program: Program, name: str, value: object, dtype: tf.DType) -> tf.Tensor:
