@@ -6,12 +6,12 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
 
-from actgrad import activation
 from speed.cells import Cell, compared
+from speed.functions import spiky
+from speed.handwritten import one, one_slope
 from speed.process import FOLDER
 from speed.training import fitting
 
@@ -30,7 +30,8 @@ def first_version() -> ModuleType:
     """The package as it was, as a module `first_actgrad`."""
     root = FOLDER.parent
     place = root / "build" / "version-0.1"
-    if not place.exists():
+    package = place / "src" / "first_actgrad"
+    if not package.exists():
         command = ["git", "archive", FIRST, "src/actgrad"]
         archive = subprocess.run(command, cwd=root, check=True, capture_output=True)
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
@@ -38,25 +39,16 @@ def first_version() -> ModuleType:
         for path in place.rglob("*.py"):
             text = path.read_text(encoding="utf-8")
             path.write_text(re.sub(r"\bactgrad\b", "first_actgrad", text), encoding="utf-8")
-        (place / "src" / "actgrad").rename(place / "src" / "first_actgrad")
-    sys.path.insert(0, str(place / "src"))
-    return importlib.import_module("first_actgrad")
-
-
-def spiky_of(activation: Callable[..., Any]) -> Any:
-    @activation(derivative=lambda x: 1.0 if x % 1 <= 0.5 else 0.0)
-    def spiky(x):
-        r = x % 1
-        return r if r <= 0.5 else 0
-
-    return spiky
+        (place / "src" / "actgrad").rename(package)
+    sys.path.insert(0, str(package.parent))
+    return importlib.import_module(package.name)
 
 
 def cells(framework: str, quick: bool) -> Iterator[Cell]:
-    now, before = spiky_of(activation), spiky_of(first_version().activation)
+    before = first_version().activation(one, derivative=one_slope)
     for version, ours, beside, other, bar in (
-        ("this version", now, "version 0.1", before, BAR),
-        ("this version", now, "relu", "relu", None),
+        ("this version", spiky, "version 0.1", before, BAR),
+        ("this version", spiky, "relu", "relu", None),
         ("version 0.1", before, "relu", "relu", None),
     ):
         a, b = (fitting("MLP", f, quick) for f in (ours, other))

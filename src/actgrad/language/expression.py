@@ -210,10 +210,14 @@ def transform(
     return [new[root] for root in roots]
 
 
+class NotOneNumberError(ValueError):
+    """What is put into a row as one number has become a row."""
+
+
 def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
     """The same operation on other arguments. A row that has become one number is filled with it.
 
-    Raises `ValueError` where what is put into a row as one number has become a row.
+    Raises `NotOneNumberError`.
     """
     if not node.args:
         return node
@@ -222,7 +226,7 @@ def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
         if any(before.width is None and arg.width is not None for arg, before in pairs):
             if node.op == "fill" and args[0].width == node.width:
                 return args[0]
-            raise ValueError("puts it into a row as one number")
+            raise NotOneNumberError("puts it into a row as one number")
         args = tuple(as_row(arg, before.width) for arg, before in pairs)
     return make(node.op, *args, value=node.value)
 

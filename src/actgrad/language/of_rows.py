@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from actgrad.errors import CallError, NoDerivativeError
 from actgrad.language import adjoint
-from actgrad.language.expression import Expr, as_row, substitute, var, walk
+from actgrad.language.expression import Expr, NotOneNumberError, as_row, substitute, var, walk
 from actgrad.language.kept import kept
 from actgrad.language.length import MOST, Length, N
 from actgrad.language.rows import misfit
@@ -87,7 +87,7 @@ class OfRows:
         widths = [self.value.width, *(self.variable(name).width for name in self.reverse_only)]
         try:
             new = [substitute(root, wide) for root in self.expressions]
-        except ValueError as error:
+        except NotOneNumberError as error:
             raise CallError(
                 f"{self.name!r} got a row for {', '.join(map(repr, sorted(names)))}, and {error}\n"
                 f"  Give one number."

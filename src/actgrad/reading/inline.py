@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from actgrad.common.types import Fields
 from actgrad.errors import DefinitionError
-from actgrad.language.expression import as_row, substitute
+from actgrad.language.expression import NotOneNumberError, as_row, substitute
 from actgrad.language.length import ONE, N
 from actgrad.language.program import Program
 from actgrad.reading.libraries.lookups import entry_at
@@ -53,6 +53,6 @@ def _of_row(program: Program, given: list[tuple[str, object]], values: Fields) -
         values[name] = as_row(values[name], N)
     try:
         value = substitute(program.value, values)
-    except ValueError as error:
+    except NotOneNumberError as error:
         refuse(f"{program.name!r} got a row for a parameter, and {error}", "Give one number.")
     return kept(value, length_of(value))
