@@ -206,6 +206,16 @@ def test_an_array_of_jax_that_is_updated_is_refused_with_a_cure_that_works() -> 
     np.testing.assert_array_equal(read(lambda x: jnp.stack([x, 2 * x]).sum(0))(GRID), 3 * GRID)
 
 
+def test_a_table_read_into_an_array_is_refused() -> None:
+    target = np.zeros(())
+    for function in (
+        lambda x: ARRAY.take(_cell(x), out=target),
+        lambda x: np.take(ARRAY, _cell(x), out=target),
+    ):
+        with pytest.raises(ActgradError, match=r"`numpy\.(ndarray\.)?take` writes into an array"):
+            read(function)
+
+
 def test_a_table_of_two_dimensions_is_refused() -> None:
     grid = np.ones((2, 3))
     with pytest.raises(ActgradError, match="several dimensions"):

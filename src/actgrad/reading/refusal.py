@@ -50,6 +50,11 @@ def makes_complex(what: str) -> NoReturn:
     )
 
 
+def writes_out(path: str) -> NoReturn:
+    """Refuse a call with `out=`, an array that is no part of the function."""
+    refuse(f"`{path}` writes into an array given as out=", "Take what it returns instead.")
+
+
 def changes_attribute(module: object, name: str) -> NoReturn:
     """Refuse a module that keeps a state."""
     refuse(

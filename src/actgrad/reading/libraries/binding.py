@@ -14,7 +14,7 @@ from typing import Any
 
 from actgrad.common.types import Fields
 from actgrad.reading.libraries.casts import cast, dtype_name
-from actgrad.reading.refusal import refuse
+from actgrad.reading.refusal import refuse, writes_out
 from actgrad.reading.symbol import Symbol, apply, number
 
 Meaning = Callable[..., object]
@@ -231,7 +231,7 @@ class _Mapping:
                 result = _each(result, partial(cast, dtype=options[name]))
         target = options.get("out")
         if isinstance(target, tuple):
-            target = target[0] if len(target) == 1 else refuse_out(self.path)
+            target = target[0] if len(target) == 1 else writes_out(self.path)
         if "where" in options and options["where"] is not True:
             if target is None:
                 refuse(
@@ -240,7 +240,7 @@ class _Mapping:
                 )
             result = apply("select", options["where"], result, target)
         if target is not None:
-            return target.assign(result) if isinstance(target, Symbol) else refuse_out(self.path)
+            return target.assign(result) if isinstance(target, Symbol) else writes_out(self.path)
         if options.get("inplace"):
             first = next(iter(given.values()))
             return first.assign(result, allowed=True) if isinstance(first, Symbol) else result
@@ -251,10 +251,6 @@ def _floats(name: str, value: object) -> bool:
     """Whether it is the `otypes` of a `np.vectorize` that returns floats."""
     kinds = value if isinstance(value, (str, list, tuple)) else [value]
     return name == "otypes" and {dtype_name(kind) for kind in kinds} <= {"float", "float64", "d"}
-
-
-def refuse_out(path: str) -> object:
-    refuse(f"`{path}` writes into an array given as out=", "Take what it returns instead.")
 
 
 def _each(result: object, function: Callable[[object], object]) -> object:

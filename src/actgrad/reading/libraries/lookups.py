@@ -32,7 +32,7 @@ from actgrad.reading.libraries.meanings import (
     where,
 )
 from actgrad.reading.reader import mixes, reader
-from actgrad.reading.refusal import refuse
+from actgrad.reading.refusal import refuse, writes_out
 from actgrad.reading.symbol import Symbol, apply, is_symbolic, made, number
 from actgrad.reading.tokens import Token
 
@@ -54,7 +54,9 @@ class Table(np.ndarray):  # type: ignore[type-arg]
 
     def take(self, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
         if isinstance(indices, Symbol):
-            return take(self, indices, axis, mode)
+            return (
+                take(self, indices, axis, mode) if out is None else writes_out("numpy.ndarray.take")
+            )
         return super().take(indices, axis, out, mode)
 
     def __repr__(self) -> str:
